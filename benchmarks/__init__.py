@@ -1,0 +1,1 @@
+"""Benchmarks: recorded as JSON Lines with the machine beside them, never asserted."""

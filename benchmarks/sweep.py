@@ -1,0 +1,244 @@
+"""Sweeps: over bare forwards, over the hand-written loop, and memory against chunk size.
+
+The aims: a full sweep of all layers costs at most 1.10 times the bare batched forwards of the same images; it is 15
+times as fast as the loop that people write, and 1000 times as fast on a first run.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from rich.console import Console
+from rich.table import Table
+
+import shiftproof as sp
+from benchmarks.harness import Rows, interleaved, ratios
+from shiftproof import zoo
+from shiftproof.engine import Engine, chunk_size
+from shiftproof.model import adapt, check_images
+from shiftproof.question import Asker, settings
+from shiftproof.sweeping import make_groups, run_chunks
+from shiftproof.translation import Canvas
+
+CASES = {"lenet-global": 1, "resnet": 1}
+"""Zoo model to number of images."""
+LOOP_SHIFTS = 49
+"""Shifts of the hand-written loop that are timed; the rest is extrapolated, and the row says so."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    """A compiled sweep and the same model bare."""
+
+    name: str
+    model: nnx.Module
+    images: np.ndarray
+    engine: Engine
+    groups: list[np.ndarray]
+    compile_seconds: float
+
+    @property
+    def shifts(self) -> int:
+        """Shifts of the whole grid."""
+        return len(self.engine.question.canvas.shifts)
+
+
+def prepare(
+    name: str, *, count: int, chunk: int | None = None, outputs_only: bool = False
+) -> Setup:
+    """Trace and compile the sweep of a zoo model on random float32 images."""
+    entry = zoo.ENTRIES[name]
+    model = entry.build(0)
+    images = np.random.default_rng(0).random((count, *entry.shape)).astype(np.float32)
+    array, axes = check_images(images, None)
+    canvas = Canvas.circular(array, axes=axes)
+    device = jax.local_devices()[0]
+    begin = time.perf_counter()
+    with settings("float32"):
+        keep = [] if outputs_only else None
+        question = Asker(adapt(model), canvas, keep=keep).ask("float32")
+        groups = make_groups(canvas.shifts, chunk or chunk_size(question, device))
+        engine = Engine(question, chunk=len(groups[0]), devices=[device])
+    return Setup(name, model, images, engine, groups, time.perf_counter() - begin)
+
+
+def sweep_all(setup: Setup) -> None:
+    """All shifts of all layers, as `shiftproof.sweep` runs them."""
+    run_chunks(setup.engine, setup.groups)
+
+
+def bare_forwards(setup: Setup) -> Callable[[], None]:
+    """The same number of forward passes of the model alone, in batches of the same size, nothing compared."""
+    graph, state = nnx.split(setup.model)
+    with jax.default_matmul_precision("highest"):
+        forward = jax.jit(lambda state, x: nnx.merge(graph, state)(x))
+    size = setup.engine.chunk * len(setup.images)
+    batches = -(-setup.shifts * len(setup.images) // size)
+    # different inputs in turn, so that no cache is what is measured
+    inputs = [
+        jnp.asarray(np.roll(np.repeat(setup.images, setup.engine.chunk, 0), i, 1)) for i in range(4)
+    ]
+
+    def run() -> None:
+        with jax.default_matmul_precision("highest"):
+            jax.block_until_ready([forward(state, inputs[i % 4]) for i in range(batches)])
+
+    return run
+
+
+def hand_loop(setup: Setup, shifts: np.ndarray) -> Callable[[], None]:
+    """What people write: one roll and one forward per shift, one deviation at a time."""
+    model = nnx.jit(setup.model.__class__.__call__)
+    images = jnp.asarray(setup.images)
+
+    def run() -> None:
+        reference = model(setup.model, images)
+        for dy, dx in shifts:
+            shifted = model(setup.model, jnp.roll(images, (int(dy), int(dx)), (1, 2)))
+            float(jnp.max(jnp.abs(shifted - reference)))
+
+    return run
+
+
+def run(path: Path, *, repeats: int, quick: bool) -> None:
+    """Measure every case, append the rows to `path`, print a table."""
+    rows, console = Rows(path), Console()
+    for name, count in list(CASES.items())[: 1 if quick else None]:
+        console.print(f"{name}: compiling ...")
+        setup = prepare(name, count=count)
+        _against_forwards(rows, setup, repeats)
+        _against_loop(rows, setup, repeats)
+        _memory(
+            rows,
+            name,
+            count,
+            repeats=repeats,
+            sizes=(16, 64) if quick else (8, 16, 32, 64, 128, 256),
+        )
+    console.print(_table(rows))
+    console.print(f"{len(rows.rows)} rows in {path}")
+
+
+def _facts(setup: Setup) -> dict[str, Any]:
+    return {
+        "shifts": setup.shifts,
+        "chunk": setup.engine.chunk,
+        "images": len(setup.images),
+        "layers": len(setup.engine.question.layers),
+        "shape": list(setup.images.shape[1:]),
+    }
+
+
+def _against_forwards(rows: Rows, setup: Setup, repeats: int) -> None:
+    outputs = prepare(setup.name, count=len(setup.images), outputs_only=True)
+    actions = {
+        "sweep": lambda: sweep_all(setup),
+        "outputs": lambda: sweep_all(outputs),
+        "forwards": bare_forwards(setup),
+    }
+    seconds = interleaved(actions, repeats=repeats)
+    facts = _facts(setup)
+    rows.add(setup.name, "sweep", seconds["sweep"], unit="s", **facts)
+    rows.add(setup.name, "bare forwards", seconds["forwards"], unit="s", **facts)
+    rows.add(
+        setup.name,
+        "sweep / bare forwards",
+        ratios(seconds["sweep"], seconds["forwards"]),
+        unit="ratio",
+        aim=1.10,
+        **facts,
+    )
+    rows.add(
+        setup.name,
+        "sweep of the outputs only / bare forwards",
+        ratios(seconds["outputs"], seconds["forwards"]),
+        unit="ratio",
+        **facts | {"layers": len(outputs.engine.question.layers)},
+    )
+    rows.add(setup.name, "trace and compile", [setup.compile_seconds], unit="s", **facts)
+
+
+def _against_loop(rows: Rows, setup: Setup, repeats: int) -> None:
+    """First run: from empty caches, a few shifts, scaled to all. Steady state: the same shifts again."""
+    shifts = setup.engine.question.canvas.shifts[1 : LOOP_SHIFTS + 1]
+    scale = setup.shifts / len(shifts)
+    facts = _facts(setup) | {"extrapolated_from_shifts": len(shifts)}
+    loop = hand_loop(setup, shifts)
+    jax.clear_caches()
+    begin = time.perf_counter()
+    loop()
+    first = (time.perf_counter() - begin) * scale
+    seconds = interleaved({"loop": loop, "sweep": lambda: sweep_all(setup)}, repeats=repeats)
+    steady = [s * scale for s in seconds["loop"]]
+    jax.clear_caches()
+    begin = time.perf_counter()
+    sp.sweep(setup.model, setup.images, dtype="float32")
+    whole = time.perf_counter() - begin
+    rows.add(setup.name, "hand-written loop", steady, unit="s", **facts)
+    rows.add(setup.name, "hand-written loop, first run", [first], unit="s", **facts)
+    rows.add(
+        setup.name, "sp.sweep, first run with checks and compilation", [whole], unit="s", **facts
+    )
+    rows.add(
+        setup.name, "loop / sweep", ratios(steady, seconds["sweep"]), unit="ratio", aim=15, **facts
+    )
+    rows.add(
+        setup.name,
+        "first loop / steady sweep",
+        ratios([first] * repeats, seconds["sweep"]),
+        unit="ratio",
+        aim=1000,
+        **facts,
+    )
+    rows.add(setup.name, "first loop / first sp.sweep", [first / whole], unit="ratio", **facts)
+
+
+def _memory(rows: Rows, name: str, count: int, *, repeats: int, sizes: tuple[int, ...]) -> None:
+    """Bytes that the compiler sets aside, and time per shift, for several chunk sizes."""
+    for size in sizes:
+        setup = prepare(name, count=count, chunk=size)
+        seconds = interleaved(
+            {"sweep": lambda s=setup: sweep_all(s)}, repeats=max(5, repeats // 2)
+        )["sweep"]
+        facts = _facts(setup)
+        rows.add(
+            name, f"memory, chunk {size}", [setup.engine.memory() / 2**20], unit="MiB", **facts
+        )
+        rows.add(
+            name,
+            f"time per shift, chunk {size}",
+            [1e6 * s / setup.shifts for s in seconds],
+            unit="us",
+            **facts,
+        )
+
+
+def _table(rows: Rows) -> Table:
+    table = Table(
+        title=f"{rows.machine['processor']}, {rows.machine['processors']} processors, jax {rows.machine['jax']}"
+    )
+    for heading in ("case", "figure", "median", "quartiles", "aim"):
+        table.add_column(
+            heading, justify="right" if heading in ("median", "quartiles", "aim") else "left"
+        )
+    for row in rows.rows:
+        quartiles = (
+            f"{row['quartile_low']:.4g} .. {row['quartile_high']:.4g}"
+            if len(row["samples"]) > 1
+            else ""
+        )
+        unit = "" if row["unit"] == "ratio" else f" {row['unit']}"
+        table.add_row(
+            row["case"],
+            row["figure"],
+            f"{row['median']:.4g}{unit}",
+            quartiles,
+            str(row.get("aim", "")),
+        )
+    return table

@@ -1,0 +1,97 @@
+"""Calibration: is this device exact on integers? Measured against int64 on the host, never assumed.
+
+FFT and Winograd convolutions, TF32 and bf16 products round even where the exactness bound holds. Where the
+calibration fails, `exact` becomes `rounded`, and the reason says by how much.
+"""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibration:
+    """What a device did to integer convolutions and products.
+
+    Attributes:
+        exact: True where every result agreed with int64 on the host.
+        cases: how many were tried.
+        worst: largest difference seen.
+        reason: what failed, or "".
+    """
+
+    exact: bool
+    cases: int
+    worst: float
+    reason: str
+
+
+CASES = ((1, 3, 1), (4, 3, 2), (8, 5, 1), (16, 1, 1), (32, 3, 1))
+"""(channels, kernel size, stride) of the convolutions tried."""
+
+
+@functools.lru_cache(maxsize=32)
+def calibrate(device: jax.Device, dtype: str) -> Calibration:
+    """Compare integer convolutions and matrix products on a device with int64 on the host.
+
+    Values grow until the largest sum fills half of what the format holds (2^24 in float32, 2^53 in float64).
+
+    Args:
+        device: where to compute.
+        dtype: a floating type; float64 needs `jax.enable_x64`.
+    """
+    digits = int(jnp.finfo(dtype).nmant)
+    worst, failed = 0.0, []
+    for channels, size, stride in CASES:
+        gap = _convolution_gap(
+            device, dtype, channels=channels, size=size, stride=stride, digits=digits
+        )
+        if gap:
+            failed.append(f"conv {size}x{size} stride {stride} with {channels} channels")
+        worst = max(worst, gap)
+    gap = _product_gap(device, dtype, digits=digits)
+    if gap:
+        failed.append("matrix product")
+    worst = max(worst, gap)
+    reason = (
+        f"{device.device_kind} is not exact on integers in {dtype}: {failed[0]} is off by up to {worst:.3g}"
+        if failed
+        else ""
+    )
+    return Calibration(not failed, len(CASES) + 1, worst, reason)
+
+
+def _largest_value(terms: int, digits: int) -> int:
+    """Integers up to this keep a sum of `terms` products below 2^digits."""
+    return max(1, int((2**digits / terms) ** 0.5))
+
+
+def _convolution_gap(
+    device: jax.Device, dtype: str, *, channels: int, size: int, stride: int, digits: int
+) -> float:
+    generator = np.random.default_rng(channels * 100 + size)
+    top = _largest_value(channels * size * size, digits)
+    images = generator.integers(-top, top + 1, (2, 12, 12, channels))
+    kernel = generator.integers(-top, top + 1, (size, size, channels, channels))
+    placed = jax.device_put((images.astype(dtype), kernel.astype(dtype)), device)
+    convolve = jax.jit(
+        lambda x, w: jax.lax.conv_general_dilated(
+            x, w, (stride, stride), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+    )
+    windows = np.lib.stride_tricks.sliding_window_view(images, (size, size), (1, 2))
+    expected = np.einsum("nyxcuv,uvco->nyxo", windows[:, ::stride, ::stride], kernel)
+    return float(np.max(np.abs(np.asarray(convolve(*placed)).astype(np.float64) - expected)))
+
+
+def _product_gap(device: jax.Device, dtype: str, *, digits: int) -> float:
+    generator = np.random.default_rng(7)
+    top = _largest_value(64, digits)
+    left = generator.integers(-top, top + 1, (32, 64))
+    right = generator.integers(-top, top + 1, (64, 48))
+    placed = jax.device_put((left.astype(dtype), right.astype(dtype)), device)
+    product = np.asarray(jax.jit(jnp.matmul)(*placed)).astype(np.float64)
+    return float(np.max(np.abs(product - left @ right)))

@@ -1,0 +1,181 @@
+"""The sweeps of the demo, and what `results.json` holds of them."""
+
+import concurrent.futures
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from shiftproof.demo.train import GRAIN, PLACED, Digits, Network, Plan, Stage
+from shiftproof.report.tables import labels_text, question_of
+from shiftproof.result import Status, Sweep
+from shiftproof.sweeping import sweep
+
+SCHEMA = "shiftproof.demo/2"
+
+
+class Swept(NamedTuple):
+    """A network and its sweeps.
+
+    Attributes:
+        network: trained and rounded.
+        architecture: integer probes and weights, law `stride`: what holds whatever was trained.
+        digit: the trained network on the pictured image; law `any` where pools are strided, so
+            that every shift has a deviation.
+        placed: the trained network on test images at every place of a zero background; None
+            unless its variant is in `PLACED`.
+    """
+
+    network: Network
+    architecture: Sweep
+    digit: Sweep
+    placed: Sweep | None
+
+
+def sweep_all(
+    networks: Sequence[Network],
+    plan: Plan,
+    digits: Digits,
+    *,
+    picture: np.ndarray,
+    seed: int,
+    stage: Stage,
+) -> Iterator[Swept]:
+    """The sweeps of one network after the other, two networks at a time.
+
+    Half of a sweep is compilation on one core, which a second thread can use the other for.
+    """
+
+    shape = (plan.canvas, plan.canvas, 1)
+
+    def sweep_one(network: Network) -> Swept:
+        name, model, variant = network.variant.name, network.model, network.variant
+        architecture = sweep(model, shape, name=name, seed=seed)
+        stage(f"{name}, integers: scores invariant {architecture.count('invariance')}")
+        # where nothing is strided the laws `stride` and `same` say all, at a fraction of the work
+        # of `any`
+        law = "any" if variant.pool_stride == 2 else "stride"
+        digit = sweep(model, picture, law=law, name=name)
+        stage(f"{name}, one image: scores invariant {digit.count('invariance')}")
+        placed = None
+        if variant in PLACED:
+            images = digits.test[: plan.placed]
+            placed = sweep(model, images, boundary="zero", layers=[], dtype="float32", name=name)
+            stage(f"{name}, placed: {labels_text(placed, -1)} of labels kept")
+        return Swept(network, architecture, digit, placed)
+
+    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+        yield from pool.map(sweep_one, networks)
+
+
+def count_stages(plan: Plan) -> int:
+    """How many stages training and sweeping this plan have."""
+    return 3 * len(plan.variants) + sum(variant in PLACED for variant in plan.variants)
+
+
+def all_placed(swept: Mapping[str, Swept]) -> dict[str, Sweep]:
+    """The sweeps over all placements, of those networks that have one; at least one has."""
+    return {name: one.placed for name, one in swept.items() if one.placed is not None}
+
+
+def pictured(swept: Mapping[str, Swept]) -> Swept:
+    """The network whose layers Figure 1 shows: the first that has any with a grid, else the last."""
+    *others, last = swept.values()
+    return next((one for one in others if one.network.variant.padding is not None), last)
+
+
+# --- results ---
+
+
+def results_of(
+    swept: Mapping[str, Swept], digits: Digits, *, about: str, seed: int
+) -> dict[str, Any]:
+    """What `results.json` holds: lists for tuples, as JSON would give it back."""
+    results = {
+        "schema": SCHEMA,
+        "summary": _summary(swept),
+        "images": digits.source,
+        "pictured": about,
+        "layers_of": pictured(swept).network.variant.name,
+        "seed": seed,
+        "grain": GRAIN,
+        "networks": [_network_results(one) for one in swept.values()],
+    }
+    return msgspec.json.decode(msgspec.json.encode(results))
+
+
+def _network_results(swept: Swept) -> dict[str, Any]:
+    network, placed = swept.network, swept.placed
+    return {
+        "name": network.variant.name,
+        "parameters": network.parameters,
+        "accuracy_trained": network.trained,
+        "accuracy_rounded": network.rounded,
+        "labels_kept": _share_kept(placed) if placed else None,
+        "agreement": _agreement(swept),
+        "architecture": swept.architecture.to_json(),
+        "digit": swept.digit.to_json(),
+        "placed": placed.to_json() if placed else None,
+    }
+
+
+def _share_kept(placed: Sweep) -> float:
+    """Over all images and placements; 1 is all."""
+    return float(np.mean(placed.agreement[-1])) / placed.header.images
+
+
+def _agreement(swept: Swept) -> dict[str, Any]:
+    """Layer by layer: whether what holds for the architecture held on the image too.
+
+    Only layers that are exact in both count. A trained network may pass more shifts, on one image
+    and by accident, but never fewer.
+    """
+    known = {layer.name: layer for layer in swept.digit.layers if layer.exact}
+    shared = [x for x in swept.architecture.layers if x.exact and x.name in known]
+    pairs = {
+        layer.name: [
+            one.status(question_of(layer), layer.name) == Status.EQUAL
+            for one in (swept.architecture, swept.digit)
+        ]
+        for layer in shared
+    }
+    return {
+        "layers": list(pairs),
+        "contradicted": [n for n, (general, seen) in pairs.items() if np.any(general & ~seen)],
+        "identical": [n for n, (general, seen) in pairs.items() if np.array_equal(general, seen)],
+    }
+
+
+def _summary(swept: Mapping[str, Swept]) -> str:
+    """Whose class scores survive how many shifts, and how often the label is kept."""
+    groups: dict[int, list[str]] = {}
+    for name, one in swept.items():
+        groups.setdefault(one.architecture.count("invariance").equal, []).append(name)
+    total = next(iter(swept.values())).architecture.count("invariance").total
+    parts = []
+    for count, names in sorted(groups.items(), reverse=True):
+        which = "all" if count == total else "only the trivial one" if count == 1 else str(count)
+        parts.append(f"under {which} for {_few(names)}")
+    outputs = [one.architecture.layers[-1] for one in swept.values()]
+    exactly = "exactly " if all(layer.exact for layer in outputs) else ""
+    return (
+        f"With integer probes and weights, of {total} shifts class scores stay {exactly}the same "
+        f"{', '.join(parts)}; {_placed_summary(all_placed(swept))}."
+    )
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= 2 else f"{len(names)} networks"
+
+
+def _placed_summary(placed: Mapping[str, Sweep]) -> str:
+    first = next(iter(placed.values()))
+    ends = [pick(placed, key=lambda name: _share_kept(placed[name])) for pick in (min, max)]
+    kept = [f"{labels_text(placed[name], -1)} ({name})" for name in dict.fromkeys(ends)]
+    networks = "network" if len(placed) == 1 else "networks"
+    return (
+        f"over all {first.count('invariance').total} placements of {first.header.images} real "
+        f"images inside the frame, measured for {len(placed)} {networks}, the label is kept in "
+        f"{' to '.join(kept)} of cases"
+    )

@@ -1,0 +1,49 @@
+"""Every error and warning a user can meet: each message names the cause, the place and the remedy."""
+
+
+class ShiftproofError(Exception):
+    """Base of all errors that shiftproof raises on purpose."""
+
+
+class InputError(ShiftproofError, ValueError):
+    """The arguments do not describe a question that can be asked."""
+
+
+class ModelCallError(ShiftproofError):
+    """The model could not be called, or traced, on the images given."""
+
+
+class NonDeterministicError(ShiftproofError):
+    """Two calls of the model on the same images gave different bits."""
+
+
+class NonFiniteError(ShiftproofError):
+    """The model's output holds NaN or infinity."""
+
+
+class ResumeError(ShiftproofError):
+    """The stored sweep answers another question than the one asked."""
+
+
+class ResultFileError(ShiftproofError, ValueError):
+    """A stored result is truncated, altered, or of an unknown schema."""
+
+
+class ShiftproofWarning(UserWarning):
+    """Base of all warnings of shiftproof."""
+
+
+class BatchCoupledWarning(ShiftproofWarning):
+    """The output for one image depends on the other images of the batch."""
+
+
+class VacuousWarning(ShiftproofWarning):
+    """The output does not depend on the images, so every shift passes and nothing is learnt."""
+
+
+class InexactWarning(ShiftproofWarning):
+    """The exactness bound could not be kept; equality is judged against a measured noise floor."""
+
+
+class DamagedChunkWarning(ShiftproofWarning):
+    """A stored chunk was truncated or altered; it is computed again."""

@@ -1,0 +1,191 @@
+"""The pages of a sweep: its report, maps, arrays and counts in one folder."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from shiftproof.files import write_atomic
+from shiftproof.report.html import Folded, Picture, Prose, Section, write_report
+from shiftproof.report.maps import layer_maps, to_png
+from shiftproof.report.tables import Table, count_text, question_of, sweep_table
+from shiftproof.result import DIFFERS_BEYOND, EQUAL_WITHIN, Count, LayerRecord, Sweep
+
+
+class ReportFiles(NamedTuple):
+    """Where the files of a sweep's report lie."""
+
+    html: Path
+    maps: Path
+    arrays: Path
+    json: Path
+
+
+def report_sweep(sweep: Sweep, directory: str | Path) -> ReportFiles:
+    """Write `report.html`, `maps.png`, `sweep.npz` and `sweep.json`, each atomically.
+
+    Args:
+        sweep: what was swept.
+        directory: made if it does not exist.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    directory = Path(directory)
+    maps = to_png(layer_maps(sweep))
+    files = ReportFiles(
+        directory / "report.html",
+        directory / "maps.png",
+        directory / "sweep.npz",
+        directory / "sweep.json",
+    )
+    write_atomic(files.maps, maps)
+    write_json(files.json, sweep.to_json())
+    sweep.save(files.arrays)
+    title = f"{sweep.header.model}: every shift"
+    sections = sweep_sections(sweep, maps=maps)
+    write_report(files.html, title, summary=summary_of(sweep), sections=sections)
+    return files
+
+
+def write_json(path: Path, data: object) -> None:
+    """Indented JSON, keys in the order given; NaN and infinity become null."""
+    write_atomic(path, msgspec.json.format(msgspec.json.encode(data), indent=2) + b"\n")
+
+
+def summary_of(sweep: Sweep) -> str:
+    """One sentence: what holds for the outputs, over which shifts."""
+    header = sweep.header
+    total = sweep.count("invariance").total
+    claims = [claim_text(sweep, name) for name in sweep.outputs]
+    images = "image" if header.images == 1 else "images"
+    return (
+        f"Over {total} shifts ({_boundary_words(header.boundary)}) of {header.images} {images}, "
+        f"{'; '.join(claims)}."
+    )
+
+
+def claim_text(sweep: Sweep, layer: str) -> str:
+    """Such as: `logits is invariant under 49 of them (4Z × 4Z), exactly`."""
+    record = sweep.layers[sweep.index(layer)]
+    asked = question_of(record)
+    words = {"equivariance": "equivariant", "invariance": "invariant"}[asked]
+    count, lattice = sweep.count(asked, layer), sweep.lattice(asked, layer)
+    group = f" ({lattice})" if lattice is not None else ""
+    basis = "exactly" if record.exact else "within the measured rounding noise"
+    doubt = f", {count.unclear} unclear" if count.unclear else ""
+    return f"{layer} is {words} under {count.equal} of them{group}{doubt}, {basis}"
+
+
+def _boundary_words(boundary: str) -> str:
+    return {
+        "circular": "circular: what leaves on one side enters on the other",
+        "zero": "zero background: every placement that keeps the content inside",
+        "scene": "scene: the window moves over a larger picture",
+    }[boundary]
+
+
+def sweep_sections(sweep: Sweep, *, maps: bytes) -> tuple[Section, ...]:
+    """Counts, maps, how to read them, and provenance."""
+    return (
+        Section("Counts", (sweep_table(sweep), *_caveats(sweep))),
+        Section("Maps", (maps_picture(sweep, maps), *reading_guide())),
+        Section("Provenance", provenance_blocks(sweep)),
+    )
+
+
+def _caveats(sweep: Sweep) -> tuple[Prose, ...]:
+    seen = f"A sweep saw {sweep.header.images} image{'s' if sweep.header.images > 1 else ''}: "
+    words = [seen + "a difference it found is real, an equality it found is no proof for others."]
+    constant = [layer.name for layer in sweep.layers if layer.vacuous]
+    if constant:
+        words.append(
+            f"Constant, so that every shift passes and nothing is learnt: {', '.join(constant)}."
+        )
+    return tuple(map(Prose, words))
+
+
+def maps_picture(sweep: Sweep, png: bytes) -> Picture:
+    """The maps of all layers, with words for those who do not see them."""
+    described = "; ".join(
+        f"{layer.name}: {question_of(layer)} "
+        f"{count_text(sweep, layer.name, property=question_of(layer))}"
+        for layer in sweep.layers
+    )
+    return Picture(
+        png,
+        f"Break maps of {sweep.header.model}. {described}",
+        f"{sweep.header.model}: one map a layer, one cell a shift; equivariance where the layer "
+        "has a grid, invariance where it has none.",
+    )
+
+
+def reading_guide() -> tuple[Prose, ...]:
+    """How to read a map, in three paragraphs."""
+    return (
+        Prose(
+            "How to read a map: every cell is one shift of the input. The centre is shift (0, 0), "
+            "a cell to the right is dx = +1 and a cell down is dy = +1."
+        ),
+        Prose(
+            "Blue cells are equal: for equivariance the layer of the shifted image is the shifted "
+            "layer, f(Tx) = T'f(x), for invariance it has not changed at all, f(Tx) = f(x). Every "
+            "other colour is the largest deviation, on a logarithmic scale that all maps of the "
+            "figure share. Hatched: the law gives no output shift in whole cells. Grey: unclear."
+        ),
+        Prose(
+            "Blue cells of a torus that hold for every image form a lattice, such as 4Z × 4Z: "
+            "multiples of 4 on both axes. The sign = says that every float up to this layer is the "
+            "exact real number, so that equal means equal. The sign ≈ says that the layer is "
+            f"rounded; it counts as equal up to {EQUAL_WITHIN} times its measured rounding noise, "
+            f"as different from {DIFFERS_BEYOND} times on, and as unclear in between."
+        ),
+    )
+
+
+def provenance_blocks(sweep: Sweep) -> tuple[Folded, ...]:
+    """What the result depends on, folded: settings, versions, exactness of each layer."""
+    return (
+        Folded("Settings and versions", (_settings_table(sweep),)),
+        Folded("Exactness of each layer", (exactness_table(sweep),)),
+    )
+
+
+def _settings_table(sweep: Sweep) -> Table:
+    header = sweep.header
+    settings = {
+        "boundary": header.boundary,
+        "law": header.law,
+        "dtype": header.dtype,
+        "weights": header.weights,
+        "images": str(header.images),
+        "scale of the images": str(header.scale),
+    }
+    rows = tuple((settings | header.provenance).items())
+    return Table(f"Settings of {header.model}", ("what", "value"), rows, flexible=frozenset({1}))
+
+
+def exactness_table(sweep: Sweep) -> Table:
+    """Per layer: exact or not, how much of the float's range is used, and why it is rounded."""
+    columns = ("layer", "exact", "units met", "of", "noise", "reason")
+    rows = tuple(_exactness_row(layer) for layer in sweep.layers)
+    return Table(
+        "What makes each layer exact",
+        columns,
+        rows,
+        numbers=frozenset({2, 3, 4}),
+        flexible=frozenset({0, 5}),
+        note="A layer is exact while every number met on the way is a whole number of units that "
+        "the float format holds.",
+    )
+
+
+def _exactness_row(layer: LayerRecord) -> tuple[str, ...]:
+    noise = "0" if layer.noise == 0 else f"{layer.noise:.1e}"
+    exact = "yes" if layer.exact else "no"
+    return (layer.name, exact, f"{layer.bound:.3g}", f"{layer.limit:.3g}", noise, layer.reason)
+
+
+def equal_count(sweep: Sweep, layer: str | int = -1) -> Count:
+    """The count of what is asked of the layer first."""
+    return sweep.count(question_of(sweep.layers[sweep.index(layer)]), layer)

@@ -1,0 +1,202 @@
+"""Translations: one convention for sign, axis order and boundary, used everywhere.
+
+`(T_Δ x)(u) = x(u - Δ)`: content moves *by* Δ, down for positive dy and right for positive dx, so on the
+torus `T_Δ x` is `jnp.roll(x, Δ)`. A shift is a tuple of pixels, one per spatial axis, in axis order: `(dy, dx)`
+for images.
+
+Three boundaries are kept apart:
+
+- `circular`: the torus; what leaves on one side enters on the other. T is a group action.
+- `zero`: zeros enter and content may leave. Not a group; sweeps keep to shifts that lose no content.
+- `scene`: the window moves over a larger scene, so new content enters.
+
+All three are a window that slides over a larger *canvas*, which is why a sweep slices and never rolls.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from shiftproof.errors import InputError
+
+Boundary = Literal["circular", "zero", "scene"]
+Shift = tuple[int, ...]
+
+
+def check_boundary(boundary: str) -> None:
+    """Raise `InputError` unless `boundary` is one of the three."""
+    if boundary not in get_args(Boundary):
+        raise InputError(
+            f"boundary must be one of {', '.join(get_args(Boundary))}; got {boundary!r}."
+        )
+
+
+def translate(
+    x: Any, shift: Sequence[int], *, axes: Sequence[int], boundary: Boundary = "circular"
+) -> jax.Array:
+    """Translate `x` by `shift`: `(T_Δ x)(u) = x(u - Δ)`.
+
+    Args:
+        x: array of any rank.
+        shift: pixels, one integer per axis of `axes`; negative moves up or left. Reduced mod n on the torus.
+        axes: the spatial axes of `x`, in the order of `shift`.
+        boundary: `"circular"` or `"zero"`. A scene has no T on one frame; see `Canvas`.
+
+    Returns:
+        Array of the shape and dtype of `x`.
+
+    Raises:
+        InputError: a shift and axes of different lengths, or the boundary `"scene"`.
+
+    >>> translate(np.array([1, 2, 3, 4]), (1,), axes=(0,)).tolist()
+    [4, 1, 2, 3]
+    >>> translate(np.array([1, 2, 3, 4]), (-1,), axes=(0,), boundary="zero").tolist()
+    [2, 3, 4, 0]
+    """
+    check_boundary(boundary)
+    if boundary == "scene":
+        raise InputError(
+            "a scene is shifted by moving the window: use Canvas.scene(...).window(shift)."
+        )
+    x = jnp.asarray(x)
+    axes = normalise_axes(axes, x.ndim)
+    if len(shift) != len(axes):
+        raise InputError(
+            f"shift {tuple(shift)} has {len(shift)} entries for {len(axes)} spatial axes."
+        )
+    if boundary == "circular":
+        return jnp.roll(x, tuple(int(s) for s in shift), axes)
+    for axis, step in zip(axes, shift, strict=True):
+        x = _shift_zero(x, int(step), axis=axis)
+    return x
+
+
+def _shift_zero(x: jax.Array, step: int, *, axis: int) -> jax.Array:
+    size = x.shape[axis]
+    step = max(-size, min(size, step))
+    kept = jax.lax.slice_in_dim(x, max(0, -step), size - max(0, step), axis=axis)
+    widths = [(0, 0)] * x.ndim
+    widths[axis] = (max(0, step), max(0, -step))
+    return jnp.pad(kept, widths)
+
+
+def normalise_axes(axes: Sequence[int], rank: int) -> tuple[int, ...]:
+    """Non-negative `axes` of an array of the given rank; raises `InputError` when out of range or repeated."""
+    for axis in axes:
+        if not -rank <= axis < rank:
+            raise InputError(f"axis {axis} is out of range for an array of rank {rank}.")
+    normal = tuple(axis % rank for axis in axes)
+    if len(set(normal)) != len(normal):
+        raise InputError(f"spatial axes {tuple(axes)} name the same axis twice.")
+    return normal
+
+
+@dataclasses.dataclass(frozen=True)
+class Canvas:
+    """A larger array over which a window of the grid's size slides.
+
+    `window(Δ)` is `T_Δ x`: it starts at `origin - Δ`.
+
+    Attributes:
+        array: the images with every spatial axis enlarged.
+        axes: its spatial axes.
+        grid: sizes of the window.
+        origin: where the window of shift 0 starts.
+        ranges: for each axis the shifts that are swept, so that the shifts are their product.
+        boundary: which of the three this is.
+    """
+
+    array: np.ndarray
+    axes: tuple[int, ...]
+    grid: tuple[int, ...]
+    origin: tuple[int, ...]
+    ranges: tuple[range, ...]
+    boundary: Boundary
+
+    @property
+    def shifts(self) -> np.ndarray:
+        """All shifts, (count, axes) int32, in row-major order."""
+        return np.array(list(itertools.product(*self.ranges)), np.int32).reshape(-1, len(self.axes))
+
+    @property
+    def still(self) -> np.ndarray:
+        """The window of shift 0: the images themselves."""
+        return np.asarray(self.window((0,) * len(self.axes)))
+
+    def window(self, shift: Sequence[int] | jax.Array) -> jax.Array:
+        """`T_Δ x` for one shift inside `ranges` (or congruent to one, on the torus); traceable."""
+        return slide(
+            jnp.asarray(self.array), shift, axes=self.axes, grid=self.grid, origin=self.origin
+        )
+
+    @staticmethod
+    def circular(images: np.ndarray, *, axes: Sequence[int]) -> "Canvas":
+        """The torus: the images tiled twice along every spatial axis; all shifts from 0 to n - 1."""
+        axes = normalise_axes(axes, images.ndim)
+        grid = tuple(images.shape[axis] for axis in axes)
+        repeats = [2 if axis in axes else 1 for axis in range(images.ndim)]
+        ranges = tuple(range(size) for size in grid)
+        return Canvas(np.tile(images, repeats), axes, grid, grid, ranges, "circular")
+
+    @staticmethod
+    def zero(images: np.ndarray, *, axes: Sequence[int]) -> "Canvas":
+        """A zero background: all shifts that keep every non-zero pixel of every image inside the frame."""
+        axes = normalise_axes(axes, images.ndim)
+        grid = tuple(images.shape[axis] for axis in axes)
+        ranges = tuple(_room(images, axis) for axis in axes)
+        widths = [(0, 0)] * images.ndim
+        for axis, room in zip(axes, ranges, strict=True):
+            widths[axis] = (room.stop - 1, -room.start)
+        origin = tuple(room.stop - 1 for room in ranges)
+        return Canvas(np.pad(images, widths), axes, grid, origin, ranges, "zero")
+
+    @staticmethod
+    def scene(scene: np.ndarray, *, axes: Sequence[int], grid: Sequence[int]) -> "Canvas":
+        """Crops of a larger scene: the window of shift 0 is the central crop; all shifts that stay inside."""
+        axes = normalise_axes(axes, scene.ndim)
+        sizes = tuple(scene.shape[axis] for axis in axes)
+        grid = tuple(int(size) for size in grid)
+        if len(grid) != len(sizes) or any(g > s or g < 1 for g, s in zip(grid, sizes, strict=True)):
+            raise InputError(
+                f"a scene of size {sizes} has no window of size {grid}: "
+                "pass a scene larger than the grid, or a smaller grid=."
+            )
+        origin = tuple((s - g) // 2 for s, g in zip(sizes, grid, strict=True))
+        ranges = tuple(
+            range(-(s - g - o), o + 1) for s, g, o in zip(sizes, grid, origin, strict=True)
+        )
+        return Canvas(np.asarray(scene), axes, grid, origin, ranges, "scene")
+
+
+def slide(
+    array: jax.Array,
+    shift: Any,
+    *,
+    axes: Sequence[int],
+    grid: Sequence[int],
+    origin: Sequence[int],
+) -> jax.Array:
+    """The window of size `grid` that starts at `origin - shift`; on a doubly tiled torus any shift works."""
+    starts: list[Any] = [jnp.int32(0)] * array.ndim
+    sizes = list(array.shape)
+    for position, axis in enumerate(axes):
+        start = jnp.int32(origin[position]) - jnp.asarray(shift[position], jnp.int32)
+        if array.shape[axis] == 2 * grid[position] and origin[position] == grid[position]:
+            start = jnp.mod(start, jnp.int32(grid[position]))
+        starts[axis] = start
+        sizes[axis] = grid[position]
+    return jax.lax.dynamic_slice(array, starts, sizes)
+
+
+def _room(images: np.ndarray, axis: int) -> range:
+    """The shifts along one axis that keep the support of all images inside the frame."""
+    others = tuple(other for other in range(images.ndim) if other != axis)
+    (support,) = np.nonzero(np.any(images != 0, axis=others))
+    if support.size == 0:
+        return range(1)
+    return range(-int(support[0]), images.shape[axis] - int(support[-1]))

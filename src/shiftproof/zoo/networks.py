@@ -1,0 +1,320 @@
+"""Whole networks of the zoo: LeNet, a dense net, a small ResNet and a small ViT.
+
+They are sized for tests, not for accuracy, and take their options by keyword so that one class
+covers the circular, the zero padded and the broken variants. All map (batch, h, w, channels) to
+logits (batch, classes).
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import jax
+from flax import nnx
+
+from .layers import wrap_pool
+
+Array = jax.Array
+Padding = Literal["CIRCULAR", "SAME"]
+
+
+def _check_option(value: object, allowed: Sequence[object], *, what: str) -> None:
+    if value not in allowed:
+        choices = " or ".join(repr(choice) for choice in allowed)
+        raise ValueError(f"{what}={value!r} is not supported, expected {choices}")
+
+
+class LeNet(nnx.Module):
+    """Conv 5x5, ReLU, max pool 2x2, two or three times; then a dense or a global head.
+
+    The maps have ``width, 2 * width, 4 * width`` channels. With ``head="flatten"`` two linear
+    layers read every position, with ``head="global"`` one reads the mean over positions.
+
+    Args:
+        padding: of convolutions and pools. A circular pool of stride 1 wraps one pixel; of
+            stride 2 it needs no wrap on an even size and drops the last row on an odd one
+            (28, 14, 7, 3), as a plain VALID pool does.
+        head: ``"flatten"`` or ``"global"``.
+        pool_stride: 2 or 1.
+        pools: number of stages, 2 or 3.
+        size: height and width of the input, pixels.
+        channels: of the input.
+        width: channels of the first map.
+        hidden: features between the two linear layers of the flatten head.
+        classes: logits.
+
+    Raises:
+        ValueError: an option is none of the values above.
+
+    >>> import jax.numpy as jnp
+    >>> LeNet(head="global", rngs=nnx.Rngs(0))(jnp.ones((1, 28, 28, 1))).shape
+    (1, 10)
+    """
+
+    def __init__(
+        self,
+        *,
+        padding: Padding = "CIRCULAR",
+        head: Literal["flatten", "global"] = "flatten",
+        pool_stride: int = 2,
+        pools: int = 2,
+        size: int = 28,
+        channels: int = 1,
+        width: int = 8,
+        hidden: int = 64,
+        classes: int = 10,
+        rngs: nnx.Rngs,
+    ):
+        _check_option(padding, ("CIRCULAR", "SAME"), what="padding")
+        _check_option(head, ("flatten", "global"), what="head")
+        _check_option(pool_stride, (2, 1), what="pool_stride")
+        _check_option(pools, (2, 3), what="pools")
+        self.padding, self.head, self.pool_stride = padding, head, pool_stride
+        widths = [channels] + [width * 2**stage for stage in range(pools)]
+        self.convolutions = nnx.List(
+            nnx.Conv(before, after, (5, 5), padding=padding, rngs=rngs)
+            for before, after in itertools.pairwise(widths)
+        )
+        features = widths[-1]
+        if head == "flatten":
+            features *= self._pooled_size(size) ** 2
+            self.hidden = nnx.Linear(features, hidden, rngs=rngs)
+            features = hidden
+        self.logits = nnx.Linear(features, classes, rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        """Logits (batch, classes) of images (batch, size, size, channels)."""
+        for convolution in self.convolutions:
+            x = self._pool(nnx.relu(convolution(x)))
+        if self.head == "flatten":
+            x = nnx.relu(self.hidden(x.reshape(x.shape[0], -1)))
+        else:
+            x = x.mean(axis=(1, 2))
+        return self.logits(x)
+
+    def _pool(self, x: Array) -> Array:
+        if self.padding == "CIRCULAR" and self.pool_stride == 1:
+            return wrap_pool(nnx.max_pool, x, (2, 2), stride=1)
+        strides = (self.pool_stride, self.pool_stride)
+        padding = "SAME" if self.padding == "SAME" else "VALID"
+        return nnx.max_pool(x, (2, 2), strides=strides, padding=padding)
+
+    def _pooled_size(self, size: int) -> int:
+        if self.pool_stride == 1:
+            return size
+        for _ in self.convolutions:
+            size = (size + 1) // 2 if self.padding == "SAME" else size // 2
+        return size
+
+
+class DenseNet(nnx.Module):
+    """Flatten, linear, ReLU, linear: no notion of position at all.
+
+    >>> import jax.numpy as jnp
+    >>> DenseNet(rngs=nnx.Rngs(0))(jnp.ones((1, 28, 28, 1))).shape
+    (1, 10)
+    """
+
+    def __init__(
+        self,
+        *,
+        shape: Sequence[int] = (28, 28, 1),
+        hidden: int = 64,
+        classes: int = 10,
+        rngs: nnx.Rngs,
+    ):
+        self.hidden = nnx.Linear(math.prod(shape), hidden, rngs=rngs)
+        self.logits = nnx.Linear(hidden, classes, rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        """Logits (batch, classes) of inputs (batch, *shape)."""
+        return self.logits(nnx.relu(self.hidden(x.reshape(x.shape[0], -1))))
+
+
+class ResidualBlock(nnx.Module):
+    """Two 3x3 convolutions with BatchNorm beside a shortcut: ``relu(x' + g(x))``.
+
+    The shortcut ``x'`` is ``x``, or its 1x1 projection where stride or width change.
+
+    >>> import jax.numpy as jnp
+    >>> ResidualBlock(8, 16, stride=2, rngs=nnx.Rngs(0))(jnp.ones((1, 8, 8, 8))).shape
+    (1, 4, 4, 16)
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        features: int,
+        *,
+        stride: int = 1,
+        padding: Padding = "CIRCULAR",
+        rngs: nnx.Rngs,
+    ):
+        self.conv1 = nnx.Conv(
+            channels, features, (3, 3), stride, padding=padding, use_bias=False, rngs=rngs
+        )
+        self.norm1 = nnx.BatchNorm(features, rngs=rngs)
+        self.conv2 = nnx.Conv(
+            features, features, (3, 3), padding=padding, use_bias=False, rngs=rngs
+        )
+        self.norm2 = nnx.BatchNorm(features, rngs=rngs)
+        self.projects = stride != 1 or channels != features
+        if self.projects:
+            self.projection = nnx.Conv(
+                channels, features, (1, 1), stride, padding=padding, use_bias=False, rngs=rngs
+            )
+            self.projection_norm = nnx.BatchNorm(features, rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        """(batch, h, w, channels) -> (batch, ceil(h / stride), ceil(w / stride), features)."""
+        y = nnx.relu(self.norm1(self.conv1(x)))
+        y = self.norm2(self.conv2(y))
+        shortcut = self.projection_norm(self.projection(x)) if self.projects else x
+        return nnx.relu(shortcut + y)
+
+
+class ResNet(nnx.Module):
+    """3x3 stem, stages of residual blocks, global mean, linear.
+
+    Like any Flax model with BatchNorm it starts in training mode: call ``.eval()`` for one whose
+    output does not depend on the rest of the batch. The zoo's ``build`` does.
+
+    Args:
+        widths: channels, one per stage.
+        blocks: number of residual blocks, one per stage.
+        strides: pixels, of the first block of each stage.
+        padding: of all convolutions.
+        channels: of the input.
+        classes: logits.
+
+    Raises:
+        ValueError: unknown `padding`, or `widths`, `blocks` and `strides` differ in length.
+
+    >>> import jax.numpy as jnp
+    >>> ResNet(rngs=nnx.Rngs(0))(jnp.ones((1, 32, 32, 3))).shape
+    (1, 10)
+    """
+
+    def __init__(
+        self,
+        *,
+        widths: Sequence[int] = (8, 16, 32),
+        blocks: Sequence[int] = (1, 1, 1),
+        strides: Sequence[int] = (1, 2, 2),
+        padding: Padding = "CIRCULAR",
+        channels: int = 3,
+        classes: int = 10,
+        rngs: nnx.Rngs,
+    ):
+        _check_option(padding, ("CIRCULAR", "SAME"), what="padding")
+        if not len(widths) == len(blocks) == len(strides):
+            raise ValueError(
+                f"widths {tuple(widths)}, blocks {tuple(blocks)} and strides {tuple(strides)}"
+                " differ in length, expected one entry per stage in each"
+            )
+        self.stem = nnx.Conv(
+            channels, widths[0], (3, 3), padding=padding, use_bias=False, rngs=rngs
+        )
+        self.norm = nnx.BatchNorm(widths[0], rngs=rngs)
+        self.blocks = nnx.List()
+        before = widths[0]
+        for width, count, stride in zip(widths, blocks, strides, strict=True):
+            for index in range(count):
+                step = stride if index == 0 else 1
+                block = ResidualBlock(before, width, stride=step, padding=padding, rngs=rngs)
+                self.blocks.append(block)
+                before = width
+        self.logits = nnx.Linear(before, classes, rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        """Logits (batch, classes) of images (batch, h, w, channels)."""
+        x = nnx.relu(self.norm(self.stem(x)))
+        for block in self.blocks:
+            x = block(x)
+        return self.logits(x.mean(axis=(1, 2)))
+
+
+class TransformerBlock(nnx.Module):
+    """Pre-norm attention and MLP, (batch, tokens, width) -> (batch, tokens, width).
+
+    >>> import jax.numpy as jnp
+    >>> TransformerBlock(32, heads=4, rngs=nnx.Rngs(0))(jnp.ones((1, 16, 32))).shape
+    (1, 16, 32)
+    """
+
+    def __init__(self, width: int, *, heads: int, rngs: nnx.Rngs):
+        self.norm1 = nnx.LayerNorm(width, rngs=rngs)
+        self.attention = nnx.MultiHeadAttention(
+            heads, width, decode=False, deterministic=True, rngs=rngs
+        )
+        self.norm2 = nnx.LayerNorm(width, rngs=rngs)
+        self.expand = nnx.Linear(width, 2 * width, rngs=rngs)
+        self.contract = nnx.Linear(2 * width, width, rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        """(batch, tokens, width) -> (batch, tokens, width)."""
+        x = x + self.attention(self.norm1(x))
+        return x + self.contract(nnx.gelu(self.expand(self.norm2(x))))
+
+
+class ViT(nnx.Module):
+    """Patches by a strided convolution, transformer blocks, mean over tokens, linear.
+
+    Args:
+        patch: height and width of a patch, pixels.
+        width: features of a token.
+        depth: number of blocks.
+        heads: of the attention.
+        positions: add a learned table (tokens, width), drawn from a normal of deviation 0.02.
+        size: height and width of the input, pixels; a multiple of `patch`.
+        channels: of the input.
+        classes: logits.
+
+    Raises:
+        ValueError: `size` is no multiple of `patch`.
+
+    >>> import jax.numpy as jnp
+    >>> ViT(positions=True, rngs=nnx.Rngs(0))(jnp.ones((1, 16, 16, 3))).shape
+    (1, 10)
+    """
+
+    def __init__(
+        self,
+        *,
+        patch: int = 4,
+        width: int = 32,
+        depth: int = 2,
+        heads: int = 4,
+        positions: bool = False,
+        size: int = 16,
+        channels: int = 3,
+        classes: int = 10,
+        rngs: nnx.Rngs,
+    ):
+        if size % patch:
+            raise ValueError(
+                f"size={size} is not a multiple of patch={patch}, so patches would be cut"
+            )
+        self.patches = nnx.Conv(
+            channels, width, (patch, patch), (patch, patch), padding="VALID", rngs=rngs
+        )
+        self.has_positions = positions
+        if positions:
+            table = nnx.initializers.normal(0.02)(rngs.params(), ((size // patch) ** 2, width))
+            self.positions = nnx.Param(table)
+        self.blocks = nnx.List(
+            TransformerBlock(width, heads=heads, rngs=rngs) for _ in range(depth)
+        )
+        self.norm = nnx.LayerNorm(width, rngs=rngs)
+        self.logits = nnx.Linear(width, classes, rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        """Logits (batch, classes) of images (batch, size, size, channels)."""
+        x = self.patches(x)
+        x = x.reshape(x.shape[0], -1, x.shape[-1])
+        if self.has_positions:
+            x = x + self.positions[...]
+        for block in self.blocks:
+            x = block(x)
+        return self.logits(self.norm(x).mean(axis=1))

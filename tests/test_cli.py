@@ -1,0 +1,153 @@
+"""The command line as a new user meets it."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import shiftproof as sp
+from shiftproof.cli import main
+
+
+def call(capsys, *arguments: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stop:
+        main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return int(stop.value.code or 0), captured.out, captured.err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["sweep", "--help"], ["demo", "--help"], ["--version"]]
+)
+def test_help_does_not_import_jax(arguments) -> None:
+    code = (
+        "import sys\nfrom shiftproof.cli import main\n"
+        f"try:\n    main({arguments!r})\nexcept SystemExit as stop:\n    assert not stop.code\n"
+        "heavy = {'jax', 'flax', 'numpy', 'matplotlib', 'optax'} & set(sys.modules)\nassert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_sweep_of_a_zoo_model(capsys) -> None:
+    code, out, _ = call(capsys, "sweep", "maxpool2x2-stride2")
+    assert code == 0
+    assert "max_pool" in out
+    assert "16/64" in out
+
+
+def test_sweep_of_a_file_with_json_and_a_report(capsys, tmp_path) -> None:
+    file = tmp_path / "mymodel.py"
+    file.write_text(
+        "from flax import nnx\n"
+        "def make():\n    return nnx.Conv(1, 2, (3, 3), strides=2, padding='CIRCULAR', rngs=nnx.Rngs(0))\n"
+    )
+    out_dir = tmp_path / "out"
+    code, out, _ = call(
+        capsys, "sweep", f"{file}:make", "--shape", 6, 8, 1, "--json", "--out", out_dir
+    )
+    assert code == 0
+    data = json.loads(out)
+    assert data["layers"][-1]["equivariance"]["equal"] == 12
+    assert data["layers"][-1]["equivariance"]["lattice"] == [[2, 0], [0, 2]]
+    names = {path.name for path in out_dir.iterdir()}
+    assert {"report.html", "maps.png", "sweep.npz", "sweep.json", "plan.json", "chunks"} <= names
+    assert sp.load_sweep(out_dir / "sweep.npz").count("equivariance").equal == 12
+    code, _, err = call(capsys, "sweep", f"{file}:make", "--shape", 6, 8, 1, "--out", out_dir)
+    assert code == 2
+    assert "--resume" in err
+    code, again, _ = call(
+        capsys, "sweep", f"{file}:make", "--shape", 6, 8, 1, "--json", "--out", out_dir, "--resume"
+    )
+    assert code == 0
+    assert again == out
+
+
+def test_a_model_that_is_a_function_of_one_argument(capsys, tmp_path) -> None:
+    (tmp_path / "funcs.py").write_text("def half(x):\n    return x[:, ::2, ::2]\n")
+    code, out, _ = call(
+        capsys, "sweep", f"{tmp_path / 'funcs.py'}:half", "--shape", 6, 6, 1, "--count", 2
+    )
+    assert code == 0
+    assert "9/36" in out
+
+
+def test_sweep_of_a_picture(capsys, tmp_path) -> None:
+    import matplotlib.image
+
+    picture = np.random.default_rng(0).integers(0, 255, (8, 8, 3)).astype(np.uint8)
+    matplotlib.image.imsave(tmp_path / "picture.png", picture)
+    (tmp_path / "pools.py").write_text(
+        "from flax import nnx\ndef pool(x):\n    return nnx.max_pool(x, (2, 2), (2, 2))\n"
+    )
+    code, out, _ = call(
+        capsys, "sweep", f"{tmp_path / 'pools.py'}:pool", "--png", tmp_path / "picture.png"
+    )
+    assert code == 0
+    assert "16/64" in out
+
+
+MISTAKES = {
+    "unknown zoo name": (["sweep", "lenet-globl"], "lenet-global"),
+    "no shape": (["sweep", "{file}:pool"], "--shape 28 28 1"),
+    "no file": (["sweep", "nowhere.py:f"], "there is no file nowhere.py"),
+    "no factory": (["sweep", "{file}"], "add the name of a factory"),
+    "unknown factory": (["sweep", "{file}:pol"], "defines no 'pol'; it defines pool, needs, fails"),
+    "a factory with arguments": (["sweep", "{file}:needs"], "needs the arguments width, rngs"),
+    "a factory that fails": (["sweep", "{file}:fails"], "fails: RuntimeError: boom"),
+    "unknown module": (["sweep", "no.such.module:f"], "cannot be imported"),
+    "two sources": (["sweep", "{file}:pool", "--digits", "--png", "x.png"], "exclude each other"),
+    "resume without out": (["sweep", "dense", "--resume"], "--resume needs --out"),
+    "no probes": (["sweep", "dense", "--count", "0"], "--count must be at least 1"),
+    "missing MNIST": (["sweep", "{file}:pool", "--mnist", "nowhere"], "nowhere"),
+    "missing picture": (["sweep", "{file}:pool", "--png", "nowhere.png"], "nowhere.png"),
+    "wrong rank": (["sweep", "{file}:pool", "--shape", "8"], "needed is"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_get_one_clear_message(capsys, tmp_path, name) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "def pool(x):\n    return x\n"
+        "def needs(width, rngs):\n    return None\n"
+        "def fails():\n    raise RuntimeError('boom')\n"
+    )
+    arguments, message = MISTAKES[name]
+    code, out, err = call(capsys, *[a.format(file=file) for a in arguments])
+    assert code == 2
+    assert err.startswith("error: ")
+    assert message in err.replace("\n", " ")
+    assert "Traceback" not in err
+    assert not out
+
+
+def test_warnings_are_one_line_each(capsys, tmp_path) -> None:
+    (tmp_path / "dead.py").write_text("def dead(x):\n    return x * 0\n")
+    code, _, err = call(capsys, "sweep", f"{tmp_path / 'dead.py'}:dead", "--shape", 4, 4, 1)
+    assert code == 0
+    assert err.startswith("warning: dead: output does not depend on the images")
+
+
+def test_interruption_says_how_to_go_on(capsys, tmp_path, monkeypatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("shiftproof.sweeping.sweep", interrupt)
+    code, _, err = call(capsys, "sweep", "dense", "--out", tmp_path / "x")
+    assert code == 130
+    assert "--resume goes on" in err
+
+
+def test_doctor(capsys) -> None:
+    code, out, _ = call(capsys, "doctor")
+    assert code == 0
+    assert "exact" in out
+    assert "Healthy" in out
+    code, out, _ = call(capsys, "doctor", "--json")
+    data = json.loads(out)
+    assert data["devices"][0]["calibration"]["float32"]["exact"] is True
+    assert {"jax", "default matmul precision"} <= set(data["versions"])

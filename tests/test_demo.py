@@ -1,0 +1,178 @@
+"""The demo, small: it trains, sweeps, and its files say what it found."""
+
+import io
+import json
+import struct
+
+import numpy as np
+import pytest
+from flax import nnx
+from matplotlib.image import imsave
+from rich.console import Console
+
+from shiftproof import data, demo
+from shiftproof.demo import train
+from shiftproof.errors import InputError
+
+TRUNK = demo.Variant("CIRCULAR", 2, "flatten")
+CNN, DENSE = demo.Variant("CIRCULAR", 2, "global"), demo.Variant(None)
+SMALL = demo.Plan(
+    variants=(CNN, DENSE),
+    canvas=12,
+    train=64,
+    test=16,
+    steps=3,
+    batch=8,
+    width=1,
+    placed=2,
+)
+
+
+def quiet():
+    return Console(quiet=True)
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("demo") / "new"
+    with open(directory.parent / "log", "w") as log:
+        console = Console(file=log, width=100)
+        results = demo.run_demo(directory, plan=SMALL, console=console)
+    return directory, results, (directory.parent / "log").read_text()
+
+
+def test_files(ran):
+    directory, results, _ = ran
+    names = {path.name for path in directory.iterdir()}
+    assert names == {
+        "report.html",
+        "results.json",
+        "figure1.png",
+        "scores.png",
+        "labels.png",
+        "maps-circular-stride-2-global.png",
+        "maps-dense.png",
+    }
+    assert json.loads((directory / "results.json").read_text()) == results
+
+
+def test_exact_counts_of_the_architectures(ran):
+    cnn, dense = ran[1]["networks"]
+    layers = cnn["architecture"]["layers"]
+    found = {x["name"]: x["equivariance"]["equal"] for x in layers if x["equivariance"]}
+    assert list(found.values()) == [144, 36, 36, 9]
+    assert layers[-1]["invariance"]["equal"] == 9
+    assert layers[-1]["invariance"]["lattice"] == [[4, 0], [0, 4]]
+    assert dense["architecture"]["layers"][-1]["invariance"]["equal"] == 1
+    assert len(cnn["agreement"]["layers"]) >= 4
+    for network in (cnn, dense):
+        assert network["agreement"]["contradicted"] == []
+
+
+def test_findings_are_computed_and_said(ran):
+    directory, results, log = ran
+    summary = results["summary"]
+    assert "of 144 shifts class scores stay exactly the same under 9 for circular stride" in summary
+    page = (directory / "report.html").read_text("utf-8")
+    assert summary in page
+    for name in (CNN.name, DENSE.name):
+        assert name in page
+        assert f"trained {name}" in log
+    assert "report.html" in log
+    assert "144" in log
+    assert max(len(line) for line in log.splitlines() if "─" in line) <= 100
+
+
+def test_same_seed_same_results(ran, tmp_path):
+    plan = demo.Plan(**{**vars(SMALL), "variants": (DENSE,)})
+    first, second = (
+        demo.run_demo(tmp_path / name, plan=plan, console=quiet(), seed=3) for name in "ab"
+    )
+    assert first == second
+    pages = [(tmp_path / name / "report.html").read_bytes() for name in "ab"]
+    assert pages[0] == pages[1]
+
+
+def test_unplaced_networks_are_said_to_be(tmp_path):
+    plan = demo.Plan(**{**vars(SMALL), "variants": (demo.Variant("SAME", 1), DENSE)})
+    log = io.StringIO()
+    results = demo.run_demo(tmp_path, plan=plan, console=Console(file=log, width=80))
+    unplaced, placed = results["networks"]
+    assert unplaced["placed"] is None
+    assert unplaced["labels_kept"] is None
+    assert placed["labels_kept"] is not None
+    assert "measured for 1 network, the label is kept in" in results["summary"]
+    # every network of every table stands on one line of 80 columns
+    lines = log.getvalue().splitlines()
+    assert sum(line.startswith("SAME /1 flatten ") for line in lines) == 3
+    assert sum(line.startswith("SAME /1 flatten ") and line.endswith(" -") for line in lines) == 1
+
+
+def test_a_plan_without_a_placed_network_is_refused():
+    with pytest.raises(InputError, match="needs one of these networks: SAME stride 2"):
+        demo.Plan(variants=(demo.Variant("SAME", 1),))
+
+
+def test_weights_are_rounded_and_convolutions_shared():
+    digits = train.split(data.digits(), SMALL, seed=0)
+    plan = demo.Plan(**{**vars(SMALL), "variants": (TRUNK, CNN)})
+    trunk, other = train.train_all(plan, digits, seed=0, stage=lambda text: None)
+    for network in (trunk, other):
+        for leaf in map(np.asarray, nnx.to_pure_dict(nnx.state(network.model))["logits"].values()):
+            assert np.array_equal(leaf * 256, np.round(leaf * 256))
+    kernels = [np.asarray(n.model.convolutions[0].kernel[...]) for n in (trunk, other)]
+    assert np.array_equal(*kernels)
+    assert 0 <= trunk.rounded <= 1
+
+
+def test_training_learns():
+    plan = demo.Plan(variants=(DENSE,), steps=60)
+    digits = train.split(data.digits(), plan, seed=0)
+    (network,) = train.train_all(plan, digits, seed=0, stage=lambda text: None)
+    assert network.trained > 0.8
+    assert len(digits.train) == 1437  # a fifth of 1,797 is kept for the test
+    assert len(digits.test) == 360
+
+
+def test_png_is_fitted_and_said_so(tmp_path):
+    path = tmp_path / "wide.png"
+    imsave(path, np.linspace(0, 1, 20 * 40 * 3).reshape(20, 40, 3))
+    image, about = train.open_png(path, canvas=28)
+    assert image.shape == (1, 28, 28, 1)
+    assert np.array_equal(image * 256, np.round(image * 256))
+    assert not image[:, :4].any()
+    assert image[:, 4:24].all(axis=(0, 3))[1:].all()
+    assert "20x40" in about
+    assert "averaged" in about
+
+
+def test_mnist_is_split(tmp_path):
+    generator = np.random.default_rng(0)
+    pixels = generator.integers(0, 256, (30, 28, 28), np.uint8)
+    header = struct.pack(">4B3I", 0, 0, 8, 3, 30, 28, 28)
+    (tmp_path / "t10k-images-idx3-ubyte").write_bytes(header + pixels.tobytes())
+    labels = np.arange(30, dtype=np.uint8) % 10
+    header = struct.pack(">4BI", 0, 0, 8, 1, 30)
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(header + labels.tobytes())
+    digits = train.split(data.mnist(tmp_path), demo.Plan(), seed=0)
+    assert len(digits.train) == 24
+    assert len(digits.test) == 6
+    assert "24 to train on, 6 to test on" in digits.source
+    together = np.concatenate([digits.train, digits.test])
+    assert len(np.unique(together.reshape(30, -1), axis=0)) == 30
+
+
+def test_unwritable_directory(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"cannot write into .*choose another folder"):
+        demo.run_demo(tmp_path / "file", console=quiet())
+
+
+def test_missing_mnist(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no directory"):
+        demo.run_demo(tmp_path, mnist=tmp_path / "none", console=quiet())
+
+
+def test_missing_png(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no file"):
+        demo.run_demo(tmp_path, png=tmp_path / "none.png", console=quiet())

@@ -1,0 +1,118 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from shiftproof import zoo
+from shiftproof.model import adapt
+from shiftproof.trace import evaluate, fixed_divisors, fixed_values, trace
+
+IMAGES = np.random.default_rng(0).normal(size=(2, 8, 8, 2)).astype(np.float32)
+
+
+def run(fn, weights=(), images=IMAGES):
+    program = trace(fn, weights, images)
+    values = evaluate(program, fixed_values(program, jax.tree_util.tree_leaves(weights)), images)
+    return program, [values[o] if isinstance(o, int) else o.value for o in program.outputs]
+
+
+@jax.custom_jvp
+def clipped(x):
+    return jnp.clip(x, -1, 1)
+
+
+clipped.defjvp(lambda primals, tangents: (clipped(*primals), tangents[0]))
+
+FUNCTIONS = {
+    "jit": jax.jit(lambda x: jnp.tanh(x) + 1),
+    "custom_jvp": clipped,
+    "remat": jax.checkpoint(lambda x: jnp.sin(x) * 2),
+    "nested": lambda x: jax.jit(lambda y: nnx.relu(jax.jit(jnp.cumsum)(y)))(x),
+    "scan": lambda x: jax.lax.scan(lambda c, _: (c * 2, c.sum()), x, None, length=3),
+    "while": lambda x: jax.lax.while_loop(
+        lambda c: c[1] < 3, lambda c: (c[0] * 2, c[1] + 1), (x, 0)
+    )[0],
+    "cond": lambda x: jax.lax.cond(x.sum() > 0, jnp.sin, jnp.cos, x),
+    "constants": lambda x: x * jnp.asarray(np.arange(8.0)[:, None, None]) + jnp.eye(8)[..., None],
+    "literal output": lambda x: (x, 3.0, jnp.zeros(2)),
+    "random": lambda x: x + jax.random.normal(jax.random.key(0), x.shape),
+    "dict": lambda x: {"b": x.sum(), "a": [x, (x.max(1),)]},
+    "pool": lambda x: nnx.avg_pool(x, (3, 3), (2, 2), "SAME", count_include_pad=False),
+    "gather": lambda x: jax.image.resize(x, (2, 4, 4, 2), "nearest"),
+    "identity": lambda x: x,
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_program_computes_what_was_traced(name) -> None:
+    function = FUNCTIONS[name]
+    _, outputs = run(lambda _, x: function(x))
+    expected = jax.tree_util.tree_leaves(function(jnp.asarray(IMAGES)))
+    assert len(outputs) == len(expected)
+    for got, want in zip(outputs, expected, strict=True):
+        np.testing.assert_allclose(np.asarray(got), np.asarray(want), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["lenet-flatten", "vit"])
+def test_networks(name) -> None:
+    entry = zoo.ENTRIES[name]
+    module = entry.build(0)
+    model = adapt(module)
+    images = np.random.default_rng(0).normal(size=(2, *entry.shape)).astype(np.float32)
+    program, (output,) = run(model.call, model.weights, images)
+    np.testing.assert_allclose(output, module(images), rtol=1e-4, atol=1e-5)
+    assert not {"jit", "pjit", "custom_jvp_call", "custom_vjp_call"} & {
+        e.name for e in program.equations
+    }
+
+
+def test_names_of_weights_and_outputs() -> None:
+    module = nnx.Dict(conv=nnx.Conv(2, 3, (3, 3), rngs=nnx.Rngs(0)))
+    graph, state = nnx.split(module)
+    program = trace(lambda w, x: {"y": nnx.merge(graph, w)["conv"](x), "z": (x, x)}, state, IMAGES)
+    assert program.weight_names == ("conv.bias", "conv.kernel")
+    assert program.output_names == ("output.y", "output.z.0", "output.z.1")
+    assert trace(lambda w, x: x, (), IMAGES).output_names == ("output",)
+
+
+def test_equations_know_the_users_line() -> None:
+    def model(_, x):
+        y = jnp.tanh(x)
+        return nnx.max_pool(y, (2, 2))
+
+    program = trace(model, (), IMAGES)
+    sites = {e.name: e.site for e in program.equations}
+    first = model.__code__.co_firstlineno
+    assert [f.line for f in sites["tanh"].frames] == [first + 1]
+    assert [f.line for f in sites["reduce_window_max"].frames] == [first + 2]
+    assert sites["reduce_window_max"].callee == "max_pool"
+    assert str(sites["tanh"]) == f"test_trace.py:{first + 1}"
+
+
+def test_fingerprint_tells_programs_and_constants_apart() -> None:
+    def fingerprint(fn):
+        return trace(lambda _, x: fn(x), (), IMAGES).fingerprint
+
+    table = jnp.arange(8.0)[:, None, None]
+    assert fingerprint(lambda x: x + table) == fingerprint(lambda x: x + table)
+    assert fingerprint(lambda x: x + table) != fingerprint(lambda x: x + 2 * table)
+    assert fingerprint(lambda x: x + 1) != fingerprint(lambda x: x - 1)
+    assert fingerprint(nnx.relu) == fingerprint(nnx.relu)  # no memory addresses in it
+
+
+def test_a_division_stays_a_division() -> None:
+    """XLA multiplies by the rounded reciprocal of whatever is broadcast; divisors of full shape prevent it."""
+    images = (49.0 * np.arange(1, 10_001)).reshape(1, -1, 1)
+    with jax.enable_x64(True):
+        program = trace(lambda _, x: x / 49, (), images)
+        fixed = fixed_values(program, [])
+        divisors = fixed_divisors(program, fixed)
+
+        def quotient(images, divisors):
+            return evaluate(program, fixed, images, divisors)[program.outputs[0]]
+
+        ours = jax.jit(quotient)(images, divisors)
+        naive = jax.jit(quotient)(images, {})
+    np.testing.assert_array_equal(np.asarray(ours), images / 49)
+    assert np.any(np.asarray(naive) != images / 49)  # the reason for all this
