@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 import sysconfig
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -132,20 +132,15 @@ class Program:
     @functools.cached_property
     def from_images(self) -> frozenset[int]:
         """The numbers of all values that depend on the images."""
-        moving = {self.images}
-        for eqn in self.equations:
-            if any(operand in moving for operand in eqn.inputs if isinstance(operand, int)):
-                moving.update(eqn.outputs)
-        return frozenset(moving)
+        return self.depending_on({self.images})
 
-    @functools.cached_property
-    def frontier(self) -> frozenset[int]:
-        """The numbers of the values that do not depend on the images and are used where something does."""
-        used = {o for o in self.outputs if isinstance(o, int)}
+    def depending_on(self, numbers: Set[int]) -> frozenset[int]:
+        """The numbers of all values that depend on some of those given, these included."""
+        reached = set(numbers)
         for eqn in self.equations:
-            if eqn.outputs[0] in self.from_images:
-                used.update(o for o in eqn.inputs if isinstance(o, int))
-        return frozenset(used - self.from_images)
+            if any(operand in reached for operand in eqn.inputs if isinstance(operand, int)):
+                reached.update(eqn.outputs)
+        return frozenset(reached)
 
     @functools.cached_property
     def weights_of(self) -> Mapping[int, frozenset[str]]:
@@ -192,19 +187,29 @@ def apply(eqn: Equation, operands: Sequence[Any]) -> Sequence[Any]:
 
 def fixed_values(program: Program, weights: Sequence[Any]) -> dict[int, jax.Array]:
     """All values that do not depend on the images but are needed by what does, computed once."""
-    inputs = dict(zip(program.weights, weights, strict=True)) | dict(program.constants)
-    needed = sorted(program.frontier)
+    known = dict(zip(program.weights, weights, strict=True)) | dict(program.constants)
+    return known_values(program, known)
+
+
+def known_values(program: Program, known: Mapping[int, Any]) -> dict[int, jax.Array]:
+    """All values that follow from the known ones and are used together with some that do not, computed once."""
+    unknown = program.depending_on({*program.weights, program.images} - set(known))
+    needed = {o for o in program.outputs if isinstance(o, int)}
+    for eqn in program.equations:
+        if eqn.outputs[0] in unknown:
+            needed.update(o for o in eqn.inputs if isinstance(o, int))
+    wanted = sorted(needed - unknown)
 
     def compute(inputs: dict[int, Any]) -> list[Any]:
         def step(eqn: Equation, operands: Sequence[Any]) -> Sequence[Any]:
-            if eqn.outputs[0] in program.from_images:
+            if eqn.outputs[0] in unknown:
                 return [None] * len(eqn.outputs)
             return apply(eqn, operands)
 
-        known = interpret(program, {**inputs, program.images: None}, step)
-        return [known[number] for number in needed]
+        found = interpret(program, {**dict.fromkeys(unknown), **inputs}, step)
+        return [found[number] for number in wanted]
 
-    return dict(zip(needed, jax.jit(compute)(inputs), strict=True))
+    return dict(zip(wanted, jax.jit(compute)(dict(known)), strict=True))
 
 
 def fixed_divisors(program: Program, fixed: Mapping[int, Any]) -> dict[int, np.ndarray]:
@@ -263,14 +268,7 @@ def trace(fn: Callable[[Any, Any], Any], weights: Any, images: Any) -> Program:
         Whatever `fn` raises, unchanged.
     """
     closed, shapes = jax.make_jaxpr(_marked(fn), return_shape=True)(weights, images)
-    jaxpr, constants = _open(closed)
-    builder = _Builder()
-    numbers = builder.declare(jaxpr.invars)
-    constant_numbers = builder.declare(jaxpr.constvars)
-    builder.constants.update(zip(constant_numbers, constants, strict=True))
-    environment = dict(zip(jaxpr.invars, numbers, strict=True))
-    environment |= dict(zip(jaxpr.constvars, constant_numbers, strict=True))
-    outputs = builder.inline(jaxpr, environment, prefix=None)
+    builder, numbers, outputs = _flatten(closed)
     weight_paths = jax.tree_util.tree_flatten_with_path(weights)[0]
     output_paths = jax.tree_util.tree_flatten_with_path(shapes)[0]
     return Program(
@@ -284,6 +282,42 @@ def trace(fn: Callable[[Any, Any], Any], weights: Any, images: Any) -> Program:
         output_names=tuple(("output." + dotted(path)).strip(".") for path, _ in output_paths),
         fingerprint=_fingerprint(closed, builder.constants),
     )
+
+
+def open_body(closed: Any) -> Program:
+    """The program of a loop's body or a branch: all its inputs are `weights`, and it has no images."""
+    builder, numbers, outputs = _flatten(closed)
+    return Program(
+        equations=_live(builder.equations, outputs),
+        avals=builder.avals,
+        weights=tuple(numbers),
+        weight_names=tuple(f"input.{i}" for i in range(len(numbers))),
+        images=-1,
+        constants=builder.constants,
+        outputs=tuple(outputs),
+        output_names=tuple(f"output.{i}" for i in range(len(outputs))),
+        fingerprint=_fingerprint(closed, builder.constants),
+    )
+
+
+def scan_counts(eqn: Equation) -> tuple[int, int]:
+    """How many of a scan's operands are constants, and how many are carried."""
+    if "ft_in" in eqn.params:  # jax 0.12: one tree of constants, carries and slices
+        constants, carries, _ = eqn.params["ft_in"]
+        return len(constants), len(carries)
+    return eqn.params["num_consts"], eqn.params["num_carry"]
+
+
+def _flatten(closed: Any) -> tuple["_Builder", list[int], list["int | Literal"]]:
+    """A builder that holds all equations of a jaxpr, and the numbers of its inputs and outputs."""
+    jaxpr, constants = _open(closed)
+    builder = _Builder()
+    numbers = builder.declare(jaxpr.invars)
+    constant_numbers = builder.declare(jaxpr.constvars)
+    builder.constants.update(zip(constant_numbers, constants, strict=True))
+    environment = dict(zip(jaxpr.invars, numbers, strict=True))
+    environment |= dict(zip(jaxpr.constvars, constant_numbers, strict=True))
+    return builder, numbers, builder.inline(jaxpr, environment, prefix=None)
 
 
 def _live(equations: Sequence[Equation], outputs: Sequence[int | Literal]) -> tuple[Equation, ...]:
