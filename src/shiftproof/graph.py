@@ -4,6 +4,8 @@ This table is trusted: it says of each primitive to which class of functions it 
 becomes a function that uses its operands whole, about which the kernel claims nothing once an operand moves.
 What depends neither on the images nor on opaque weights is computed, and enters as a constant whose periods are
 read off its values.
+
+Over 600 lines, because the table and its translators are one list that is read, and trusted, as a whole.
 """
 
 import dataclasses
@@ -115,7 +117,9 @@ class _Builder:
                 return [computed[output] for output in eqn.outputs]
             self.equation = eqn
             given = [Known(o.value) if isinstance(o, Literal) else o for o in operands]
-            return self.equation_nodes(Call(self, eqn, given, [program.avals[o] for o in eqn.outputs]))
+            return self.equation_nodes(
+                Call(self, eqn, given, [program.avals[o] for o in eqn.outputs])
+            )
 
         meaning = interpret(program, {**computed, **start}, step)
         self.equation = None
@@ -179,7 +183,10 @@ def _period(array: np.ndarray, axis: int) -> int:
     for period in (p for p in range(1, n) if n % p == 0):
         first = np.take(array, range(period), axis), np.take(array, range(period, 2 * period), axis)
         if _same(*first):
-            head, tail = np.take(array, range(n - period), axis), np.take(array, range(period, n), axis)
+            head, tail = (
+                np.take(array, range(n - period), axis),
+                np.take(array, range(period, n), axis),
+            )
             if _same(head, tail):
                 return period
     return n
@@ -197,7 +204,9 @@ def _rolls(array: np.ndarray) -> tuple[tuple[int, ...], ...]:
             steps = _joint_roll(pair.reshape(*pair.shape[:2], -1))
             if steps:
                 found.append(
-                    tuple(steps[0] if c == a else steps[1] if c == b else 0 for c in range(array.ndim))
+                    tuple(
+                        steps[0] if c == a else steps[1] if c == b else 0 for c in range(array.ndim)
+                    )
                 )
     return tuple(found)
 
@@ -288,7 +297,7 @@ def broadcast(call: Call) -> Sequence[Operand]:
 
 
 def reshape(call: Call) -> Sequence[Operand]:
-    if call.params.get("dimensions") is not None:
+    if call.eqn.name == "reshape" and call.params["dimensions"] is not None:
         return whole(call)
     return [call.add("reshape", [call.node(0)])]
 
@@ -595,9 +604,7 @@ def contraction(call: Call) -> Sequence[Operand]:
         left[a] if a is not None else right[b]  # type: ignore[index]
         for a, b in zip(*sides, strict=True)
     ]
-    spread = [
-        _spread(call, call.node(i), sides[i], shape) for i in range(2)
-    ]
+    spread = [_spread(call, call.node(i), sides[i], shape) for i in range(2)]
     products = call.add("map", spread, shape)
     last = tuple(range(len(shape) - len(left_c), len(shape)))
     if not last:
@@ -612,7 +619,9 @@ def _spread(call: Call, node: int, places: Sequence[int | None], shape: Sequence
     if order != tuple(range(len(own))):
         node = call.add("transpose", [node], [own[a] for a in order], order=order)
     targets = tuple(i for i, a in enumerate(places) if a is not None)
-    return node if len(targets) == len(shape) else call.add("broadcast", [node], shape, axes=targets)
+    return (
+        node if len(targets) == len(shape) else call.add("broadcast", [node], shape, axes=targets)
+    )
 
 
 def scan(call: Call) -> Sequence[Operand]:

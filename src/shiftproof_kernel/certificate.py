@@ -41,7 +41,10 @@ class Checked:
 
 
 def make_certificate(
-    program: Program, statement: Mapping[str, Any], generators: Iterable[tuple[Shift, Mapping]], made_with: str
+    program: Program,
+    statement: Mapping[str, Any],
+    generators: Iterable[tuple[Shift, Mapping]],
+    made_with: str,
 ) -> dict[str, Any]:
     """The certificate of a statement; `generators` pairs each shift with the choices of its derivation.
 
@@ -96,8 +99,13 @@ def check(data: Any) -> Checked:
     statement = data["statement"]
     expect_keys(statement, STATEMENT, "statement")
     texts = [statement[key] for key in ("output", "weights")] + [data["made_with"]]
-    if statement["property"] not in ("equivariance", "invariance") or statement["boundary"] != "circular":
-        raise Refusal("format", "the property must be equivariance or invariance, the boundary circular")
+    if (
+        statement["property"] not in ("equivariance", "invariance")
+        or statement["boundary"] != "circular"
+    ):
+        raise Refusal(
+            "format", "the property must be equivariance or invariance, the boundary circular"
+        )
     if not all(isinstance(text, str) for text in texts):
         raise Refusal("format", "output, weights and made_with must be texts")
     program = decode_program(data["program"])
@@ -114,20 +122,31 @@ def check(data: Any) -> Checked:
         expect_keys(entry, {"shift", "output_shift", "choices", "facts"}, "generator")
         shift = integers(entry["shift"], "generator.shift")
         if len(shift) != len(grid) or not isinstance(entry["choices"], list):
-            raise Refusal("format", "a generator needs one step per grid axis, and a list of choices")
+            raise Refusal(
+                "format", "a generator needs one step per grid axis, and a list of choices"
+            )
         choices = {c[0]: c[1:] for c in (integers(c, "choices") for c in entry["choices"]) if c}
         facts = [theorem.fact.axes for theorem in _derive_all(program, shift, choices)]
         if _plain(facts) != entry["facts"]:
-            raise Refusal("facts", f"the facts written for the shift {shift} are not those that follow")
+            raise Refusal(
+                "facts", f"the facts written for the shift {shift} are not those that follow"
+            )
         moved = _conclude(program, shift, choices, statement)
         if entry["output_shift"] != (None if moved is None else list(moved)):
             raise Refusal("facts", f"the output shift written for {shift} is not {moved}")
         generators.append(shift)
     count = subgroup_order(grid, generators)
     if statement["proved"] != count or statement["shifts"] != math.prod(grid):
-        raise Refusal("closure", f"the generators reach {count} of {math.prod(grid)} shifts, not as stated")
+        raise Refusal(
+            "closure", f"the generators reach {count} of {math.prod(grid)} shifts, not as stated"
+        )
     return Checked(
-        statement["property"], statement["output"], grid, tuple(generators), count, statement["weights"]
+        statement["property"],
+        statement["output"],
+        grid,
+        tuple(generators),
+        count,
+        statement["weights"],
     )
 
 

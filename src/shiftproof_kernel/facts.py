@@ -178,7 +178,9 @@ def reshape(axes: Sequence[Factors], shape: Sequence[int]) -> tuple[Factors, ...
             elif queue and (whole := _merge(head, queue[0])) is not None:
                 queue[0] = whole
             else:
-                raise Refusal("split", f"an axis is cut across its factors, at a multiple of {left}")
+                raise Refusal(
+                    "split", f"an axis is cut across its factors, at a multiple of {left}"
+                )
         if left != 1:
             raise Refusal("shape", "a reshape changes the number of cells")
         result.append(tidy(taken))

@@ -123,7 +123,9 @@ def decode_program(data: Any, *, within: bool = False) -> Program:
         expect_keys(item, {"op", "inputs", "shape", "params", "source"}, place)
         op = item["op"]
         if not isinstance(op, str) or op not in PARAMETERS or not isinstance(item["source"], str):
-            raise Refusal("format", f"{place}: unknown operation {op!r}, or a source that is no text")
+            raise Refusal(
+                "format", f"{place}: unknown operation {op!r}, or a source that is no text"
+            )
         expect_keys(item["params"], set(PARAMETERS[op]), place)
         inputs, shape = integers(item["inputs"], place), integers(item["shape"], place)
         if any(not 0 <= source < number for source in inputs) or any(n < 1 for n in shape):
@@ -151,7 +153,12 @@ def _decode_param(key: str, value: Any, place: str) -> Any:
         return value
     if key in ("axis", "low", "high", "inner", "constants", "carries", "result"):
         return integers([value], place)[0]
-    if key in ("rolls", "kept") and isinstance(value, list) and value and isinstance(value[0], list):
+    if (
+        key in ("rolls", "kept")
+        and isinstance(value, list)
+        and value
+        and isinstance(value[0], list)
+    ):
         return tuple(integers(item, place) for item in value)
     if key == "dims":
         if not isinstance(value, list):

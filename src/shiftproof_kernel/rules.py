@@ -36,11 +36,13 @@ Rule = Callable[[Node, Sequence[Fact]], Fact]
 
 
 class Theorem:
-    """"Node `number` of `program` has `fact` under `shift`": made by the rules of this module, and by nothing else."""
+    """ "Node `number` of `program` has `fact` under `shift`": made by the rules of this module, and by nothing else."""
 
     __slots__ = ("fact", "number", "program", "shift")
 
-    def __init__(self, key: object, program: Program, shift: Shift, number: int, fact: Fact) -> None:
+    def __init__(
+        self, key: object, program: Program, shift: Shift, number: int, fact: Fact
+    ) -> None:
         if key is not _KEY:
             raise TypeError("theorems are made by rules only")
         for name, value in zip(self.__slots__, (fact, number, program, shift), strict=True):
@@ -219,7 +221,10 @@ def _pattern(window: Moving, index: Sequence[int]) -> Factors:
             new_period, new_step = decimated(window, step)
             flat = len({(i - index[0]) % period for i in index[:width]}) == 1
             return tidy(
-                [Moving(count // width, new_period, 0, new_step), Still(width, 1 if flat else width)]
+                [
+                    Moving(count // width, new_period, 0, new_step),
+                    Still(width, 1 if flat else width),
+                ]
             )
     raise Refusal("order", "positions of a moving axis are picked without a regular pattern")
 
@@ -357,7 +362,8 @@ def mix(node: Node, premises: Sequence[Fact]) -> Fact:
     if len(others) != len(rest) or not set(mixed) <= set(range(rank)):
         raise Refusal("shape", "an operation mixes axes that are not there")
     axes: list[Factors] = [still(n) for n in node.shape]
-    if node.params["sum"] and len(premises) == 1 and not outs and len(mixed) == 1:
+    linear = node.params["sum"] and len(premises) == 1
+    if linear and not outs and len(mixed) == 1:
         laps = premises[0].axes[mixed[0]]
         if len(laps) == 1 and isinstance(laps[0], Fold) and laps[0].part == "laps":
             return _fresh(_summed(premises[0].axes[axis], laps[0]) for axis in others)
@@ -366,13 +372,17 @@ def mix(node: Node, premises: Sequence[Fact]) -> Fact:
             if isinstance(factor, Still):
                 continue
             if not node.params["symmetric"]:
-                raise Refusal("order", "an operation depends on the order of the cells of a moving axis")
+                raise Refusal(
+                    "order", "an operation depends on the order of the cells of a moving axis"
+                )
             if not isinstance(factor, Moving) or factor.n % factor.period:
                 raise Refusal(
                     "part", "an operation takes a part of a moving axis, not a whole period"
                 )
     for axis, out in zip(others, rest, strict=True):
-        axes[out] = unify([fact.axes[axis] for fact in premises], node.shape[out])
+        # a sum may be taken before laps are summed; any other function may not
+        along = [fact.axes[axis] for fact in premises]
+        axes[out] = along[0] if linear else unify(along, node.shape[out])
     return _fresh(axes)
 
 

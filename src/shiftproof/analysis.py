@@ -1,0 +1,364 @@
+"""Analysis: the largest lattice of shifts that the kernel proves, and the first equation at which it shrinks.
+
+One derivation per shift; a handful of shifts decide the whole grid. Along each axis the divisors of its size are tried
+from small to large, then the elements of prime order that would make the lattice larger.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from shiftproof.graph import Graph
+from shiftproof.lattice import span
+from shiftproof.layers import Layer
+from shiftproof.translation import Shift
+from shiftproof_kernel import Lost, Theorem, derive, equivariant, invariant
+
+MAX_CHOICES = 8
+"""How many constants may be taken as moving with the image, one after the other."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """One question about one output: `invariance`, or `equivariance` along the output's grid axes.
+
+    Attributes:
+        output: name of the output.
+        leaf: its position among the outputs of the program.
+        property: `equivariance` or `invariance`.
+        axes: grid axes of the output; empty for invariance.
+        law: `any` output shift, or the `same` as that of the input.
+    """
+
+    output: str
+    leaf: int
+    property: str
+    axes: tuple[int, ...]
+    law: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Derivation:
+    """What the kernel says under one shift: an outcome per node, and the rolls chosen for constants."""
+
+    outcomes: list[Theorem | Lost]
+    choices: dict[int, tuple[int, ...]]
+
+
+class Prover:
+    """Asks the kernel about one graph, each shift once."""
+
+    def __init__(self, graph: Graph, grid: Sequence[int]) -> None:
+        self.graph = graph
+        self.grid = tuple(grid)
+        self._known: dict[Shift, Derivation] = {}
+
+    def derive(self, shift: Shift) -> Derivation:
+        """The derivation under a shift; constants with rolls are taken as moving where that keeps more."""
+        if shift not in self._known:
+            self._known[shift] = self._derive(shift)
+        return self._known[shift]
+
+    def _derive(self, shift: Shift) -> Derivation:
+        program, choices = self.graph.program, {}
+        outcomes = derive(program, shift)
+        for _ in range(MAX_CHOICES):
+            found = next(self._chosen(outcomes, choices), None)
+            if found is None:
+                break
+            number, roll = found
+            tried = derive(program, shift, choices={**choices, number: roll})
+            if _losses(tried) >= _losses(outcomes):
+                break
+            choices, outcomes = {**choices, number: roll}, tried
+        return Derivation(outcomes, choices)
+
+    def _chosen(
+        self, outcomes: Sequence[Theorem | Lost], choices: dict[int, tuple[int, ...]]
+    ) -> Iterator[tuple[int, tuple[int, ...]]]:
+        """Constants, and rolls of theirs, that could meet a value that moves where they stay."""
+        nodes = self.graph.program.nodes
+        for number, outcome in enumerate(outcomes):
+            if not isinstance(outcome, Lost) or outcome.number != number:
+                continue
+            if outcome.refusal.code != "positions" or "step" not in outcome.refusal.detail:
+                continue
+            step = outcome.refusal.detail["step"]
+            for source in self._constants_of(number):
+                if source in choices:
+                    continue
+                for roll in nodes[source].params["rolls"]:
+                    for factor in range(1, math.lcm(*nodes[source].shape)):
+                        moved = tuple(
+                            factor * r % n for r, n in zip(roll, nodes[source].shape, strict=True)
+                        )
+                        if step in moved:
+                            yield source, moved
+                            break
+
+    def _constants_of(self, number: int) -> list[int]:
+        """The constants with rolls that a node is made of."""
+        nodes, seen, queue = self.graph.program.nodes, set(), [number]
+        while queue:
+            here = queue.pop()
+            if here not in seen:
+                seen.add(here)
+                queue += nodes[here].inputs
+        return sorted(n for n in seen if nodes[n].op == "constant" and nodes[n].params["rolls"])
+
+    def proves(self, claim: Claim, shift: Shift) -> bool:
+        """Whether the kernel derives the claim under this shift."""
+        return self.output_shift(claim, shift) is not None
+
+    def output_shift(self, claim: Claim, shift: Shift) -> Shift | None:
+        """By what the output moves under the claim, `()` for invariance; None where nothing is proved."""
+        outcome = self.derive(shift).outcomes[self.graph.program.outputs[claim.leaf]]
+        if isinstance(outcome, Lost):
+            return None
+        if claim.property == "invariance":
+            return () if invariant(outcome) else None
+        moved = equivariant(outcome, claim.axes)
+        if moved is None or claim.law == "any":
+            return moved
+        sizes = [outcome.fact.shape[axis] for axis in claim.axes]
+        same = len(moved) == len(shift) and all(
+            (a - b) % n == 0 for a, b, n in zip(moved, shift, sizes, strict=True)
+        )
+        return moved if same else None
+
+
+def _losses(outcomes: Sequence[Theorem | Lost]) -> int:
+    return sum(isinstance(outcome, Lost) for outcome in outcomes)
+
+
+def divisors(n: int) -> list[int]:
+    """The divisors of n below n, ascending."""
+    return [d for d in range(1, n) if n % d == 0]
+
+
+def axis_step(grid: Sequence[int], axis: int, step: int) -> Shift:
+    """The shift by `step` along one axis."""
+    return tuple(step if a == axis else 0 for a in range(len(grid)))
+
+
+def largest_lattice(
+    grid: Sequence[int],
+    holds: Callable[[Shift], bool],
+    start: Sequence[Shift] = (),
+) -> tuple[list[Shift], np.ndarray]:
+    """Generators of the largest subgroup found whose generators all hold, and its mask."""
+    generators = list(start)
+    mask = span(grid, generators)
+    for axis, n in enumerate(grid):
+        for step in divisors(n):
+            shift = axis_step(grid, axis, step)
+            if mask[shift]:
+                break
+            if holds(shift):
+                generators.append(shift)
+                mask = span(grid, generators)
+                break
+    grown = True
+    while grown:
+        grown = False
+        for element in overgroups(mask):
+            if holds(element.shift):
+                generators.append(element.shift)
+                mask = span(grid, generators)
+                grown = True
+                break
+    return _needed(grid, generators), mask
+
+
+def _needed(grid: Sequence[int], generators: list[Shift]) -> list[Shift]:
+    """Generators without those that the others reach."""
+    kept = list(generators)
+    for generator in generators:
+        rest = [g for g in kept if g != generator]
+        if span(grid, rest)[generator]:
+            kept = rest
+    return kept
+
+
+@dataclasses.dataclass(frozen=True)
+class Overgroup:
+    """An element of prime order in the quotient by the lattice, and all elements outside that it adds."""
+
+    shift: Shift
+    prime: int
+    added: np.ndarray
+
+
+def overgroups(mask: np.ndarray) -> list[Overgroup]:
+    """One element for each subgroup that covers the lattice minimally."""
+    grid = mask.shape
+    index = mask.size // int(mask.sum())
+    found = []
+    for prime in _primes(index):
+        left = ~mask & _multiples(mask, prime)
+        while np.any(left):
+            element = _simplest(left)
+            added = np.zeros_like(mask)
+            for k in range(1, prime):
+                shift = tuple(k * s % n for s, n in zip(element, grid, strict=True))
+                added |= np.roll(mask, shift, tuple(range(mask.ndim)))
+            found.append(Overgroup(element, prime, added))
+            left &= ~added
+    return found
+
+
+def _multiples(mask: np.ndarray, factor: int | np.ndarray) -> np.ndarray:
+    """Whether `factor` times each shift is in the mask."""
+    indices = np.indices(mask.shape)
+    places = tuple(factor * index % n for index, n in zip(indices, mask.shape, strict=True))
+    return mask[places]
+
+
+def _simplest(mask: np.ndarray) -> Shift:
+    elements = np.argwhere(mask)
+    order = np.lexsort((elements.sum(1), (elements != 0).sum(1)))
+    return tuple(int(i) for i in elements[order[0]])
+
+
+def _primes(n: int) -> list[int]:
+    return [
+        p for p in range(2, n + 1) if n % p == 0 and all(p % q for q in range(2, math.isqrt(p) + 1))
+    ]
+
+
+def orders(mask: np.ndarray) -> np.ndarray:
+    """For every shift the smallest positive multiple of it that lies in the lattice."""
+    exponent = math.lcm(*mask.shape)
+    order = np.full(mask.shape, exponent, np.int64)
+    for prime in _primes(exponent):
+        for _ in range(exponent.bit_length()):
+            smaller = (order % prime == 0) & _multiples(mask, order // prime)
+            if not np.any(smaller):
+                break
+            order[smaller] //= prime
+    return order
+
+
+# --- where the lattice shrinks ---
+
+
+@dataclasses.dataclass(frozen=True)
+class Cause:
+    """An equation at which the provable lattice shrinks.
+
+    Attributes:
+        layer: the name of the layer that it is part of.
+        source: the user's file and line.
+        primitive: the JAX primitive.
+        axis: the spatial axis of the input.
+        before: the smallest step along it that was still proved before the equation.
+        after: the same behind it; the size of the axis where none is.
+        code: the kind of reason.
+        reason: what the kernel says.
+        repair: the cheapest change that would help.
+    """
+
+    layer: str
+    source: str
+    primitive: str
+    axis: int
+    before: int
+    after: int
+    code: str
+    reason: str
+    repair: str
+
+
+def layer_steps(prover: Prover, layers: Sequence[Layer]) -> list[tuple[int, ...] | None]:
+    """For each layer and axis the smallest step under which the kernel knows how its value moves."""
+    steps = _node_steps(prover)
+    found = []
+    for layer in layers:
+        node = prover.graph.nodes.get(layer.value) if isinstance(layer.value, int) else None
+        found.append(None if node is None else tuple(row[node] for row in steps))
+    return found
+
+
+def _node_steps(prover: Prover) -> list[list[int]]:
+    """By axis and node: the smallest divisor of the axis under which the node has a theorem."""
+    rows = []
+    for axis, n in enumerate(prover.grid):
+        row = [n] * len(prover.graph.program.nodes)
+        for step in reversed(divisors(n)):
+            outcomes = prover.derive(axis_step(prover.grid, axis, step)).outcomes
+            row = [
+                step if isinstance(o, Theorem) else old
+                for o, old in zip(outcomes, row, strict=True)
+            ]
+        rows.append(row)
+    return rows
+
+
+def find_causes(prover: Prover, layers: Sequence[Layer]) -> list[Cause]:
+    """All equations at which the lattice of some axis shrinks, in order of execution."""
+    program = prover.graph.program
+    causes = []
+    for axis, row in enumerate(_node_steps(prover)):
+        n = prover.grid[axis]
+        for number, node in enumerate(program.nodes):
+            before = math.lcm(1, *(row[source] for source in node.inputs))
+            origin = prover.graph.origins[number]
+            if row[number] <= before or origin is None or before == n:
+                continue
+            outcome = prover.derive(axis_step(prover.grid, axis, before)).outcomes[number]
+            if not isinstance(outcome, Lost):
+                continue
+            refusal = outcome.refusal
+            causes.append(
+                (
+                    number,
+                    Cause(
+                        layer=_layer_of(prover.graph, number, layers),
+                        source=str(origin.site),
+                        primitive=origin.name,
+                        axis=axis,
+                        before=before,
+                        after=row[number],
+                        code=refusal.code,
+                        reason=str(refusal),
+                        repair=_repair(refusal.code, refusal.detail, origin.name),
+                    ),
+                )
+            )
+    unique: dict[tuple, Cause] = {}
+    for number, cause in sorted(causes, key=lambda pair: pair[0]):
+        origin = id(prover.graph.origins[number])
+        unique.setdefault((origin, cause.axis), cause)
+    return list(unique.values())
+
+
+def _layer_of(graph: Graph, number: int, layers: Sequence[Layer]) -> str:
+    """The first layer that lies behind the node."""
+    places = [(graph.nodes.get(x.value, -1), x.name) for x in layers if isinstance(x.value, int)]
+    return next((name for node, name in sorted(places) if node >= number), layers[-1].name)
+
+
+def _repair(code: str, detail: dict[str, int], primitive: str) -> str:
+    if code == "padding":
+        if primitive == "conv_general_dilated":
+            return "zero padding: use padding='CIRCULAR'"
+        return "the padding brings in foreign values: wrap the borders instead"
+    if code == "stride":
+        stride, period = detail["stride"], detail["period"]
+        if period % stride:
+            wider = -(-period // stride) * stride
+            return f"size {period} is not divisible by stride {stride}: pad to {wider}"
+        return f"stride {stride} keeps every {stride}th shift; blur before it, or use stride 1"
+    if code == "contract":
+        return "a dense layer sees every place with other weights: pool globally first"
+    if code == "positions":
+        return "values tied to places (a position table, a mask, a dense layer): remove them or pool globally first"
+    if code == "part":
+        return "a part of a period is summed: make the sizes divisible by the strides"
+    if code == "split":
+        return f"blocks of {detail.get('block', '?')}: only shifts by whole blocks are kept"
+    if code == "order":
+        return "the operation depends on the order of the cells: pool globally first"
+    return "no rule keeps the claim here"
