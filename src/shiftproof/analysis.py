@@ -29,6 +29,7 @@ class Claim:
         leaf: its position among the outputs of the program.
         property: `equivariance` or `invariance`.
         axes: grid axes of the output; empty for invariance.
+        sizes: of the output along these axes.
         law: `any` output shift, or the `same` as that of the input.
     """
 
@@ -36,7 +37,14 @@ class Claim:
     leaf: int
     property: str
     axes: tuple[int, ...]
+    sizes: tuple[int, ...]
     law: str
+
+    def expected(self, shift: Shift) -> Shift | None:
+        """The output shift that the law demands; None where any will do."""
+        if self.law == "any" or self.property == "invariance":
+            return None
+        return tuple(s % n for s, n in zip(shift, self.sizes, strict=True))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,13 +128,19 @@ class Prover:
         if claim.property == "invariance":
             return () if invariant(outcome) else None
         moved = equivariant(outcome, claim.axes)
-        if moved is None or claim.law == "any":
-            return moved
-        sizes = [outcome.fact.shape[axis] for axis in claim.axes]
-        same = len(moved) == len(shift) and all(
-            (a - b) % n == 0 for a, b, n in zip(moved, shift, sizes, strict=True)
-        )
-        return moved if same else None
+        if moved is None:
+            return None
+        moved = tuple(m % n for m, n in zip(moved, claim.sizes, strict=True))
+        return moved if claim.expected(shift) in (None, moved) else None
+
+    def reason(self, claim: Claim, shift: Shift) -> str:
+        """Why the kernel does not derive the claim under this shift: what was lost, where."""
+        outcome = self.derive(shift).outcomes[self.graph.program.outputs[claim.leaf]]
+        if not isinstance(outcome, Lost):
+            return f"the kernel derives another answer of the output than the {claim.property} asked for"
+        origin = self.graph.origins[outcome.number]
+        place = f" at {origin.site}" if origin is not None and str(origin.site) else ""
+        return f"{origin.name if origin else 'an input'}{place}: {outcome.refusal}"
 
 
 def _losses(outcomes: Sequence[Theorem | Lost]) -> int:
@@ -196,10 +210,10 @@ def overgroups(mask: np.ndarray) -> list[Overgroup]:
     grid = mask.shape
     index = mask.size // int(mask.sum())
     found = []
-    for prime in _primes(index):
-        left = ~mask & _multiples(mask, prime)
+    for prime in primes(index):
+        left = ~mask & multiples(mask, prime)
         while np.any(left):
-            element = _simplest(left)
+            element = simplest(left)
             added = np.zeros_like(mask)
             for k in range(1, prime):
                 shift = tuple(k * s % n for s, n in zip(element, grid, strict=True))
@@ -209,20 +223,22 @@ def overgroups(mask: np.ndarray) -> list[Overgroup]:
     return found
 
 
-def _multiples(mask: np.ndarray, factor: int | np.ndarray) -> np.ndarray:
+def multiples(mask: np.ndarray, factor: int | np.ndarray) -> np.ndarray:
     """Whether `factor` times each shift is in the mask."""
     indices = np.indices(mask.shape)
     places = tuple(factor * index % n for index, n in zip(indices, mask.shape, strict=True))
     return mask[places]
 
 
-def _simplest(mask: np.ndarray) -> Shift:
+def simplest(mask: np.ndarray) -> Shift:
+    """The shift of the mask along the fewest axes, and the smallest of those."""
     elements = np.argwhere(mask)
     order = np.lexsort((elements.sum(1), (elements != 0).sum(1)))
     return tuple(int(i) for i in elements[order[0]])
 
 
-def _primes(n: int) -> list[int]:
+def primes(n: int) -> list[int]:
+    """The prime divisors of n."""
     return [
         p for p in range(2, n + 1) if n % p == 0 and all(p % q for q in range(2, math.isqrt(p) + 1))
     ]
@@ -232,9 +248,9 @@ def orders(mask: np.ndarray) -> np.ndarray:
     """For every shift the smallest positive multiple of it that lies in the lattice."""
     exponent = math.lcm(*mask.shape)
     order = np.full(mask.shape, exponent, np.int64)
-    for prime in _primes(exponent):
+    for prime in primes(exponent):
         for _ in range(exponent.bit_length()):
-            smaller = (order % prime == 0) & _multiples(mask, order // prime)
+            smaller = (order % prime == 0) & multiples(mask, order // prime)
             if not np.any(smaller):
                 break
             order[smaller] //= prime

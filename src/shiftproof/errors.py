@@ -1,5 +1,8 @@
 """Every error and warning a user can meet: each message names the cause, the place and the remedy."""
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class ShiftproofError(Exception):
     """Base of all errors that shiftproof raises on purpose."""
@@ -47,3 +50,15 @@ class InexactWarning(ShiftproofWarning):
 
 class DamagedChunkWarning(ShiftproofWarning):
     """A stored chunk was truncated or altered; it is computed again."""
+
+
+class ContradictionError(ShiftproofError):
+    """A proof and a run of the compiled program contradict each other: a defect of shiftproof, never chosen away.
+
+    Attributes:
+        report: everything that is needed to look into it, as plain data.
+    """
+
+    def __init__(self, message: str, report: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.report = dict(report or {})

@@ -29,6 +29,7 @@ class Model:
         call: `(weights, images) -> pytree of arrays`; images have the batch as axis 0.
         weights: pytree of arrays; empty for a callable.
         replaceable: for each leaf of `weights`, whether it is a parameter (and no statistic, table or key).
+        opaque: for each leaf, whether it is a parameter or a statistic, any value of which is the same architecture.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Model:
     call: Callable[[Any, Any], Any]
     weights: Any
     replaceable: tuple[bool, ...]
+    opaque: tuple[bool, ...]
 
     def cast(self, dtype: Any) -> list[Any]:
         """The leaves of `weights`, floating ones in `dtype`."""
@@ -79,7 +81,7 @@ def adapt(
             f"got {type(model).__name__}."
         )
     label = name or getattr(model, "__name__", type(model).__name__)
-    return Model(label, "callable", lambda _, images: model(images, **arguments), (), ())
+    return Model(label, "callable", lambda _, images: model(images, **arguments), (), (), ())
 
 
 def _adapt_nnx(module: nnx.Module, arguments: dict[str, Any], name: str) -> Model:
@@ -90,12 +92,25 @@ def _adapt_nnx(module: nnx.Module, arguments: dict[str, Any], name: str) -> Mode
         # merged inside the traced function: modules that write their own state write to a copy
         return nnx.merge(graph, weights)(images, **arguments)
 
-    kinds = jax.tree_util.tree_map(
-        lambda variable: isinstance(variable, nnx.Param),
-        state,
-        is_leaf=lambda node: isinstance(node, nnx.Variable),
+    def leaves_of(*kinds: type[nnx.Variable]) -> tuple[bool, ...]:
+        found = jax.tree_util.tree_map(
+            lambda variable: isinstance(variable, kinds),
+            state,
+            is_leaf=lambda node: isinstance(node, nnx.Variable),
+        )
+        return tuple(jax.tree_util.tree_leaves(found))
+
+    parameters, statistics = leaves_of(nnx.Param), leaves_of(nnx.Param, nnx.BatchStat)
+    return Model(name, "nnx", call, state, parameters, _floating(state, statistics))
+
+
+def _floating(weights: Any, chosen: Sequence[bool]) -> tuple[bool, ...]:
+    """Of the leaves chosen, those that hold floats."""
+    leaves = jax.tree_util.tree_leaves(weights)
+    return tuple(
+        free and bool(jnp.issubdtype(jnp.result_type(leaf), np.floating))
+        for leaf, free in zip(leaves, chosen, strict=True)
     )
-    return Model(name, "nnx", call, state, tuple(jax.tree_util.tree_leaves(kinds)))
 
 
 def _adapt_linen(
@@ -106,12 +121,14 @@ def _adapt_linen(
             f"the variables of a linen module are a mapping of collections; got {type(variables).__name__}."
         )
     leaves = jax.tree_util.tree_flatten_with_path(variables)[0]
-    replaceable = tuple(dotted(path[:1]) == "params" for path, _ in leaves)
+    collections = [dotted(path[:1]) for path, _ in leaves]
+    replaceable = tuple(collection == "params" for collection in collections)
+    learnt = [collection in ("params", "batch_stats") for collection in collections]
 
     def call(weights: Any, images: Any) -> Any:
         return module.apply(weights, images, **arguments)
 
-    return Model(name, "linen", call, variables, replaceable)
+    return Model(name, "linen", call, variables, replaceable, _floating(variables, learnt))
 
 
 def check_images(
