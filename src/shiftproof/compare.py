@@ -82,21 +82,89 @@ def make_compare(
     """
 
     def compare(values: Sequence[jax.Array], shifts: jax.Array) -> dict[str, jax.Array]:
-        references = [
-            _Reference(layer, canvas, law, value[0])
-            for layer, value in zip(layers, values, strict=True)
-        ]
-
-        def slot(values: Sequence[jax.Array], shift: jax.Array) -> dict[str, jax.Array]:
-            rows = [r.judge(value, shift) for r, value in zip(references, values, strict=True)]
-            return {
-                name: jnp.stack(column)
-                for name, column in zip(ROWS, zip(*rows, strict=True), strict=True)
-            }
-
-        return jax.vmap(slot)(values, shifts)
+        judge = _make_judge(layers, canvas, law, [value[0] for value in values])
+        return jax.vmap(judge)(values, shifts)
 
     return compare
+
+
+def make_lifted_compare(
+    layers: Sequence[Layer],
+    canvas: Canvas,
+    law: Law,
+    *,
+    lift: Callable[..., Sequence[jax.Array]],
+    elements: np.ndarray,
+    block: int,
+) -> Callable[..., dict[str, jax.Array]]:
+    """The function `(values, shifts) -> rows` that compares what every slot of a chunk becomes under every element.
+
+    Each row is (chunk * elements, layers): all elements of slot 0, which is shift 0, come first.
+
+    Args:
+        layers: what is compared.
+        canvas: a torus.
+        law: of the output shift.
+        lift: `(values, slot, element) -> values`, what the layers of a slot become under one more shift.
+        elements: (count, axes), the shifts that are added.
+        block: how many pairs of slot and element are compared at a time.
+    """
+
+    def compare(values: Sequence[jax.Array], shifts: jax.Array) -> dict[str, jax.Array]:
+        judge = _make_judge(layers, canvas, law, [value[0] for value in values])
+        grid = jnp.asarray(canvas.grid, jnp.int32)
+
+        def pair(number: jax.Array) -> dict[str, jax.Array]:
+            slot, element = number // len(elements), number % len(elements)
+            moved = (shifts[slot] + jnp.asarray(elements)[element]) % grid
+            return judge(lift(values, slot, element), moved)
+
+        numbers = jnp.arange(len(shifts) * len(elements), dtype=jnp.int32)
+        return jax.lax.map(pair, numbers, batch_size=block)
+
+    return compare
+
+
+def _make_judge(
+    layers: Sequence[Layer], canvas: Canvas, law: Law, still: Sequence[jax.Array]
+) -> Callable[..., dict[str, jax.Array]]:
+    """The function `(values, shift) -> row` that compares all layers with themselves at rest."""
+    references = [
+        _Reference(layer, canvas, law, value) for layer, value in zip(layers, still, strict=True)
+    ]
+
+    def judge(values: Sequence[jax.Array], shift: jax.Array) -> dict[str, jax.Array]:
+        rows = [r.judge(value, shift) for r, value in zip(references, values, strict=True)]
+        return {
+            name: jnp.stack(column)
+            for name, column in zip(ROWS, zip(*rows, strict=True), strict=True)
+        }
+
+    return judge
+
+
+def make_gaps(lift: Callable[..., Sequence[jax.Array]]) -> Callable[..., list[jax.Array]]:
+    """The function `(values, pairs) -> gaps` that says how far lifted values are from computed ones.
+
+    A pair is (slot to lift, element, slot that it should become); for each layer the gaps are (pairs, 3): the largest
+    difference, and the two entries that differ so.
+    """
+
+    def gaps(values: Sequence[jax.Array], pair: jax.Array) -> list[jax.Array]:
+        lifted = lift(values, pair[0], pair[1])
+        return [_largest_gap(a, b[pair[2]]) for a, b in zip(lifted, values, strict=True)]
+
+    return jax.vmap(gaps, (None, 0))
+
+
+def _largest_gap(a: jax.Array, b: jax.Array) -> jax.Array:
+    if a.size == 0:
+        return jnp.zeros(3)
+    if a.dtype == jnp.bool_:
+        a, b = a.astype(jnp.int32), b.astype(jnp.int32)
+    gap = jnp.abs(a - b).ravel()
+    worst = jnp.argmax(gap)  # NaN counts as the largest
+    return jnp.stack([x.ravel()[worst] for x in (gap, a, b)])
 
 
 class _Reference:

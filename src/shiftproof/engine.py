@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from shiftproof.compare import make_compare, make_forward
+from shiftproof.compare import make_compare, make_forward, make_gaps, make_lifted_compare
+from shiftproof.cosets import Cosets
 from shiftproof.question import Question
 from shiftproof.trace import fixed_divisors
 
@@ -29,18 +30,37 @@ class Engine:
         question: what is compared.
         chunk: shifts per chunk, shift 0 included.
         devices: one chunk runs on each at a time.
+        cosets: with them every shift of a chunk stands for its whole coset.
+        block: how many shifts of cosets are compared at a time.
     """
 
-    def __init__(self, question: Question, *, chunk: int, devices: Sequence[jax.Device]) -> None:
+    def __init__(
+        self,
+        question: Question,
+        *,
+        chunk: int,
+        devices: Sequence[jax.Device],
+        cosets: Cosets | None = None,
+        block: int = TARGET_IMAGES,
+    ) -> None:
         self.question = question
         self.chunk = chunk
+        self.cosets = cosets
         self.devices = list(devices)
         mesh = jax.make_mesh((len(devices),), ("chunk",), (AxisType.Auto,), devices=self.devices)
         self._everywhere = NamedSharding(mesh, PartitionSpec())
         self._spread = NamedSharding(mesh, PartitionSpec("chunk"))
         alone, spread = PartitionSpec(), PartitionSpec("chunk")
         forward = make_forward(question.program, question.layers, question.canvas)
-        compare = make_compare(question.layers, question.canvas, question.law)
+        about = question.layers, question.canvas, question.law
+        compare = (
+            make_compare(*about)
+            if cosets is None
+            else make_lifted_compare(
+                *about, lift=cosets.lift, elements=cosets.elements, block=block
+            )
+        )
+        self._gaps = None if cosets is None else jax.jit(make_gaps(cosets.lift))
 
         def forward_one(fixed: Any, divisors: Any, array: Any, shifts: Any) -> Any:
             return [value[None] for value in forward(fixed, divisors, array, shifts[0])]
@@ -81,7 +101,10 @@ class Engine:
         return self._forward(self._fixed, self._divisors, canvas, placed)
 
     def rows(self, shifts: np.ndarray) -> dict[str, jax.Array]:
-        """Deviations and counts, each (devices, chunk, layers); dispatched, not waited for."""
+        """Deviations and counts, each (devices, chunk, layers); dispatched, not waited for.
+
+        With cosets each is (devices, chunk * elements, layers).
+        """
         placed = jax.device_put(shifts.astype(np.int32), self._spread)
         return self._compare(self.forward(shifts), placed)
 
@@ -90,6 +113,19 @@ class Engine:
         zeros = np.zeros((len(self.devices), self.chunk, len(self.question.canvas.axes)), np.int32)
         values = self.forward(zeros, None if canvas is None else self.place(canvas))
         return [np.asarray(value[0, 0]) for value in values]
+
+    def gaps(self, shifts: np.ndarray, pairs: np.ndarray) -> list[np.ndarray]:
+        """For every layer how far lifted values are from computed ones, each (pairs, 3) with the two entries.
+
+        Args:
+            shifts: (chunk, axes), a chunk that holds what is lifted and what it should become.
+            pairs: (pairs, 3): the slot that is lifted, the element of the lattice, the slot it should become.
+        """
+        if self._gaps is None:
+            raise ValueError("an engine without cosets lifts nothing")
+        values = self.forward(np.stack([shifts] * len(self.devices)))
+        found = self._gaps([value[0] for value in values], pairs.astype(np.int32))
+        return [np.asarray(gaps) for gaps in found]
 
     def memory(self) -> int:
         """Bytes that one chunk needs besides its arguments, as the compiler counts them."""

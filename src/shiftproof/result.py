@@ -101,8 +101,27 @@ class LayerRecord(msgspec.Struct, frozen=True):
         return tuple(1 if axis is None else self.shape[axis] for axis in self.grid)
 
 
-class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything of a sweep but its arrays; the JSON that stands in its file."""
+class CosetRecord(msgspec.Struct, frozen=True):
+    """How a sweep by cosets got its values.
+
+    Attributes:
+        generators: of the lattice under which every layer is proved to move.
+        forwards: forward passes, one per coset; all other shifts were lifted from them.
+        checked: how many lifted shifts were computed as well, and agreed.
+        unchecked: layers that took no part in that check, since their noise could not be measured.
+    """
+
+    generators: tuple[tuple[int, ...], ...]
+    forwards: int
+    checked: int
+    unchecked: tuple[str, ...]
+
+
+class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Everything of a sweep but its arrays; the JSON that stands in its file.
+
+    `cosets` is None, and not written, where every shift was computed.
+    """
 
     schema: str
     model: str
@@ -116,6 +135,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     images: int
     layers: tuple[LayerRecord, ...]
     provenance: dict[str, str]
+    cosets: CosetRecord | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -268,7 +288,9 @@ class Sweep:
         return path
 
     def __repr__(self) -> str:
-        lines = [f"Sweep of {self.header.model}, {self.header.boundary}, law {self.header.law}"]
+        cosets = self.header.cosets
+        by = f", {cosets.forwards} forward passes" if cosets else ""
+        lines = [f"Sweep of {self.header.model}, {self.header.boundary}, law {self.header.law}{by}"]
         for record in self.layers:
             equivariance = self.count("equivariance", record.name) if record.has_grid else "-"
             lines.append(

@@ -2,6 +2,9 @@
 
     model, images -> program, layers -> exactness -> checked call -> chunks over all devices -> Sweep
 
+By brute force every shift has its forward pass. By cosets a proved lattice leaves one forward pass per coset, and the
+other shifts are lifted from it; some of them are computed as well, and must agree.
+
 A sweep saw what it saw: it can refute, and on exact layers its refutations are exact, but an equality that holds for
 these images is no proof for others.
 """
@@ -11,7 +14,7 @@ import dataclasses
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import jax
 import numpy as np
@@ -19,18 +22,23 @@ import numpy as np
 from shiftproof.calibration import calibrate
 from shiftproof.checks import CallReport, check_call
 from shiftproof.compare import Law, defined, output_steps, overlap_cells
+from shiftproof.cosets import Cosets, find_cosets
 from shiftproof.engine import Engine, chunk_size
-from shiftproof.errors import InexactWarning, InputError, NonFiniteError
+from shiftproof.errors import ContradictionError, InexactWarning, InputError, NonFiniteError
+from shiftproof.layers import Layer
 from shiftproof.model import adapt, check_images
 from shiftproof.noise import measure_noise
 from shiftproof.probes import integer_images
 from shiftproof.provenance import describe, provenance
 from shiftproof.question import DTYPES, Asker, Question, Weights, settings
-from shiftproof.result import SCHEMA, Header, LayerRecord, Sweep
+from shiftproof.result import EQUAL_WITHIN, SCHEMA, CosetRecord, Header, LayerRecord, Sweep
 from shiftproof.store import PLAN_SCHEMA, Plan, Store
 from shiftproof.translation import Boundary, Canvas, check_boundary
 
+Method = Literal["brute", "cosets"]
 Progress = Callable[[int, int], None]
+LIFTED_SAMPLE = 8
+"""Lifted shifts that are computed as well."""
 
 
 def sweep(
@@ -42,6 +50,7 @@ def sweep(
     boundary: Boundary = "circular",
     grid: Sequence[int] | None = None,
     law: Law = "stride",
+    method: Method = "brute",
     weights: Weights | None = None,
     dtype: str = "auto",
     layers: Sequence[str] | None = None,
@@ -65,6 +74,9 @@ def sweep(
         boundary: `circular`, `zero`, or `scene` (then `images` are scenes larger than `grid`).
         grid: sizes of the window, for `scene` only.
         law: `stride` (Δ' = Δ/s), `same` (Δ' = Δ) or `any` (the best of all output shifts; torus only).
+        method: `brute` computes every shift; `cosets` computes one shift per coset of the lattice under which every
+            layer kept is proved to move, and lifts the others (torus only). Without such a lattice it is brute force,
+            and `provenance["cosets"]` says why; fewer `layers` may have one.
         weights: `these`, or `integers` to ask about the architecture; the latter by default when `images` is a shape.
         dtype: `auto` takes float32 where exact, else float64 where exact, else float32.
         layers: names of the layers to keep; all by default. Outputs always stay.
@@ -83,6 +95,7 @@ def sweep(
 
     Raises:
         InputError, ModelCallError, NonDeterministicError, NonFiniteError, ResumeError: each says what to do.
+        ContradictionError: a lifted shift was computed, and differs.
 
     >>> import jax.numpy as jnp
     >>> result = sweep(lambda x: jnp.maximum(x, 0).sum((1, 2)), (4, 4, 1))
@@ -91,6 +104,7 @@ def sweep(
     """
     adapted = adapt(model, apply_kwargs=apply_kwargs, name=name)
     _check_choice("law", law, get_args(Law))
+    _check_choice("method", method, get_args(Method))
     _check_choice("dtype", dtype, DTYPES)
     if chunk is not None and chunk < 2:
         raise InputError(
@@ -99,6 +113,10 @@ def sweep(
     check_boundary(boundary)
     if law == "any" and boundary != "circular":
         raise InputError('law="any" needs the torus: use boundary="circular", or law="stride".')
+    if method == "cosets" and boundary != "circular":
+        raise InputError(
+            f'method="cosets" needs the torus, where shifts form a group; use "brute" with boundary={boundary!r}.'
+        )
     if _is_shape(images):
         images, default = integer_images(images, count=probes, seed=seed), "integers"
     else:
@@ -119,6 +137,7 @@ def sweep(
     with settings(question.dtype):
         return _run(
             question,
+            method=method,
             chunk=chunk,
             store=Store(directory) if directory is not None else None,
             resume=resume,
@@ -164,6 +183,7 @@ def _make_canvas(
 def _run(
     question: Question,
     *,
+    method: Method,
     chunk: int | None,
     store: Store | None,
     resume: bool,
@@ -172,22 +192,121 @@ def _run(
     seed: int,
 ) -> Sweep:
     question = _calibrated(question, devices[0])
-    plan = Plan(
-        PLAN_SCHEMA, describe(question, devices[0]), chunk or chunk_size(question, devices[0])
-    )
+    asked, details = describe(question, devices[0]), {"seed": str(seed)}
+    cosets = find_cosets(question) if method == "cosets" else None
+    if cosets is not None and not cosets.generators:
+        details["cosets"] = _why_brute(cosets)
+        cosets = None
+    if cosets is not None:
+        asked["method"] = f"cosets of {cosets.generators}"
+    plan = Plan(PLAN_SCHEMA, asked, chunk or chunk_size(question, devices[0]))
     if store is not None:
         plan = store.open(plan, resume=resume)
-    groups = make_groups(question.canvas.shifts, plan.chunk)
-    engine = Engine(question, chunk=len(groups[0]), devices=devices[: len(groups)])
+    shifts = question.canvas.shifts if cosets is None else cosets.representatives
+    groups = make_groups(shifts, plan.chunk, least=1 if cosets is None else 3)
+    engine = Engine(
+        question,
+        chunk=len(groups[0]),
+        devices=devices[: len(groups)],
+        cosets=cosets,
+        block=plan.chunk,
+    )
     report = check_call(engine)
     question = dataclasses.replace(question, exactness=report.exactness)
     _warn_inexact(question)
     rows = run_chunks(engine, groups, plan=plan, store=store, progress=progress)
-    order = np.concatenate([group[1:] for group in groups])
-    result = _assemble(question, rows, order, report=report, device=devices[0], seed=seed)
+    noise = measure_noise(question)
+    record = _check_lifted(engine, question, noise, seed=seed) if cosets is not None else None
+    placed = _place(groups, rows, cosets, grid=question.canvas.grid)
+    maps = _make_maps(question, *placed)
+    header = _make_header(
+        question,
+        report,
+        noise,
+        provenance=provenance(devices[0]) | describe(question, devices[0]) | details,
+        cosets=record,
+    )
+    result = Sweep(header, **maps)
     if store is not None:
         result.save(store.directory / "sweep.npz")
     return result
+
+
+def _why_brute(cosets: Cosets) -> str:
+    why = "every shift was computed: no lattice was found under which all layers are proved to move"
+    if cosets.limit is None:
+        return why
+    where = f" ({cosets.limit.site})" if str(cosets.limit.site) else ""
+    advice = "" if cosets.limit.output else "; layers= can leave it out"
+    return f"{why}, and none for layer {cosets.limit.name}{where} alone{advice}"
+
+
+def _check_lifted(
+    engine: Engine, question: Question, noise: Sequence[float], *, seed: int
+) -> CosetRecord:
+    """Compute a sample of lifted shifts as well, and compare.
+
+    Raises:
+        ContradictionError: they differ; on layers that are not exact, by more than 16 times the measured noise.
+    """
+    cosets = engine.cosets
+    if cosets is None:
+        raise ValueError("an engine without cosets lifts nothing")
+    grid = question.canvas.grid
+    allowed = [
+        0.0 if e.exact else EQUAL_WITHIN * floor
+        for e, floor in zip(question.exactness, noise, strict=True)
+    ]
+    sample = cosets.sample(LIFTED_SAMPLE, seed)
+    room = (engine.chunk - 1) // 2
+    for begin in range(0, len(sample), room):
+        part = sample[begin : begin + room]
+        starts = cosets.representatives[part[:, 0]]
+        ends = (starts + cosets.elements[part[:, 1]]) % grid
+        shifts = np.zeros((engine.chunk, len(grid)), np.int32)
+        shifts[1 : 1 + len(part)], shifts[1 + len(part) : 1 + 2 * len(part)] = starts, ends
+        slots = np.arange(1, 1 + len(part))
+        pairs = np.stack([slots, part[:, 1], slots + len(part)], axis=1)
+        gaps = engine.gaps(shifts, pairs)
+        for layer, gap, limit in zip(question.layers, gaps, allowed, strict=True):
+            # a limit of NaN, where no noise could be measured, judges nothing; a gap of NaN is no agreement
+            bad = np.flatnonzero(~(np.abs(gap[:, 0]) <= limit) & ~np.isnan(limit))
+            if len(bad):
+                number = bad[0]
+                raise ContradictionError(
+                    _contradiction(
+                        question, layer, starts[number], ends[number], gap[number], limit
+                    )
+                )
+    return CosetRecord(
+        generators=cosets.generators,
+        forwards=len(cosets.representatives),
+        checked=len(sample),
+        unchecked=tuple(
+            layer.name
+            for layer, limit in zip(question.layers, allowed, strict=True)
+            if np.isnan(limit)
+        ),
+    )
+
+
+def _contradiction(
+    question: Question,
+    layer: Layer,
+    start: np.ndarray,
+    end: np.ndarray,
+    gap: np.ndarray,
+    limit: float,
+) -> str:
+    where = f" ({layer.site})" if str(layer.site) else ""
+    difference, lifted, computed = gap.tolist()
+    return (
+        f"{question.model.name}: layer {layer.name}{where} under shift {tuple(end.tolist())}, lifted from shift "
+        f"{tuple(start.tolist())} by what the kernel proved, holds {lifted!r} where the compiled program gives "
+        f"{computed!r}: {abs(difference):.3g} apart, and rounding explains {limit:.3g}. Either the proof or the "
+        'program is wrong: please report a bug, with the model. method="brute" relies on no proof. (A step in the '
+        "model, such as round or sign, can turn rounding into such a difference; integer images decide.)"
+    )
 
 
 def _calibrated(question: Question, device: jax.Device) -> Question:
@@ -217,14 +336,12 @@ def _warn_inexact(question: Question) -> None:
         )
 
 
-def make_groups(shifts: np.ndarray, chunk: int) -> list[np.ndarray]:
+def make_groups(shifts: np.ndarray, chunk: int, *, least: int = 1) -> list[np.ndarray]:
     """All shifts but 0 in equal chunks that each begin with shift 0; short ones are filled up with it."""
     moving = shifts[np.any(shifts != 0, axis=1)]
     count = -(-len(moving) // (chunk - 1))
-    if count == 0:
-        return [np.zeros((1, shifts.shape[1]), np.int32)]
-    each = -(-len(moving) // count)
-    groups = np.zeros((count, each + 1, shifts.shape[1]), np.int32)
+    each = -(-len(moving) // max(1, count))
+    groups = np.zeros((max(1, count), max(each + 1, least), shifts.shape[1]), np.int32)
     for i in range(count):
         part = moving[i * each : (i + 1) * each]
         groups[i, 1 : 1 + len(part)] = part
@@ -246,11 +363,12 @@ def run_chunks(
         if stored is not None:
             rows[index] = stored
     total = len(engine.question.canvas.shifts)
+    each = 1 if engine.cosets is None else len(engine.cosets.elements)
 
     def report() -> None:
         if progress is not None:
             # the last chunk is filled up, and shift 0 sits in every one
-            done = 1 + sum(len(groups[index]) - 1 for index in rows)
+            done = 1 + each * sum(len(groups[index]) - 1 for index in rows)
             progress(total if len(rows) == len(groups) else min(done, total), total)
 
     def finish(indices: Sequence[int], pending: Mapping[str, jax.Array]) -> None:
@@ -277,28 +395,41 @@ def run_chunks(
     return [rows[index] for index in range(len(groups))]
 
 
-def _assemble(
-    question: Question,
+def _place(
+    groups: Sequence[np.ndarray],
     rows: Sequence[Mapping[str, np.ndarray]],
-    order: np.ndarray,
+    cosets: Cosets | None,
     *,
-    report: CallReport,
-    device: jax.Device,
-    seed: int,
-) -> Sweep:
+    grid: Sequence[int],
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Every shift once, and its rows: fillers are left out, and so is shift 0 in all chunks but the first."""
+    shifts, kept = [], []
+    for index, group in enumerate(groups):
+        real = np.any(group != 0, axis=1)
+        real[0] = index == 0
+        if cosets is not None:
+            group = ((group[:, None] + cosets.elements) % grid).reshape(-1, len(grid))
+            real = np.repeat(real, len(cosets.elements))
+        shifts.append(group[real])
+        kept.append(real)
+    placed = {
+        name: np.concatenate([row[name][real] for row, real in zip(rows, kept, strict=True)])
+        for name in rows[0]
+    }
+    return np.concatenate(shifts), placed
+
+
+def _make_maps(
+    question: Question, order: np.ndarray, rows: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     """Put the rows where their shifts belong and mask what the law leaves undefined."""
     canvas = question.canvas
-    noise = measure_noise(question)
     shape = (len(question.layers), *(len(room) for room in canvas.ranges))
     starts = np.array([room.start for room in canvas.ranges])
     maps: dict[str, np.ndarray] = {}
-    for name in rows[0]:
+    for name, found in rows.items():
         whole = np.zeros(shape, np.float64 if name in ("equivariance", "invariance") else np.int32)
-        moved = np.concatenate([chunk[name][1:] for chunk in rows])
-        where = (slice(None), *(order - starts).T)
-        whole[where] = moved.T
-        # fillers of the last chunk are shift 0 as well, so slot 0 has the last word
-        whole[(slice(None), *(-starts))] = rows[0][name][0]
+        whole[(slice(None), *(order - starts).T)] = found.T
         maps[name] = whole
     _check_rows(question, maps)
     shifts = canvas.shifts
@@ -311,6 +442,18 @@ def _assemble(
             undefined |= overlap_cells(layer, canvas, shifts, question.law) == 0
         maps["equivariance"][i][undefined.reshape(shape[1:])] = np.nan
         maps["equivariance_cells"][i][undefined.reshape(shape[1:])] = -1
+    return maps
+
+
+def _make_header(
+    question: Question,
+    report: CallReport,
+    noise: Sequence[float],
+    *,
+    provenance: dict[str, str],
+    cosets: CosetRecord | None,
+) -> Header:
+    canvas = question.canvas
     records = tuple(
         LayerRecord(
             name=layer.name,
@@ -332,7 +475,7 @@ def _assemble(
             zip(question.layers, question.exactness, strict=True)
         )
     )
-    header = Header(
+    return Header(
         schema=SCHEMA,
         model=question.model.name,
         grid=canvas.grid,
@@ -344,9 +487,9 @@ def _assemble(
         scale=question.scale,
         images=canvas.array.shape[0],
         layers=records,
-        provenance=provenance(device) | describe(question, device) | {"seed": str(seed)},
+        provenance=provenance,
+        cosets=cosets,
     )
-    return Sweep(header, **maps)
 
 
 def _check_rows(question: Question, maps: Mapping[str, np.ndarray]) -> None:
