@@ -6,3 +6,9 @@ settings.register_profile(
     "repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("repeatable")
+
+
+def pytest_addoption(parser) -> None:
+    group = parser.getgroup("soundness", "random programs against the prover")
+    group.addoption("--soundness-programs", type=int, default=2400, help="how many programs")
+    group.addoption("--soundness-seed", type=int, default=0, help="seed of the first one")

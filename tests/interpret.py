@@ -1,0 +1,292 @@
+"""The kernel's operations on whole numbers: a random member of each class of functions, run in NumPy.
+
+All arithmetic is in the ring of integers modulo 2^64, where sums, products and weighted sums are exact in any order.
+A function that is not otherwise bound is a polynomial followed by a mixing of bits, so that two inputs that differ give
+results that differ, but for a chance of about 2^-64: a claim that fails for some function fails for these.
+Values carry a leading axis: one entry for every shift of the grid.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from shiftproof_kernel import Node, Program
+
+Array = np.ndarray
+EMPTY = np.uint64(0x9E3779B97F4A7C15)
+"""What stands in the holes of a window that is not linear."""
+
+
+def shifted(image: Array, grid_axes: Sequence[int]) -> Array:
+    """The image under every shift of its grid, in row-major order of the shifts."""
+    sizes = [image.shape[axis] for axis in grid_axes]
+    return np.stack([np.roll(image, s, tuple(grid_axes)) for s in np.ndindex(*sizes)])
+
+
+def numbers(rng: np.random.Generator, shape: Sequence[int]) -> Array:
+    """Random entries of the ring."""
+    return rng.integers(0, 2**64, tuple(shape), np.uint64, endpoint=False)
+
+
+def mixed_up(value: Array) -> Array:
+    """A fixed function of one number that no algebra simplifies."""
+    value = (value ^ (value >> np.uint64(31))) * np.uint64(0x7FB5D329728EA185)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x81DADEF4BC2DD44D)
+    return value ^ (value >> np.uint64(33))
+
+
+def run(
+    program: Program,
+    inputs: Sequence[Array],
+    constants: Mapping[int, Array],
+    seed: int,
+    bodies: Mapping[int, Any] | None = None,
+) -> list[Array]:
+    """The values of all nodes.
+
+    Args:
+        program: what to run.
+        inputs: values of its input nodes, each with the leading axis.
+        constants: arrays of its constants.
+        seed: chooses the functions and the weights.
+        bodies: for loops and branches the constants of their bodies, by number of the node.
+    """
+    values: list[Array] = []
+    given = iter(inputs)
+    count = len(inputs[0])
+    for number, node in enumerate(program.nodes):
+        rng = np.random.default_rng([seed, number])
+        operands = [values[source] for source in node.inputs]
+        if node.op == "input":
+            value = next(given)
+        elif node.op == "constant":
+            value = np.broadcast_to(constants[number], (count, *node.shape))
+        elif node.op == "weight":
+            value = np.broadcast_to(numbers(rng, node.shape), (count, *node.shape))
+        elif node.op in ("loop", "branch"):
+            value = OPERATIONS[node.op](node, operands, seed, (bodies or {})[number])
+        else:
+            value = OPERATIONS[node.op](node, operands, rng)
+        assert value.shape == (count, *node.shape), f"{node.op} makes {value.shape}, not {node}"
+        values.append(value)
+    return values
+
+
+def _odd(rng: np.random.Generator, shape: Sequence[int] = ()) -> Array:
+    return numbers(rng, shape) | np.uint64(1)
+
+
+def _function(rng: np.random.Generator, operands: Sequence[Array]) -> Array:
+    """A function of several numbers, position by position."""
+    total = np.broadcast_arrays(*operands)[0] * np.uint64(0) + numbers(rng, (1,) * operands[0].ndim)
+    for operand in operands:
+        total = mixed_up(total * np.uint64(3) + operand * _odd(rng, (1,)))
+    return total
+
+
+def _map(node: Node, operands: Sequence[Array], rng: np.random.Generator) -> Array:
+    return _function(rng, operands)
+
+
+def _broadcast(node: Node, operands: Sequence[Array], rng: np.random.Generator) -> Array:
+    (value,) = operands
+    shape = [len(value)] + [1] * len(node.shape)
+    for axis, target in enumerate(node.params["axes"]):
+        shape[target + 1] = value.shape[axis + 1]
+    return np.broadcast_to(value.reshape(shape), (len(value), *node.shape))
+
+
+def _reshape(node: Node, operands: Sequence[Array], rng: np.random.Generator) -> Array:
+    return operands[0].reshape(len(operands[0]), *node.shape)
+
+
+def _transpose(node: Node, operands: Sequence[Array], rng: np.random.Generator) -> Array:
+    return operands[0].transpose(0, *(axis + 1 for axis in node.params["order"]))
+
+
+def _take(node: Node, operands: Sequence[Array], rng: np.random.Generator) -> Array:
+    axis, index = node.params["axis"], node.params["index"]
+    if isinstance(index, Mapping):
+        index = [index["start"] + i * index["step"] for i in range(node.shape[axis])]
+    return operands[0].take(index, axis + 1)
+
+
+def _concat(node: Node, operands: Sequence[Array], rng: np.random.Generator) -> Array:
+    sizes = [
+        max(value.shape[axis] for value in operands) if axis != node.params["axis"] + 1 else None
+        for axis in range(operands[0].ndim)
+    ]
+    wide = [
+        np.broadcast_to(v, [v.shape[a] if n is None else n for a, n in enumerate(sizes)])
+        for v in operands
+    ]
+    return np.concatenate(wide, node.params["axis"] + 1)
+
+
+def stretched(value: Array, axis: int, low: int, high: int, base: int, hole: Array) -> Array:
+    """Holes between, before and behind the cells of an axis; negative numbers cut cells off.
+
+    `hole` has one entry, or one for each entry of the leading axis.
+    """
+    shape = list(value.shape)
+    n = shape[axis]
+    shape[axis] = (n - 1) * base + 1 + max(low, 0) + max(high, 0)
+    filler = np.asarray(hole, value.dtype).reshape([-1] + [1] * (value.ndim - 1))
+    wide = np.array(np.broadcast_to(filler, shape))
+    place = [slice(None)] * value.ndim
+    start = max(low, 0)
+    place[axis] = slice(start, start + (n - 1) * base + 1, base)
+    wide[tuple(place)] = value
+    place[axis] = slice(max(-low, 0), shape[axis] - max(-high, 0))
+    return wide[tuple(place)]
+
+
+def _pad(node: Node, operands: Sequence[Array], rng: np.random.Generator) -> Array:
+    value, p = operands[0], node.params
+    hole = operands[1].reshape(len(value), -1).sum(1)
+    if p["zero"]:
+        hole = hole * np.uint64(0)
+    return stretched(value, p["axis"] + 1, p["low"], p["high"], p["inner"] + 1, hole)
+
+
+def _window(node: Node, operands: Sequence[Array], rng: np.random.Generator) -> Array:
+    value, p = operands[0], node.params
+    hole = np.uint64(0) if p["linear"] else EMPTY
+    dims = sorted(p["dims"], key=lambda d: d["axis"])
+    for done, d in enumerate(dims):
+        axis = d["axis"] + 1 + done  # every window before left one axis more
+        value = stretched(value, axis, d["low"], d["high"], d["base"], hole)
+        reach = d["dilation"] * (d["size"] - 1)
+        starts = np.arange(0, value.shape[axis] - reach, d["stride"])
+        value = value.take(starts[:, None] + d["dilation"] * np.arange(d["size"]), axis)
+    # where each axis of the operand is now, and which are made
+    places = {d["axis"]: d["axis"] + 1 + i for i, d in enumerate(dims)}
+    kept = [(axis + 1 + sum(d["axis"] < axis for d in dims), out) for axis, out in p["kept"]]
+    made = sorted([(d["out"], places[d["axis"]]) for d in dims] + [(o, a) for a, o in kept])
+    return _gathered(
+        node,
+        value,
+        made,
+        rng,
+        salts=operands[1:],
+        linear=p["linear"],
+        symmetric=p["symmetric"],
+    )
+
+
+def _gathered(
+    node: Node,
+    value: Array,
+    made: Sequence[tuple[int, int]],
+    rng: np.random.Generator,
+    *,
+    salts: Sequence[Array],
+    linear: bool,
+    symmetric: bool,
+) -> Array:
+    """All axes but those of `made` (axis of the result, axis of the value) are mixed, alike everywhere."""
+    front = [0, *(axis for _, axis in made)]
+    rest = [axis for axis in range(value.ndim) if axis not in front]
+    value = value.transpose(*front, *rest)
+    head = value.shape[: len(front)]
+    value = value.reshape(*head, -1)
+    outs = [axis for axis in range(len(node.shape)) if axis not in [out for out, _ in made]]
+    sizes = [node.shape[axis] for axis in outs]
+    width = int(np.prod(sizes))
+    salt = np.ones(len(value), np.uint64)
+    for other in salts:
+        whole = other.reshape(len(other), -1)
+        salt = mixed_up(salt + (whole * _odd(rng, whole.shape[1:])).sum(1)) | np.uint64(1)
+    salt = salt.reshape(-1, *(1,) * (value.ndim - 1))
+    if symmetric:
+        columns = _odd(rng, (1,) * (value.ndim - 1) + (width,))
+        if linear:
+            result = value.sum(-1, keepdims=True) * salt * (columns if outs else np.uint64(1))
+        elif rng.integers(2):
+            result = value.max(-1, keepdims=True) * columns + salt
+        else:
+            result = (mixed_up(value * salt) * np.uint64(5)).sum(-1, keepdims=True) * columns
+    else:
+        weights = numbers(rng, (value.shape[-1], width))
+        result = (value * salt) @ weights
+        if not linear:
+            result = mixed_up(result)
+    result = result.reshape(*head, *sizes)
+    order = [out for out, _ in made] + outs
+    return result.transpose(0, *(order.index(axis) + 1 for axis in range(len(order))))
+
+
+def _mix(node: Node, operands: Sequence[Array], rng: np.random.Generator) -> Array:
+    p = node.params
+    value = operands[0] if len(operands) == 1 else _function(rng, operands)
+    others = [axis for axis in range(value.ndim - 1) if axis not in p["axes"]]
+    rest = [out for out in range(len(node.shape)) if out not in p["outs"]]
+    made = [(out, axis + 1) for axis, out in zip(others, rest, strict=True)]
+    plain_sum = p["sum"] and len(operands) == 1
+    if plain_sum and not p["outs"]:
+        return value.sum(tuple(axis + 1 for axis in p["axes"]))
+    return _gathered(
+        node, value, made, rng, salts=(), linear=p["sum"], symmetric=p["symmetric"] or p["sum"]
+    )
+
+
+def _whole(node: Node, operands: Sequence[Array], rng: np.random.Generator) -> Array:
+    made = sorted((out, axis + 1) for axis, out in node.params["kept"])
+    return _gathered(
+        node, operands[0], made, rng, salts=operands[1:], linear=False, symmetric=False
+    )
+
+
+def _loop(node: Node, operands: Sequence[Array], seed: int, bodies: Mapping[str, Any]) -> Array:
+    """As many rounds as the sliced operands have, or two; with a test, as many as it asks for, up to three."""
+    p = node.params
+    constants = list(operands[: p["constants"]])
+    carried = list(operands[p["constants"] : p["constants"] + p["carries"]])
+    sliced = operands[p["constants"] + p["carries"] :]
+    stacked = []
+    rounds = sliced[0].shape[1] if sliced else 2
+    if p["result"] >= p["carries"]:
+        rounds = node.shape[0]
+    active = np.ones(len(operands[0]), bool)
+    for i in range(rounds if p["test"] is None else 3):
+        if p["test"] is not None:
+            given = [*constants, *carried]
+            found = run(p["test"], given, bodies["test"], seed + 1, bodies["inside test"])
+            outcome = found[p["test"].outputs[0]].reshape(len(active), -1).sum(1)
+            active &= outcome % np.uint64(3) > 0
+        given = [*constants, *carried, *(value[:, i] for value in sliced)]
+        found = run(p["body"], given, bodies["body"], seed, bodies["inside body"])
+        outputs = [found[output] for output in p["body"].outputs]
+        carried = [
+            np.where(active.reshape(-1, *(1,) * (old.ndim - 1)), new, old)
+            for old, new in zip(carried, outputs, strict=False)
+        ]
+        stacked.append(outputs[p["result"]])
+    return carried[p["result"]] if p["result"] < p["carries"] else np.stack(stacked, 1)
+
+
+def _branch(node: Node, operands: Sequence[Array], seed: int, bodies: Mapping[str, Any]) -> Array:
+    p = node.params
+    chosen = operands[0].reshape(len(operands[0]), -1).sum(1) % np.uint64(len(p["bodies"]))
+    results = []
+    for i, body in enumerate(p["bodies"]):
+        found = run(body, operands[1:], bodies[f"body {i}"], seed + i, bodies[f"inside {i}"])
+        results.append(found[body.outputs[p["result"]]])
+    return np.stack([results[int(c)][row] for row, c in enumerate(chosen)])
+
+
+OPERATIONS: Mapping[str, Any] = {
+    "map": _map,
+    "broadcast": _broadcast,
+    "reshape": _reshape,
+    "transpose": _transpose,
+    "take": _take,
+    "concat": _concat,
+    "pad": _pad,
+    "window": _window,
+    "mix": _mix,
+    "whole": _whole,
+    "loop": _loop,
+    "branch": _branch,
+}

@@ -1,0 +1,173 @@
+"""What a fact means, as a plain NumPy function that decides it: the definition the prover is held to.
+
+A fact speaks of an array A and of the orbit of the image under a shift: x, Tx, TTx, ... It says that there is one
+signal S, the same for the whole orbit, with A(T^k x)[i] = S[key(i) - k step] for every k and every index i. Along a
+moving factor the key is the offset plus the index, modulo the period; along one that stays it is the index modulo its
+period, with step 0. All axes count together. So the fact holds exactly when any two entries of the orbit that ask for
+the same cell of S are equal, and that is what is checked. Overlapping laps are summed first.
+"""
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from shiftproof_kernel import Fact, Fold, Moving, Refusal, Still
+from shiftproof_kernel.facts import Factor, merged, size
+
+
+class Meaningless(Exception):
+    """A fact whose factors do not fit together: there is nothing that it could be true of."""
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Which cell of the signal each entry of an orbit shows.
+
+    Attributes:
+        law: moduli and steps; two windows with the same law can be compared cell by cell.
+        numbers: for each entry the number of its cell.
+        entries: the entries, in the same order.
+    """
+
+    law: tuple
+    numbers: np.ndarray
+    entries: np.ndarray
+
+
+def cells(axes: Sequence[Sequence[Factor]], orbit: np.ndarray) -> Cells:
+    """The cells of a fact's signal, as read off an orbit.
+
+    Args:
+        axes: factors of every axis.
+        orbit: (length of the orbit, *shape of the array); entry k is the array's value for T^k x.
+    """
+    flat = [factor for factors in axes for factor in factors]
+    values = orbit.reshape(len(orbit), *(factor.n for factor in flat))
+    flat, values = _unfolded(flat, values)
+    number = np.zeros(1, np.int64)
+    turns = np.arange(len(orbit))
+    law = []
+    for axis, factor in enumerate(flat):
+        match factor:
+            case Moving(n, period, offset, step):
+                key = (offset + np.arange(n) - step * turns[:, None]) % period
+            case Still(n, period):
+                key, step = np.broadcast_to(np.arange(n) % period, (len(turns), n)), 0
+            case Fold():
+                raise Meaningless("laps are left that no axis of cells belongs to")
+        law.append((factor.period, step % factor.period))
+        shape = [1] * (len(flat) + 1)
+        shape[0], shape[axis + 1] = key.shape
+        number = number * factor.period + key.reshape(shape)
+    number = np.broadcast_to(number, values.shape)
+    return Cells(tuple(law), number.ravel(), values.ravel())
+
+
+def _unfolded(flat: list[Factor], values: np.ndarray) -> tuple[list[Factor], np.ndarray]:
+    """Sum the overlapping laps, and see the sums as one period that moves."""
+    flat = list(flat)
+    while (at := next((i for i, f in enumerate(flat) if isinstance(f, Fold)), None)) is not None:
+        fold = flat[at]
+        moving = Moving(fold.period, fold.period, 0, fold.step)
+        if fold.part == "whole":
+            laps = -(-fold.n // fold.period)
+            room = [(0, 0)] * values.ndim
+            room[at + 1] = (0, laps * fold.period - fold.n)
+            shape = values.shape
+            values = np.pad(values, room).reshape(
+                *shape[: at + 1], laps, fold.period, *shape[at + 2 :]
+            )
+            values, flat[at] = values.sum(at + 1), moving
+            continue
+        pair = {f.part: i for i, f in enumerate(flat) if isinstance(f, Fold) and f.tag == fold.tag}
+        count = sum(isinstance(f, Fold) and f.tag == fold.tag for f in flat)
+        if set(pair) != {"laps", "cells"} or count != 2 or flat[pair["cells"]].n != fold.period:
+            raise Meaningless("laps and cells do not pair")
+        values = values.sum(pair["laps"] + 1)
+        flat[pair["cells"]] = moving
+        del flat[pair["laps"]]
+    return flat, values
+
+
+def agree(seen: Iterable[Cells], tolerance: float = 0.0) -> bool:
+    """Whether all entries of the same cell are equal."""
+    found = list(seen)
+    numbers = np.concatenate([part.numbers for part in found])
+    entries = np.concatenate([part.entries for part in found])
+    span = int(numbers.max()) + 1
+    if span > 4 * len(numbers) + 1024:
+        numbers = np.unique(numbers, return_inverse=True)[1]
+        span = int(numbers.max()) + 1
+    cell = np.zeros(span, entries.dtype)
+    cell[numbers] = entries
+    if tolerance:
+        both = np.nan_to_num(cell[numbers]), np.nan_to_num(entries)
+        return bool(np.allclose(*both, rtol=0, atol=tolerance * max(1.0, np.abs(both).max())))
+    same = cell[numbers] == entries
+    return bool(np.all(same | ((entries != entries) & (cell[numbers] != cell[numbers]))))
+
+
+def holds(fact: Fact, orbit: np.ndarray, tolerance: float = 0.0) -> bool:
+    """Whether a fact is true of an orbit: `orbit[k]` is the array's value for T^k x."""
+    if fact.shape != orbit.shape[1:]:
+        return False
+    try:
+        return agree([cells(fact.axes, orbit)], tolerance)
+    except Meaningless:
+        return False
+
+
+def broken_signals(
+    facts: Sequence[tuple[int, Fact]], orbits: Sequence[np.ndarray], tolerance: float = 0.0
+) -> list[tuple[int, ...]]:
+    """Groups of facts that claim to show one signal, and do not.
+
+    Args:
+        facts: numbers of arrays, with their facts under one derivation.
+        orbits: for each number the orbit of the array.
+        tolerance: for arrays of rounded numbers.
+    """
+    signals: dict[tuple, list[tuple[int, Fact]]] = {}
+    for number, fact in facts:
+        signals.setdefault(fact.signal, []).append((number, fact))
+    broken = []
+    for group in signals.values():
+        if len(group) < 2:
+            continue
+        seen: dict[tuple, list[tuple[int, Cells]]] = {}
+        for number, fact in group:
+            part = cells([_as_one(factors) for factors in fact.axes], orbits[number])
+            seen.setdefault(part.law, []).append((number, part))
+        for parts in seen.values():
+            if len(parts) > 1 and not agree([part for _, part in parts], tolerance):
+                broken.append(tuple(number for number, _ in parts))
+    return broken
+
+
+def _as_one(factors: Sequence[Factor]) -> Sequence[Factor]:
+    """An axis as the one window that gluing sees, where it is one."""
+    try:
+        return (merged(tuple(factors)),)
+    except Refusal:
+        return factors
+
+
+def turns(grid: Sequence[int], shift: Sequence[int]) -> np.ndarray:
+    """The shifts 0, shift, 2 shift, ... until they return, as numbers in the row-major list of all shifts."""
+    places = [0]
+    for k in itertools.count(1):
+        place = [k * s % n for s, n in zip(shift, grid, strict=True)]
+        number = int(np.ravel_multi_index(place, grid)) if grid else 0
+        if number == 0:
+            return np.array(places)
+        places.append(number)
+    raise AssertionError
+
+
+def is_trivial(fact: Fact) -> bool:
+    """Whether the fact says nothing beyond the shape: an array that stays, without periods."""
+    return all(
+        isinstance(f, Still) and f.period == f.n for factors in fact.axes for f in factors
+    ) or not size([f for factors in fact.axes for f in factors])

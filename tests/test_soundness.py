@@ -1,0 +1,301 @@
+"""Soundness by machine: what the kernel claims of random programs is true of their values, under every shift.
+
+The normal run judges some thousand programs, always the same ones. The long mode judges as many as are asked for, from
+another seed on, in as many processes as pytest-xdist is given:
+
+    python -m pytest -n 2 tests/test_soundness.py --soundness-programs 1000000 --soundness-seed 10000000
+"""
+
+import dataclasses
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+import interpret
+import judge
+import meaning
+import numpy as np
+import programs
+import pytest
+
+from shiftproof_kernel import (
+    Fact,
+    Fold,
+    Lost,
+    Moving,
+    Node,
+    Program,
+    Refusal,
+    Still,
+    Theorem,
+    rules,
+)
+from shiftproof_kernel.facts import Factor, still
+from shiftproof_kernel.program import PARAMETERS
+
+BATCHES = 8
+
+
+def values_of(sample: programs.Sample) -> dict[int, np.ndarray]:
+    """The values of all nodes under every shift."""
+    node = next(node for node in sample.program.nodes if node.op == "input")
+    image = interpret.numbers(np.random.default_rng([sample.seed, 1]), node.shape)
+    images = interpret.shifted(image, node.params["grid"])
+    found = interpret.run(sample.program, [images], sample.constants, sample.seed, sample.bodies)
+    return dict(enumerate(found))
+
+
+def first_violation(sample: programs.Sample, tally: judge.Tally) -> judge.Violation | None:
+    """The first claim about a program that its values contradict."""
+    rng = random.Random(sample.seed)
+
+    def outcomes(shift: tuple[int, ...]) -> judge.Outcomes:
+        choices = {}
+        for number, roll in sample.rolls.items():
+            sizes = sample.program.nodes[number].shape
+            factor = rng.randrange(2 * max(sizes))
+            if factor % 2 == 0:
+                choices[number] = tuple(
+                    factor // 2 * r % n for r, n in zip(roll, sizes, strict=True)
+                )
+        return rules.derive(sample.program, shift, choices=choices)
+
+    return judge.first_violation(sample.program, values_of(sample), sample.grid, outcomes, tally)
+
+
+def only(sample: programs.Sample, numbers: Sequence[int]) -> programs.Sample:
+    """The part of a program that some nodes depend on."""
+    nodes = sample.program.nodes
+    needed = set(numbers)
+    for number in reversed(range(len(nodes))):
+        if number in needed:
+            needed.update(nodes[number].inputs)
+    needed |= {number for number, node in enumerate(nodes) if node.op == "input"}
+    new = {number: position for position, number in enumerate(sorted(needed))}
+    kept = tuple(
+        dataclasses.replace(nodes[number], inputs=tuple(new[i] for i in nodes[number].inputs))
+        for number in new
+    )
+
+    def moved(table: dict) -> dict:
+        return {new[number]: value for number, value in table.items() if number in new}
+
+    return dataclasses.replace(
+        sample,
+        program=Program(kept, tuple(new[number] for number in numbers)),
+        constants=moved(dict(sample.constants)),
+        bodies=moved(dict(sample.bodies)),
+        rolls=moved(dict(sample.rolls)),
+    )
+
+
+def simpler(sample: programs.Sample) -> Iterator[programs.Sample]:
+    """The same program with one node replaced by an earlier one of its shape, or by an array that does not move."""
+    nodes = sample.program.nodes
+    for number in reversed(range(len(nodes))):
+        node = nodes[number]
+        if node.op in ("input", "weight"):
+            continue
+        earlier = [i for i in range(number) if nodes[i].shape == node.shape]
+        for other in earlier[:3]:
+            changed = tuple(
+                dataclasses.replace(n, inputs=tuple(other if i == number else i for i in n.inputs))
+                for n in nodes
+            )
+            outputs = tuple(other if i == number else i for i in sample.program.outputs)
+            yield only(dataclasses.replace(sample, program=Program(changed, outputs)), outputs)
+
+
+def shrunk(sample: programs.Sample, violation: judge.Violation) -> programs.Sample:
+    """A smaller program of which something false is claimed."""
+    sample = only(sample, violation.numbers)
+    for _ in range(200):
+        for tried in simpler(sample):
+            found = first_violation(tried, judge.Tally())
+            if found is not None and len(tried.program.nodes) < len(sample.program.nodes):
+                sample = only(tried, found.numbers)
+                break
+        else:
+            break
+    return sample
+
+
+def judged(seeds: Sequence[int], tally: judge.Tally) -> tuple[programs.Sample, str] | None:
+    """The first unsound claim about the programs of some seeds, told with a program as small as was found."""
+    for seed in seeds:
+        sample = programs.random_sample(seed)
+        violation = first_violation(sample, tally)
+        if violation is not None:
+            small = shrunk(sample, violation)
+            found = first_violation(small, judge.Tally()) or violation
+            return small, f"unsound under the shift {found.shift}:\n{small}\n{found.text}"
+    return None
+
+
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_no_claim_about_a_random_program_is_false(batch, request, record_property) -> None:
+    count = request.config.getoption("--soundness-programs")
+    first = request.config.getoption("--soundness-seed")
+    tally = judge.Tally()
+    found = judged(range(first + batch, first + count, BATCHES), tally)
+    assert found is None, found[1]
+    for name in ("claims", "moving", "repaired", "signals", "lost"):
+        record_property(name, getattr(tally, name))
+    # the test must not become vacuous: figures of the normal run, per program, are 90, 30, 14 and 3
+    share = -(-count // BATCHES)
+    assert tally.moving > 10 * share
+    assert tally.repaired > 5 * share
+    assert tally.signals > share
+
+
+def test_every_operation_and_every_kind_of_factor_occurs_in_a_claim() -> None:
+    tally = judge.Tally()
+    assert judged(range(300), tally) is None
+    assert set(tally.operations) >= set(PARAMETERS) - {"weight"}
+    assert set(tally.factors) == {
+        *("flat", "still", "periodic", "fold, whole", "fold, laps", "fold, cells"),
+        *("moving, part of a period", "moving, part of a period, offset"),
+        *("moving, period", "moving, period, offset", "moving, periods", "moving, periods, offset"),
+    }
+    assert set(tally.refusals) >= {
+        *("contract", "fold", "glue", "laws", "merge", "order", "padding", "part"),
+        *("positions", "split", "stride"),
+    }
+
+
+def weaker_and_wrong(fact: Fact, rng: random.Random) -> Iterator[tuple[str, Fact]]:
+    """Facts that say a little more, or a little else, than the one given."""
+    for axis, factors in enumerate(fact.axes):
+        for position, factor in enumerate(factors):
+            for name, other in _wrong_factors(factor, rng):
+                changed = (*factors[:position], other, *factors[position + 1 :])
+                yield name, Fact((*fact.axes[:axis], changed, *fact.axes[axis + 1 :]), fact.signal)
+
+
+def _wrong_factors(factor: Factor, rng: random.Random) -> Iterator[tuple[str, Factor]]:
+    match factor:
+        case Still(n, period):
+            if period > 1:
+                yield "flat", Still(n, 1)
+            if n == period > 1:
+                yield "moving", Moving(n, n, 0, rng.randrange(1, n))
+        case Moving(n, period, offset, step):
+            yield "still", Still(n, n)
+            if n > 1:
+                yield "step", Moving(n, period, offset, (step + rng.randrange(1, period)) % period)
+                if 2 * step % period:
+                    yield "reversed", Moving(n, period, offset, -step % period)
+            smaller = [p for p in range(1, period) if period % p == 0 and p < n]
+            if smaller:
+                wrong = rng.choice(smaller)
+                yield "period", Moving(n, wrong, offset % wrong, step % wrong)
+        case Fold(n, period, step, part, tag):
+            if part != "laps":
+                yield "fold", Fold(n, period, (step + 1) % period, part, tag)
+
+
+def test_the_judge_rejects_what_is_slightly_wrong() -> None:
+    """The judge can fail: of facts with a factor changed it rejects all but those that happen to be true too."""
+    tried, caught = Counter(), Counter()
+    for seed in range(150):
+        sample = programs.random_sample(seed)
+        values, rng = values_of(sample), random.Random(seed)
+        shift = tuple(n // 2 for n in sample.grid)
+        orbit = meaning.turns(sample.grid, shift)
+        for number, outcome in enumerate(rules.derive(sample.program, shift)):
+            if isinstance(outcome, Lost):
+                continue
+            for name, wrong in weaker_and_wrong(outcome.fact, rng):
+                tried[name] += 1
+                caught[name] += not meaning.holds(wrong, values[number][orbit])
+    assert set(tried) == {"flat", "moving", "still", "step", "reversed", "period", "fold"}
+    for name, count in tried.items():
+        assert caught[name] > 0.8 * count > 30, f"{name}: {caught[name]} of {count}"
+
+
+def test_the_judge_rejects_signals_that_differ() -> None:
+    """Two arrays of one law said to show one signal, though one is a function of the other."""
+    tried = caught = 0
+    for seed in range(150):
+        sample = programs.random_sample(seed)
+        values = values_of(sample)
+        shift = tuple(n // 2 for n in sample.grid)
+        orbit = meaning.turns(sample.grid, shift)
+        found = [
+            (number, outcome.fact)
+            for number, outcome in enumerate(rules.derive(sample.program, shift))
+            if isinstance(outcome, Theorem)
+            and any(isinstance(f, Moving) for factors in outcome.fact.axes for f in factors)
+        ]
+        laws: dict[tuple, tuple[int, Fact]] = {}
+        for number, fact in found:
+            other = laws.setdefault(fact.axes, (number, fact))
+            if other[1].signal != fact.signal and np.any(values[number] != values[other[0]]):
+                tried += 1
+                orbits = {n: values[n][orbit] for n in (number, other[0])}
+                pair = [
+                    (number, fact._replace(signal=("one",))),
+                    (other[0], fact._replace(signal=("one",))),
+                ]
+                caught += bool(meaning.broken_signals(pair, orbits))
+    assert caught > 0.9 * tried > 100
+
+
+def claims_too_much(op: str, code: str, claim: Callable[[Node, Sequence[Fact]], Fact]) -> Callable:
+    """The rule of an operation, which claims something where it should refuse."""
+    sound = rules.RULES[op]
+
+    def rule(node: Node, premises: Sequence[Fact]) -> Fact:
+        try:
+            return sound(node, premises)
+        except Refusal as refusal:
+            if refusal.code != code:
+                raise
+            return claim(node, premises)
+
+    return rule
+
+
+def stays(node: Node, premises: Sequence[Fact]) -> Fact:
+    return Fact(tuple(still(n) for n in node.shape), (object(),))
+
+
+def as_first(node: Node, premises: Sequence[Fact]) -> Fact:
+    fact = next((fact for fact in premises if fact.shape == node.shape), None)
+    if fact is None:
+        raise Refusal("test", "no operand has the shape of the result")
+    return Fact(fact.axes, (object(),))
+
+
+FLAWS = {
+    "map: a position table": ("map", "positions", as_first),
+    "map: two laws": ("map", "laws", as_first),
+    "map: a repeated cell": ("map", "cell", as_first),
+    "map: laps": ("map", "fold", as_first),
+    "reshape: blocks": ("reshape", "split", stays),
+    "take: no pattern": ("take", "order", stays),
+    "take: stride": ("take", "stride", stays),
+    "concat: another signal": ("concat", "glue", stays),
+    "pad": ("pad", "padding", stays),
+    "window: padding": ("window", "padding", as_first),
+    "window: stride": ("window", "stride", stays),
+    "window: mixed": ("window", "contract", stays),
+    "mix: part": ("mix", "part", stays),
+    "mix: order": ("mix", "order", stays),
+    "whole": ("whole", "contract", stays),
+    "loop": ("loop", "positions", as_first),
+    "branch": ("branch", "contract", as_first),
+}
+"""Rules that claim where they should refuse: operation, code of the refusal, and what is claimed instead."""
+
+
+@pytest.mark.parametrize("name", FLAWS)
+def test_a_rule_that_claims_too_much_is_found_and_the_program_shrunk(name, monkeypatch) -> None:
+    op, code, claim = FLAWS[name]
+    monkeypatch.setitem(rules.RULES, op, claims_too_much(op, code, claim))
+    found = judged(range(1200), judge.Tally())
+    assert found is not None
+    small, text = found
+    assert text.startswith("unsound under the shift")
+    assert small.program.nodes[-1].op == op
+    assert len(small.program.nodes) <= 14
