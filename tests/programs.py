@@ -133,7 +133,7 @@ class Grower:
             if node.op == "constant":
                 return assume_constant(node, None)
             fact = RULES[node.op](node, premises)  # type: ignore[arg-type]
-            return fact if fact.shape == node.shape else None
+            return fact if isinstance(fact, Fact) and fact.shape == node.shape else None
         except Refusal:
             return None
 
