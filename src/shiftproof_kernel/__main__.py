@@ -12,15 +12,16 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         with open(arguments[1], encoding="utf-8") as file:
-            print(check_text(file.read()))
-    except (OSError, UnicodeDecodeError) as error:
-        print(f"error: {arguments[1]} cannot be read: {error}", file=sys.stderr)
+            text = file.read()
+    except (OSError, ValueError) as error:
+        print(f"error: {arguments[1]!r} cannot be read: {error}", file=sys.stderr)
         return 2
-    except Refusal as refusal:
-        print(f"refused: {refusal}")
-        return 1
-    except Exception as error:  # a malformed file must never end in anything but a refusal
-        print(f"refused: the certificate is malformed: {type(error).__name__}: {error}")
+    try:
+        print(check_text(text), flush=True)
+    except (Refusal, RecursionError, MemoryError) as refusal:
+        # one line of plain characters, whatever a file says
+        reason = str(refusal) or type(refusal).__name__
+        print(f"refused: {reason.encode('unicode_escape').decode()}", flush=True)
         return 1
     return 0
 

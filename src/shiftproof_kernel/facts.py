@@ -6,7 +6,7 @@ its shifted copy Tx. A factor says how the array A(x) depends on the index i alo
 - `Still(n, period)`: A(Tx) = A(x) along it, and A[i] = A[i + period]. Period 1 is *flat*: the value does not vary.
 - `Moving(n, period, offset, step)`: a window on a periodic signal S: A[i] = S[(offset + i) mod period], for every x,
   and S(Tx)[u] = S(x)[u - step]. The window may show less or more than one period.
-- `Fold(n, period, step, part, tag)`: A is no such window, but the sum of A over all indices that agree modulo the
+- `Fold(n, period, step, part, tag)`: A is no such window, but the sum P of A over all indices that agree modulo the
   period is: P(Tx)[u] = P(x)[u - step]. Split into laps and cells (`part`), summing the laps gives P.
 
 A fact joins the factors of all axes: all moving ones shift together, the array is one signal seen through windows.
@@ -14,8 +14,10 @@ A fact joins the factors of all axes: all moving ones shift together, the array 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
+
+from shiftproof_kernel import arithmetic
 
 
 class Refusal(Exception):
@@ -24,6 +26,12 @@ class Refusal(Exception):
     def __init__(self, code: str, message: str, **detail: int) -> None:
         super().__init__(message)
         self.code, self.detail = code, detail
+
+
+def need(condition: bool | tuple[bool, ...], code: str, message: str, **detail: int) -> None:
+    """A side condition: refuse where it, or any member of it, does not hold."""
+    if not (all(condition) if isinstance(condition, tuple) else condition):
+        raise Refusal(code, message, **detail)
 
 
 class Still(NamedTuple):
@@ -64,10 +72,12 @@ class Fact(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The shape of the array."""
         return tuple(size(factors) for factors in self.axes)
 
 
-def size(factors: Sequence[Factor]) -> int:
+def size(factors: Iterable[Factor]) -> int:
+    """The number of cells."""
     return math.prod(factor.n for factor in factors)
 
 
@@ -76,89 +86,91 @@ def still(n: int, period: int | None = None) -> Factors:
     return tidy([Still(n, n if period is None else period)])
 
 
-def is_still(factors: Sequence[Factor]) -> bool:
+def is_still(factors: Iterable[Factor]) -> bool:
+    """Whether the shift does not touch an axis."""
     return all(isinstance(factor, Still) for factor in factors)
 
 
-def tidy(factors: Sequence[Factor]) -> Factors:
-    """Normal form: no factor of size 1 that says nothing, nothing moving by a multiple of its period, neighbours merged."""
+def tidy(factors: Iterable[Factor]) -> Factors:
+    """Normal form: nothing moves by whole periods, no still factor has size 1, neighbours that say as much are one."""
     done: list[Factor] = []
     for given in factors:
         factor = given
         if isinstance(factor, Moving):
             n, period, offset, step = factor
-            step %= period
-            factor = Moving(n, period, offset % period, step) if step else Still(n, period)
+            factor = Moving(n, period, offset % period, step % period)
+            factor = factor if factor.step else Still(n, period)
         if isinstance(factor, Still):
             factor = Still(factor.n, min(factor.n, factor.period))
             if factor.n == 1:
                 continue
-        while done and (merged := _merge(done[-1], factor)) is not None:
+        while done and (joined := _merge(done[-1], factor)) is not None:
             done.pop()
-            factor = merged
+            factor = joined
         done.append(factor)
     return tuple(done)
 
 
-def _merge(major: Factor, minor: Factor) -> Factor | None:
-    """One factor that says as much as two neighbours, or None."""
-    if isinstance(major, Still) and isinstance(minor, Still):
-        n = major.n * minor.n
-        if major.period > 1:
-            return Still(n, min(n, major.period * minor.n))
-        return Still(n, minor.period if minor.n % minor.period == 0 else minor.n)
-    if isinstance(major, Moving) and isinstance(minor, Still) and minor.period > 1:
-        return Moving(*(minor.n * number for number in major))
-    if isinstance(major, Still) and isinstance(minor, Moving):
-        tiles = major.period == 1 and minor.n % minor.period == 0
-        return minor._replace(n=major.n * minor.n) if tiles else None
+def _merge(major: Factor, minor: Factor, *, all_flat: bool = False) -> Factor | None:
+    """One factor that says as much as two neighbours, or None.
+
+    A flat minor factor may meet anything that stays, so it is kept apart from what moves, but for `all_flat`.
+    """
+    match major, minor:
+        case Still(period=1), Still():
+            repeats = all(arithmetic.covers(minor.n, minor.period))
+            return Still(major.n * minor.n, minor.period if repeats else minor.n)
+        case Still(), Still():
+            return Still(major.n * minor.n, major.period * minor.n)
+        case Still(period=1), Moving() if all(arithmetic.covers(minor.n, minor.period)):
+            return minor._replace(n=major.n * minor.n)
+        case Moving(), Still() if minor.period > 1 or all_flat:
+            return Moving(*arithmetic.merge(*major, minor.n))
     return None
-
-
-def split(factor: Factor, minor: int) -> tuple[Factor, Factor]:
-    """The factor as a major one times a minor one of the size given (which divides its size)."""
-    major = factor.n // minor
-    if major == 1:
-        return Still(1, 1), factor
-    if isinstance(factor, Still):
-        period = factor.period
-        if minor % period == 0:
-            return Still(major, 1), Still(minor, period)
-        return Still(major, period // minor if period % minor == 0 else major), Still(minor, minor)
-    if isinstance(factor, Fold):
-        if factor.part != "whole" or minor != factor.period:
-            raise Refusal("fold", f"overlapping laps of {factor.period} are split into {minor}")
-        return factor._replace(n=major, part="laps"), factor._replace(n=minor, part="cells")
-    n, period, offset, step = factor
-    if minor % period == 0:
-        return Still(major, 1), Moving(minor, period, offset, step)
-    if step % minor == 0 and period % minor == 0:
-        return Moving(major, period // minor, 0, step // minor), Still(minor, minor)
-    raise Refusal(
-        "split",
-        f"an axis that moves by {step} of {period} is cut into blocks of {minor}",
-        step=step,
-        period=period,
-        block=minor,
-    )
 
 
 def merged(factors: Factors) -> Factor:
     """One axis as one factor."""
-    if not factors:
-        return Still(1, 1)
-    whole = factors[0]
-    for minor in factors[1:]:
-        if isinstance(minor, Still):
-            minor = minor._replace(period=max(2, minor.period) if minor.n > 1 else 1)
-        joined = _merge(whole, minor)
+    whole: Factor = Still(1, 1)
+    for number, factor in enumerate(factors):
+        joined = _merge(whole, factor, all_flat=True) if number else factor
         if joined is None:
             raise Refusal("merge", "an axis of several factors moves in its minor part")
         whole = joined
     return whole
 
 
-def reshape(axes: Sequence[Factors], shape: Sequence[int]) -> tuple[Factors, ...]:
+def split(factor: Factor, minor: int) -> tuple[Factor, Factor]:
+    """The factor as a major one times a minor one of the size given, which divides its size."""
+    major = factor.n // minor
+    if major == 1:
+        return Still(1, 1), factor
+    match factor:
+        case Still(_, period):
+            if all(arithmetic.covers(minor, period)):
+                return Still(major, 1), Still(minor, period)
+            blocks = all(arithmetic.covers(period, minor))
+            return Still(major, period // minor if blocks else major), Still(minor, minor)
+        case Moving(n, period, offset, step):
+            if all(arithmetic.covers(minor, period)):
+                return Still(major, 1), Moving(minor, period, offset, step)
+            need(
+                arithmetic.splits(period, step, minor),
+                "split",
+                f"an axis that moves by {step} of {period} is cut into blocks of {minor}",
+                step=step,
+                period=period,
+                block=minor,
+            )
+            n, period, step = arithmetic.split(n, period, step, minor)
+            return Moving(n, period, 0, step), Still(minor, minor)
+        case Fold(_, period, _, part, _):
+            whole = part == "whole" and minor == period
+            need(whole, "fold", f"overlapping laps of {period} are split into {minor}")
+            return factor._replace(n=major, part="laps"), factor._replace(n=minor, part="cells")
+
+
+def reshape(axes: Iterable[Factors], shape: Sequence[int]) -> tuple[Factors, ...]:
     """The same cells in row-major order under another shape: factors are regrouped, and split where needed."""
     queue = [factor for factors in axes for factor in factors]
     result = []
@@ -175,89 +187,59 @@ def reshape(axes: Sequence[Factors], shape: Sequence[int]) -> tuple[Factors, ...
                 taken.append(major)
                 queue.insert(0, minor)
                 left = 1
-            elif queue and (whole := _merge(head, queue[0])) is not None:
-                queue[0] = whole
+            elif queue and (joined := _merge(head, queue[0])) is not None:
+                queue[0] = joined
             else:
-                raise Refusal(
-                    "split", f"an axis is cut across its factors, at a multiple of {left}"
-                )
-        if left != 1:
-            raise Refusal("shape", "a reshape changes the number of cells")
+                raise Refusal("split", f"an axis is cut across its factors, by a block of {left}")
+        need(left == 1, "shape", "a reshape asks for more cells than there are")
         result.append(tidy(taken))
-    if queue:
-        raise Refusal("shape", "a reshape changes the number of cells or drops a moving cell")
+    need(not queue, "shape", "a reshape leaves cells over")
     return tuple(result)
 
 
-def unify(lists: Sequence[Factors], n: int) -> Factors:
-    """The factors of an axis of length n of `g(A, B, ...)`, position by position, for any g."""
-    rest = [list(f) if size(f) == n else _stretched(f, n) for f in lists]
+def unify(lists: Iterable[Factors], n: int) -> Factors:
+    """The factors of an axis of length n of g(A, B, ...), position by position, for any g; length 1 is repeated."""
+    rest = [list(factors) if size(factors) == n else _repeated(factors, n) for factors in lists]
     result: list[Factor] = []
     while any(rest):
-        for queue in rest:
-            queue or queue.append(Still(1, 1))
-        least = min(queue[0].n for queue in rest)
-        for queue in rest:
-            head = queue[0]
-            if head.n % least:
-                raise Refusal("positions", f"factors of sizes {head.n} and {least} meet")
+        heads = [queue.pop(0) if queue else Still(1, 1) for queue in rest]
+        least = min(head.n for head in heads)
+        for position, head in enumerate(heads):
+            need(head.n % least == 0, "positions", f"factors of sizes {head.n} and {least} meet")
             if head.n > least:
-                queue[:1] = split(head, head.n // least)
-        result.append(_join([queue.pop(0) for queue in rest]))
+                heads[position], minor = split(head, head.n // least)
+                rest[position].insert(0, minor)
+        result.append(_join(heads))
     return tidy(result)
 
 
-def _stretched(factors: Factors, n: int) -> list[Factor]:
+def _repeated(factors: Factors, n: int) -> list[Factor]:
     """An axis of length 1 meets one of length n: its value is repeated, so it must not be a moving cell."""
-    if factors:
-        raise Refusal("cell", f"one cell of a moving axis is used at all {n} positions")
+    need(not factors, "cell", f"a moving cell, or {size(factors)} cells, meet {n} positions")
     return [Still(n, 1)]
 
 
 def _join(heads: Sequence[Factor]) -> Factor:
-    moving = [head for head in heads if isinstance(head, Moving)]
-    if any(isinstance(head, Fold) for head in heads):
-        if len(heads) == 1:
-            raise Refusal("fold", "overlapping laps are used before they are summed")
-        raise Refusal("fold", "overlapping laps meet another operand before they are summed")
-    stills = [head for head in heads if isinstance(head, Still)]
-    period = math.lcm(*(head.period for head in stills))
+    """Factors of one size meet: what moves must move alike, what stays must repeat within the step."""
+    folded = any(isinstance(head, Fold) for head in heads)
+    need(not folded, "fold", "overlapping laps are used before they are summed")
+    period = math.lcm(*(head.period for head in heads if isinstance(head, Still)))
+    moving = sorted((h for h in heads if isinstance(h, Moving)), key=lambda h: -h.period)
     if not moving:
-        return Still(heads[0].n, min(heads[0].n, period))
-    result = moving[0]
+        return Still(heads[0].n, period)
+    first = moving[0]
     for other in moving[1:]:
-        if result.period < other.period:
-            result, other = other, result
-        if result.period % other.period or (result.step - other.step) % other.period:
-            raise Refusal(
-                "laws",
-                f"one operand moves by {result.step} of {result.period}, another by {other.step} of {other.period}",
-            )
-    if result.step % period or result.period % period:
-        raise Refusal(
-            "positions",
-            f"values that stay in place meet values that move by {result.step} of {result.period}",
-            step=result.step,
-            period=result.period,
+        need(
+            arithmetic.moves_alike(first.period, first.step, other.period, other.step),
+            "laws",
+            f"one operand moves by {first.step} of {first.period}, "
+            f"another by {other.step} of {other.period}",
         )
-    offsets = {head.offset % result.period for head in moving}
-    return result._replace(offset=offsets.pop() if len(offsets) == 1 else 0)
-
-
-def decimated(window: Moving, stride: int) -> tuple[int, int]:
-    """Period and step of T[q] = S[a + stride q], for every a.
-
-    T has period N/g with g = gcd(N, stride), and moves by r' where stride r' = r mod N; that needs g | r.
-    """
-    common = math.gcd(window.period, stride)
-    if window.step % common:
-        raise Refusal(
-            "stride",
-            f"stride {stride} meets a signal of period {window.period} that moves by {window.step}, "
-            f"no multiple of {common}",
-            stride=stride,
-            period=window.period,
-            step=window.step,
-        )
-    period = window.period // common
-    return period, window.step // common * pow(stride // common, -1, period) % period
+    need(
+        arithmetic.holds_still(first.period, first.step, period),
+        "positions",
+        f"values that stay in place meet values that move by {first.step} of {first.period}",
+        step=first.step,
+        period=first.period,
+    )
+    return first

@@ -5,69 +5,99 @@ classes. Each rule checks its side conditions and gives the conclusion, or refus
 the rule of every node in order.
 """
 
-import dataclasses
+import functools
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn
 
+from shiftproof_kernel import arithmetic
 from shiftproof_kernel.facts import (
     Fact,
+    Factor,
     Factors,
     Fold,
     Moving,
     Refusal,
     Still,
-    decimated,
     is_still,
     merged,
+    need,
     reshape,
+    size,
     still,
     tidy,
     unify,
 )
-from shiftproof_kernel.program import Node, Program
-
-_KEY = object()
-_serial = itertools.count()
+from shiftproof_kernel.program import LARGEST, ROUNDS, Node, Program
 
 Shift = tuple[int, ...]
-Rule = Callable[[Node, Sequence[Fact]], Fact]
+COSTLIEST = 10**6
+"""Loops that need more applications of rules than this are refused."""
 
 
-class Theorem:
-    """ "Node `number` of `program` has `fact` under `shift`": made by the rules of this module, and by nothing else."""
-
-    __slots__ = ("fact", "number", "program", "shift")
-
-    def __init__(
-        self, key: object, program: Program, shift: Shift, number: int, fact: Fact
-    ) -> None:
-        if key is not _KEY:
-            raise TypeError("theorems are made by rules only")
-        for name, value in zip(self.__slots__, (fact, number, program, shift), strict=True):
-            object.__setattr__(self, name, value)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError("theorems do not change")
-
-    __delattr__ = __setattr__  # type: ignore[assignment]
-
-
-@dataclasses.dataclass(frozen=True)
-class Lost:
+class Lost(NamedTuple):
     """No claim about a node: the first node on the way where a rule refused, and why."""
 
     number: int
     refusal: Refusal
 
 
-Outcome = Theorem | Lost
+class Saying(NamedTuple):
+    """Node `number` of `program` has `fact` under `shift`."""
+
+    program: Program
+    shift: Shift
+    number: int
+    fact: Fact
+
+
+class Theorem:
+    """A saying that holds. Made by `derive`, and by nothing else; the object itself holds nothing that could be set."""
+
+    __slots__ = ("__weakref__",)
+    program = property(lambda self: _said(self).program)
+    shift = property(lambda self: _said(self).shift)
+    number = property(lambda self: _said(self).number)
+    fact = property(lambda self: _said(self).fact)
+
+    def __new__(cls, *_: object, **__: object) -> NoReturn:
+        """Refuse."""
+        raise TypeError("theorems are made by rules only")
+
+    def __init_subclass__(cls) -> NoReturn:
+        """Refuse."""
+        raise TypeError("there is one kind of theorem only")
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        """Refuse, so that no copy and no file becomes a theorem."""
+        raise TypeError("theorems are not copied")
+
+
+def _book() -> tuple[Callable[[Saying], Theorem], Callable[[object], Saying]]:
+    """Two functions that share the list of theorems, which has no name outside."""
+    known: weakref.WeakKeyDictionary[object, Saying] = weakref.WeakKeyDictionary()
+
+    def write(saying: Saying) -> Theorem:
+        theorem = object.__new__(Theorem)
+        known[theorem] = saying
+        return theorem
+
+    def read(theorem: object) -> Saying:
+        if type(theorem) is not Theorem or theorem not in known:
+            raise TypeError("this is no theorem: no rule made it")
+        return known[theorem]
+
+    return write, read
+
+
+_written, _said = _book()
 
 
 def derive(
     program: Program, shift: Shift, *, choices: Mapping[int, Sequence[int]] | None = None
-) -> list[Outcome]:
+) -> list[Theorem | Lost]:
     """A theorem, or the reason why there is none, for every node of a program.
 
     Args:
@@ -75,79 +105,108 @@ def derive(
         shift: the shift of its input, one step per grid axis.
         choices: for some constants, by number, a roll under which they do not change, to be taken as how they move.
     """
-    facts = _walk(program, shift, None, choices or {})
+    rolls = choices or {}
+
+    def assume(number: int, node: Node) -> Fact:
+        if node.op == "input":
+            return assume_input(node, shift)
+        return assume_constant(node, rolls.get(number))
+
     return [
-        fact if isinstance(fact, Lost) else Theorem(_KEY, program, shift, number, fact)
-        for number, fact in enumerate(facts)
+        outcome
+        if isinstance(outcome, Lost)
+        else _written(Saying(program, tuple(shift), number, outcome))
+        for number, outcome in enumerate(_walk(program, assume))
     ]
 
 
-def _walk(
-    program: Program,
-    shift: Shift,
-    given: Sequence[Fact] | None,
-    choices: Mapping[int, Sequence[int]],
-) -> list[Fact | Lost]:
-    """The facts of all nodes; `given` are those of the input nodes of a loop's body."""
-    facts: list[Fact | Lost] = []
-    arguments = iter(given or ())
+def _walk(program: Program, assume: Callable[[int, Node], Fact | Lost]) -> list[Fact | Lost]:
+    """What holds of every node; `assume` says it of inputs and constants."""
+    outcomes: list[Fact | Lost] = []
     for number, node in enumerate(program.nodes):
-        premises = [facts[source] for source in node.inputs]
-        lost = next((premise for premise in premises if isinstance(premise, Lost)), None)
-        if lost is not None:
-            facts.append(lost)
-            continue
+        premises = [outcomes[source] for source in node.inputs]
+        lost = [premise for premise in premises if isinstance(premise, Lost)]
         try:
-            if node.op == "input":
-                fact = assume_input(node, shift) if given is None else next(arguments)
-            elif node.op == "constant":
-                fact = assume_constant(node, choices.get(number))
+            if node.op in ("input", "constant"):
+                outcome = assume(number, node)
+            elif lost and node.op not in ("loop", "branch"):
+                outcome = lost[0]
             else:
-                fact = RULES[node.op](node, premises)  # type: ignore[arg-type]
-            if fact.shape != node.shape:
-                raise Refusal("shape", f"{node.op} gives shape {fact.shape}, not {node.shape}")
-            facts.append(fact)
+                outcome = RULES[node.op](node, premises)
+            if isinstance(outcome, Fact):
+                _recheck(node, outcome)
+            elif outcome not in lost:
+                outcome = Lost(number, outcome.refusal)
         except Refusal as refusal:
-            facts.append(Lost(number, refusal))
-    return facts
+            outcome = Lost(number, refusal)
+        outcomes.append(outcome)
+    return outcomes
 
 
-def _fresh(axes: Sequence[Factors]) -> Fact:
+def _recheck(node: Node, fact: Fact) -> None:
+    """A rule must give the shape that the program states, and no number may grow without bounds."""
+    need(fact.shape == node.shape, "shape", f"{node.op} gives shape {fact.shape}, not {node.shape}")
+    largest = max((factor.period for factors in fact.axes for factor in factors), default=1)
+    need(largest <= LARGEST, "size", "a period is larger than 2^48")
+
+
+_serial = itertools.count()
+
+
+def _fresh(axes: Iterable[Factors]) -> Fact:
+    """A fact about a signal that nothing else shows."""
     return Fact(tuple(axes), (next(_serial),))
+
+
+# --- assumptions ---
 
 
 def assume_input(node: Node, shift: Shift) -> Fact:
     """The image: every grid axis is one period, moved by the shift."""
-    steps = dict(zip(node.params["grid"], shift, strict=True))
-    return _fresh(
-        tidy([Moving(n, n, 0, steps[axis])]) if axis in steps else still(n)
-        for axis, n in enumerate(node.shape)
-    )
+    grid = node.params["grid"]
+    _need_axes(grid, len(node.shape))
+    need(len(grid) == len(shift), "shape", "a shift needs one step for every axis of the grid")
+    steps = dict(zip(grid, shift, strict=True))
+    windows = [Moving(n, n, 0, steps.get(axis, 0)) for axis, n in enumerate(node.shape)]
+    return _fresh(tidy([window]) for window in windows)
 
 
 def assume_weight(node: Node, premises: Sequence[Fact]) -> Fact:
-    return _fresh([still(n) for n in node.shape])
+    """It stays."""
+    return _fresh(still(n) for n in node.shape)
 
 
 def assume_constant(node: Node, roll: Sequence[int] | None) -> Fact:
     """It stays; or, unchanged by a roll of its axes, it may be seen as moving by that roll."""
-    periods, rolls = node.params["periods"], node.params["rolls"]
-    if roll is None:
-        if len(periods) != len(node.shape) or any(p < 1 for p in periods):
-            raise Refusal("shape", "a constant needs one period per axis")
-        return _fresh([still(n, p) for n, p in zip(node.shape, periods, strict=True)])
-    multiples = range(math.lcm(*node.shape)) if node.shape else ()
-    if len(roll) != len(node.shape) or not any(
-        all((k * a - b) % n == 0 for a, b, n in zip(known, roll, node.shape, strict=True))
-        for known in rolls
-        for k in multiples
-    ):
-        raise Refusal("constant", f"the constant is not known to be unchanged by the roll {roll}")
-    return _fresh([tidy([Moving(n, n, 0, step)]) for n, step in zip(node.shape, roll, strict=True)])
+    shape, periods = node.shape, node.params["periods"]
+    if roll is not None:
+        known = any(_is_multiple(shape, roll, one) for one in node.params["rolls"])
+        need(known, "constant", f"the constant is not known to be unchanged by the roll {roll}")
+        return _fresh(tidy([Moving(n, n, 0, r)]) for n, r in zip(shape, roll, strict=True))
+    need(len(periods) == len(shape), "shape", "a constant needs one period per axis")
+    need(all(period > 0 for period in periods), "shape", "periods are at least 1")
+    return _fresh(still(n, period) for n, period in zip(shape, periods, strict=True))
+
+
+def _is_multiple(shape: Shift, roll: Sequence[int], known: Sequence[int]) -> bool:
+    """Whether k known = roll modulo every size, for some k, found axis by axis (and then tried)."""
+    if not len(roll) == len(known) == len(shape):
+        return False
+    k, modulus = 0, 1
+    for n, wanted, step in zip(shape, roll, known, strict=True):
+        common = math.gcd(modulus * step, n)
+        inverse = pow(modulus * step // common, -1, n // common)
+        k += modulus * ((wanted - k * step) // common * inverse % (n // common))
+        modulus *= n // common
+    sizes = zip(shape, roll, known, strict=True)
+    return all(all(arithmetic.rolls(n, wanted, step, k)) for n, wanted, step in sizes)
+
+
+# --- position by position ---
 
 
 def map_positions(node: Node, premises: Sequence[Fact]) -> Fact:
-    """Position by position: operands must move alike, and what stays must repeat with a period that divides the step."""
+    """Operands must move alike, and what stays must repeat with a period that divides the step."""
     _need_rank(premises, len(node.shape))
     return _fresh(
         unify([fact.axes[axis] for fact in premises], n) for axis, n in enumerate(node.shape)
@@ -156,241 +215,237 @@ def map_positions(node: Node, premises: Sequence[Fact]) -> Fact:
 
 def broadcast(node: Node, premises: Sequence[Fact]) -> Fact:
     """New axes are flat."""
-    (fact,), targets = premises, node.params["axes"]
-    if len(targets) != len(fact.axes) or list(targets) != sorted(set(targets)):
-        raise Refusal("shape", "a broadcast must place every axis once, in order")
-    axes: list[Factors] = [still(n, 1) for n in node.shape]
+    fact, targets = _only(premises), node.params["axes"]
+    _need_axes(targets, len(node.shape))
+    need(list(targets) == sorted(targets), "shape", "a broadcast keeps the order of its axes")
+    need(len(targets) == len(fact.axes), "shape", "a broadcast places every axis")
+    axes = [still(n, 1) for n in node.shape]
     for factors, target in zip(fact.axes, targets, strict=True):
         axes[target] = unify([factors], node.shape[target])
     return _fresh(axes)
 
 
+# --- the same cells elsewhere ---
+
+
 def reshape_cells(node: Node, premises: Sequence[Fact]) -> Fact:
     """Factors are regrouped; a moving one splits into blocks that divide its step, or that hold whole periods."""
-    (fact,) = premises
-    return _fresh(reshape(fact.axes, node.shape))
+    return _fresh(reshape(_only(premises).axes, node.shape))
 
 
 def transpose(node: Node, premises: Sequence[Fact]) -> Fact:
-    (fact,), order = premises, node.params["order"]
-    if sorted(order) != list(range(len(fact.axes))):
-        raise Refusal("shape", "a transposition must name every axis once")
+    """Axes trade places."""
+    fact, order = _only(premises), node.params["order"]
+    _need_axes(order, len(fact.axes))
     return _fresh(fact.axes[axis] for axis in order)
 
 
 def take(node: Node, premises: Sequence[Fact]) -> Fact:
-    """Fixed positions of one axis. A contiguous part shows the same signal; a pattern of k positions that repeats every
-    t cells shows k signals of stride t side by side.
-    """
-    (fact,), axis = premises, node.params["axis"]
-    factors, index = _axis(fact, axis), node.params["index"]
-    n, count = fact.shape[axis], node.shape[axis]
-    if isinstance(index, Mapping):
-        start, step = index["start"], index["step"]
-        contiguous = step == 1
-        if not (0 <= start < n and 0 <= start + (count - 1) * step < n):
-            raise Refusal("shape", "a slice leaves its axis")
-        index = range(start, start + count * step, step) if step else (start,) * count
-    else:
-        start, contiguous = 0, False
-        if len(index) != count or not all(0 <= i < n for i in index):
-            raise Refusal("shape", "an index leaves its axis")
-    axes = list(fact.axes)
-    if is_still(factors):
-        flat = not factors or factors[0].period == 1  # type: ignore[union-attr]
-        axes[axis] = still(count, 1 if flat else count)
-        if contiguous:
-            return Fact(tuple(axes), (*fact.signal, axis, start, count))
-        return _fresh(axes)
-    window = merged(factors)
-    if not isinstance(window, Moving):
+    """Fixed positions of one axis. A contiguous part shows the same signal, a stride or a pattern a new one."""
+    fact, axis, index = _only(premises), node.params["axis"], node.params["index"]
+    _need_axes([axis], len(node.shape))
+    _need_rank(premises, len(node.shape))
+    window, n, count = merged(fact.axes[axis]), fact.shape[axis], node.shape[axis]
+    regular = isinstance(index, Mapping)
+    start, step = (index["start"], index["step"]) if regular else (0, 0)
+    need(regular or len(index) == count, "shape", "the index has another length than its result")
+    ends = (start, start + (count - 1) * step) if regular else index
+    need(all(0 <= end < n for end in ends), "shape", "an index leaves its axis")
+    signal = fact.signal
+    if isinstance(window, Fold):
         raise Refusal("fold", "overlapping laps are cut before they are summed")
-    if contiguous:
-        axes[axis] = tidy([window._replace(n=count, offset=window.offset + start)])
-        return Fact(tuple(axes), fact.signal)
-    axes[axis] = _pattern(window, index)
-    return _fresh(axes)
+    if isinstance(window, Still):
+        factors = still(count, 1 if window.period == 1 else count)
+        signal = (*signal, axis, start, count)
+    elif step == 1:
+        factors = tidy([window._replace(n=count, offset=window.offset + start)])
+    elif regular:
+        factors = tidy([_strided(window, step, count)])
+    else:
+        factors = _pattern(window, index)
+    axes = [factors if a == axis else old for a, old in enumerate(fact.axes)]
+    return Fact(tuple(axes), signal) if step == 1 else _fresh(axes)
+
+
+def _strided(window: Moving, stride: int, count: int) -> Moving:
+    """T[q] = S[a + stride q], for any a, if gcd(period, stride) divides the step."""
+    common = math.gcd(window.period, stride)
+    need(
+        arithmetic.strides(window.step, common),
+        "stride",
+        f"stride {stride} meets a signal of period {window.period} that moves by {window.step}, "
+        f"no multiple of {common}",
+        stride=stride,
+        period=window.period,
+        step=window.step,
+    )
+    inverse = pow(stride // common, -1, window.period // common)
+    period, step = arithmetic.stride(window.period, window.step, common, inverse)
+    return Moving(count, period, 0, step)
 
 
 def _pattern(window: Moving, index: Sequence[int]) -> Factors:
-    """Positions index[q k + j] = a_j + t q modulo the period, for the smallest k: a signal of stride t, k cells wide."""
-    count, period = len(index), window.period
+    """Positions index[q k + j] = a_j + t q modulo the period, for the smallest k: k signals of stride t."""
+    count, same = len(index), functools.partial(arithmetic.same_cell, window.period)
     for width in (k for k in range(1, count) if count % k == 0):
-        step = (index[width] - index[0]) % period
-        if all((index[i + width] - index[i] - step) % period == 0 for i in range(count - width)):
-            new_period, new_step = decimated(window, step)
-            flat = len({(i - index[0]) % period for i in index[:width]}) == 1
+        step = index[width] - index[0]
+        if all(all(same(index[i + width], index[i] + step)) for i in range(count - width)):
+            flat = all(all(same(cell, index[0])) for cell in index[:width])
             return tidy(
-                [
-                    Moving(count // width, new_period, 0, new_step),
-                    Still(width, 1 if flat else width),
-                ]
+                [_strided(window, step, count // width), Still(width, 1 if flat else width)]
             )
     raise Refusal("order", "positions of a moving axis are picked without a regular pattern")
 
 
 def concatenate(node: Node, premises: Sequence[Fact]) -> Fact:
     """Neighbouring windows of one signal glue together; along an axis that stays, anything does."""
-    axis = node.params["axis"]
-    _need_rank(premises, len(node.shape))
-    along = [_axis(fact, axis) for fact in premises]
-    if all(is_still(factors) for factors in along):
-        axes = [
-            still(n) if a == axis else unify([fact.axes[a] for fact in premises], n)
+    axis, rank = node.params["axis"], len(node.shape)
+    _need_rank(premises, rank)
+    _need_axes([axis], rank)
+    shapes = [tuple(0 if a == axis else n for a, n in enumerate(f.shape)) for f in premises]
+    need(len(set(shapes)) == 1, "shape", "arrays of different sizes are joined")
+    if all(is_still(fact.axes[axis]) for fact in premises):
+        total = still(sum(fact.shape[axis] for fact in premises))
+        return _fresh(
+            total if a == axis else unify([fact.axes[a] for fact in premises], n)
             for a, n in enumerate(node.shape)
-        ]
-        return _fresh(axes)
-    windows = [merged(factors) for factors in along]
-    first = windows[0]
-    joined = first
-    for fact, window in zip(premises[1:], windows[1:], strict=True):
-        others = [f for a, f in enumerate(fact.axes) if a != axis]
-        if fact.signal != premises[0].signal or others != [
-            f for a, f in enumerate(premises[0].axes) if a != axis
-        ]:
-            raise Refusal("glue", "a moving axis is joined to something else than its own signal")
+        )
+    first, joined = premises[0], merged(premises[0].axes[axis])
+    for fact in premises[1:]:
+        window = merged(fact.axes[axis])
         if not isinstance(joined, Moving) or not isinstance(window, Moving):
             raise Refusal("glue", "a moving axis is joined to an axis that stays")
-        if (window.period, window.step) != (first.period, first.step):  # type: ignore[union-attr]
-            raise Refusal("glue", "two windows move differently")
-        if (joined.offset + joined.n - window.offset) % joined.period:
-            raise Refusal(
-                "glue", f"two windows of a signal of period {joined.period} do not meet end to end"
-            )
+        need(
+            fact.signal == first.signal
+            and fact.axes[:axis] == first.axes[:axis]
+            and fact.axes[axis + 1 :] == first.axes[axis + 1 :]
+            and (window.period, window.step) == (joined.period, joined.step),
+            "glue",
+            "a moving axis is joined to something else than its own signal",
+        )
+        need(
+            arithmetic.same_cell(joined.period, joined.offset + joined.n, window.offset),
+            "glue",
+            f"two windows of a signal of period {joined.period} do not meet end to end",
+        )
         joined = joined._replace(n=joined.n + window.n)
-    axes = list(premises[0].axes)
-    axes[axis] = tidy([joined])
-    return Fact(tuple(axes), premises[0].signal)
+    return Fact((*first.axes[:axis], tidy([joined]), *first.axes[axis + 1 :]), first.signal)
+
+
+# --- windows ---
 
 
 def pad(node: Node, premises: Sequence[Fact]) -> Fact:
-    """Zeros (or any one value) between the cells stretch period and step; around them they are foreign, except as
-    many as lie between two cells. Laps that overlap may be padded by zeros at will.
+    """Cells of one value: as many as lie between two cells may be put around them, since they move with these. Laps
+    that overlap may be padded by zeros at will.
     """
+    need(len(premises) == 2 and premises[1].axes == (), "shape", "a padding is one scalar value")
     fact, axis = premises[0], node.params["axis"]
-    _need_still(premises[1:], "the value of a padding is")
-    low, high, inner = (node.params[key] for key in ("low", "high", "inner"))
-    axes = list(fact.axes)
-    factors = _axis(fact, axis)
-    folded = any(isinstance(factor, Fold) for factors in axes for factor in factors)
-    if inner < 0 or (folded and not node.params["zero"]):
-        raise Refusal("fold", "overlapping laps are padded by something else than zero")
-    if is_still(factors):
-        axes[axis] = still(node.shape[axis])
-    elif isinstance(fold := merged(factors), Fold):
-        if min(low, high) < 0 or inner or fold.part != "whole":
-            raise Refusal("fold", "overlapping laps are cut or pulled apart")
-        axes[axis] = (fold._replace(n=fold.n + low + high),)
+    low, high, base = node.params["low"], node.params["high"], node.params["inner"] + 1
+    _need_axes([axis], len(fact.axes))
+    need(base > 0, "shape", "cells are pulled together")
+    laps = any(isinstance(factor, Fold) for factors in fact.axes for factor in factors)
+    zero = not laps or node.params["zero"]
+    need(zero, "fold", "overlapping laps are padded by something else than zero")
+    window = merged(fact.axes[axis])
+    if isinstance(window, Fold):
+        more = window.part == "whole" and base == 1 and low >= 0 and high >= 0
+        need(more, "fold", "overlapping laps are cut or pulled apart")
+        factors: Factors = (window._replace(n=window.n + low + high),)
     else:
-        axes[axis] = tidy([_stretched(merged(factors), low, high, inner + 1)])
-    return _fresh(axes)
+        factors = tidy([_stretched(window, low, high, base)])
+    return _fresh([*fact.axes[:axis], factors, *fact.axes[axis + 1 :]])
 
 
-def _stretched(window: Any, low: int, high: int, base: int) -> Moving:
+def _stretched(window: Still | Moving, low: int, high: int, base: int) -> Still | Moving:
     """The window after `base - 1` cells of one value were put between its cells, and some before and behind."""
-    if low >= base or high >= base:
-        raise Refusal(
-            "padding",
-            f"an axis that moves by {window.step} of {window.period} is padded by foreign values",
-            low=low,
-            high=high,
-            step=window.step,
-            period=window.period,
-        )
-    n = (window.n - 1) * base + 1 + low + high
-    if n < 1:
-        raise Refusal("shape", "everything is cut away")
-    return Moving(n, window.period * base, window.offset * base - low, window.step * base)
+    n = arithmetic.stretched_size(window.n, low, high, base)
+    need(n > 0, "shape", "everything is cut away")
+    if isinstance(window, Still):
+        return Still(n, window.period if base == 1 and low <= 0 and high <= 0 else n)
+    need(
+        arithmetic.pads_inside(low, high, base),
+        "padding",
+        f"an axis that moves by {window.step} of {window.period} is padded by foreign values",
+        low=low,
+        high=high,
+        step=window.step,
+        period=window.period,
+    )
+    _, period, offset, step = window
+    return Moving(n, *arithmetic.stretch(period, offset, step, low, base))
 
 
 def slide(node: Node, premises: Sequence[Fact]) -> Fact:
     """A window that runs along axes: convolution and pooling."""
-    fact, dims, kept = premises[0], node.params["dims"], node.params["kept"]
-    _need_still(premises[1:], "the kernel of a window is")
-    used = [d["axis"] for d in dims] + [axis for axis, _ in kept]
-    made = [d["out"] for d in dims] + [out for _, out in kept]
-    if len(set(used)) != len(used) or len(set(made)) != len(made):
-        raise Refusal("shape", "a window uses an axis twice")
-    for axis in set(range(len(fact.axes))) - set(used):
-        if not is_still(fact.axes[axis]):
-            raise Refusal("contract", "a window mixes all cells of a moving axis")
-    axes: list[Factors] = [still(n) for n in node.shape]
-    for axis, out in kept:
-        axes[out] = unify([_axis(fact, axis)], node.shape[out])
-    for tag, dim in enumerate(dims):
-        axes[dim["out"]] = _slide_axis(_axis(fact, dim["axis"]), dim, node.params, tag=tag)
+    dims = node.params["dims"]
+    axes = _alike(node, premises, [(dim["axis"], dim["out"]) for dim in dims])
+    for dim in dims:
+        axes[dim["out"]] = _slid(merged(premises[0].axes[dim["axis"]]), dim, node.params)
     return _fresh(axes)
 
 
-def _slide_axis(
-    factors: Factors, dim: Mapping[str, int], params: Mapping[str, Any], *, tag: int
-) -> Factors:
-    window = merged(factors)
-    count, stride, low, high = dim["size"], dim["stride"], dim["low"], dim["high"]
-    base, dilation = dim["base"], dim["dilation"]
-    if min(count, stride, base, dilation) < 1:
-        raise Refusal("shape", "sizes, strides and dilations of a window are at least 1")
-    reach = dilation * (count - 1)
-    cells = (window.n - 1) * base + 1 + low + high
-    places = (cells - 1 - reach) // stride + 1
-    if places < 1:
-        raise Refusal("shape", "the window is larger than its axis")
-    if isinstance(window, Still):
-        plain = base == 1 and low <= 0 and high <= 0
-        period = window.period // math.gcd(window.period, stride)
-        return still(places, period if plain else places)
+def _slid(window: Factor, dim: Mapping[str, int], params: Mapping[str, Any]) -> Factors:
+    """Along one axis: foreign padding is refused, but where it makes laps of a weighted sum; then the stride counts."""
+    size, stride, base = dim["size"], dim["stride"], dim["base"]
+    low, high = dim["low"], dim["high"]
+    one = min(size, stride, base, dim["dilation"]) >= 1
+    need(one, "shape", "sizes, strides and dilations of a window are at least 1")
     if isinstance(window, Fold):
         raise Refusal("fold", "overlapping laps are used before they are summed")
-    whole = window.n == window.period and stride == 1 and min(low, high) >= reach
-    if params["linear"] and whole and max(low, high) >= base:
-        # every cell meets every weight: the sum over laps is the circular convolution
-        return (Fold(places, window.period * base, window.step * base, "whole", tag),)
+    reach = arithmetic.reach(size, dim["dilation"])
+    cells = arithmetic.stretched_size(window.n, low, high, base)
+    count = arithmetic.places(cells, reach, stride)
+    need(count > 0, "shape", "the window is larger than its axis")
+    if isinstance(window, Moving) and params["linear"] and max(low, high) >= base:
+        n, period, offset, step = window
+        if all(arithmetic.folds(n, period, stride, low, high, reach)):
+            period, _, step = arithmetic.stretch(period, offset, step, low, base)
+            return (Fold(count, period, step, "whole", dim["axis"]),)
     moved = _stretched(window, low, high, base)
-    if params["symmetric"] and dilation == 1 and count % moved.period == 0:
-        return still(places, 1)  # every window holds whole periods
-    period, step = decimated(moved, stride)
-    return tidy([Moving(places, period, moved.offset if stride == 1 else 0, step)])
+    if isinstance(moved, Still):
+        common = math.gcd(moved.period, stride)
+        return still(count, arithmetic.stride(moved.period, 0, common, 0)[0])
+    if params["symmetric"] and dim["dilation"] == 1 and all(arithmetic.covers(size, moved.period)):
+        return still(count, 1)  # every window holds whole periods
+    return tidy([_strided(moved, stride, count)])
 
 
 def mix(node: Node, premises: Sequence[Fact]) -> Fact:
     """All cells along some axes meet. Where these move, any order must give the same, and whole periods be covered."""
-    mixed, outs = node.params["axes"], node.params["outs"]
-    rank = len(premises[0].axes)
+    mixed, outs, symmetric = (node.params[key] for key in ("axes", "outs", "symmetric"))
+    rank = len(premises[0].axes) if premises else 0
     _need_rank(premises, rank)
+    _need_axes(mixed, rank)
+    _need_axes(outs, len(node.shape))
     others = [axis for axis in range(rank) if axis not in mixed]
     rest = [out for out in range(len(node.shape)) if out not in outs]
-    if len(others) != len(rest) or not set(mixed) <= set(range(rank)):
-        raise Refusal("shape", "an operation mixes axes that are not there")
-    axes: list[Factors] = [still(n) for n in node.shape]
-    linear = node.params["sum"] and len(premises) == 1
-    if linear and not outs and len(mixed) == 1:
-        laps = premises[0].axes[mixed[0]]
-        if len(laps) == 1 and isinstance(laps[0], Fold) and laps[0].part == "laps":
-            return _fresh(_summed(premises[0].axes[axis], laps[0]) for axis in others)
+    need(len(others) == len(rest), "shape", "a mixture loses or makes axes that it does not name")
+    summed = node.params["sum"] and len(premises) == 1 and not outs
+    if summed and len(mixed) == 1:
+        match premises[0].axes[mixed[0]]:
+            case (Fold(part="laps", tag=tag),):
+                return _fresh(_lap(premises[0].axes[axis], tag) for axis in others)
     for axis in mixed:
-        for factor in unify([fact.axes[axis] for fact in premises], premises[0].shape[axis]):
-            if isinstance(factor, Still):
-                continue
-            if not node.params["symmetric"]:
-                raise Refusal(
-                    "order", "an operation depends on the order of the cells of a moving axis"
-                )
-            if not isinstance(factor, Moving) or factor.n % factor.period:
-                raise Refusal(
-                    "part", "an operation takes a part of a moving axis, not a whole period"
-                )
-    for axis, out in zip(others, rest, strict=True):
-        # a sum may be taken before laps are summed; any other function may not
         along = [fact.axes[axis] for fact in premises]
-        axes[out] = along[0] if linear else unify(along, node.shape[out])
+        for factor in unify(along, max(size(factors) for factors in along)):
+            if isinstance(factor, Moving):
+                need(symmetric, "order", "a result depends on the order of cells of a moving axis")
+                whole = arithmetic.covers(factor.n, factor.period)
+                need(whole, "part", "a part of a moving axis is taken, not a whole period")
+    axes = [still(n) for n in node.shape]
+    for axis, out in zip(others, rest, strict=True):
+        along = [fact.axes[axis] for fact in premises]
+        # laps may be summed before or after other cells; any other function must wait
+        axes[out] = along[0] if summed else unify(along, node.shape[out])
     return _fresh(axes)
 
 
-def _summed(factors: Factors, laps: Fold) -> Factors:
+def _lap(factors: Factors, tag: int) -> Factors:
     """After the laps are summed, their cells are one period of a signal."""
     return tidy(
         Moving(f.n, f.period, 0, f.step)
-        if isinstance(f, Fold) and f.part == "cells" and f.tag == laps.tag
+        if isinstance(f, Fold) and (f.part, f.tag) == ("cells", tag)
         else f
         for f in factors
     )
@@ -398,100 +453,152 @@ def _summed(factors: Factors, laps: Fold) -> Factors:
 
 def use_whole(node: Node, premises: Sequence[Fact]) -> Fact:
     """A function that acts alike at every position of the kept axes, and uses the other operands whole."""
-    fact, kept = premises[0], node.params["kept"]
-    _need_still(premises[1:], "an operand that is used whole is")
-    for axis in set(range(len(fact.axes))) - {axis for axis, _ in kept}:
-        if not is_still(fact.axes[axis]):
-            raise Refusal("contract", "an operation mixes all cells of a moving axis")
-    axes: list[Factors] = [still(n) for n in node.shape]
+    return _fresh(_alike(node, premises, ()))
+
+
+def _alike(
+    node: Node, premises: Sequence[Fact], windows: Sequence[tuple[int, int]]
+) -> list[Factors]:
+    """Axes of a result that has the kept axes of the first operand; what is neither kept nor seen by windows stays."""
+    need(len(premises) > 0, "shape", "an operation has no operand")
+    (first, *others), kept = premises, node.params["kept"]
+    _need_axes([axis for axis, _ in (*kept, *windows)], len(first.axes))
+    _need_axes([out for _, out in (*kept, *windows)], len(node.shape))
+    named = {axis for axis, _ in (*kept, *windows)}
+    mixed = [factors for axis, factors in enumerate(first.axes) if axis not in named]
+    need(all(map(is_still, mixed)), "contract", "all cells of a moving axis are mixed")
+    whole = all(is_still(factors) for fact in others for factors in fact.axes)
+    need(whole, "contract", "an operand that is used whole is moved by the shift")
+    axes = [still(n) for n in node.shape]
     for axis, out in kept:
-        axes[out] = unify([_axis(fact, axis)], node.shape[out])
-    return _fresh(axes)
+        axes[out] = unify([first.axes[axis]], first.shape[axis])
+    return axes
 
 
-def loop(node: Node, premises: Sequence[Fact]) -> Fact:
+# --- programs within programs: of these alone, operands without a fact may be of no account ---
+
+
+def loop(node: Node, premises: Sequence[Fact | Lost]) -> Fact | Lost:
     """Carried values keep an invariant fact: found by weakening what they start with until the body gives it back.
 
-    Operands: constants, carried values, then arrays of which the body sees one slice per round. The first outputs of
-    the body are the carried values; each further one is stacked along a new first axis.
+    What keeps none is lost, and with it only what depends on it.
     """
-    params = node.params
-    body, test, result = params["body"], params["test"], params["result"]
-    first, count = params["constants"], params["carries"]
-    constants, sliced = list(premises[:first]), list(premises[first + count :])
-    if len(premises) < first + count or not 0 <= result < len(body.outputs):
-        raise Refusal("format", "a loop has fewer operands than it names")
-    if any(not fact.axes or not is_still(fact.axes[0]) for fact in sliced):
-        raise Refusal("order", "a loop runs along a moving axis")
-    slices = [_fresh(fact.axes[1:]) for fact in sliced]
-    carried = [_fresh(fact.axes) for fact in premises[first : first + count]]
-    for _ in range(100):
-        facts = _inner(body, [*constants, *carried, *slices])
-        weaker = [_weaker(old, facts[i]) for i, old in enumerate(carried)]
-        if [fact.axes for fact in weaker] == [fact.axes for fact in carried]:
+    body, test, result = (node.params[key] for key in ("body", "test", "result"))
+    first, count = node.params["constants"], node.params["carries"]
+    fits = 0 <= first <= len(premises) - count and 0 <= count <= len(body.outputs)
+    need(fits, "shape", "a loop has fewer operands, or its body fewer outputs, than it names")
+    need(0 <= result < len(body.outputs), "shape", "the body of a loop lacks the result")
+    cheap = body.cost * ROUNDS <= COSTLIEST
+    need(cheap, "loop", "loops lie too deep within each other")
+    constants, carried = premises[:first], [_renamed(p) for p in premises[first : first + count]]
+    slices = [_slice(premise) for premise in premises[first + count :]]
+    for _ in range(ROUNDS):
+        made = _inside(body, [*constants, *carried, *slices])
+        weaker = [_weaker(old, new) for old, new in zip(carried, made[:count], strict=True)]
+        if all(_as_strong(old, new) for old, new in zip(carried, weaker, strict=True)):
             break
         carried = weaker
     else:
-        raise Refusal("loop", "what a loop carries keeps no fact")
+        raise Refusal("loop", f"what a loop carries keeps no fact within {ROUNDS} rounds")
     if test is not None:
-        outcome = _inner(test, [*constants, *carried])
-        _need_still(outcome, "the test of a loop is")
-    made = facts[result]
-    if result < count:
-        return _fresh(carried[result].axes)
-    return _fresh([still(node.shape[0]), *made.axes])
+        _need_choice(_inside(test, [*constants, *carried]))
+    outcome = carried[result] if result < count else made[result]
+    if isinstance(outcome, Lost) or result < count:
+        return outcome
+    return _fresh([*(still(n) for n in node.shape[:1]), *outcome.axes])
 
 
-def _inner(program: Program, given: Sequence[Fact]) -> list[Fact]:
-    """The facts of the outputs of a body, from those of its inputs."""
-    if sum(node.op == "input" for node in program.nodes) != len(given):
-        raise Refusal("format", "a body has another number of inputs than operands")
-    facts = _walk(program, (), given, {})
-    results = []
-    for output in program.outputs:
-        fact = facts[output]
-        if isinstance(fact, Lost):
-            node = program.nodes[fact.number]
-            raise Refusal(fact.refusal.code, f"{fact.refusal} ({node.op} {node.source})".strip())
-        results.append(fact)
-    return results
-
-
-def _weaker(old: Fact, new: Fact) -> Fact:
-    """A fact that both have: the same laws, or one that stays with a period that divides the other's step."""
-    if old.shape != new.shape:
-        raise Refusal("shape", "a loop changes the shape of what it carries")
-    return _fresh(unify([a, b], n) for a, b, n in zip(old.axes, new.axes, old.shape, strict=True))
-
-
-def branch(node: Node, premises: Sequence[Fact]) -> Fact:
+def branch(node: Node, premises: Sequence[Fact | Lost]) -> Fact | Lost:
     """The choice must not change; the result has what all branches have."""
-    choice, *rest = premises
-    _need_still([choice], "the choice of a branch is")
-    made = [_inner(body, rest)[node.params["result"]] for body in node.params["bodies"]]
-    fact = made[0]
-    for other in made[1:]:
-        fact = _weaker(fact, other)
-    return _fresh(fact.axes)
+    bodies, result = node.params["bodies"], node.params["result"]
+    there = all(0 <= result < len(body.outputs) for body in bodies)
+    need(there, "shape", "a branch lacks the result")
+    _need_choice(premises[:1])
+    first, *others = (_inside(body, premises[1:])[result] for body in bodies)
+    for other in others:
+        first = _weaker(first, other)
+    return first if isinstance(first, Lost) else _fresh(first.axes)
 
 
-def _axis(fact: Fact, axis: int) -> Factors:
-    if not 0 <= axis < len(fact.axes):
-        raise Refusal("shape", f"there is no axis {axis}")
-    return fact.axes[axis]
+def _inside(program: Program, given: Sequence[Fact | Lost]) -> list[Fact | Lost]:
+    """What holds of the outputs of a body, from what holds of its inputs."""
+    inputs = [number for number, node in enumerate(program.nodes) if node.op == "input"]
+    need(len(inputs) == len(given), "shape", "a body has another number of inputs than operands")
+    known = dict(zip(inputs, given, strict=True))
+
+    def assume(number: int, node: Node) -> Fact | Lost:
+        return known[number] if number in known else assume_constant(node, None)
+
+    outcomes = _walk(program, assume)
+    return [_in_body(program, outcomes[output], given) for output in program.outputs]
+
+
+def _in_body(program: Program, outcome: Fact | Lost, given: Sequence[Fact | Lost]) -> Fact | Lost:
+    """The outcome, with the place in the body where it was lost."""
+    if isinstance(outcome, Fact) or outcome in given:
+        return outcome
+    node, refusal = program.nodes[outcome.number], outcome.refusal
+    place = f"{refusal} ({node.op} {node.source})".replace(" )", ")")
+    return Lost(outcome.number, Refusal(refusal.code, place, **refusal.detail))
+
+
+def _renamed(premise: Fact | Lost) -> Fact | Lost:
+    """Values of another round: the same fact, no longer about the same signal."""
+    return premise if isinstance(premise, Lost) else _fresh(premise.axes)
+
+
+def _slice(premise: Fact | Lost) -> Fact | Lost:
+    """What one round sees of an array that is cut along its first axis."""
+    if isinstance(premise, Lost):
+        return premise
+    if not premise.axes or not is_still(premise.axes[0]):
+        return Lost(0, Refusal("order", "a loop runs along a moving axis"))
+    return _fresh(premise.axes[1:])
+
+
+def _weaker(old: Fact | Lost, new: Fact | Lost) -> Fact | Lost:
+    """A fact that both have: that of any function of the two, so of each."""
+    if isinstance(old, Lost) or isinstance(new, Lost):
+        return old if isinstance(old, Lost) else new
+    try:
+        need(old.shape == new.shape, "shape", "two values that stand for one differ in shape")
+        pairs = zip(old.axes, new.axes, old.shape, strict=True)
+        return _fresh(unify([a, b], n) for a, b, n in pairs)
+    except Refusal as refusal:
+        return Lost(0, refusal)
+
+
+def _as_strong(old: Fact | Lost, new: Fact | Lost) -> bool:
+    if isinstance(old, Lost) or isinstance(new, Lost):
+        return isinstance(old, Lost)
+    return old.axes == new.axes
+
+
+def _need_choice(outcomes: Sequence[Fact | Lost]) -> None:
+    """What decides between programs, or about a further round, must be one value that does not change."""
+    need(len(outcomes) == 1, "shape", "a choice is one value")
+    if isinstance(outcomes[0], Lost):
+        raise outcomes[0].refusal
+    still_choice = all(map(is_still, outcomes[0].axes))
+    need(still_choice, "contract", "what a loop or a branch is decided by is moved by the shift")
+
+
+def _only(premises: Sequence[Fact]) -> Fact:
+    need(len(premises) == 1, "shape", "an operation needs exactly one operand")
+    return premises[0]
 
 
 def _need_rank(premises: Sequence[Fact], rank: int) -> None:
-    if not premises or any(len(fact.axes) != rank for fact in premises):
-        raise Refusal("shape", "operands of different rank meet")
+    same = len(premises) > 0 and all(len(fact.axes) == rank for fact in premises)
+    need(same, "shape", "operands of different rank meet")
 
 
-def _need_still(premises: Sequence[Fact], what: str) -> None:
-    if not all(is_still(factors) for fact in premises for factors in fact.axes):
-        raise Refusal("contract", f"{what} moved by the shift")
+def _need_axes(axes: Sequence[int], rank: int) -> None:
+    there = len(set(axes)) == len(axes) and all(0 <= axis < rank for axis in axes)
+    need(there, "shape", f"the axes {list(axes)} are not there, or twice")
 
 
-RULES: Mapping[str, Rule] = {
+RULES: Mapping[str, Callable[..., Fact | Lost]] = {
     "weight": assume_weight,
     "map": map_positions,
     "broadcast": broadcast,
@@ -509,26 +616,30 @@ RULES: Mapping[str, Rule] = {
 """The rule of every operation but `input` and `constant`, which assume."""
 
 
+# --- conclusions ---
+
+
 def invariant(theorem: Theorem) -> bool:
     """Whether the theorem says that the value does not change."""
-    return all(is_still(factors) for factors in theorem.fact.axes)
+    return all(map(is_still, theorem.fact.axes))
 
 
 def equivariant(theorem: Theorem, axes: Sequence[int]) -> Shift | None:
     """The output shift along the axes given, where the theorem says that the value moves by it; None where it does not.
 
-    Every axis must show exactly one period, and all other axes must stay.
+    Every axis named must show whole periods, or stay; all other axes must stay.
     """
-    steps = []
+    steps = dict.fromkeys(range(len(theorem.fact.axes)), 0)
     for axis, factors in enumerate(theorem.fact.axes):
+        if is_still(factors):
+            continue
         try:
             window = merged(factors)
         except Refusal:
             return None
-        whole = isinstance(window, Moving) and window.n == window.period
-        if not isinstance(window, Still) and not (axis in axes and whole):
+        if not isinstance(window, Moving) or axis not in axes:
             return None
-        if axis in axes:
-            steps.append((axis, window.step if isinstance(window, Moving) else 0))
-    found = dict(steps)
-    return tuple(found[axis] for axis in axes) if set(axes) <= set(found) else None
+        if not all(arithmetic.covers(window.n, window.period)):
+            return None
+        steps[axis] = window.step
+    return tuple(steps[axis] for axis in axes) if set(axes) <= set(steps) else None

@@ -1,0 +1,87 @@
+"""The arithmetic of the rules, as functions of integers: every formula once, and none anywhere else.
+
+They neither branch nor call anything, so they run on the symbols of a solver too, which proves them for all sizes.
+Greatest common divisors and inverses come as arguments. A condition is a tuple, all of whose members must hold.
+Notation: a window shows n cells of a signal of a period N from the offset o, A[i] = S[(o + i) mod N], and the shift
+moves the signal by r: S(Tx)[u] = S(x)[u - r].
+"""
+
+
+def covers(n: int, period: int) -> tuple[bool, ...]:
+    """The n cells are whole periods."""
+    return (n % period == 0,)
+
+
+def holds_still(period: int, step: int, still: int) -> tuple[bool, ...]:
+    """Values that repeat after `still` cells are those of a signal of this period, and look alike one step on."""
+    return (period % still == 0, step % still == 0)
+
+
+def moves_alike(period: int, step: int, other: int, other_step: int) -> tuple[bool, ...]:
+    """A signal of period `other` is one of this period as well, and moves by this step."""
+    return (period % other == 0, (step - other_step) % other == 0)
+
+
+def splits(period: int, step: int, block: int) -> tuple[bool, ...]:
+    """B[u][j] = S[u block + j] is a signal of blocks: the period and the step are whole blocks."""
+    return (period % block == 0, step % block == 0)
+
+
+def split(n: int, period: int, step: int, block: int) -> tuple[int, int, int]:
+    """Size, period and step of the blocks."""
+    return n // block, period // block, step // block
+
+
+def merge(n: int, period: int, offset: int, step: int, block: int) -> tuple[int, int, int, int]:
+    """S[u block + j] = B[u][j]: size, period, offset and step of the cells of the blocks."""
+    return n * block, period * block, offset * block, step * block
+
+
+def strides(step: int, common: int) -> tuple[bool, ...]:
+    """T[q] = S[a + s q] moves, by the r' that solves s r' = r modulo N: `common` = gcd(N, s) divides r."""
+    return (step % common == 0,)
+
+
+def stride(period: int, step: int, common: int, inverse: int) -> tuple[int, int]:
+    """Period N / common of T, and r'; `inverse` is that of s / common modulo the new period."""
+    return period // common, step // common * inverse % (period // common)
+
+
+def pads_inside(low: int, high: int, base: int) -> tuple[bool, ...]:
+    """Before the first cell and behind the last lies no more than between two cells, `base` apart."""
+    return (low < base, high < base)
+
+
+def stretched_size(n: int, low: int, high: int, base: int) -> int:
+    """The cells of an axis whose cells were pulled `base` apart, with more before and behind (or, negative, fewer)."""
+    return (n - 1) * base + 1 + low + high
+
+
+def stretch(period: int, offset: int, step: int, low: int, base: int) -> tuple[int, int, int]:
+    """Period, offset and step of the signal whose cells were pulled apart, from `low` cells earlier."""
+    return period * base, offset * base - low, step * base
+
+
+def reach(size: int, dilation: int) -> int:
+    """From the first cell of a window to its last."""
+    return dilation * (size - 1)
+
+
+def places(cells: int, reach: int, stride: int) -> int:
+    """Where a window fits: at 0, stride, 2 stride, ..., up to cells - 1 - reach."""
+    return (cells - 1 - reach) // stride + 1
+
+
+def folds(n: int, period: int, stride: int, low: int, high: int, reach: int) -> tuple[bool, ...]:
+    """Every weight of a window meets every cell of one period, so sums of its places modulo the period move."""
+    return (n == period, stride == 1, low >= reach, high >= reach)
+
+
+def same_cell(period: int, first: int, second: int) -> tuple[bool, ...]:
+    """Two positions are the same cell of the signal."""
+    return ((first - second) % period == 0,)
+
+
+def rolls(size: int, roll: int, known: int, multiple: int) -> tuple[bool, ...]:
+    """Along one axis the roll is that multiple of a known one."""
+    return ((multiple * known - roll) % size == 0,)
