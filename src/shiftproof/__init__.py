@@ -1,7 +1,8 @@
 """shiftproof: every integer shift of a Flax model's input grid, decided.
 
     import shiftproof as sp
-    result = sp.sweep(model, images)
+    verdict = sp.verify(model, (28, 28, 1))   # every shift decided, by a proof or a counterexample
+    result = sp.sweep(model, images)          # how far every layer deviates, for these images
 
 Names are loaded when they are first used, so that importing the package (and `shiftproof --help`) does not import JAX.
 """
@@ -14,12 +15,15 @@ from shiftproof._version import __version__
 if TYPE_CHECKING:
     from shiftproof import data, zoo
     from shiftproof.calibration import Calibration, calibrate
+    from shiftproof.counterexample import Counterexample, load_counterexample, replay
     from shiftproof.lattice import Lattice, find_lattice
     from shiftproof.model import Model, adapt
     from shiftproof.probes import integer_images
     from shiftproof.result import Count, LayerRecord, Status, Sweep, load_sweep
     from shiftproof.sweeping import sweep
     from shiftproof.translation import Canvas, translate
+    from shiftproof.verdict import OutputVerdict, PropertyVerdict, Verdict, Word
+    from shiftproof.verifying import verify
 
 _HOMES = {
     "Calibration": "calibration",
@@ -37,6 +41,14 @@ _HOMES = {
     "adapt": "model",
     "integer_images": "probes",
     "sweep": "sweeping",
+    "Counterexample": "counterexample",
+    "load_counterexample": "counterexample",
+    "replay": "counterexample",
+    "OutputVerdict": "verdict",
+    "PropertyVerdict": "verdict",
+    "Verdict": "verdict",
+    "Word": "verdict",
+    "verify": "verifying",
 }
 _MODULES = ("data", "errors", "zoo")
 
@@ -44,20 +56,28 @@ __all__ = [
     "Calibration",
     "Canvas",
     "Count",
+    "Counterexample",
     "Lattice",
     "LayerRecord",
     "Model",
+    "OutputVerdict",
+    "PropertyVerdict",
     "Status",
     "Sweep",
+    "Verdict",
+    "Word",
     "__version__",
     "adapt",
     "calibrate",
     "data",
     "find_lattice",
     "integer_images",
+    "load_counterexample",
     "load_sweep",
+    "replay",
     "sweep",
     "translate",
+    "verify",
     "zoo",
 ]
 

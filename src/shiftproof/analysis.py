@@ -366,7 +366,10 @@ def _repair(code: str, detail: dict[str, int], primitive: str) -> str:
         if period % stride:
             wider = -(-period // stride) * stride
             return f"size {period} is not divisible by stride {stride}: pad to {wider}"
-        return f"stride {stride} keeps every {stride}th shift; blur before it, or use stride 1"
+        return (
+            f"stride {stride} keeps one shift in {stride}: use stride 1 (a blur before it makes the deviation "
+            "smaller, but breaks as many shifts)"
+        )
     if code == "contract":
         return "a dense layer sees every place with other weights: pool globally first"
     if code == "positions":

@@ -1,7 +1,8 @@
-"""The command line: `shiftproof demo | sweep | doctor`.
+"""The command line: `shiftproof demo | verify | sweep | check | replay | rules | doctor`.
 
-Nothing heavy is imported before a command runs, so that `--help` answers at once. Exit codes: 0 done, 2 a
-mistake in the call or its input, 130 interrupted.
+Nothing heavy is imported before a command runs, so that `--help` answers at once. Exit codes: 0 done (for `verify` and
+`check`: proved; for `replay`: reproduced), 1 refuted (or not proved, not reproduced), 2 a mistake in the call or its
+input, 3 undecided, 4 a defect of shiftproof itself, 130 interrupted.
 """
 
 import dataclasses
@@ -14,7 +15,7 @@ import tyro
 from rich.console import Console
 
 from shiftproof._version import __version__
-from shiftproof.errors import ShiftproofError, ShiftproofWarning
+from shiftproof.errors import ContradictionError, ShiftproofError, ShiftproofWarning
 
 Sizes = tuple[int, ...]
 
@@ -86,6 +87,74 @@ class Sweep:
 
 
 @dataclasses.dataclass(frozen=True)
+class Verify:
+    """Decide every shift of a model's grid: proved for all inputs, refuted by a counterexample, or undecided.
+
+    Exit code 0 where the properties are proved for all shifts asked, 1 where some shift is refuted, 3 where some is
+    undecided and none refuted.
+    """
+
+    target: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TARGET")]
+    """file.py:factory, package.module:factory, or the name of a zoo model."""
+    shape: Sizes | None = None
+    """Shape of one image, channels last, such as 28 28 1; zoo models know theirs."""
+    grid: Sizes | None = None
+    """Instead of --shape: sizes of the grid, such as 28 28, and --channels."""
+    channels: int = 1
+    """Channels of one image, with --grid."""
+    property: Literal["both", "equivariance", "invariance"] = "both"
+    """What is asked; equivariance only of outputs that have a grid."""
+    law: Literal["any", "same"] = "any"
+    """Output shift of equivariance: any that fits, or the same as that of the image."""
+    weights: Literal["all", "these"] = "all"
+    """All weights (the architecture), or these of the model."""
+    shifts: tuple[str, ...] | None = None
+    """Shifts asked about, such as 4,0 0,4, or a lattice such as 4Z,4Z; all by default. Sets the exit code."""
+    spatial_axes: Sizes | None = None
+    """Grid axes of one image, batch not counted; all but the last by default."""
+    output_axes: Sizes | None = None
+    """Grid axes of the batched outputs, where they cannot be followed."""
+    sweep: bool = False
+    """Also measure how far the outputs deviate under every shift, by one forward pass per coset of the lattice."""
+    brute: bool = False
+    """With --sweep: one forward pass per shift."""
+    seed: int = 0
+    """Of probes and drawn weights."""
+    out: Path | None = None
+    """Folder for report.html, maps.png, verdict.json, certificates and counterexamples."""
+    json: bool = False
+    """Print the verdict as JSON on standard output."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """Check a certificate in the kernel, without JAX: exit code 0 only where it proves its statement."""
+
+    file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
+    """A certificate written by verify."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Replay:
+    """Run a counterexample again on the compiled model: exit code 0 where it is reproduced."""
+
+    file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
+    """A counterexample written by verify."""
+    target: str | None = None
+    """The model, where it is not found as the file says."""
+    json: bool = False
+    """Print the result as JSON."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+    """Print the rules of the kernel, and for every primitive of JAX which of them it uses."""
+
+    json: bool = False
+    """Print them as JSON."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Doctor:
     """Print versions, devices and precision defaults, and check that integers stay exact."""
 
@@ -95,7 +164,11 @@ class Doctor:
 
 Command = (
     Annotated[Demo, tyro.conf.subcommand("demo")]
+    | Annotated[Verify, tyro.conf.subcommand("verify")]
     | Annotated[Sweep, tyro.conf.subcommand("sweep")]
+    | Annotated[Check, tyro.conf.subcommand("check")]
+    | Annotated[Replay, tyro.conf.subcommand("replay")]
+    | Annotated[Rules, tyro.conf.subcommand("rules")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
 )
 
@@ -116,7 +189,10 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(run(command))
 
 
-def run(command: Demo | Sweep | Doctor) -> int:
+AnyCommand = Demo | Verify | Sweep | Check | Replay | Rules | Doctor
+
+
+def run(command: AnyCommand) -> int:
     """Run one command; returns the exit code, after one clear message where it failed."""
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
@@ -129,11 +205,22 @@ def run(command: Demo | Sweep | Doctor) -> int:
             warnings.showwarning = show
             match command:
                 case Demo():
-                    _demo(command, errors)
+                    return _demo(command, errors)
+                case Verify():
+                    return _verify(command, errors)
                 case Sweep():
-                    _sweep(command, errors)
+                    return _sweep(command, errors)
+                case Check():
+                    return _check(command)
+                case Replay():
+                    return _replay(command)
+                case Rules():
+                    return _rules(command)
                 case Doctor():
-                    _doctor(command)
+                    return _doctor(command)
+    except ContradictionError as error:
+        errors.print(f"internal error: {error}", style="red", markup=False)
+        return 4
     except (ShiftproofError, ValueError, ImportError, OSError) as error:
         errors.print(f"error: {error}", style="red", markup=False)
         return 2
@@ -143,7 +230,6 @@ def run(command: Demo | Sweep | Doctor) -> int:
             hint = f" Finished chunks are in {command.out}; the same command with --resume goes on."
         errors.print(f"interrupted.{hint}", style="yellow", markup=False)
         return 130
-    return 0
 
 
 def _print_json(data: Any) -> None:
@@ -152,7 +238,7 @@ def _print_json(data: Any) -> None:
     print(msgspec.json.format(msgspec.json.encode(data), indent=2).decode())
 
 
-def _demo(command: Demo, errors: Console) -> None:
+def _demo(command: Demo, errors: Console) -> int:
     from shiftproof.demo import run_demo
 
     console = errors if command.json else Console()
@@ -161,9 +247,10 @@ def _demo(command: Demo, errors: Console) -> None:
     )
     if command.json:
         _print_json(results)
+    return 0
 
 
-def _sweep(command: Sweep, errors: Console) -> None:
+def _sweep(command: Sweep, errors: Console) -> int:
     from shiftproof.progress import reporting
     from shiftproof.report import report_sweep, sweep_table
     from shiftproof.sweeping import sweep
@@ -196,11 +283,146 @@ def _sweep(command: Sweep, errors: Console) -> None:
     written = report_sweep(result, command.out) if command.out else []
     if command.json:
         _print_json(result.to_json())
-        return
+        return 0
     console = Console()
     console.print(sweep_table(result))
     for path in written:
         console.print(f"wrote {path}", highlight=False)
+    return 0
+
+
+def _verify(command: Verify, errors: Console) -> int:
+    from shiftproof.progress import reporting
+    from shiftproof.report import report_verdict, verdict_tables, verdict_text
+    from shiftproof.sweeping import sweep
+    from shiftproof.targets import load_target
+    from shiftproof.verifying import shifts_of, verify
+
+    if command.brute and not command.sweep:
+        raise ValueError("--brute belongs to --sweep.")
+    target = load_target(command.target, seed=command.seed)
+    shape = _shape(command, target.shape)
+    verdict = verify(
+        target.model,
+        shape,
+        property=command.property,
+        law=command.law,
+        weights=command.weights,
+        shifts=None if command.shifts is None else shifts_of(command.shifts),
+        spatial_axes=command.spatial_axes,
+        output_axes=command.output_axes,
+        name=target.name,
+        seed=command.seed,
+    )
+    measured = None
+    if command.sweep:
+        with reporting(errors, target.name) as progress:
+            measured = sweep(
+                target.model,
+                shape,
+                spatial_axes=command.spatial_axes,
+                output_axes=command.output_axes,
+                name=target.name,
+                seed=command.seed,
+                layers=[],
+                method="brute" if command.brute else "cosets",
+                progress=progress,
+            )
+    written = report_verdict(verdict, command.out, target=command.target) if command.out else None
+    if command.json:
+        data = verdict.to_dict()
+        _print_json(data if measured is None else data | {"sweep": measured.to_json()})
+        return EXITS[str(verdict.word)]
+    console = Console()
+    for table in verdict_tables(verdict):
+        console.print(table)
+        console.print()
+    for text in verdict_text(verdict):
+        console.print(text, highlight=False, markup=False)
+    if measured is not None:
+        from shiftproof.report import sweep_table
+
+        console.print(sweep_table(measured))
+    if written is not None:
+        console.print(
+            f"wrote {written.html.parent}: report.html, maps.png, verdict.json, "
+            f"{len(written.certificates)} certificates, {len(written.counterexamples)} counterexamples",
+            highlight=False,
+        )
+    return EXITS[str(verdict.word)]
+
+
+EXITS = {"proved": 0, "refuted": 1, "undecided": 3}
+
+
+def _shape(command: Verify, shape: tuple[int, ...] | None) -> tuple[int, ...]:
+    """The shape of one image, by whichever option gives it."""
+    if command.shape is not None and command.grid is not None:
+        raise ValueError("--shape and --grid exclude each other.")
+    if command.shape is not None:
+        return tuple(command.shape)
+    if command.grid is not None:
+        return (*command.grid, command.channels)
+    if shape is None:
+        raise ValueError(
+            f"the shape of one image is missing: add --grid 28 28 --channels 1, or --shape 28 28 1, to verify "
+            f"{command.target}."
+        )
+    return shape
+
+
+def _check(command: Check) -> int:
+    from shiftproof_kernel.__main__ import main as check
+
+    return check(["check", str(command.file)])
+
+
+def _replay(command: Replay) -> int:
+    from shiftproof.counterexample import load_counterexample, replay
+    from shiftproof.model import adapt
+    from shiftproof.targets import load_target
+
+    example = load_counterexample(command.file)
+    place = command.target or example.header.target
+    if not place:
+        raise ValueError(
+            f"{command.file} does not say how {example.header.model} is found: add --target file.py:factory."
+        )
+    # the seed of the weights is part of the counterexample; that of the factory was the same
+    target = load_target(place, seed=example.header.seed if example.header.draw == "these" else 0)
+    result = replay(example, adapt(target.model, name=target.name))
+    if command.json:
+        _print_json(
+            {
+                "reproduced": result.reproduced,
+                "deviation": result.deviation,
+                "floor": result.floor,
+                "bound": result.bound,
+                "limit": result.limit,
+                "changed": list(result.changed),
+            }
+        )
+        return 0 if result.reproduced else 1
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(str(example), markup=False)
+    for line in result.changed:
+        console.print(f"changed since: {line}", style="yellow", markup=False)
+    console.print(result.text(), markup=False)
+    return 0 if result.reproduced else 1
+
+
+def _rules(command: Rules) -> int:
+    from shiftproof.report import rules_tables
+
+    tables = rules_tables()
+    if command.json:
+        _print_json([{"title": t.title, "columns": t.columns, "rows": t.rows} for t in tables])
+        return 0
+    console = Console()
+    for table in tables:
+        console.print(table)
+        console.print()
+    return 0
 
 
 def _images(command: Sweep, shape: tuple[int, ...] | None) -> Any:
@@ -229,7 +451,7 @@ def _images(command: Sweep, shape: tuple[int, ...] | None) -> Any:
     return tuple(shape)
 
 
-def _doctor(command: Doctor) -> None:
+def _doctor(command: Doctor) -> int:
     from shiftproof.doctor import examine, render
 
     diagnosis = examine()
@@ -237,3 +459,4 @@ def _doctor(command: Doctor) -> None:
         _print_json(dataclasses.asdict(diagnosis))
     else:
         Console().print(render(diagnosis))
+    return 0

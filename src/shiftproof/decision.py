@@ -5,7 +5,7 @@ everything outside the lattice. Where none is found for some, shifts are tried o
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from shiftproof.analysis import (
     overgroups,
     simplest,
 )
+from shiftproof.basis import Basis
 from shiftproof.certify import certify
 from shiftproof.lattice import Lattice
 from shiftproof.translation import Shift
@@ -28,29 +29,17 @@ MOST_DIRECT = 256
 """Shifts tried one by one where some minimal larger group is not refuted."""
 
 
-class Basis(Protocol):
-    """Evidence by all impulses of a program that is linear of some kind."""
-
-    def output_shift(self, claim: Claim, shift: Shift) -> Shift | None:
-        """By what the output moves under the claim, `()` for invariance; None where nothing is shown."""
-        ...
-
-    def to_json(self) -> Mapping[str, Any]:
-        """The evidence as data."""
-        ...
-
-
 class Case:
     """One claim while it is being decided.
 
     Args:
         claim: what is asked.
         prover: asks the kernel.
-        bases: proofs by complete bases, asked where the kernel has none.
+        basis: proofs by complete bases, asked where the kernel has none.
     """
 
-    def __init__(self, claim: Claim, prover: Prover, bases: Sequence[Basis] = ()) -> None:
-        self.claim, self.prover, self.bases = claim, prover, tuple(bases)
+    def __init__(self, claim: Claim, prover: Prover, basis: Basis) -> None:
+        self.claim, self.prover, self.basis = claim, prover, basis
         self.generators, self.inside = largest_lattice(
             prover.grid, lambda shift: self._proof(shift) is not None
         )
@@ -61,8 +50,8 @@ class Case:
         moved = self.prover.output_shift(self.claim, shift)
         if moved is not None:
             return Proof(shift, moved, "kernel")
-        shifts = (basis.output_shift(self.claim, shift) for basis in self.bases)
-        moved = next((found for found in shifts if found is not None), None)
+        if self.basis.segments:
+            moved = self.basis.output_shift(self.claim, shift)
         return None if moved is None else Proof(shift, moved, "basis")
 
     @property
@@ -122,7 +111,7 @@ class Case:
             reasons=self._reasons(words == Word.UNDECIDED),
             probes=self.probes,
             certificate=certify(self.prover, self.claim, proofs, weights=weights),
-            bases=self._evidence(proofs),
+            basis=self._evidence(proofs),
         )
 
     def _reasons(self, left: np.ndarray) -> dict[Shift, str]:
@@ -138,13 +127,6 @@ class Case:
             found[shift] = self.prover.reason(self.claim, shift)
         return found
 
-    def _evidence(self, proofs: Sequence[Proof]) -> tuple[Mapping[str, Any], ...]:
-        used = [
-            basis
-            for basis in self.bases
-            if any(
-                p.method == "basis" and basis.output_shift(self.claim, p.shift) is not None
-                for p in proofs
-            )
-        ]
-        return tuple(basis.to_json() for basis in used)
+    def _evidence(self, proofs: Sequence[Proof]) -> Mapping[str, Any] | None:
+        shifts = [proof.shift for proof in proofs if proof.method == "basis"]
+        return self.basis.to_json(self.claim, shifts) if shifts else None

@@ -71,6 +71,7 @@ def integer_question(
     *,
     replaceable: Sequence[bool],
     seed: int = 0,
+    scale: int | None = None,
 ) -> IntegerQuestion:
     """Integer weights, and the scale of images under which as much as possible of the program is exact.
 
@@ -80,18 +81,21 @@ def integer_question(
         images: integer-valued images, unscaled.
         replaceable: for each weight, whether it is a parameter that any value may take.
         seed: of the drawn weights.
+        scale: where it is known already.
     """
     additive = additive_weights(program)
-    scale = 1
+    factor = scale or 1
     while True:
         drawn = _draw(
-            program, weights, replaceable=replaceable, additive=additive, scale=scale, seed=seed
+            program, weights, replaceable=replaceable, additive=additive, scale=factor, seed=seed
         )
-        grades, _ = grade_program(program, fixed_values(program, drawn), images * scale)
-        needed = next((g.divisor for g in grades.values() if isinstance(g, Inexact)), 1)
-        if needed == 1 or scale * needed > MAX_SCALE:
+        if scale is not None:
             return IntegerQuestion(drawn, scale)
-        scale *= needed
+        grades, _ = grade_program(program, fixed_values(program, drawn), images * factor)
+        needed = next((g.divisor for g in grades.values() if isinstance(g, Inexact)), 1)
+        if needed == 1 or factor * needed > MAX_SCALE:
+            return IntegerQuestion(drawn, factor)
+        factor *= needed
 
 
 def _draw(

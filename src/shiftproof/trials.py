@@ -133,7 +133,13 @@ def _compile(program: Program, images: Any, divisors: Any, fixed: Any) -> Any:
 
 
 def make_trial(
-    model: Model, images: np.ndarray, *, draw: Draw, seed: int = 0, dtype: str = "auto"
+    model: Model,
+    images: np.ndarray,
+    *,
+    draw: Draw,
+    seed: int = 0,
+    dtype: str = "auto",
+    scale: int | None = None,
 ) -> Trial:
     """A trial; its exactness holds for all shifts of the images given.
 
@@ -143,12 +149,13 @@ def make_trial(
         draw: whose weights.
         seed: of drawn weights.
         dtype: `auto` takes float32 where every output is exact, else float64 where the model runs in it.
+        scale: of the images, where it is known already.
 
     Raises:
         ModelCallError: the model cannot be called on such images.
     """
     if dtype != "auto":
-        return _make(model, images, draw=draw, seed=seed, dtype=dtype)
+        return _make(model, images, draw=draw, seed=seed, dtype=dtype, scale=scale)
     single = None
     if draw != "random":
         single = _make(model, images, draw=draw, seed=seed, dtype="float32")
@@ -160,24 +167,38 @@ def make_trial(
         return single or _make(model, images, draw=draw, seed=seed, dtype="float32")
 
 
-def _make(model: Model, images: np.ndarray, *, draw: Draw, seed: int, dtype: str) -> Trial:
+def _make(
+    model: Model,
+    images: np.ndarray,
+    *,
+    draw: Draw,
+    seed: int,
+    dtype: str,
+    scale: int | None = None,
+) -> Trial:
     with settings(dtype):
-        weights, scale = model.cast(dtype), 1
+        weights = model.cast(dtype)
         program = trace_model(model, weights, np.zeros((1, *images.shape[1:]), jnp.dtype(dtype)))
+        factor = scale or 1
         if draw == "integers":
             drawn = integer_question(
-                program, weights, images, replaceable=model.replaceable, seed=seed
+                program,
+                weights,
+                images,
+                replaceable=model.replaceable,
+                seed=seed,
+                scale=scale,
             )
-            weights, scale = drawn.weights, drawn.scale
+            weights, factor = drawn.weights, drawn.scale
         elif draw == "random":
             weights = _random_weights(weights, model.replaceable, seed)
         fixed = fixed_values(program, weights)
-        grades, reach = grade_program(program, fixed, images * float(scale))
+        grades, reach = grade_program(program, fixed, images * float(factor))
         exactness = tuple(judge(program, o, grades=grades, reach=reach) for o in program.outputs)
         calibration = calibrate(jax.local_devices()[0], dtype)
         if not calibration.exact:
             exactness = tuple(e.downgraded(calibration.reason) for e in exactness)
-    return Trial(program, weights, draw, seed, scale, dtype, exactness, fixed)
+    return Trial(program, weights, draw, seed, factor, dtype, exactness, fixed)
 
 
 def _random_weights(

@@ -82,7 +82,7 @@ class PropertyVerdict:
         reasons: for shifts that stay undecided, why no proof was found.
         probes: how many shifted images were tried in search of counterexamples.
         certificate: what the kernel replays; None where it proves shift 0 alone.
-        bases: evidence by complete bases, as data.
+        basis: evidence by complete bases, as data; None where the kernel suffices.
     """
 
     claim: Claim
@@ -93,7 +93,7 @@ class PropertyVerdict:
     reasons: Mapping[Shift, str]
     probes: int
     certificate: Mapping[str, Any] | None
-    bases: tuple[Mapping[str, Any], ...]
+    basis: Mapping[str, Any] | None
 
     def count(self, word: Word) -> int:
         """How many shifts have that word."""
@@ -190,7 +190,7 @@ class PropertyVerdict:
                     for shift, reason in self.reasons.items()
                 ],
                 "probes": self.probes,
-                "bases": [dict(basis) for basis in self.bases],
+                "basis": self.basis,
             },
         }
 
@@ -267,6 +267,7 @@ class Verdict:
         model: its name.
         grid: sizes of the grid.
         shape: of one image.
+        spatial_axes: grid axes of one image.
         boundary: `circular`.
         weights: `all` or `these`.
         outputs: one verdict per output leaf.
@@ -282,6 +283,7 @@ class Verdict:
     model: str
     grid: tuple[int, ...]
     shape: tuple[int, ...]
+    spatial_axes: tuple[int, ...]
     boundary: str
     weights: str
     outputs: tuple[OutputVerdict, ...]

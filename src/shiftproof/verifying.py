@@ -7,6 +7,7 @@ contradicts a proof, verification stops: neither is chosen.
 """
 
 import dataclasses
+import re
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ import msgspec
 import numpy as np
 
 from shiftproof.analysis import Claim, Prover, find_causes, layer_steps
+from shiftproof.basis import find_basis
 from shiftproof.decision import Case
 from shiftproof.errors import (
     ContradictionError,
@@ -32,7 +34,6 @@ from shiftproof.model import Model, adapt, check_images, trace_model
 from shiftproof.provenance import provenance
 from shiftproof.question import settings
 from shiftproof.trace import Program
-from shiftproof.translation import Shift
 from shiftproof.verdict import LayerVerdict, OutputVerdict, PropertyVerdict, Verdict
 from shiftproof.witness import Bench
 
@@ -51,7 +52,7 @@ def verify(
     property: Property = "both",
     law: Law = "any",
     weights: Weights = "all",
-    shifts: Sequence[Shift] | np.ndarray | None = None,
+    shifts: Sequence[Sequence[int | str]] | np.ndarray | None = None,
     spatial_axes: Sequence[int] | None = None,
     output_axes: Sequence[int] | None = None,
     apply_kwargs: Mapping[str, Any] | None = None,
@@ -68,7 +69,8 @@ def verify(
         property: `equivariance`, `invariance` or `both`.
         law: of the output shift: `any`, or the `same` as that of the image.
         weights: `all` asks about the architecture, for any weights; `these` about the model with its own.
-        shifts: the shifts asked about, for `Verdict.word`; all by default. Every shift is decided in any case.
+        shifts: the shifts asked about, for `Verdict.word`; all by default. A step may be a string such as `4Z`, all
+            multiples of 4. Every shift is decided in any case.
         spatial_axes: grid axes of one image (batch not counted), in the order of a shift; all but the last by default.
         output_axes: grid axes of the batched outputs, where they cannot be followed through the program.
         apply_kwargs: keyword arguments of the model's call.
@@ -113,8 +115,7 @@ def verify(
     except ContradictionError as error:
         raise _reported(error, subject) from error
     if weights == "all" and any(output.vacuous for output in verdict.outputs):
-        own = dataclasses.replace(subject, weights="these", **_graph_of(subject, "these"))
-        these = _decide(own, claims, asked)
+        these = _decide(dataclasses.replace(subject, weights="these"), claims, asked)
         verdict = dataclasses.replace(verdict, these=these)
     return verdict
 
@@ -130,7 +131,9 @@ def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
         raise InputError(f"{name} must be one of {', '.join(choices)}; got {value!r}.")
 
 
-def asked_mask(shifts: Sequence[Shift] | np.ndarray | None, grid: Shift) -> np.ndarray:
+def asked_mask(
+    shifts: Sequence[Sequence[int | str]] | np.ndarray | None, grid: tuple[int, ...]
+) -> np.ndarray:
     """The shifts asked about as a mask over the grid; all where None."""
     if shifts is None:
         return np.ones(grid, bool)
@@ -142,10 +145,35 @@ def asked_mask(shifts: Sequence[Shift] | np.ndarray | None, grid: Shift) -> np.n
     for shift in shifts:
         if len(shift) != len(grid):
             raise InputError(f"a shift of the grid {grid} has {len(grid)} steps; got {shift}.")
-        mask[tuple(int(s) % n for s, n in zip(shift, grid, strict=True))] = True
+        mask[np.ix_(*(_places(step, n) for step, n in zip(shift, grid, strict=True)))] = True
     if not mask.any():
         raise InputError("shifts= names no shift: leave it out to ask about all.")
     return mask
+
+
+def _places(step: int | str, size: int) -> list[int]:
+    """One place of an axis, or with `4Z` all multiples of 4."""
+    if isinstance(step, str):
+        factor = int(step.removesuffix("Z") or 1)
+        return [k * factor % size for k in range(size)]
+    return [int(step) % size]
+
+
+def shifts_of(words: Sequence[str]) -> list[tuple[int | str, ...]]:
+    """Shifts written as `4,0`, or as a lattice `4Z,4Z`.
+
+    >>> shifts_of(["4,0", "2Z,0"])
+    [(4, 0), ('2Z', 0)]
+    """
+    found: list[tuple[int | str, ...]] = []
+    for word in words:
+        steps = [step.strip() for step in word.split(",")]
+        if not all(re.fullmatch(r"-?\d+|\d*Z", step) for step in steps):
+            raise InputError(
+                f"{word!r} is no shift: write 4,0 for one shift, 4Z,4Z for all multiples."
+            )
+        found.append(tuple(step if step.endswith("Z") else int(step) for step in steps))
+    return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,7 +185,6 @@ class _Subject:
     axes: tuple[int, ...]
     program: Program
     arrays: list[Any]
-    graph: Graph
     layers: tuple[Layer, ...]
     weights: Weights
     images: np.ndarray | None
@@ -165,8 +192,14 @@ class _Subject:
     seconds: dict[str, float]
 
     @property
+    def image_axes(self) -> tuple[int, ...]:
+        """Grid axes of one image; `axes` are those of a batch."""
+        return tuple(axis - 1 for axis in self.axes)
+
+    @property
     def grid(self) -> tuple[int, ...]:
-        return tuple(self.shape[axis - 1] for axis in self.axes)
+        """Sizes of the grid."""
+        return tuple(self.shape[axis] for axis in self.image_axes)
 
 
 def _trace(
@@ -191,37 +224,23 @@ def _trace(
                 "and keep NumPy's generator out of the call."
             )
         layers = find_layers(program, axes, output_axes=output_axes)
-    graph = _graph(model, program, arrays, axes, weights)
     return _Subject(
-        model,
-        shape,
-        tuple(axes),
-        program,
-        arrays,
-        graph,
-        layers,
-        weights,
-        images,
-        seed,
-        seconds,
+        model, shape, tuple(axes), program, arrays, layers, weights, images, seed, seconds
     )
 
 
-def _graph(
-    model: Model, program: Program, arrays: list[Any], axes: Sequence[int], weights: Weights
-) -> Graph:
-    opaque = {
-        number
-        for number, free in zip(program.weights, model.opaque, strict=True)
-        if free and weights == "all"
-    }
+def _opaque(model: Model, program: Program, weights: Weights) -> frozenset[int]:
+    """The numbers of the weights that stand for any values."""
+    free = zip(program.weights, model.opaque, strict=True)
+    return frozenset(number for number, opaque in free if opaque and weights == "all")
+
+
+def _graph(subject: _Subject) -> Graph:
+    opaque = _opaque(subject.model, subject.program, subject.weights)
     with settings("float32"):
-        return build_graph(program, arrays, opaque=opaque, spatial_axes=axes)
-
-
-def _graph_of(subject: _Subject, weights: Weights) -> dict[str, Any]:
-    graph = _graph(subject.model, subject.program, subject.arrays, subject.axes, weights)
-    return {"graph": graph, "seconds": {}}
+        return build_graph(
+            subject.program, subject.arrays, opaque=opaque, spatial_axes=subject.axes
+        )
 
 
 def _reported(error: ContradictionError, subject: _Subject) -> ContradictionError:
@@ -232,7 +251,7 @@ def _reported(error: ContradictionError, subject: _Subject) -> ContradictionErro
         "grid": subject.grid,
         "weights_asked": subject.weights,
         "seed": subject.seed,
-        "graph": subject.graph.program.to_json(),
+        "graph": _graph(subject).program.to_json(),
         "jaxpr_sha256": subject.program.fingerprint,
         "provenance": provenance(jax.local_devices()[0]),
     }
@@ -279,15 +298,24 @@ def _claims(subject: _Subject, property: Property, law: Law) -> list[Claim]:
 
 def _decide(subject: _Subject, claims: Sequence[Claim], asked: np.ndarray) -> Verdict:
     seconds = dict(subject.seconds)
-    prover = Prover(subject.graph, subject.grid)
-    with _timed(seconds, "analysis"):
-        cases = [Case(claim, prover) for claim in claims]
+    with _timed(seconds, "analysis"), settings("float32"):
+        opaque = _opaque(subject.model, subject.program, subject.weights)
+        prover = Prover(_graph(subject), subject.grid)
+        basis = find_basis(
+            prover,
+            subject.program,
+            subject.arrays,
+            opaque=opaque,
+            spatial_axes=subject.axes,
+            claims=claims,
+        )
+        cases = [Case(claim, prover, basis) for claim in claims]
         steps = layer_steps(prover, subject.layers)
         causes = tuple(find_causes(prover, subject.layers))
     bench = Bench(
         subject.model,
         subject.shape,
-        spatial_axes=tuple(axis - 1 for axis in subject.axes),
+        spatial_axes=subject.image_axes,
         architecture=subject.weights == "all",
         proved=[fact for case in cases for fact in case.facts()],
         seed=subject.seed,
@@ -315,6 +343,7 @@ def _decide(subject: _Subject, claims: Sequence[Claim], asked: np.ndarray) -> Ve
         model=subject.model.name,
         grid=subject.grid,
         shape=subject.shape,
+        spatial_axes=subject.image_axes,
         boundary="circular",
         weights=subject.weights,
         outputs=outputs,
@@ -346,11 +375,11 @@ def _notes(
     notes = []
     dead = [o.name for o in outputs if o.vacuous]
     if dead:
+        seen = max(s for s, o in zip(sensitivity, outputs, strict=True) if o.vacuous)
         notes.append(
-            f"{subject.model.name}: {', '.join(dead)} hardly answers to the image with the model's own weights (relative "
-            f"change {max(s for s, o in zip(sensitivity, outputs, strict=True) if o.vacuous):.1g} between quite different "
-            "images): with them every shift passes and nothing is learnt. Zero-initialised heads and dead activations do "
-            "this: train the model."
+            f"{subject.model.name}: {', '.join(dead)} hardly answers to the image with the model's own weights "
+            f"(relative change {seen:.1g} between quite different images): with them every shift passes and nothing is "
+            "learnt. Zero-initialised heads and dead activations do this: train the model."
         )
         warnings.warn(notes[-1], VacuousWarning, stacklevel=4)
     small = [axis for axis, n in enumerate(subject.grid) if n == 1]

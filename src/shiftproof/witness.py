@@ -26,8 +26,14 @@ SEPARATION = 1024.0
 EXPLAINED = 2.0**20
 """Up to how many times the floor a deviation under a proved shift is rounding; more is a contradiction."""
 
-RANDOM_TRIALS = 2
-"""How many draws of random weights are tried."""
+OWN: Sequence[tuple[Draw, int]] = (("these", 0), ("these", 0))
+DRAWN: Sequence[tuple[Draw, int]] = (
+    ("integers", 0),
+    ("integers", 1),
+    ("random", 0),
+    ("random", 1),
+)
+"""Whose weights the trials have, in order, and what is added to the seed."""
 
 MOST_REDUCTIONS = 60
 """Calls spent on making a counterexample smaller."""
@@ -175,11 +181,12 @@ class Bench:
         if images is not None:
             small = np.concatenate([images.astype(np.float64), small])
         levels = level_probes(self.shape, seed)
-        draws: list[tuple[Draw, int, np.ndarray]] = [("these", 0, small), ("these", 0, levels)]
-        if architecture and any(model.replaceable):
-            draws = [("integers", seed, small), ("integers", seed + 1, levels)]
-            draws += [("random", seed + i, small) for i in range(RANDOM_TRIALS)]
-        self._draws = draws
+        drawn = architecture and any(model.replaceable)
+        # the second trial is on other images, the later ones on the same
+        self._draws = [
+            (draw, seed + offset, levels if i == 1 else small)
+            for i, (draw, offset) in enumerate(DRAWN if drawn else OWN)
+        ]
         self._trials: dict[int, Trial] = {}
         self._rest: dict[tuple[int, int], list[np.ndarray]] = {}
         self._floors: dict[int, list[float]] = {}
@@ -237,15 +244,7 @@ class Bench:
                 np.stack(leaf)
                 for leaf in zip(*(self.at_rest(index, i) for i in range(len(block))), strict=True)
             ]
-            floors = [0.0] * len(still)
-            if not trial.exact:
-                eps = float(jnp.finfo(trial.dtype).eps)
-                noise = np.random.default_rng(self.seed).integers(-2, 3, block.shape)
-                disturbed = trial.outputs(block * (1 + noise * eps))
-                floors = [
-                    0.0 if e.exact else _floor(a, b, eps)
-                    for e, a, b in zip(trial.exactness, still, disturbed, strict=True)
-                ]
+            floors = rounding_floors(trial, block, still, seed=self.seed)
             self._floors[index] = self._confirmed(trial, block, still, floors)
         return self._floors[index]
 
@@ -277,20 +276,8 @@ class Bench:
         self, index: int, doubt: Doubt, still: np.ndarray, moved: np.ndarray, image: np.ndarray
     ) -> Witness | None:
         """The witness that a pair of outputs is, or None where the claim may hold."""
-        trial, leaf = self.trial(index), doubt.claim.leaf
-        exactness, floor = trial.exactness[leaf], self.floors(index)[leaf]
-        if trial.draw == "integers" and not exactness.exact:
-            return None
-        if any(exactness.contradicted_by(value) for value in (still, moved)):
-            return None
-        limit = 0.0 if exactness.exact else SEPARATION * floor
-        found = compare_outputs(doubt, still, moved, limit=limit)
-        if not found.deviation > limit:
-            return None
-        evidence: Evidence = "exact" if exactness.exact else "separated"
-        return Witness(
-            doubt.claim, doubt.shift, image, trial, evidence, found, floor, (still, moved)
-        )
+        floor = self.floors(index)[doubt.claim.leaf]
+        return judge(self.trial(index), doubt, image, (still, moved), floor=floor)
 
     def search(self, doubts: Sequence[Doubt]) -> dict[Doubt, Witness]:
         """A witness for every doubt for which one is found, made small where that is cheap."""
@@ -354,8 +341,9 @@ class Bench:
         trial = self.trial(index)
         if trial.draw != "these":
             trial = make_trial(self.model, images, draw="these", dtype=trial.dtype)
-        dense = np.random.default_rng(self.seed + 7).integers(-8, 9, (2, *self.shape))
-        values = [_numbers(leaf) for leaf in trial.outputs(dense.astype(np.float64))]
+        dense = np.random.default_rng(self.seed + 7).normal(size=(2, *self.shape))
+        dense[1] *= 3  # of another range too, since a maximum of many values hardly varies
+        values = [_numbers(leaf) for leaf in trial.outputs(dense)]
         for name, leaf in zip(trial.program.output_names, values, strict=True):
             if not np.all(np.isfinite(leaf)):
                 raise NonFiniteError(
@@ -384,11 +372,63 @@ def _contradiction(fact: Doubt, trial: Trial, gap: float, floor: float) -> Contr
         "program": trial.program.fingerprint,
     }
     return ContradictionError(
-        f"{claim.property} of {claim.output} under the shift {fact.shift} is proved, but the compiled program deviates by "
-        f"{gap:.3g}, of which rounding explains {EXPLAINED * floor:.3g} ({trial.draw} weights, seed {trial.seed}, "
-        f"{trial.dtype}). One of the two is wrong, and none is chosen: this is a defect of shiftproof.",
+        f"{claim.property} of {claim.output} under the shift {fact.shift} is proved, but the compiled program "
+        f"deviates by {gap:.3g}, of which rounding explains {EXPLAINED * floor:.3g} ({trial.draw} weights, seed "
+        f"{trial.seed}, {trial.dtype}). One of the two is wrong, and none is chosen: this is a defect of shiftproof.",
         report,
     )
+
+
+def judge(
+    trial: Trial,
+    doubt: Doubt,
+    image: np.ndarray,
+    outputs: tuple[np.ndarray, np.ndarray],
+    *,
+    floor: float,
+) -> Witness | None:
+    """The witness that a pair of outputs is, or None where the claim may hold.
+
+    Args:
+        trial: that gave the outputs.
+        doubt: the claim and shift.
+        image: unscaled.
+        outputs: for the image and for the shifted image.
+        floor: the rounding floor of the output.
+    """
+    exactness = trial.exactness[doubt.claim.leaf]
+    if trial.draw == "integers" and not exactness.exact:
+        return None
+    if any(exactness.contradicted_by(value) for value in outputs):
+        return None
+    limit = 0.0 if exactness.exact else SEPARATION * floor
+    found = compare_outputs(doubt, *outputs, limit=limit)
+    if not found.deviation > limit:
+        return None
+    evidence: Evidence = "exact" if exactness.exact else "separated"
+    return Witness(doubt.claim, doubt.shift, image, trial, evidence, found, floor, outputs)
+
+
+def rounding_floors(
+    trial: Trial, images: np.ndarray, still: Sequence[np.ndarray], *, seed: int = 0
+) -> list[float]:
+    """For every output the answer to a disturbance of the last place of the images; 0 where it is exact.
+
+    Args:
+        trial: whose outputs.
+        images: (count, *image shape), no more than the trial has slots.
+        still: the outputs for them.
+        seed: of the disturbance.
+    """
+    if trial.exact:
+        return [0.0] * len(still)
+    eps = float(jnp.finfo(trial.dtype).eps)
+    noise = np.random.default_rng(seed).integers(-2, 3, images.shape)
+    disturbed = trial.outputs(images * (1 + noise * eps))
+    return [
+        0.0 if exactness.exact else _floor(a, b, eps)
+        for exactness, a, b in zip(trial.exactness, still, disturbed, strict=True)
+    ]
 
 
 def _floor(first: np.ndarray, second: np.ndarray, eps: float) -> float:

@@ -1,7 +1,6 @@
-"""Reports: tables for the terminal, break maps, and one self-contained HTML page.
+"""Reports: tables for the terminal, maps, and one self-contained HTML page.
 
-Reads a `Sweep` and nothing else of the package; nothing of the package but the demo and the
-command line reads this.
+Reads a `Sweep` or a `Verdict`; nothing of the package but the demo and the command line reads this.
 """
 
 from shiftproof.report.activations import Strip, activation_figure
@@ -23,6 +22,15 @@ from shiftproof.report.maps import (
 )
 from shiftproof.report.pages import ReportFiles, report_sweep, summary_of
 from shiftproof.report.tables import Table, compare_table, sweep_table
+from shiftproof.report.verdicts import (
+    VerdictFiles,
+    evidence_table,
+    report_verdict,
+    text_map,
+    verdict_maps,
+    verdict_tables,
+    verdict_text,
+)
 
 __all__ = [
     "Block",
@@ -33,16 +41,23 @@ __all__ = [
     "Section",
     "Strip",
     "Table",
+    "VerdictFiles",
     "activation_figure",
     "break_map",
     "compare_maps",
     "compare_table",
+    "evidence_table",
     "label_maps",
     "layer_maps",
     "render_report",
     "report_sweep",
+    "report_verdict",
     "summary_of",
     "sweep_table",
+    "text_map",
     "to_png",
+    "verdict_maps",
+    "verdict_tables",
+    "verdict_text",
     "write_report",
 ]

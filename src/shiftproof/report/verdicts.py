@@ -1,0 +1,351 @@
+"""Verdicts in words, tables, characters and maps: one square per shift, in one of three colours.
+
+The same tables stand in the terminal and on the page. Nothing depends on colour alone.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from shiftproof.counterexample import counterexamples
+from shiftproof.files import write_atomic
+from shiftproof.report.html import Folded, Picture, Prose, Section, write_report
+from shiftproof.report.maps import EQUAL_COLOUR, GRID_LINES_UP_TO, to_png
+from shiftproof.report.pages import write_json
+from shiftproof.report.tables import Table
+from shiftproof.verdict import PropertyVerdict, Verdict, Word
+from shiftproof.witness import Witness
+
+GLYPHS = {Word.PROVED: "█", Word.REFUTED: "·", Word.UNDECIDED: "?"}
+COLOURS = {Word.PROVED: EQUAL_COLOUR, Word.REFUTED: "#f3d9a4", Word.UNDECIDED: "#7d7d7d"}
+MOST_ROWS = 40
+"""Grids of more rows or columns are not drawn with characters."""
+
+
+class VerdictFiles(NamedTuple):
+    """Where the files of a verdict lie."""
+
+    html: Path
+    maps: Path
+    json: Path
+    certificates: tuple[Path, ...]
+    counterexamples: tuple[Path, ...]
+
+
+def summary_of(verdict: Verdict) -> str:
+    """One sentence: what is proved, refuted and undecided of the outputs."""
+    claims = [
+        f"{v.claim.property} of {output.name} is proved for {v.proved} of {v.map.size} shifts "
+        f"({v.lattice}) and refuted for {v.refuted}"
+        + (f", {v.undecided} are undecided" if v.undecided else "")
+        for output in verdict.outputs
+        for v in output.properties
+    ]
+    return f"On the torus, {weights_words(verdict)}: {'; '.join(claims)}."
+
+
+def weights_words(verdict: Verdict) -> str:
+    """For which weights the verdict holds."""
+    return "for all weights" if verdict.weights == "all" else "with the model's own weights"
+
+
+def verdict_tables(verdict: Verdict) -> tuple[Table, ...]:
+    """The counts, and the chain of layers with what shrinks the lattice."""
+    return (_counts(verdict), _chain(verdict))
+
+
+def _counts(verdict: Verdict) -> Table:
+    columns = ("output", "property", "proved", "refuted", "undecided", "lattice", "output moves")
+    rows = tuple(
+        (
+            output.name,
+            v.claim.property,
+            f"{v.proved}/{v.map.size}",
+            str(v.refuted),
+            str(v.undecided),
+            str(v.lattice),
+            law_text(v),
+        )
+        for output in verdict.outputs
+        for v in output.properties
+    )
+    methods = {p.method for o in verdict.outputs for v in o.properties for p in v.proofs}
+    note = "proved: for all inputs, over the reals."
+    if "basis" in methods:
+        note += " Part of the proof rests on all impulses of a linear program (basis)."
+    return Table(
+        f"{verdict.model}: circular, {_times(verdict.grid)}, {weights_words(verdict)}",
+        columns,
+        rows,
+        numbers=frozenset({2, 3, 4}),
+        flexible=frozenset({0}),
+        note=note,
+        optional=(6,),
+    )
+
+
+def law_text(verdict: PropertyVerdict) -> str:
+    """How far the output moves, such as `Δ/2`; "" for invariance."""
+    if verdict.claim.property == "invariance" or not verdict.proofs:
+        return ""
+    ratios = set()
+    for proof in verdict.proofs:
+        for axis, step in enumerate(proof.shift):
+            if step and sum(map(bool, proof.shift)) == 1:
+                moved = [m for m in proof.output_shift if m]
+                ratios.add((step, moved[0] if len(moved) == 1 else None, axis))
+    words = {_ratio(step, moved) for step, moved, _ in ratios}
+    if len(words) == 1 and None not in words:
+        return str(words.pop())
+    return ", ".join(f"{p.shift}→{p.output_shift}" for p in verdict.proofs)
+
+
+def _ratio(step: int, moved: int | None) -> str | None:
+    if moved is None:
+        return None
+    if step == moved:
+        return "Δ"
+    if step % moved == 0:
+        return f"Δ/{step // moved}"
+    return f"{moved // step}Δ" if moved % step == 0 else f"{moved}Δ/{step}"
+
+
+def _chain(verdict: Verdict) -> Table:
+    """One row a layer: the lattice up to it, and why it shrank there."""
+    columns = ("layer", "source", "lattice so far", "why it shrinks", "cheapest repair")
+    rows = []
+    for layer in verdict.layers:
+        why = dict.fromkeys(
+            (f"{cause.reason} ({cause.source})" if cause.source else cause.reason, cause.repair)
+            for cause in verdict.causes
+            if cause.layer == layer.name
+        )
+        reasons = list(dict.fromkeys(reason for reason, _ in why))
+        repairs = list(dict.fromkeys(repair for _, repair in why))
+        rows.append(
+            (layer.name, layer.source, layer.lattice, "; ".join(reasons), "; ".join(repairs))
+        )
+    return Table(
+        "Layer by layer",
+        columns,
+        tuple(rows),
+        flexible=frozenset({0, 1, 3, 4}),
+        note="lattice so far: the shifts under which the kernel knows how the value of the layer moves.",
+        optional=(1,),
+    )
+
+
+def verdict_text(verdict: Verdict) -> list[str]:
+    """Maps drawn with characters, notes, and the counterexamples in words."""
+    parts = []
+    for output in verdict.outputs:
+        for v in output.properties:
+            drawn = text_map(v)
+            if drawn:
+                words = ", ".join(f"{GLYPHS[w]} {w}" for w in Word if v.count(w))
+                parts.append(
+                    f"{v.claim.property} of {output.name}: {words}; shift 0 is ringed by [ ]\n{drawn}"
+                )
+    return parts
+
+
+def text_map(verdict: PropertyVerdict) -> str:
+    """The map with one character per shift, shift 0 in the middle; "" where it is too large or not flat.
+
+    Args:
+        verdict: of one property.
+    """
+    words = verdict.map
+    if words.ndim > 2 or max(words.shape) > MOST_ROWS:
+        return ""
+    rows = centred(words)
+    middle = rows.shape[0] // 2, rows.shape[1] // 2
+    lines = []
+    for i, row in enumerate(rows):
+        cells = [f" {GLYPHS[Word(int(word))]}" for word in row]
+        line = "".join(cells) + " "
+        if i == middle[0]:
+            place = 2 * middle[1]
+            line = f"{line[:place]}[{line[place + 1]}]{line[place + 3 :]}"
+        lines.append(line.rstrip())
+    return "\n".join(lines)
+
+
+def centred(words: np.ndarray) -> np.ndarray:
+    """The 2-D map that is drawn: shift 0 in the middle; the central slice of more axes."""
+    rolled = np.roll(words, [n // 2 for n in words.shape], tuple(range(words.ndim)))
+    while rolled.ndim > 2:
+        rolled = rolled[rolled.shape[0] // 2]
+    return rolled[None] if rolled.ndim == 1 else rolled
+
+
+def verdict_maps(verdict: Verdict) -> Figure:
+    """One map a property and output: blue proved, sand refuted, grey undecided."""
+    shown = [(o.name, v) for o in verdict.outputs for v in o.properties]
+    columns = min(3, len(shown))
+    rows = -(-len(shown) // columns)
+    figure = Figure(
+        figsize=(3.1 * columns + 0.2, 3.3 * rows + 0.4), layout="constrained", facecolor="white"
+    )
+    for place, (name, v) in enumerate(shown):
+        _draw(figure.add_subplot(rows, columns, place + 1), name, v)
+    keys = [Patch(facecolor=COLOURS[w], label=str(w)) for w in (Word.PROVED, Word.REFUTED)]
+    if any(v.undecided for _, v in shown):
+        keys.append(Patch(facecolor=COLOURS[Word.UNDECIDED], label="undecided"))
+    figure.legend(handles=keys, loc="outside lower left", ncols=3, fontsize=7, frameon=False)
+    return figure
+
+
+def _draw(axes: Axes, name: str, verdict: PropertyVerdict) -> None:
+    words = centred(verdict.map)
+    down, across = words.shape
+    extent = (
+        -(across // 2) - 0.5,
+        across - across // 2 - 0.5,
+        down - down // 2 - 0.5,
+        -(down // 2) - 0.5,
+    )
+    colours = ListedColormap([COLOURS[word] for word in Word])
+    norm = Normalize(0, len(Word) - 1)
+    axes.imshow(words, cmap=colours, norm=norm, extent=extent, interpolation="nearest")
+    axes.set_xlabel("dx", fontsize=7, labelpad=1)
+    if down > 1:
+        axes.set_ylabel("dy", fontsize=7, labelpad=1)
+    else:
+        axes.set_yticks([])
+    axes.tick_params(labelsize=6, length=2, pad=1.5, width=0.5)
+    axes.spines[:].set_linewidth(0.5)
+    if max(words.shape) <= GRID_LINES_UP_TO:
+        style = {"colors": "white", "linewidths": 0.35}
+        axes.vlines(np.arange(extent[0] + 1, extent[1]), extent[3], extent[2], **style)
+        axes.hlines(np.arange(extent[3] + 1, extent[2]), extent[0], extent[1], **style)
+    elif (words == Word.PROVED).mean() < 0.1:
+        rows, columns = np.nonzero(words == Word.PROVED)
+        axes.scatter(
+            columns + extent[0] + 0.5,
+            rows + extent[3] + 0.5,
+            s=7,
+            marker="s",
+            color=COLOURS[Word.PROVED],
+            linewidths=0,
+        )
+    kind = {"equivariance": "equivariant", "invariance": "invariant"}[verdict.claim.property]
+    title = f"{name}\n{verdict.proved} of {verdict.map.size} {kind}: {verdict.lattice}"
+    axes.set_title(title, fontsize=8, loc="left", parse_math=False)
+
+
+def report_verdict(verdict: Verdict, directory: str | Path, *, target: str = "") -> VerdictFiles:
+    """Write `report.html`, `maps.png`, `verdict.json`, certificates and counterexamples, each atomically.
+
+    Args:
+        verdict: what was decided.
+        directory: made if it does not exist.
+        target: how the command line found the model, for `replay`.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    directory = Path(directory)
+    maps = to_png(verdict_maps(verdict))
+    write_atomic(directory / "maps.png", maps)
+    write_json(directory / "verdict.json", verdict.to_dict())
+    certificates = []
+    for name, certificate in verdict.certificates.items():
+        certificates.append(directory / f"{name}.certificate.json")
+        write_json(certificates[-1], certificate)
+    examples = []
+    for example in counterexamples(verdict, target=target):
+        h = example.header
+        steps = "_".join(map(str, h.shift))
+        name = f"{h.output}.{h.property}.{steps}.counterexample.npz"
+        examples.append(example.save(directory / name))
+    sections = verdict_sections(verdict, maps)
+    title = f"{verdict.model}: every shift decided"
+    write_report(directory / "report.html", title, summary=summary_of(verdict), sections=sections)
+    return VerdictFiles(
+        directory / "report.html",
+        directory / "maps.png",
+        directory / "verdict.json",
+        tuple(certificates),
+        tuple(examples),
+    )
+
+
+def verdict_sections(verdict: Verdict, maps: bytes) -> tuple[Section, ...]:
+    """Counts, maps, layers, evidence and provenance."""
+    counts, chain = verdict_tables(verdict)
+    described = summary_of(verdict)
+    picture = Picture(
+        maps,
+        f"Maps of verdicts. {described}",
+        "One square per shift, shift 0 in the middle, dy down and dx right.",
+    )
+    settings = tuple((k, v) for k, v in verdict.provenance.items())
+    return (
+        Section("Verdict", (counts, *(Prose(note) for note in verdict.notes))),
+        Section("Maps", (picture,)),
+        Section("Layers", (chain,)),
+        Section("Evidence", (evidence_table(verdict), *_undecided(verdict))),
+        Section(
+            "Provenance",
+            (Folded("Versions", (Table("Versions", ("what", "value"), settings),)),),
+        ),
+    )
+
+
+def _undecided(verdict: Verdict) -> Sequence[Prose]:
+    return [
+        Prose(f"{v.claim.property} of {output.name} under {shift} is undecided: {v.reason(shift)}")
+        for output in verdict.outputs
+        for v in output.properties
+        for shift in v.reasons
+    ]
+
+
+def evidence_table(verdict: Verdict) -> Table:
+    """One row per proof and counterexample; everything else follows from these."""
+    rows = []
+    for output in verdict.outputs:
+        for v in output.properties:
+            rows += [
+                (output.name, v.claim.property, str(p.shift), "proved", v.evidence(p.shift).text)
+                for p in v.proofs
+            ]
+            rows += [
+                (output.name, v.claim.property, str(w.shift), "refuted", witness_text(w))
+                for w in v.witnesses
+            ]
+    return Table(
+        "Evidence",
+        ("output", "property", "shift", "word", "by"),
+        tuple(rows),
+        flexible=frozenset({0, 4}),
+        note="All other shifts follow: those that keep a property form a group.",
+    )
+
+
+def witness_text(witness: Witness) -> str:
+    """How strongly a counterexample refutes, and on what."""
+    deviation, count = witness.difference.deviation, int(np.count_nonzero(witness.image))
+    strength = (
+        "exactly"
+        if witness.evidence == "exact"
+        else f"{deviation / witness.floor:.0e} times the rounding floor"
+    )
+    weights = {
+        "these": "the model's own weights",
+        "integers": "integer weights",
+        "random": "random weights",
+    }[witness.trial.draw]
+    values = "one non-zero value" if count == 1 else f"{count} non-zero values"
+    return f"differs by {deviation:.4g} ({strength}); {values}, {weights}, {witness.trial.dtype}"
+
+
+def _times(sizes: tuple[int, ...]) -> str:
+    return "×".join(map(str, sizes))
