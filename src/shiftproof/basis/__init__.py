@@ -13,7 +13,7 @@ decides completely: a shift that it does not prove comes with an image that refu
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import jax.numpy as jnp
@@ -29,11 +29,12 @@ from shiftproof.basis.responses import (
     on_cpu,
     precision,
     respond,
+    used_by,
 )
 from shiftproof.errors import ContradictionError
 from shiftproof.graph import build_graph
 from shiftproof.question import settings
-from shiftproof.trace import Program
+from shiftproof.trace import Literal, Program, known_values
 from shiftproof.translation import Shift
 from shiftproof_kernel import Theorem, equivariant
 
@@ -136,6 +137,7 @@ class Setting:
         return Prover(graph, self.grid)
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class Basis:
     """Segments of one program, and what follows from them by the kernel.
 
@@ -143,19 +145,13 @@ class Basis:
         setting: the program and its weights.
         segments: in the order of the program; none where bases are of no help.
         declined: why bases do not help further, one sentence each.
+        provers: the kernel on the program in which some values are weights, made when asked for.
     """
 
-    def __init__(
-        self,
-        setting: Setting,
-        segments: Sequence[Segment],
-        declined: Sequence[str],
-        provers: dict[frozenset[int], Prover],
-    ) -> None:
-        self.setting = setting
-        self.segments = tuple(segments)
-        self.declined = tuple(declined)
-        self._provers = provers
+    setting: Setting
+    segments: tuple[Segment, ...]
+    declined: tuple[str, ...]
+    provers: dict[frozenset[int], Prover]
 
     @property
     def kind(self) -> str:
@@ -177,6 +173,30 @@ class Basis:
     def proves(self, claim: Claim, shift: Shift) -> bool:
         """Whether the claim follows under this shift."""
         return self.output_shift(claim, shift) is not None
+
+    def may_help(self, source: int, target: int) -> bool:
+        """Whether under some shift the kernel knows how the source is rolled, and nothing of the target."""
+        grid = self.setting.grid
+        for axis, n in enumerate(grid):
+            for shift in (axis_step(grid, axis, step) for step in divisors(n)):
+                prover = self._prover(self.settled(shift))
+                known = _roll(prover, source, shift) is not None
+                if known and _outcome(prover, target, shift) is None:
+                    return True
+        return False
+
+    def tried(self, kind: Kind, source: int, target: int, values: Mapping[int, Any]) -> "Basis":
+        """This basis and one more segment, or the reason why there is none."""
+        program = self.setting.program
+        try:
+            tail = make_tail(program, values, kind=kind, source=source, target=target)
+            responses = respond(tail)
+        except Declined as reason:
+            text = f"{kind} segment up to {_maker(program, target)}: {reason}"
+            return dataclasses.replace(self, declined=(*self.declined, text))
+        opaque = bool(program.depending_on(self.setting.opaque) & used_by(tail.program))
+        segment = Segment(kind, source, target, responses, opaque)
+        return dataclasses.replace(self, segments=(*self.segments, segment))
 
     def settled(self, shift: Shift) -> frozenset[int]:
         """The targets of all segments that stay under the shift; later ones may build on earlier ones."""
@@ -217,10 +237,10 @@ class Basis:
         return output if isinstance(output, int) else -1
 
     def _prover(self, cuts: frozenset[int]) -> Prover:
-        if cuts not in self._provers:
+        if cuts not in self.provers:
             with _ready(self.setting.program):
-                self._provers[cuts] = self.setting.without(cuts).prover()
-        return self._provers[cuts]
+                self.provers[cuts] = self.setting.without(cuts).prover()
+        return self.provers[cuts]
 
     def _roll(self, segment: Segment, shift: Shift, cuts: frozenset[int]) -> Shift | None:
         return _roll(self._prover(cuts), segment.source, shift)
@@ -279,7 +299,7 @@ class Basis:
         kept = self.segments
         for segment in self.segments:
             fewer = tuple(s for s in kept if s is not segment)
-            if Basis(self.setting, fewer, (), self._provers).proves(claim, shift):
+            if Basis(self.setting, fewer, (), self.provers).proves(claim, shift):
                 kept = fewer
         return kept
 
@@ -424,22 +444,19 @@ def find_basis(
     provers = {frozenset(): prover}
     if not open_claims:
         return Basis(setting, (), (), provers)
-    segments, declined = [], []
+    basis = Basis(setting, (), (), provers)
     with _ready(program):
-        regions = [find_regions(program, plain, opaque=opaque, kind=kind) for kind in KINDS]
-        for found, source, target in _candidates(setting, prover, regions, open_claims):
-            try:
-                tail = make_tail(
-                    program, plain, opaque=opaque, kind=found.kind, source=source, target=target
-                )
-                responses = respond(tail)
-            except Declined as reason:
-                declined.append(f"{found.kind} segment up to {_maker(program, target)}: {reason}")
-                continue
-            mixed = bool(program.depending_on(opaque) & _used_by(tail.program))
-            segments.append(Segment(found.kind, source, target, responses, mixed))
-    declined += _limits(program, regions, open_claims)
-    return Basis(setting, segments, declined, provers)
+        given = zip(program.weights, plain, strict=True)
+        known = {n: w for n, w in given if n not in opaque} | dict(program.constants)
+        values = known_values(program, known)
+        regions = [find_regions(program, values, opaque=opaque, kind=kind) for kind in KINDS]
+        for found, source, target in _ends(setting, regions, open_claims):
+            whole = source == program.images and target in _outputs(program, open_claims)
+            if whole or basis.may_help(source, target):
+                basis = basis.tried(found.kind, source, target, values)
+    return dataclasses.replace(
+        basis, declined=(*basis.declined, *_limits(program, regions, open_claims))
+    )
 
 
 def _on_host(weight: Any) -> Any:
@@ -452,12 +469,16 @@ def _is_settled(prover: Prover, claim: Claim) -> bool:
     return all(prover.proves(claim, shift) for shift in ones)
 
 
-def _candidates(
-    setting: Setting, prover: Prover, regions: Sequence[Regions], claims: Sequence[Claim]
+def _outputs(program: Program, claims: Sequence[Claim]) -> set[int | Literal]:
+    return {program.outputs[claim.leaf] for claim in claims}
+
+
+def _ends(
+    setting: Setting, regions: Sequence[Regions], claims: Sequence[Claim]
 ) -> Iterator[tuple[Regions, int, int]]:
-    """Regions, with a source and the values in which the region ends, in the order of the program."""
+    """Regions, with a source and the values without a grid in which the region ends, in the order of the program."""
     program = setting.program
-    outputs = {program.outputs[claim.leaf] for claim in claims}
+    outputs = _outputs(program, claims)
     labels = label_axes(program, setting.spatial_axes)
     seen: set[tuple[int, int]] = set()
     for eqn in program.equations:
@@ -466,11 +487,9 @@ def _candidates(
             source = found.sources.get(target, target)
             if source == target or (source, target) in seen or len(eqn.outputs) > 1:
                 continue
-            whole = source == program.images and target in outputs
             sized = zip(labels[target], program.avals[target].shape, strict=True)
             a_map = any(label and label.axis != BATCH and n > 1 for label, n in sized)
-            ends = target in outputs or (not a_map and _is_end(program, found, target))
-            if whole or (ends and _may_help(prover, source, target)):
+            if target in outputs or (not a_map and _is_end(program, found, target)):
                 seen.add((source, target))
                 yield found, source, target
 
@@ -485,34 +504,14 @@ def _is_end(program: Program, regions: Regions, target: int) -> bool:
     )
 
 
-def _may_help(prover: Prover, source: int, target: int) -> bool:
-    """Whether under some shift the kernel knows how the source is rolled, and nothing of the target."""
-    return any(
-        _outcome(prover, target, shift) is None and _roll(prover, source, shift) is not None
-        for axis, n in enumerate(prover.grid)
-        for shift in (axis_step(prover.grid, axis, step) for step in divisors(n))
-    )
-
-
-def _used_by(part: Program) -> frozenset[int]:
-    """The values that do not depend on the source and are used with it."""
-    return frozenset(
-        o
-        for eqn in part.equations
-        if eqn.outputs[0] in part.from_images
-        for o in eqn.inputs
-        if isinstance(o, int) and o not in part.from_images
-    )
-
-
 def _limits(program: Program, regions: Sequence[Regions], claims: Sequence[Claim]) -> list[str]:
     """Why the outputs of the claims are not linear in the images, for the kind that reaches back furthest."""
     reasons = []
     for claim in claims:
         output = program.outputs[claim.leaf]
         if isinstance(output, int) and output in program.from_images:
-            found = min(regions, key=lambda region: region.sources[output])
-            source = found.sources[output]
+            source, place_of = min((r.sources[output], i) for i, r in enumerate(regions))
+            found = regions[place_of]
             if source != program.images:
                 reasons.append(f"{claim.output} is not {found.kind}: {found.reasons[source]}")
     return list(dict.fromkeys(reasons))

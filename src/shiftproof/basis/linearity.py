@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from shiftproof.axes import MOVES
-from shiftproof.trace import Equation, Program, apply, interpret, known_values
+from shiftproof.trace import Equation, Program, apply, interpret
 from shiftproof.trace import Literal as Constant
 
 Kind = Literal["affine", "max-plus", "min-plus"]
@@ -87,19 +87,18 @@ Rule = Callable[[Call], str | None]
 
 
 def find_regions(
-    program: Program, weights: Sequence[Any], *, opaque: Set[int], kind: Kind
+    program: Program, values: Mapping[int, Any], *, opaque: Set[int], kind: Kind
 ) -> Regions:
     """The source of every value that depends on the images.
 
     Args:
         program: the traced model.
-        weights: one array per weight, in order.
+        values: what depends neither on the images nor on opaque weights, from `known_values`.
         opaque: numbers of the weights that stand for any values.
         kind: of linearity.
     """
-    known = concrete(program, weights, opaque)
-    values = known_values(program, known)
-    start: dict[int, Meaning] = {n: Known(array) for n, array in known.items()}
+    given = (*program.weights, *program.constants)
+    start: dict[int, Meaning] = {n: Known(values.get(n)) for n in given}
     start |= {n: Opaque() for n in opaque}
     start[program.images] = Linear(program.images)
     reasons: dict[int, str] = {}
@@ -122,12 +121,6 @@ def find_regions(
     meaning = interpret(program, start, step)
     sources = {n: m.source for n, m in meaning.items() if isinstance(m, Linear)}
     return Regions(kind, sources, reasons)
-
-
-def concrete(program: Program, weights: Sequence[Any], opaque: Set[int]) -> dict[int, Any]:
-    """The constants of a program and those of its weights that are not opaque, by number."""
-    given = zip(program.weights, weights, strict=True)
-    return {n: w for n, w in given if n not in opaque} | dict(program.constants)
 
 
 def place(eqn: Equation) -> str:

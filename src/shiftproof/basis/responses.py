@@ -12,17 +12,18 @@ beats a constant: the response tells all entries apart.
 import dataclasses
 import functools
 import math
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from shiftproof.basis.linearity import Kind, concrete
-from shiftproof.exact import Exactness, Inexact, grade_program, judge
+from shiftproof.basis.linearity import Kind
+from shiftproof.exact import Exact, Exactness, Inexact, grade_program, judge
 from shiftproof.question import settings
-from shiftproof.trace import Program, evaluate, fixed_divisors, hash_array, known_values
+from shiftproof.trace import Program, evaluate, fixed_divisors, hash_array
 
 MAX_WORK = 2**33
 """Multiplications and additions that one table of responses may take: some ten seconds on two cores."""
@@ -107,15 +108,16 @@ def cut_out(program: Program, source: int, target: int) -> Program:
 
 
 def make_tail(
-    program: Program,
-    weights: Sequence[Any],
-    *,
-    opaque: Set[int],
-    kind: Kind,
-    source: int,
-    target: int,
+    program: Program, values: Mapping[int, Any], *, kind: Kind, source: int, target: int
 ) -> Tail:
     """The part from `source` to `target`, which is of the kind, with the height at which impulses are exact.
+
+    Args:
+        program: the traced model.
+        values: what depends neither on the images nor on opaque weights, from `known_values`.
+        kind: of linearity.
+        source: number of the value that becomes the input.
+        target: number of the value that becomes the output.
 
     Raises:
         Declined: too much work, or rounding cannot be excluded.
@@ -129,24 +131,34 @@ def make_tail(
         )
     if impulses * cells > MAX_TABLE:
         raise Declined(f"{impulses} x {cells} responses are more than {MAX_TABLE:.2g}")
-    fixed = _fixed(part, concrete(program, weights, opaque))
+    fixed = _fixed(part, values)
     height = _height(part, fixed, kind)
     grades, reach = grade_program(part, fixed, np.asarray([float(height)]))
     exactness = judge(part, target, grades=grades, reach=reach)
     if not exactness.exact:
         raise Declined(exactness.reason)
+    _check_range(part, grades)
     return Tail(kind, part, fixed, fixed_divisors(part, fixed), height, exactness)
 
 
-def _fixed(part: Program, known: Mapping[int, Any]) -> dict[int, np.ndarray]:
-    """Values that do not depend on the source; what is not known only enters the constant, as zero."""
-    found = {n: np.asarray(value) for n, value in known_values(part, known).items()}
-    for eqn in part.equations:
-        if eqn.outputs[0] in part.from_images:
-            for n in eqn.inputs:
-                if isinstance(n, int) and n not in part.from_images and n not in found:
-                    found[n] = np.zeros(part.avals[n].shape, part.avals[n].dtype)
+def _fixed(part: Program, values: Mapping[int, Any]) -> dict[int, np.ndarray]:
+    """The values used together with what depends on the source; what is not known only enters the constant, as zero."""
+    found = {}
+    for n in used_by(part):
+        aval = part.avals[n]
+        found[n] = np.asarray(values[n]) if n in values else np.zeros(aval.shape, aval.dtype)
     return found
+
+
+def used_by(part: Program) -> frozenset[int]:
+    """The values that do not depend on the source and are used together with what does."""
+    return frozenset(
+        o
+        for eqn in part.equations
+        if eqn.outputs[0] in part.from_images
+        for o in eqn.inputs
+        if isinstance(o, int) and o not in part.from_images
+    )
 
 
 def _height(part: Program, fixed: Mapping[int, Any], kind: Kind) -> int:
@@ -164,6 +176,18 @@ def _height(part: Program, fixed: Mapping[int, Any], kind: Kind) -> int:
         if needed == 1 or height * needed > MAX_HEIGHT:
             return height
         height *= needed
+
+
+def _check_range(part: Program, grades: Mapping[int, Any]) -> None:
+    """No value overflows to an infinity, or is flushed to zero."""
+    for number, grade in grades.items():
+        dtype = part.avals[number].dtype
+        if jnp.issubdtype(dtype, np.floating) and isinstance(grade, Exact) and grade.bound:
+            limits = jnp.finfo(dtype)
+            if grade.bound > Fraction(float(limits.max)):
+                raise Declined(f"values up to {float(grade.bound):.3g} overflow {limits.dtype}")
+            if grade.quantum < Fraction(float(limits.tiny)):
+                raise Declined(f"multiples of {float(grade.quantum):.3g} underflow {limits.dtype}")
 
 
 def _cost(part: Program, eqn: Any) -> int:
