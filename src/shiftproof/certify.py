@@ -1,19 +1,17 @@
 """Certificates of a verdict: the part of the graph that an output needs, and a derivation for each generator."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shiftproof._version import __version__
 from shiftproof.analysis import Claim, Prover
-from shiftproof.lattice import span
 from shiftproof.translation import Shift
 from shiftproof.verdict import Proof
 from shiftproof_kernel import Program, make_certificate
 
 
 def certify(
-    prover: Prover, claim: Claim, proofs: Sequence[Proof], *, weights: str
+    prover: Prover, claim: Claim, proofs: Sequence[Proof], *, weights: str, weights_sha256: str
 ) -> dict[str, Any] | None:
     """The certificate of what the kernel proves of a claim; None where that is shift 0 alone.
 
@@ -22,6 +20,7 @@ def certify(
         claim: what is proved.
         proofs: of the generators; those by other methods are left out.
         weights: `all` or `these`.
+        weights_sha256: of these weights; "" for all.
     """
     shifts = [proof.shift for proof in proofs if proof.method == "kernel"]
     if not shifts:
@@ -36,10 +35,9 @@ def certify(
         "output": claim.output,
         "axes": list(claim.axes),
         "grid": list(prover.grid),
-        "boundary": "circular",
+        "law": claim.law,
         "weights": weights,
-        "proved": int(span(prover.grid, shifts).sum()),
-        "shifts": math.prod(prover.grid),
+        "weights_sha256": weights_sha256,
     }
     return make_certificate(program, statement, generators, f"shiftproof {__version__}")
 

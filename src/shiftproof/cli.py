@@ -293,7 +293,7 @@ def _sweep(command: Sweep, errors: Console) -> int:
 
 def _verify(command: Verify, errors: Console) -> int:
     from shiftproof.progress import reporting
-    from shiftproof.report import report_verdict, verdict_tables, verdict_text
+    from shiftproof.report import report_verdict, sweep_table, verdict_tables, verdict_text
     from shiftproof.sweeping import sweep
     from shiftproof.targets import load_target
     from shiftproof.verifying import shifts_of, verify
@@ -340,14 +340,13 @@ def _verify(command: Verify, errors: Console) -> int:
     for text in verdict_text(verdict):
         console.print(text, highlight=False, markup=False)
     if measured is not None:
-        from shiftproof.report import sweep_table
-
         console.print(sweep_table(measured))
     if written is not None:
         console.print(
             f"wrote {written.html.parent}: report.html, maps.png, verdict.json, "
             f"{len(written.certificates)} certificates, {len(written.counterexamples)} counterexamples",
             highlight=False,
+            soft_wrap=True,
         )
     return EXITS[str(verdict.word)]
 

@@ -96,8 +96,13 @@ class Case:
             refuted |= multiples(direct, factor)
         return refuted
 
-    def verdict(self, *, weights: str) -> PropertyVerdict:
-        """The word for every shift, with the evidence."""
+    def verdict(self, *, weights: str, weights_sha256: str) -> PropertyVerdict:
+        """The word for every shift, with the evidence.
+
+        Args:
+            weights: `all` or `these`.
+            weights_sha256: of these weights; "" for all.
+        """
         words = np.full(self.inside.shape, Word.UNDECIDED, np.uint8)
         words[self.refuted()] = Word.REFUTED
         words[self.inside] = Word.PROVED
@@ -110,7 +115,9 @@ class Case:
             witnesses=tuple(self.witnesses.values()),
             reasons=self._reasons(words == Word.UNDECIDED),
             probes=self.probes,
-            certificate=certify(self.prover, self.claim, proofs, weights=weights),
+            certificate=certify(
+                self.prover, self.claim, proofs, weights=weights, weights_sha256=weights_sha256
+            ),
             basis=self._evidence(proofs),
         )
 

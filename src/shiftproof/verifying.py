@@ -7,6 +7,7 @@ contradicts a proof, verification stops: neither is chosen.
 """
 
 import dataclasses
+import hashlib
 import re
 import time
 import warnings
@@ -33,7 +34,7 @@ from shiftproof.layers import Layer, find_layers
 from shiftproof.model import Model, adapt, check_images, trace_model
 from shiftproof.provenance import provenance
 from shiftproof.question import settings
-from shiftproof.trace import Program
+from shiftproof.trace import Program, hash_array
 from shiftproof.verdict import LayerVerdict, OutputVerdict, PropertyVerdict, Verdict
 from shiftproof.witness import Bench
 
@@ -68,7 +69,8 @@ def verify(
         images: the shape of one image, such as `(28, 28, 1)`; or images (batch, *shape), tried first.
         property: `equivariance`, `invariance` or `both`.
         law: of the output shift: `any`, or the `same` as that of the image.
-        weights: `all` asks about the architecture, for any weights; `these` about the model with its own.
+        weights: `all` asks about the architecture, for any weights; `these` about the model with its own. The arrays
+            that a plain callable closes over are part of the function, so it is always taken as it is.
         shifts: the shifts asked about, for `Verdict.word`; all by default. A step may be a string such as `4Z`, all
             multiples of 4. Every shift is decided in any case.
         spatial_axes: grid axes of one image (batch not counted), in the order of a shift; all but the last by default.
@@ -104,7 +106,8 @@ def verify(
         shape,
         axes,
         output_axes=output_axes,
-        weights=weights,
+        # what a plain callable closes over cannot be told apart from its constants
+        weights="these" if adapted.kind == "callable" else weights,
         images=None if given is None else checked.astype(np.float64),
         seed=seed,
     )
@@ -114,7 +117,7 @@ def verify(
         verdict = _decide(subject, claims, asked)
     except ContradictionError as error:
         raise _reported(error, subject) from error
-    if weights == "all" and any(output.vacuous for output in verdict.outputs):
+    if subject.weights == "all" and any(output.vacuous for output in verdict.outputs):
         these = _decide(dataclasses.replace(subject, weights="these"), claims, asked)
         verdict = dataclasses.replace(verdict, these=these)
     return verdict
@@ -190,6 +193,14 @@ class _Subject:
     images: np.ndarray | None
     seed: int
     seconds: dict[str, float]
+
+    @property
+    def weights_sha256(self) -> str:
+        """The hash of the weights, and of the program that holds all else; "" where any weights will do."""
+        if self.weights == "all":
+            return ""
+        hashes = b"".join(hash_array(array) for array in self.arrays)
+        return hashlib.sha256(self.program.fingerprint.encode() + hashes).hexdigest()
 
     @property
     def image_axes(self) -> tuple[int, ...]:
@@ -328,7 +339,11 @@ def _decide(subject: _Subject, claims: Sequence[Claim], asked: np.ndarray) -> Ve
         for case in cases:
             case.settle(bench_found, bench)
     with _timed(seconds, "certificates"):
-        verdicts = {case.claim: case.verdict(weights=subject.weights) for case in cases}
+        digest = subject.weights_sha256
+        verdicts = {
+            case.claim: case.verdict(weights=subject.weights, weights_sha256=digest)
+            for case in cases
+        }
     outputs = tuple(
         OutputVerdict(
             name=name,
@@ -386,10 +401,5 @@ def _notes(
     if small:
         notes.append(
             f"the grid has size 1 along axis {small[0]}, where there is nothing to shift: that is trivial, no finding."
-        )
-    if subject.weights == "all" and not any(subject.model.opaque):
-        notes.append(
-            f"{subject.model.name} has no parameters that could be told apart from its constants: the verdict is on "
-            "the function as it is."
         )
     return notes

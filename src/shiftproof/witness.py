@@ -183,7 +183,7 @@ class Bench:
         levels = level_probes(self.shape, seed)
         drawn = architecture and any(model.replaceable)
         # the second trial is on other images, the later ones on the same
-        self._draws = [
+        self._draws: list[tuple[Draw, int, np.ndarray]] = [
             (draw, seed + offset, levels if i == 1 else small)
             for i, (draw, offset) in enumerate(DRAWN if drawn else OWN)
         ]

@@ -52,7 +52,7 @@ def summary_of(verdict: Verdict) -> str:
 
 def weights_words(verdict: Verdict) -> str:
     """For which weights the verdict holds."""
-    return "for all weights" if verdict.weights == "all" else "with the model's own weights"
+    return "for all weights" if verdict.weights == "all" else "with its own weights and constants"
 
 
 def verdict_tables(verdict: Verdict) -> tuple[Table, ...]:
