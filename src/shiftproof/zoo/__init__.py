@@ -170,11 +170,20 @@ def _singles() -> list[Entry]:
     cube = _seeded(nnx.Conv, 1, 3, (3, 3, 3), padding="CIRCULAR")
     dense = _seeded(Dense, shape=(8, 8, 2))
     vit = partial(_seeded, ViT)
+    resnet18 = _seeded(
+        ResNet,
+        widths=(64, 128, 256, 512),
+        blocks=(2, 2, 2, 2),
+        strides=(1, 2, 2, 2),
+        stem="large",
+        classes=1000,
+    )
     return [
         Entry("conv1d", line, (8, 1), "3 wide 1-D convolution, circular"),
         Entry("conv3d", cube, (4, 4, 4, 1), "3x3x3 convolution, circular"),
         Entry("dense", dense, (8, 8, 2), "flatten and one linear layer"),
         Entry("dense-net", _seeded(DenseNet), (28, 28, 1), "flatten and two linear layers"),
+        Entry("resnet18", resnet18, (224, 224, 3), "ResNet-18 of total stride 32, circular"),
         Entry("vit", vit(positions=False), (16, 16, 3), "small ViT without positions"),
         Entry("vit-positions", vit(positions=True), (16, 16, 3), "small ViT, learned positions"),
     ]

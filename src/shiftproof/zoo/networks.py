@@ -175,7 +175,10 @@ class ResidualBlock(nnx.Module):
 
 
 class ResNet(nnx.Module):
-    """3x3 stem, stages of residual blocks, global mean, linear.
+    """A stem, stages of residual blocks, global mean, linear.
+
+    The small stem is one 3x3 convolution. The large one, of networks for 224 x 224 images, is a 7x7 convolution of
+    stride 2 and a 3x3 max pool of stride 2.
 
     Like any Flax model with BatchNorm it starts in training mode: call ``.eval()`` for one whose
     output does not depend on the rest of the batch. The zoo's ``build`` does.
@@ -184,12 +187,13 @@ class ResNet(nnx.Module):
         widths: channels, one per stage.
         blocks: number of residual blocks, one per stage.
         strides: pixels, of the first block of each stage.
-        padding: of all convolutions.
+        stem: ``"small"`` or ``"large"``.
+        padding: of all convolutions, and of the pool.
         channels: of the input.
         classes: logits.
 
     Raises:
-        ValueError: unknown `padding`, or `widths`, `blocks` and `strides` differ in length.
+        ValueError: unknown `stem` or `padding`, or `widths`, `blocks` and `strides` differ in length.
 
     >>> import jax.numpy as jnp
     >>> ResNet(rngs=nnx.Rngs(0))(jnp.ones((1, 32, 32, 3))).shape
@@ -202,20 +206,24 @@ class ResNet(nnx.Module):
         widths: Sequence[int] = (8, 16, 32),
         blocks: Sequence[int] = (1, 1, 1),
         strides: Sequence[int] = (1, 2, 2),
+        stem: Literal["small", "large"] = "small",
         padding: Padding = "CIRCULAR",
         channels: int = 3,
         classes: int = 10,
         rngs: nnx.Rngs,
     ):
         _check_option(padding, ("CIRCULAR", "SAME"), what="padding")
+        _check_option(stem, ("small", "large"), what="stem")
         if not len(widths) == len(blocks) == len(strides):
             raise ValueError(
                 f"widths {tuple(widths)}, blocks {tuple(blocks)} and strides {tuple(strides)}"
                 " differ in length, expected one entry per stage in each"
             )
+        kernel, step = ((7, 7), 2) if stem == "large" else ((3, 3), 1)
         self.stem = nnx.Conv(
-            channels, widths[0], (3, 3), padding=padding, use_bias=False, rngs=rngs
+            channels, widths[0], kernel, step, padding=padding, use_bias=False, rngs=rngs
         )
+        self.pools, self.padding = stem == "large", padding
         self.norm = nnx.BatchNorm(widths[0], rngs=rngs)
         self.blocks = nnx.List()
         before = widths[0]
@@ -230,9 +238,16 @@ class ResNet(nnx.Module):
     def __call__(self, x: Array) -> Array:
         """Logits (batch, classes) of images (batch, h, w, channels)."""
         x = nnx.relu(self.norm(self.stem(x)))
+        if self.pools:
+            x = self._pool(x)
         for block in self.blocks:
             x = block(x)
         return self.logits(x.mean(axis=(1, 2)))
+
+    def _pool(self, x: Array) -> Array:
+        if self.padding == "CIRCULAR":
+            return wrap_pool(nnx.max_pool, x, (3, 3), stride=2)
+        return nnx.max_pool(x, (3, 3), strides=(2, 2), padding="SAME")
 
 
 class TransformerBlock(nnx.Module):
