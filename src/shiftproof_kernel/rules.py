@@ -237,6 +237,7 @@ def transpose(node: Node, premises: Sequence[Fact]) -> Fact:
     """Axes trade places."""
     fact, order = _only(premises), node.params["order"]
     _need_axes(order, len(fact.axes))
+    need(len(order) == len(fact.axes), "shape", "a transposition names every axis")
     return _fresh(fact.axes[axis] for axis in order)
 
 
@@ -505,7 +506,8 @@ def loop(node: Node, premises: Sequence[Fact | Lost]) -> Fact | Lost:
     outcome = carried[result] if result < count else made[result]
     if isinstance(outcome, Lost) or result < count:
         return outcome
-    return _fresh([*(still(n) for n in node.shape[:1]), *outcome.axes])
+    need(len(node.shape) > 0, "shape", "what a loop stacks has an axis of its rounds")
+    return _fresh([still(node.shape[0]), *outcome.axes])
 
 
 def branch(node: Node, premises: Sequence[Fact | Lost]) -> Fact | Lost:
