@@ -14,11 +14,13 @@ import pytest
 from flax import nnx
 
 from shiftproof.analysis import Claim, Prover, largest_lattice
-from shiftproof.basis import Basis, find_basis, linearity, responses
+from shiftproof.basis import Basis, find_basis, responses
 from shiftproof.basis.linearity import RULES, find_regions
+from shiftproof.errors import ContradictionError
 from shiftproof.graph import build_graph
 from shiftproof.model import adapt, trace_model
 from shiftproof.question import settings
+from shiftproof.trace import known_values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,7 +163,8 @@ INVARIANCE = (
     ("blur [1, 3, 3, 1], mean", lambda x: mean(wrapped(x, [1, 3, 3, 1], 2)), (8, 8, 1), 64),
     ("every second, mean", lambda x: mean(x[:, ::2, ::2]), (8, 8, 1), 16),
     ("every second column, mean", lambda x: mean(x[:, :, ::2]), (8, 8, 1), 32),
-    ("a board, sum", lambda x: jnp.sum(x * BOARD, (1, 2)), (8, 8, 1), 32),
+    ("average, add thirds, mean", lambda x: mean(average(x) + 1 / 3), (6, 6, 1), 36),
+    ("board, sum", lambda x: jnp.sum(x * BOARD, (1, 2)), (8, 8, 1), 32),
 )
 """Model, image shape, and how many shifts keep the output."""
 
@@ -190,6 +193,7 @@ def test_invariance_counts(model, shape, count) -> None:
         (lambda x: x[:, ::2], "any", 4),
         (lambda x: x[:, ::2], "same", 1),
         (lambda x: x * 0 + 1, "any", 8),
+        (lambda x: (matrix(True)(x) + 1) / 3, "any", 8),
     ],
 )
 def test_equivariance_counts(model, law, count) -> None:
@@ -301,10 +305,12 @@ def test_reasons(model, reason) -> None:
 
 
 def test_what_float32_cannot_hold_float64_can() -> None:
-    taps = [0.1, 0.2, 0.1]  # 24 bits each in float32
-    exact = ask(lambda x: mean(wrapped(x, np.float32(taps), 2)), (8, 8, 1), dtype="float64")
-    assert exact.count("invariance")[1] == 16  # 2 * 0.1 is not 0.2 + rounding of the products
-    single = ask(lambda x: mean(wrapped(x, taps, 2)), (8, 8, 1), dtype="float32")
+    tenth = float(np.float32(0.1))  # 24 bits
+    single, double = (
+        ask(lambda x: mean(average(x) * tenth), (8, 8, 1), dtype=dtype)
+        for dtype in ("float32", "float64")
+    )
+    assert double.count("invariance")[1] == 64
     assert not single.basis.segments
     assert "float32 holds" in single.basis.declined[0]
 
@@ -353,3 +359,376 @@ def test_a_changed_response_is_noticed(monkeypatch) -> None:
     basis = ask(lambda x: mean(average(x)), (8, 8, 1)).basis
     assert not basis.segments
     assert "the compiler changed the arithmetic" in basis.declined[0]
+
+
+# --- the rules of linearity, one by one ---
+
+GRID = np.arange(8.0)
+TAP = np.asarray([1.0, -2.0])
+
+
+def gathered(x: Any, indices: Sequence[int], mode: str) -> Any:
+    return x.at[:, np.asarray(indices)].get(mode=mode, fill_value=7.0 if mode == "fill" else None)
+
+
+def convolved(x: Any, kernel: Any) -> Any:
+    return jax.lax.conv_general_dilated(
+        x, kernel, (1,), "SAME", dimension_numbers=("NWC", "WIO", "NWC")
+    )
+
+
+MOVED = {
+    "broadcast_in_dim": lambda x: jnp.broadcast_to(x[:, None], (1, 3, 8, 1)),
+    "concatenate": lambda x: jnp.concatenate([x, x + 0, jnp.ones((1, 2, 1))], axis=1),
+    "pad": lambda x: jax.lax.pad(x, np.array(2, x.dtype), ((0, 0, 0), (1, -1, 1), (0, 0, 0))),
+    "reshape": lambda x: x.reshape(1, 4, 2, 1),
+    "slice": lambda x: x[:, 1:7:2],
+    "split": lambda x: jnp.concatenate(jnp.split(x, 2, axis=1)[::-1], axis=1),
+    "squeeze": lambda x: jnp.squeeze(x, -1),
+    "expand_dims": lambda x: jnp.expand_dims(x, 1),
+    "transpose": lambda x: jnp.transpose(x, (0, 2, 1)),
+    "rev": lambda x: x[:, ::-1],
+    "copy": lambda x: jnp.copy(x),
+    "optimization_barrier": lambda x: jax.lax.optimization_barrier(x),
+    "dynamic_slice": lambda x: jax.lax.dynamic_slice(x, (0, jnp.argmax(GRID), 0), (1, 4, 1)),
+    "gather": lambda x: gathered(x, [0, 3, 3], "clip"),
+    "convert_element_type": lambda x: x.astype(jnp.float32),
+    "select_n": lambda x: jnp.where(GRID[:, None] > 3, x, 1.0),
+}
+"""Linear of every kind."""
+
+ACCEPTED = {
+    "affine": MOVED | {
+        "add": lambda x: x + 1.5,
+        "add_any": lambda x: jax.vjp(lambda y: (y, y), x)[1]((x, x))[0],
+        "sub": lambda x: GRID[:, None] - x,
+        "neg": lambda x: -x,
+        "cumsum": lambda x: jnp.cumsum(x, axis=1),
+        "reduce_sum": lambda x: jnp.sum(x, axis=1),
+        "reduce_window_sum": lambda x: nnx.avg_pool(x, (2,), (2,)),
+        "conv_general_dilated": lambda x: convolved(x, TAP[:, None, None]),
+        "dot_general": lambda x: jnp.einsum("bwc,wv->bvc", x, np.outer(GRID, GRID)),
+        "mul": lambda x: GRID[:, None] * x,
+        "div": lambda x: x / (1 + GRID[:, None]),
+    },
+    "max-plus": MOVED | {
+        "max": lambda x: jnp.maximum(jnp.maximum(x, x[:, ::-1]), 0.5),
+        "add": lambda x: GRID[:, None] + x,
+        "sub": lambda x: x - GRID[:, None],
+        "add_any": None,
+        "cummax": lambda x: jax.lax.cummax(x, axis=1),
+        "reduce_max": lambda x: jnp.max(x, axis=1),
+        "reduce_window_max": lambda x: nnx.max_pool(x, (3,), (2,), "SAME"),
+    },
+    "min-plus": MOVED | {
+        "min": lambda x: jnp.minimum(jnp.minimum(x, x[:, ::-1]), 0.5),
+        "add": lambda x: GRID[:, None] + x,
+        "sub": lambda x: x - GRID[:, None],
+        "add_any": None,
+        "cummin": lambda x: jax.lax.cummin(x, axis=1),
+        "reduce_min": lambda x: jnp.min(x, axis=1),
+        "reduce_window_min": lambda x: nnx.min_pool(x, (3,), (2,), "SAME"),
+    },
+}  # fmt: skip
+
+UNREACHED = frozenset(["copy_p"])
+"""Primitives that do not occur in every supported version of JAX."""
+
+HALF = GRID[:, None] / 2
+
+REFUSED = {
+    "affine": (
+        lambda x: jnp.abs(x),
+        lambda x: jnp.square(x),
+        lambda x: jnp.sign(x),
+        lambda x: jnp.floor(x),
+        lambda x: jnp.exp(x),
+        lambda x: jnp.sort(x),
+        lambda x: jnp.argmax(x),
+        lambda x: x**2,
+        lambda x: x * x,
+        lambda x: jnp.maximum(x, 0),
+        lambda x: jnp.maximum(x, x[:, ::-1]),
+        lambda x: jnp.clip(x, -1, 1),
+        lambda x: 1 / (2 + x),
+        lambda x: x / jnp.zeros(()),
+        lambda x: x * np.inf,
+        lambda x: x + np.nan,
+        lambda x: jnp.where(x > 0, x, 0),
+        lambda x: jnp.where(GRID[:, None] > 3, x, np.inf),
+        lambda x: x[:, jnp.argmax(x[0, :, 0])],
+        lambda x: jax.lax.dynamic_slice(x, (0, jnp.argmax(x), 0), (1, 4, 1)),
+        lambda x: jax.lax.dynamic_update_slice(x, x[:, :2], (0, jnp.argmax(x), 0)),
+        lambda x: gathered(x, [0, 9], "fill"),
+        lambda x: x.astype(jnp.int32),
+        lambda x: x.astype(jnp.complex64),
+        lambda x: x.astype(bool),
+        lambda x: jnp.einsum("bwc,bvc->bwv", x, x),
+        lambda x: convolved(x, x[0][:2, :, None]),
+        lambda x: jnp.max(x, axis=1),
+        lambda x: nnx.max_pool(x, (2,), (2,)),
+        lambda x: jnp.cumprod(x, axis=1),
+        lambda x: jax.lax.reduce_precision(x, 8, 4),
+        lambda x: x.at[:, 0].set(0),
+        lambda x: jax.lax.scan(lambda c, y: (c + y, c), x[:, 0], x.swapaxes(0, 1))[0],
+        lambda x: jax.lax.cond(x[0, 0, 0] > 0, lambda y: y, lambda y: -y, x),
+        lambda x: jnp.fft.fft(x, axis=1).real,
+    ),
+    "max-plus": (
+        lambda x: x + x[:, ::-1],
+        lambda x: -x,
+        lambda x: HALF - x,
+        lambda x: x - x[:, ::-1],
+        lambda x: 2 * x,
+        lambda x: x / 2,
+        lambda x: x + np.inf,
+        lambda x: x - np.where(GRID[:, None] > 3, -np.inf, 0),
+        lambda x: jnp.maximum(x, np.nan),
+        lambda x: jnp.minimum(x, 0),
+        lambda x: jnp.min(x, axis=1),
+        lambda x: jnp.clip(x, -1, 1),
+        lambda x: jnp.sum(x, axis=1),
+        lambda x: nnx.min_pool(x, (2,), (2,)),
+        lambda x: nnx.avg_pool(x, (2,), (2,)),
+        lambda x: jnp.sort(x, axis=1),
+        lambda x: jnp.where(x > 0, x, 0),
+        lambda x: x.astype(jnp.int32),
+        lambda x: gathered(x, [0, 9], "fill"),
+    ),
+    "min-plus": (
+        lambda x: x + x[:, ::-1],
+        lambda x: x - np.inf,
+        lambda x: jnp.maximum(x, 0),
+        lambda x: jnp.max(x, axis=1),
+        lambda x: HALF - x,
+    ),
+}
+
+
+def traced(model: Callable[[Any], Any], kind: Any, dtype: str = "float64") -> tuple[Any, Any]:
+    adapted = adapt(model)
+    program = trace_model(adapted, [], np.zeros((1, 8, 1), jnp.dtype(dtype)))
+    values = known_values(program, dict(program.constants))
+    return program, find_regions(program, values, opaque=set(), kind=kind)
+
+
+def test_every_rule_has_a_case() -> None:
+    for kind, rules in RULES.items():
+        assert set(rules) - UNREACHED == set(ACCEPTED[kind]), kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(kind, name) for kind, cases in ACCEPTED.items() for name in cases if cases[name]],
+)
+def test_accepted(kind, name) -> None:
+    """The primitive occurs, is accepted, and the function that the responses describe is the program."""
+    with settings("float64"):
+        program, regions = traced(ACCEPTED[kind][name], kind)
+        output = program.outputs[0]
+        # jnp.expand_dims is a broadcast_in_dim, jnp.copy may be traced as copy_p
+        names = {eqn.name for eqn in program.equations} | {"expand_dims", "copy"}
+        assert name in names
+        assert regions.reasons == {}
+        assert regions.sources[output] == program.images
+        values = known_values(program, dict(program.constants))
+        tail = responses.make_tail(program, values, kind=kind, source=program.images, target=output)
+        found = responses.respond(tail)
+        for seed in range(3):
+            x = np.random.default_rng(seed).integers(-4, 5, (1, 8, 1)) * float(tail.height)
+            assert np.array_equal(rebuilt(found, x.ravel()), np.asarray(tail.run(x)).ravel())
+
+
+def rebuilt(found: responses.Responses, x: np.ndarray) -> np.ndarray:
+    """The function that the responses describe, at x."""
+    height = found.tail.signed_height
+    if found.tail.kind == "affine":
+        return found.base + (x / height) @ (found.table - found.base)
+    entries = np.where(found.table == found.base, found.tail.rest, found.table - height)
+    join = np.maximum if found.tail.kind == "max-plus" else np.minimum
+    return join(join.reduce(x[:, None] + entries), found.base)
+
+
+@pytest.mark.parametrize(
+    ("kind", "number"), [(kind, i) for kind, models in REFUSED.items() for i in range(len(models))]
+)
+def test_refused(kind, number) -> None:
+    with settings("float64"):
+        program, regions = traced(REFUSED[kind][number], kind)
+    assert regions.sources[program.outputs[0]] != program.images
+    assert all(" at test_basis.py:" in reason for reason in regions.reasons.values())
+
+
+def test_integers() -> None:
+    with settings("float32"):
+        for model, linear in (
+            (lambda x: x * 3 + jnp.cumsum(x, axis=1), True),
+            (lambda x: x // 2, False),
+            (lambda x: jax.lax.div(x, jnp.int32(2)), False),
+            (lambda x: x.astype(jnp.uint8), False),
+            (lambda x: x.astype(jnp.float32) / 2, True),
+        ):
+            program, regions = traced(model, "affine", "int32")
+            assert (regions.sources[program.outputs[0]] == program.images) == linear
+        program, regions = traced(lambda x: jnp.max(x, axis=1), "max-plus", "int32")
+        assert "computes in int32" in next(iter(regions.reasons.values()))
+
+
+# --- against exhaustive sweeps ---
+
+TAPS = ([1, 2, 1], [1, 2, 2], [1, 1], [3, 1])
+
+AFFINE_STEPS = (
+    lambda x, g: nnx.avg_pool(x, (2, 2), (int(g.integers(1, 3)),) * 2, g.choice(["VALID", "SAME"])),
+    lambda x, g: wrapped(x, TAPS[g.integers(len(TAPS))], int(g.integers(1, 3))),
+    lambda x, g: jnp.roll(x, int(g.integers(1, 3)), int(g.integers(1, 3))),
+    lambda x, g: x[:, :: int(g.integers(1, 3)), :: int(g.integers(1, 3))],
+    lambda x, g: x[:, ::-1],
+    lambda x, g: x - jnp.roll(x, int(g.integers(1, 4)), 2),
+    lambda x, g: x * periodic(x, g),
+    lambda x, g: x + periodic(x, g),
+    lambda x, g: jnp.concatenate([x, x], axis=int(g.integers(1, 4))),
+    lambda x, g: jnp.cumsum(x, axis=int(g.integers(1, 3))),
+)  # fmt: skip
+
+TROPICAL_STEPS = (
+    lambda x, g: nnx.max_pool(x, (2, 2), (int(g.integers(1, 3)),) * 2, g.choice(["VALID", "SAME"])),
+    lambda x, g: jnp.roll(x, int(g.integers(1, 3)), int(g.integers(1, 3))),
+    lambda x, g: x[:, :: int(g.integers(1, 3)), :: int(g.integers(1, 3))],
+    lambda x, g: x[:, ::-1],
+    lambda x, g: jnp.maximum(x, jnp.roll(x, int(g.integers(1, 4)), 2)),
+    lambda x, g: x + periodic(x, g),
+    lambda x, g: jnp.maximum(x, float(g.integers(-2, 3))),
+    lambda x, g: jnp.where(periodic(x, g) > 0, x, -jnp.inf),
+    lambda x, g: jnp.concatenate([x, x], axis=int(g.integers(1, 4))),
+    lambda x, g: jax.lax.cummax(x, axis=int(g.integers(1, 3))),
+)
+
+
+def periodic(x: Any, generator: np.random.Generator) -> np.ndarray:
+    """A small table that repeats along each axis with some divisor of its size."""
+    shape = x.shape[1:]
+    periods = [generator.choice([d for d in range(1, n + 1) if n % d == 0]) for n in shape]
+    block = generator.integers(-2, 3, periods).astype(np.float64)
+    return np.tile(block, [n // p for n, p in zip(shape, periods, strict=True)])
+
+
+def random_model(seed: int) -> tuple[Callable[[Any], Any], tuple[int, ...]]:
+    generator = np.random.default_rng(seed)
+    steps = AFFINE_STEPS if seed % 2 else TROPICAL_STEPS
+    chosen = generator.integers(0, len(steps), generator.integers(1, 4))
+    ends = [jnp.sum, jnp.mean] if seed % 2 else [jnp.max]
+    end = ends[generator.integers(len(ends))] if generator.random() < 0.7 else None
+    shape = [(4, 4, 1), (4, 6, 1), (6, 4, 2), (5, 4, 1)][generator.integers(4)]
+
+    def model(x: Any) -> Any:
+        inner = np.random.default_rng(seed)
+        for number in chosen:
+            x = steps[number](x, inner)
+        return x if end is None else end(x, axis=(1, 2))
+
+    return model, shape
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_random_programs_agree_with_an_exhaustive_sweep(seed) -> None:
+    """Both ways: what is proved holds on every input, and what is not comes with an image on which it fails."""
+    model, shape = random_model(seed)
+    asked = ask(model, shape)
+    generator = np.random.default_rng(seed)
+    cells = int(np.prod(shape))
+    inputs = [generator.integers(-9, 10, (1, *shape)) * 720.0 for _ in range(3)]
+    inputs += list(np.eye(cells).reshape(cells, 1, *shape) * 720.0)
+    run = jax.jit(lambda x: jax.vmap(model)(x))
+    grid = list(itertools.product(*map(range, shape[:-1])))
+    with settings("float64"):
+        rolled = np.stack([np.roll(x, s, (1, 2)) for s in grid for x in inputs])
+        values = np.asarray(run(rolled))
+    values = values.reshape(len(grid), len(inputs), *values.shape[1:])
+    for claim in asked.claims.values():
+        for number, shift in enumerate(grid):
+            moved = asked.basis.output_shift(claim, shift)
+            axes = tuple(axis + 1 for axis in claim.axes)
+            holds = any(
+                np.allclose(values[number], np.roll(values[0], steps, axes), rtol=1e-12, atol=1e-9)
+                for steps in (
+                    [moved] if moved is not None else itertools.product(*map(range, claim.sizes))
+                )
+            )
+            assert holds == (moved is not None), (claim.property, shift, moved)
+            if moved is None and asked.basis.deciding(claim):
+                image = asked.basis.counterexample(claim, shift)
+                assert image is not None or claim.property == "equivariance"
+
+
+# --- counterexamples and certificates ---
+
+
+@pytest.mark.parametrize(
+    ("model", "property"),
+    [
+        (lambda x: mean(average(x) * ROW), "invariance"),
+        (lambda x: peak(pool(x) + 3.0 * ROW), "invariance"),
+        (lambda x: low(nnx.min_pool(x, (2, 2), (2, 2)) + 3.0 * ROW), "invariance"),
+        (average, "equivariance"),
+        (pool, "equivariance"),
+    ],
+)
+def test_counterexamples(model, property) -> None:
+    asked = ask(model, (8, 8, 1))
+    claim = asked.claims[property]
+    assert asked.basis.deciding(claim)
+    image = asked.basis.counterexample(claim, (1, 0))
+    assert image is not None
+    assert np.count_nonzero(image) == (1 if property == "invariance" else 2)
+    before, after = asked.run(image), asked.run(np.roll(image, (1, 0), (1, 2)))
+    for steps in itertools.product(*map(range, claim.sizes)):
+        assert not np.array_equal(np.roll(before, steps, claim.axes), after)
+    assert (
+        asked.basis.counterexample(claim, (2, 0) if property == "equivariance" else (0, 1)) is None
+    )
+
+
+def test_a_program_that_contradicts_its_responses_is_an_error(monkeypatch) -> None:
+    asked = ask(lambda x: mean(average(x) * ROW), (8, 8, 1))
+    monkeypatch.setattr(responses.Tail, "run", lambda self, image: np.zeros(1))
+    with pytest.raises(
+        ContradictionError, match=r"invariance under \(1, 0\) fails, the program does not"
+    ):
+        asked.basis.counterexample(asked.claims["invariance"], (1, 0))
+
+
+def test_certificates() -> None:
+    asked = ask(Net(gate), (8, 8, 1))
+    claim = asked.claims["invariance"]
+    data = asked.basis.to_json(claim, [(1, 0), (0, 1)])
+    again = ask(Net(gate), (8, 8, 1)).basis.to_json(claim, [(1, 0), (0, 1)])
+    assert json.loads(json.dumps(data)) == data == again
+    assert data["schema"] == "shiftproof.basis/1"
+    assert data["statement"]["grid"] == [8, 8]
+    assert data["statement"]["weights"].startswith("any values of bias, conv.bias, conv.kernel")
+    assert [segment["impulses"] for segment in data["segments"]] == [192, 192]
+    assert data["segments"][0]["equations"][0].startswith("reduce_window_sum at test_basis.py:")
+    assert data["generators"][0]["uses"][0] == {
+        "segment": 0,
+        "source_shift": [0, 1, 0, 0],
+        "target": "stays",
+    }
+    assert "trusted" in asked.basis.describe()
+    with pytest.raises(ValueError, match=r"invariance under \(1, 0\) does not follow"):
+        ask(pool, (8, 8, 1)).basis.to_json(claim, [(1, 0)])
+
+
+def test_certificates_of_equivariance_name_the_output_shift() -> None:
+    asked = ask(matrix(True), (8, 1))
+    asked = dataclasses.replace(asked, prover=None)
+    (first, *_) = asked.basis.to_json(asked.claims["equivariance"], [(1,)])["generators"]
+    assert first["output_shift"] == [1]
+
+
+def test_responses_of_other_programs_have_other_digests() -> None:
+    digests = {
+        ask(lambda x, t=t: mean(wrapped(x, t, 2)), (8, 8, 1)).basis.segments[0].responses.sha256
+        for t in ([1, 2, 1], [1, 2, 2], [1, 3, 3, 1])
+    }
+    assert len(digests) == 3

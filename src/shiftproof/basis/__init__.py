@@ -29,12 +29,11 @@ from shiftproof.basis.responses import (
     on_cpu,
     precision,
     respond,
-    used_by,
 )
 from shiftproof.errors import ContradictionError
 from shiftproof.graph import build_graph
 from shiftproof.question import settings
-from shiftproof.trace import Literal, Program, known_values
+from shiftproof.trace import Program, known_values
 from shiftproof.translation import Shift
 from shiftproof_kernel import Theorem, equivariant
 
@@ -51,7 +50,7 @@ TRUSTED = (
 """What a claim by a complete basis rests on."""
 
 MAX_SUMS = 64
-"""How many impulses and sums of impulses are tried where one image must refute every output shift."""
+"""How many sums of impulses are tried where one image must refute every output shift."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,14 +62,12 @@ class Segment:
         source: number of the value that it starts from.
         target: number of the value that it ends in.
         responses: the compiled program's values on the basis.
-        opaque: whether weights that stand for any values are added on the way.
     """
 
     kind: Kind
     source: int
     target: int
     responses: Responses
-    opaque: bool
 
     @property
     def impulses(self) -> int:
@@ -194,8 +191,7 @@ class Basis:
         except Declined as reason:
             text = f"{kind} segment up to {_maker(program, target)}: {reason}"
             return dataclasses.replace(self, declined=(*self.declined, text))
-        opaque = bool(program.depending_on(self.setting.opaque) & used_by(tail.program))
-        segment = Segment(kind, source, target, responses, opaque)
+        segment = Segment(kind, source, target, responses)
         return dataclasses.replace(self, segments=(*self.segments, segment))
 
     def settled(self, shift: Shift) -> frozenset[int]:
@@ -211,7 +207,8 @@ class Basis:
         """Output shifts under which the output, itself the target of a segment, is equivariant."""
         for segment in self.segments:
             roll = self._roll(segment, shift, cuts)
-            if roll is None or segment.opaque or segment.target != self._output(claim):
+            entire = segment.responses.tail.entire
+            if roll is None or not entire or segment.target != self._output(claim):
                 continue
             tried = itertools.chain(
                 self._lawful(claim, shift),
@@ -251,7 +248,7 @@ class Basis:
         """The segment that is the whole program from the images to the output of the claim, if there is one."""
         for segment in self.segments:
             whole = segment.source == self.setting.program.images
-            known = claim.property == "invariance" or not segment.opaque
+            known = claim.property == "invariance" or segment.responses.tail.entire
             if whole and known and segment.target == self._output(claim):
                 return segment
         return None
@@ -372,27 +369,27 @@ def _segment_json(segment: Segment) -> dict[str, Any]:
         "equations": segment.equations,
         "impulses": segment.impulses,
         "height": tail.signed_height,
+        "constant": "included" if tail.entire else "left out",
         "responses_sha256": segment.responses.sha256,
         "exactness": {"units": tail.exactness.bound, "limit": tail.exactness.limit},
     }
 
 
 def _impulses(responses: Responses, axes: Sequence[int], shift: Shift) -> Iterator[np.ndarray]:
-    """Finite images, first single impulses whose response changes, then sums of a few."""
+    """Finite images: an impulse whose response changes, if there is one; then sums of two, and of three."""
     tail = responses.tail
-    aval = tail.program.avals[tail.program.images]
+    aval = tail.program.avals[tail.source]
+    height = tail.signed_height
     moved = np.roll(responses.classes, tuple(-s for s in shift), tuple(axes))
-    places = np.argwhere(moved != responses.classes)
-    if not len(places):  # then only the constant differs, which every image shows
-        places = np.zeros((1, len(aval.shape)), np.int64)
+    for cell in np.argwhere(moved != responses.classes)[:1]:
+        image = np.zeros(aval.shape, aval.dtype)
+        image[tuple(cell)] = height
+        yield image
     generator = np.random.default_rng(0)
     for number in range(MAX_SUMS):
         image = np.zeros(aval.shape, aval.dtype)
-        if number < MAX_SUMS // 2:
-            image[tuple(places[number % len(places)])] = tail.signed_height
-        else:
-            for weight in range(1, 4):
-                image[tuple(generator.choice(places))] = weight * tail.signed_height
+        for weight in range(1, 3 if 2 * number < MAX_SUMS else 4):
+            image[tuple(generator.integers(aval.shape))] = weight * height
         yield image
 
 
@@ -469,8 +466,9 @@ def _is_settled(prover: Prover, claim: Claim) -> bool:
     return all(prover.proves(claim, shift) for shift in ones)
 
 
-def _outputs(program: Program, claims: Sequence[Claim]) -> set[int | Literal]:
-    return {program.outputs[claim.leaf] for claim in claims}
+def _outputs(program: Program, claims: Sequence[Claim]) -> set[int]:
+    leaves = (program.outputs[claim.leaf] for claim in claims)
+    return {leaf for leaf in leaves if isinstance(leaf, int)}
 
 
 def _ends(

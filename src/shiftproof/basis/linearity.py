@@ -206,12 +206,6 @@ def _look_up(call: Call) -> str | None:
     return None
 
 
-def _update(call: Call) -> str | None:
-    """Cells at known places, replaced."""
-    known = all(call.known(i) is not None for i in range(2, len(call.operands)))
-    return None if known else "replaces cells at places that are not known"
-
-
 def _offset(call: Call) -> str | None:
     """Tropical product: one operand moves, the other must be known."""
     if call.moving(0) and call.moving(1):
@@ -230,10 +224,9 @@ def _offset_back(call: Call) -> str | None:
 
 EVERYWHERE: Mapping[str, Rule] = {
     **dict.fromkeys(MOVES, _jointly),
-    **dict.fromkeys(("copy", "copy_p", "optimization_barrier", "rev", "stack", "tile"), _jointly),
+    **dict.fromkeys(("copy", "copy_p", "optimization_barrier", "rev"), _jointly),
     **dict.fromkeys(("dynamic_slice", "gather"), _look_up),
     "convert_element_type": _convert,
-    "dynamic_update_slice": _update,
     "select_n": _choice,
 }
 """What places values elsewhere is linear of every kind."""

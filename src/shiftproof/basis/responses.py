@@ -23,7 +23,14 @@ import numpy as np
 from shiftproof.basis.linearity import Kind
 from shiftproof.exact import Exact, Exactness, Inexact, grade_program, judge
 from shiftproof.question import settings
-from shiftproof.trace import Program, evaluate, fixed_divisors, hash_array
+from shiftproof.trace import (
+    Equation,
+    Literal,
+    Program,
+    evaluate,
+    fixed_divisors,
+    hash_array,
+)
 
 MAX_WORK = 2**33
 """Multiplications and additions that one table of responses may take: some ten seconds on two cores."""
@@ -49,10 +56,11 @@ class Tail:
     Attributes:
         kind: what it is in its source.
         program: its images are the source, its one output is the target.
-        fixed: the values that it uses; weights that stand for any values enter as zeros.
+        fixed: the values that it uses; weights that stand for any values enter the constant as zeros.
         divisors: from `fixed_divisors`.
         height: of the impulses.
         exactness: of the target, on impulses of that height.
+        entire: whether the constant of an affine function is in it, or only its matrix.
     """
 
     kind: Kind
@@ -61,6 +69,7 @@ class Tail:
     divisors: Mapping[int, np.ndarray]
     height: int
     exactness: Exactness
+    entire: bool
 
     @property
     def rest(self) -> float:
@@ -131,14 +140,45 @@ def make_tail(
         )
     if impulses * cells > MAX_TABLE:
         raise Declined(f"{impulses} x {cells} responses are more than {MAX_TABLE:.2g}")
-    fixed = _fixed(part, values)
+    try:
+        return _certified(part, values, kind, entire=True)
+    except Declined:
+        if kind != "affine":
+            raise
+        return _certified(_homogeneous(part), values, kind, entire=False)
+
+
+def _certified(part: Program, values: Mapping[int, Any], kind: Kind, *, entire: bool) -> Tail:
+    fixed, target = _fixed(part, values), part.outputs[0]
     height = _height(part, fixed, kind)
     grades, reach = grade_program(part, fixed, np.asarray([float(height)]))
     exactness = judge(part, target, grades=grades, reach=reach)
     if not exactness.exact:
         raise Declined(exactness.reason)
     _check_range(part, grades)
-    return Tail(kind, part, fixed, fixed_divisors(part, fixed), height, exactness)
+    entire = entire and all(n in values for n in used_by(part))
+    return Tail(kind, part, fixed, fixed_divisors(part, fixed), height, exactness, entire)
+
+
+def _homogeneous(part: Program) -> Program:
+    """The program without the terms that it adds to what depends on the source: another constant, the same matrix."""
+
+    def without_terms(eqn: Equation) -> Equation:
+        moving = [isinstance(o, int) and o in part.from_images for o in eqn.inputs]
+        if eqn.name not in ("add", "add_any", "sub") or all(moving) or not any(moving):
+            return eqn
+        inputs = tuple(
+            operand if moves else _zeros(part, operand)
+            for operand, moves in zip(eqn.inputs, moving, strict=True)
+        )
+        return dataclasses.replace(eqn, inputs=inputs)
+
+    return dataclasses.replace(part, equations=tuple(map(without_terms, part.equations)))
+
+
+def _zeros(part: Program, operand: int | Literal) -> Literal:
+    like = operand.value if isinstance(operand, Literal) else part.avals[operand]
+    return Literal(np.zeros(np.shape(like), jnp.result_type(like)))
 
 
 def _fixed(part: Program, values: Mapping[int, Any]) -> dict[int, np.ndarray]:
