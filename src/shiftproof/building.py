@@ -97,6 +97,8 @@ class Builder:
         arrays = [operand.array for operand in call.operands if isinstance(operand, Known)]
         if len(arrays) == len(call.operands):  # as behind a product with zero
             return [Known(array) for array in apply(call.eqn, arrays)]
+        if all(0 in aval.shape for aval in call.results):
+            return [nothing(aval) for aval in call.results]
         if any(0 in shape for shape in call.shapes) and call.eqn.name not in EMPTY_OPERANDS:
             translate = self.other
         return translate(call)
@@ -116,6 +118,8 @@ class Builder:
         return operand
 
     def _constant(self, value: Any, rank: int | None) -> int:
+        if 0 in np.shape(value):
+            value = np.zeros(())  # nothing moves where there are no cells
         plain = is_plain(value)
         array = np.asarray(value) if plain else np.zeros(np.shape(value))
         if rank and not array.shape:
@@ -130,6 +134,11 @@ class Builder:
             self.origins[number] = None
             self._constants[key] = number, value  # kept, so that its id stays its own
         return self._constants[key][0]
+
+
+def nothing(aval: Any) -> Known:
+    """Zeros; or, as often, an array without cells."""
+    return Known(np.zeros(aval.shape, aval.dtype))
 
 
 def is_plain(value: Any) -> bool:

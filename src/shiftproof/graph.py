@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from shiftproof.building import Builder, Operand
-from shiftproof.primitives import TABLE, whole
+from shiftproof.primitives import REFUSED, TABLE, whole
 from shiftproof.trace import Equation, Program
 from shiftproof_kernel import Lost
 from shiftproof_kernel import Program as KernelProgram
+
+UNKNOWN = "a primitive without a rule"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Graph:
         if eqn is None:
             return str(lost.refusal)
         place = f" at {eqn.site}" if str(eqn.site) else ""
-        known = "" if eqn.name in TABLE else ", a primitive without a rule of its own"
+        known = "" if eqn.name in TABLE else f" ({REFUSED.get(eqn.name, UNKNOWN)})"
         return f"{eqn.name}{place}{known}: {lost.refusal}"
 
 

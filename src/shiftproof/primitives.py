@@ -9,13 +9,12 @@ Over 600 lines, because the table and its translators are one list that is read,
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from shiftproof.axes import ELEMENTWISE
-from shiftproof.building import Builder, Call, Known, Operand, Translator, is_plain
+from shiftproof.building import Builder, Call, Operand, Translator, is_plain, nothing
 from shiftproof.trace import Program, apply, open_body, scan_counts
 from shiftproof_kernel import Program as KernelProgram
 
@@ -26,14 +25,9 @@ def whole(call: Call) -> Sequence[Operand]:
     """Any function of all operands that have cells."""
     inputs = [call.node(i) for i, shape in enumerate(call.shapes) if 0 not in shape]
     return [
-        _nothing(aval) if 0 in aval.shape else call.add("whole", inputs, aval.shape, kept=())
+        nothing(aval) if 0 in aval.shape else call.add("whole", inputs, aval.shape, kept=())
         for aval in call.results
     ]
-
-
-def _nothing(aval: Any) -> Known:
-    """Zeros, or an array without cells."""
-    return Known(np.zeros(aval.shape, aval.dtype))
 
 
 def _is_zero(call: Call, position: int) -> bool:
@@ -45,7 +39,7 @@ def elementwise(call: Call) -> Sequence[Operand]:
     """Position by position; a product with zero is zero."""
     rank = len(call.shape)
     if call.eqn.name == "mul" and (_is_zero(call, 0) or _is_zero(call, 1)):
-        return [_nothing(call.results[0])]
+        return [nothing(call.results[0])]
     inputs = [call.builder.node(operand, rank) for operand in call.operands]
     return [call.add("map", inputs)]
 
@@ -121,8 +115,6 @@ def slice_(call: Call) -> Sequence[Operand]:
     strides = call.params["strides"] or (1,) * len(starts)
     for axis, (start, limit, stride) in enumerate(zip(starts, limits, strides, strict=True)):
         count = -(-(limit - start) // stride)
-        if count == 0:
-            return [_nothing(call.results[0])]
         node = _part(call, node, axis, start, count, stride)
     return [node]
 
@@ -142,7 +134,7 @@ def split(call: Call) -> Sequence[Operand]:
     axis, node = int(call.params["axis"]), call.node(0)
     parts = zip(starts, call.results, strict=False)
     return [
-        _nothing(aval) if 0 in aval.shape else _part(call, node, axis, start, aval.shape[axis])
+        nothing(aval) if 0 in aval.shape else _part(call, node, axis, start, aval.shape[axis])
         for start, aval in parts
     ]
 
@@ -337,7 +329,7 @@ def _look_up(call: Call) -> Sequence[Operand]:
 def convolution(call: Call) -> Sequence[Operand]:
     """A window with weights, along the spatial axes, alike for every image of the batch."""
     if _is_zero(call, 0) or _is_zero(call, 1):
-        return [_nothing(call.results[0])]
+        return [nothing(call.results[0])]
     numbers, p = call.params["dimension_numbers"], call.params
     kernel = call.shapes[1]
     dims = tuple(
@@ -392,6 +384,10 @@ def pooling(*, symmetric: bool, linear: bool = False) -> Translator:
         )
         kept = tuple((axis, axis) for axis in still)
         inputs = [call.node(i) for i in range(len(call.operands))]
+        arrays = inputs[: len(call.results)]  # the others are where each begins
+        if len(arrays) > 1:
+            tuples = call.add("map", arrays, call.shapes[0])
+            inputs = [tuples, *inputs[len(arrays) :]]
         params = {"dims": dims, "kept": kept, "symmetric": symmetric, "linear": linear}
         return [call.add("window", inputs, aval.shape, **params) for aval in call.results]
 
@@ -450,7 +446,7 @@ def fft(call: Call) -> Sequence[Operand]:
 def contraction(call: Call) -> Sequence[Operand]:
     """Products of all pairs, summed over the contracted axes."""
     if _is_zero(call, 0) or _is_zero(call, 1):
-        return [_nothing(call.results[0])]
+        return [nothing(call.results[0])]
     (left_c, right_c), (left_b, right_b) = call.params["dimension_numbers"]
     left, right = call.shapes
     left_free = [a for a in range(len(left)) if a not in (*left_c, *left_b)]
@@ -515,7 +511,9 @@ def _loop(
     inputs = [call.node(i) for i in range(len(call.operands))]
     params = {"body": body, "test": test, "constants": constants, "carries": carries}
     return [
-        call.add("loop", inputs, aval.shape, **params, result=i)
+        nothing(aval)
+        if 0 in aval.shape
+        else call.add("loop", inputs, aval.shape, **params, result=i)
         for i, aval in enumerate(call.results)
     ]
 
@@ -528,7 +526,9 @@ def cond(call: Call) -> Sequence[Operand]:
     bodies = tuple(_body(call, open_body(b), call.shapes[1:]) for b in branches)
     inputs = [call.node(i) for i in range(len(call.operands))]
     return [
-        call.add("branch", inputs, aval.shape, bodies=bodies, result=i)
+        nothing(aval)
+        if 0 in aval.shape
+        else call.add("branch", inputs, aval.shape, bodies=bodies, result=i)
         for i, aval in enumerate(call.results)
     ]
 
@@ -611,3 +611,42 @@ TABLE: Mapping[str, Translator] = {
     "cond": cond,
 }
 """Every primitive that has a translation; all others are used whole."""
+
+REFUSED: Mapping[str, str] = {
+    **dict.fromkeys(
+        """
+        cholesky custom_lin custom_linear_solve eig eigh hessenberg householder_product lu qr schur svd
+        triangular_solve tridiagonal tridiagonal_solve
+        """.split(),
+        "linear algebra sees rows and columns in their order",
+    ),
+    **dict.fromkeys(
+        """
+        random_bits random_fold_in random_gamma random_seed random_split random_unwrap random_wrap
+        rng_bit_generator rng_uniform threefry2x32
+        """.split(),
+        "random numbers drawn for what depends on the image differ from place to place",
+    ),
+    **dict.fromkeys(
+        """
+        approx_top_k reduce scatter-max scatter-min scatter-mul select_and_gather_add select_and_scatter
+        select_and_scatter_add
+        """.split(),
+        "no translation was written",
+    ),
+    **dict.fromkeys(
+        """
+        all_gather all_to_all axis_index pmax pmin ppermute psum ragged_all_to_all shard_map
+        """.split(),
+        "it works across devices",
+    ),
+    **dict.fromkeys(
+        """
+        after_all create_token custom_partitioning debug_callback empty2 get infeed io_callback outfeed pallas_call
+        pure_callback swap
+        """.split(),
+        "it runs code, or uses memory, that the traced program does not show",
+    ),
+    **dict.fromkeys(("eq_to", "le_to", "lt_to"), "a total order of floats is no function of reals"),
+}
+"""Primitives known to be used whole where they meet the image, and why."""
