@@ -119,8 +119,11 @@ def make_lifted_compare(
             moved = (shifts[slot] + jnp.asarray(elements)[element]) % grid
             return judge(lift(values, slot, element), moved)
 
-        numbers = jnp.arange(len(shifts) * len(elements), dtype=jnp.int32)
-        return jax.lax.map(pair, numbers, batch_size=block)
+        count = len(shifts) * len(elements)
+        # full blocks only: a remainder would be compiled as a second program
+        numbers = jnp.arange(-(-count // block) * block, dtype=jnp.int32)
+        rows = jax.lax.map(pair, jnp.minimum(numbers, count - 1), batch_size=block)
+        return {name: row[:count] for name, row in rows.items()}
 
     return compare
 
