@@ -22,13 +22,14 @@ from shiftproof_kernel.program import (
     expect_keys,
     expect_text,
     integers,
+    plain,
 )
 from shiftproof_kernel.rules import COSTLIEST, Lost, Shift, derive, equivariant, invariant
 
 SCHEMA = "shiftproof.certificate/2"
 FIELDS = ("schema", "statement", "program", "program_sha256", "generators", "made_with", "sha256")
 ASKED = ("property", "output", "axes", "law", "grid", "boundary", "weights", "weights_sha256")
-Generators = Sequence[tuple[Shift, Mapping[int, Sequence[int]]]]
+Generators = Iterable[tuple[Shift, Mapping[int, Sequence[int]]]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,41 +61,39 @@ class Checked:
 
 
 def make_certificate(
-    program: Program,
-    statement: Mapping[str, Any],
-    generators: Iterable[tuple[Shift, Mapping[int, Sequence[int]]]],
-    made_with: str,
+    program: Program, statement: Mapping[str, Any], generators: Generators, made_with: str
 ) -> dict[str, Any]:
     """The certificate of a statement.
 
     Args:
         program: with the output in question as its only one.
         statement: `property`, `output` (its name), `grid`; for an equivariance `axes` of the output and `law` (`any`
-            output shift, or the `same` as that of the input); `weights` (`all`, or `these` with `weights_sha256`);
-            where `proved` and `shifts` are given, they must be the numbers that follow.
+            output shift, or the `same` as that of the input); `weights` (`all`, or `these` with `weights_sha256`).
         generators: shifts of the lattice, each with the choices of its derivation.
         made_with: a note.
 
     Raises:
         Refusal: the statement does not follow.
     """
-    asked = {"axes": (), "law": "any", "boundary": "circular", "weights": "all"}
-    asked |= {"weights_sha256": ""} | dict(statement)
-    given = {key: asked.pop(key) for key in ("proved", "shifts") if key in asked}
-    certificate = _certificate(program, asked, list(generators), made_with)
-    for key, value in given.items():
-        found = certificate["statement"][key]
-        need(found == value, "closure", f"the generators give {key} = {found}, not {value}")
-    return certificate
+    asked = {
+        "axes": (),
+        "law": "any",
+        "boundary": "circular",
+        "weights": "all",
+        "weights_sha256": "",
+    }
+    asked |= statement
+    if asked.get("property") == "invariance":
+        asked |= {"axes": (), "law": "any"}  # an output that does not move has neither
+    return _certificate(program, asked, generators, made_with)[0]
 
 
 def check_text(text: str) -> Checked:
     """Check a certificate as read from a file; duplicate keys, trailing data and NaN are refused too."""
     try:
-        data = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        return check(json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant))
     except (ValueError, RecursionError) as error:
         raise Refusal("format", f"this is no certificate: {error}") from error
-    return check(data)
 
 
 def check(data: Any) -> Checked:
@@ -106,100 +105,82 @@ def check(data: Any) -> Checked:
     schema = data.get("schema") if isinstance(data, Mapping) else None
     need(schema == SCHEMA, "format", f"this is no certificate of the schema {SCHEMA}")
     expect_keys(data, FIELDS, "certificate")
-    statement = data["statement"]
-    expect_keys(statement, (*ASKED, "proved", "shifts"), "statement")
+    expect_keys(data["statement"], (*ASKED, "proved", "shifts"), "statement")
     need(isinstance(data["generators"], list), "format", "generators are no list")
-    program, generators = decode_program(data["program"]), _decoded(data["generators"])
-    asked = {key: statement[key] for key in ASKED}
-    right = _certificate(program, asked, generators, data["made_with"])
-    for place, found, expected in _leaves(data, right):
-        same = canonical(found) == canonical(expected)
-        need(same, "changed", f"{place} is not what follows: {canonical(expected)[:60]}")
-    claim = {key: _frozen(value) for key, value in right["statement"].items()}
-    moves = [(e["shift"], e["output_shift"]) for e in right["generators"]]
-    return Checked(**claim, generators=_frozen(moves), program_sha256=right["program_sha256"])
-
-
-def _decoded(entries: Sequence[Any]) -> Generators:
-    """Shifts, and by number of a constant the roll that was chosen for it."""
-    generators = []
-    for entry in entries:
+    program, generators = decode_program(data["program"]), []
+    for entry in data["generators"]:
         expect_keys(entry, ("shift", "output_shift", "choices", "facts"), "generator")
         need(isinstance(entry["choices"], list), "format", "choices are no list")
         rows = [integers(row, "choice") for row in entry["choices"]]
         need(all(rows), "format", "a choice is empty")
-        choices = {row[0]: row[1:] for row in rows}
-        generators.append((integers(entry["shift"], "shift"), choices))
-    return generators
-
-
-def _leaves(found: Any, right: Any, place: str = "") -> Iterable[tuple[str, Any, Any]]:
-    """What stands in a file beside what should stand there, part by part."""
-    if isinstance(right, dict) and isinstance(found, Mapping) and set(found) == set(right):
-        for key, value in right.items():
-            yield from _leaves(found[key], value, f"{place}.{key}".strip("."))
-    else:
-        yield place, found, right
+        generators.append((integers(entry["shift"], "shift"), {row[0]: row[1:] for row in rows}))
+    asked = {key: data["statement"][key] for key in ASKED}
+    right, checked = _certificate(program, asked, generators, data["made_with"])
+    for key in FIELDS:
+        same = canonical(data[key]) == canonical(right[key])
+        need(same, "changed", f"{key}: the file has something else than what follows")
+    return checked
 
 
 def _certificate(
     program: Program, asked: Mapping[str, Any], generators: Generators, note: str
-) -> dict[str, Any]:
-    """The one certificate of a statement on a program, or a refusal."""
-    statement = _statement(asked)
-    grid = statement["grid"]
+) -> tuple[dict[str, Any], Checked]:
+    """The one certificate of a statement on a program, and what it proves; or a refusal."""
+    expect_keys(asked, ASKED, "statement")
+    statement = {**asked, **{key: integers(asked[key], key) for key in ("axes", "grid")}}
+    _need_meaning(statement)
+    expect_text(note, "made_with")
+    grid, generators = statement["grid"], list(generators)
     images = [node for node in program.nodes if node.op == "input"]
-    sizes = {tuple(node.shape[a : a + 1] for a in node.params["grid"]) for node in images}
-    fits = sizes == {tuple((n,) for n in grid)} and len(program.outputs) == 1
-    need(fits, "format", "the program needs one output, and images of the grid of the statement")
-    cheap = program.cost * len(generators) <= COSTLIEST and len(generators) > 0
-    need(cheap, "cost", "there is no generator, or their derivations would take too long")
+    sizes = [[node.shape[a : a + 1] for a in node.params["grid"]] for node in images]
+    fits = len(sizes) > 0 and all(found == [(n,) for n in grid] for found in sizes)
+    need(fits, "format", "the program has no image, or one of another grid")
+    need(len(program.outputs) == 1, "format", "the program has several outputs")
+    need(len(generators) > 0, "format", "there is no generator")
+    cheap = program.cost * len(generators) <= COSTLIEST
+    need(cheap, "cost", "the derivations would take too long")
     entries = [_derived(program, statement, shift, choices) for shift, choices in generators]
     statement["proved"] = subgroup_order(grid, [shift for shift, _ in generators])
     statement["shifts"] = math.prod(grid)
+    moves = tuple((entry["shift"], entry["output_shift"]) for entry in entries)
+    checked = Checked(**statement, generators=moves, program_sha256=program.sha256())
     certificate = {
         "schema": SCHEMA,
-        "statement": statement,
+        "statement": plain(statement),
         "program": program.to_json(),
-        "program_sha256": program.sha256(),
-        "generators": entries,
+        "program_sha256": checked.program_sha256,
+        "generators": plain(entries),
         "made_with": note,
     }
-    expect_text(note, "made_with")
-    return certificate | {"sha256": digest(certificate)}
+    return certificate | {"sha256": digest(certificate)}, checked
 
 
-def _statement(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """The statement, if it means anything."""
-    expect_keys(asked, ASKED, "statement")
+def _need_meaning(statement: Mapping[str, Any]) -> None:
+    """A statement must mean something."""
     for key in ("property", "output", "law", "boundary", "weights", "weights_sha256"):
-        expect_text(asked[key], f"statement.{key}")
-    lists = {key: list(integers(asked[key], f"statement.{key}")) for key in ("axes", "grid")}
-    grid, moving = lists["grid"], asked["property"] == "equivariance"
-    need(moving or asked["property"] == "invariance", "format", "the property is unknown")
+        expect_text(statement[key], key)
+    grid, moves = statement["grid"], statement["property"] == "equivariance"
+    need(moves or statement["property"] == "invariance", "format", "the property is unknown")
     need(0 < len(grid) <= 8 and min(grid) > 0, "format", "a grid has one to eight axes, not empty")
-    need(moving == bool(lists["axes"]), "format", "axes belong to an equivariance")
-    need(asked["law"] in ("any", "same"), "format", "the law must be any or same")
-    need(moving or asked["law"] == "any", "format", "a law belongs to an equivariance")
-    need(asked["boundary"] == "circular", "format", "the boundary must be circular")
-    hashed = re.fullmatch("[0-9a-f]{64}", asked["weights_sha256"]) is not None
-    everything = asked["weights"] == "all" and asked["weights_sha256"] == ""
-    these = asked["weights"] == "these" and hashed
-    need(everything or these, "format", "weights must be all, or these with their sha256")
-    return {**asked, **lists}
+    need(moves == bool(statement["axes"]), "format", "an equivariance, and no invariance, has axes")
+    need(statement["law"] in ("any", "same")[: 1 + moves], "format", "the law is unknown")
+    need(statement["boundary"] == "circular", "format", "the boundary must be circular")
+    known = {"all": "", "these": "[0-9a-f]{64}"}.get(statement["weights"])
+    hashed = known is not None and re.fullmatch(known, statement["weights_sha256"])
+    need(bool(hashed), "format", "the weights must be all, or these with their sha256")
 
 
 def _derived(
     program: Program, statement: Mapping[str, Any], shift: Shift, choices: Mapping
 ) -> dict[str, Any]:
     """What holds of every node under one shift, and the output shift that follows."""
-    grid, nodes = statement["grid"], program.nodes
+    grid, nodes, output_shift = statement["grid"], program.nodes, None
     inside = len(shift) == len(grid) and all(0 <= s < n for s, n in zip(shift, grid, strict=True))
     need(inside, "format", "a shift has one step per axis of the grid, from 0 to its size")
     constants = {number for number, node in enumerate(nodes) if node.op == "constant"}
     need(set(choices) <= constants, "format", "a choice is made for something else than a constant")
     outcomes = derive(program, shift, choices=choices)
-    outcome, output_shift = outcomes[program.outputs[0]], None
+    outcome = outcomes[program.outputs[0]]
     if isinstance(outcome, Lost):
         node, refusal = nodes[outcome.number], outcome.refusal
         place = f"node {outcome.number} ({node.op} {node.source}) under the shift {shift}"
@@ -212,13 +193,13 @@ def _derived(
             raise Refusal("claim", f"equivariance under {shift} does not follow")
         sizes = [outcome.fact.shape[axis] for axis in statement["axes"]]
         asked = shift if statement["law"] == "same" else output_shift
-        same = [s % n for s, n in zip(asked, sizes, strict=False)] == list(output_shift)
+        same = tuple(s % n for s, n in zip(asked, sizes, strict=False)) == output_shift
         need(same, "claim", f"the output moves by {output_shift}, the input by {shift}")
     return {
-        "shift": list(shift),
-        "output_shift": output_shift and list(output_shift),
+        "shift": shift,
+        "output_shift": output_shift,
         "choices": [[number, *roll] for number, roll in sorted(choices.items())],
-        "facts": [None if isinstance(o, Lost) else _plain(o.fact.axes) for o in outcomes],
+        "facts": [None if isinstance(o, Lost) else o.fact.axes for o in outcomes],
     }
 
 
@@ -240,14 +221,6 @@ def subgroup_order(grid: Sequence[int], generators: Iterable[Shift]) -> int:
         index *= abs(live[0][axis])
         rows = [row for row in rows if row is not live[0]]
     return math.prod(grid) // index
-
-
-def _plain(value: Any) -> Any:
-    return [_plain(item) for item in value] if isinstance(value, tuple) else value
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(item) for item in value) if isinstance(value, list | tuple) else value
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

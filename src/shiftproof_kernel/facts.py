@@ -131,9 +131,11 @@ def _merge(major: Factor, minor: Factor, *, all_flat: bool = False) -> Factor | 
 
 def merged(factors: Factors) -> Factor:
     """One axis as one factor."""
-    whole: Factor = Still(1, 1)
-    for number, factor in enumerate(factors):
-        joined = _merge(whole, factor, all_flat=True) if number else factor
+    if not factors:
+        return Still(1, 1)
+    whole, *rest = factors
+    for factor in rest:
+        joined = _merge(whole, factor, all_flat=True)
         if joined is None:
             raise Refusal("merge", "an axis of several factors moves in its minor part")
         whole = joined
@@ -154,14 +156,9 @@ def split(factor: Factor, minor: int) -> tuple[Factor, Factor]:
         case Moving(n, period, offset, step):
             if all(arithmetic.covers(minor, period)):
                 return Still(major, 1), Moving(minor, period, offset, step)
-            need(
-                arithmetic.splits(period, step, minor),
-                "split",
-                f"an axis that moves by {step} of {period} is cut into blocks of {minor}",
-                step=step,
-                period=period,
-                block=minor,
-            )
+            text = f"an axis that moves by {step} of {period} is cut into blocks of {minor}"
+            whole = arithmetic.splits(period, step, minor)
+            need(whole, "split", text, step=step, period=period, block=minor)
             n, period, step = arithmetic.split(n, period, step, minor)
             return Moving(n, period, 0, step), Still(minor, minor)
         case Fold(_, period, _, part, _):
@@ -229,17 +226,10 @@ def _join(heads: Sequence[Factor]) -> Factor:
         return Still(heads[0].n, period)
     first = moving[0]
     for other in moving[1:]:
-        need(
-            arithmetic.moves_alike(first.period, first.step, other.period, other.step),
-            "laws",
-            f"one operand moves by {first.step} of {first.period}, "
-            f"another by {other.step} of {other.period}",
-        )
-    need(
-        arithmetic.holds_still(first.period, first.step, period),
-        "positions",
-        f"values that stay in place meet values that move by {first.step} of {first.period}",
-        step=first.step,
-        period=first.period,
-    )
+        alike = arithmetic.moves_alike(first.period, first.step, other.period, other.step)
+        text = f"one operand moves by {first.step} of {first.period}, another by {other.step} of {other.period}"
+        need(alike, "laws", text)
+    repeats = arithmetic.holds_still(first.period, first.step, period)
+    text = f"values that stay in place meet values that move by {first.step} of {first.period}"
+    need(repeats, "positions", text, step=first.step, period=first.period)
     return first

@@ -32,11 +32,11 @@ weights and activation functions need not be known. The operations, with their p
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from shiftproof_kernel.facts import Refusal
+from shiftproof_kernel.facts import Refusal, need
 
 PARAMETERS: Mapping[str, Mapping[str, str]] = {
     "input": {"grid": "integers"},
@@ -48,12 +48,14 @@ PARAMETERS: Mapping[str, Mapping[str, str]] = {
     "transpose": {"order": "integers"},
     "take": {"axis": "integer", "index": "index"},
     "concat": {"axis": "integer"},
-    "pad": dict.fromkeys(("axis", "low", "high", "inner"), "integer") | {"zero": "flag"},
-    "window": {"dims": "dims", "kept": "pairs", "symmetric": "flag", "linear": "flag"},
+    "pad": {**dict.fromkeys(("axis", "low", "high", "inner"), "integer"), "zero": "flag"},
+    "window": {"dims": "dims", "kept": "lists", "symmetric": "flag", "linear": "flag"},
     "mix": {"axes": "integers", "outs": "integers", "symmetric": "flag", "sum": "flag"},
-    "whole": {"kept": "pairs"},
-    "loop": {"body": "program", "test": "program or null"}
-    | dict.fromkeys(("constants", "carries", "result"), "integer"),
+    "whole": {"kept": "lists"},
+    "loop": {
+        **{"body": "program", "test": "test"},
+        **dict.fromkeys(("constants", "carries", "result"), "integer"),
+    },
     "branch": {"bodies": "programs", "result": "integer"},
 }
 """The operations, and the parameters that each must have, no more and no less, with their kinds."""
@@ -76,17 +78,16 @@ class Node:
 
     def __post_init__(self) -> None:
         """Refuse what is no operation, and keep the parameters from being changed later."""
-        if not isinstance(self.op, str) or self.op not in PARAMETERS:
-            raise Refusal("format", f"unknown operation {self.op!r}")
+        known = isinstance(self.op, str) and self.op in PARAMETERS
+        need(known, "format", "unknown operation")
         expect_text(self.source, "source")
         kinds = PARAMETERS[self.op]
         expect_keys(self.params, kinds, self.op)
-        frozen = {key: _frozen(kinds[key], self.params[key], key) for key in kinds}
-        object.__setattr__(self, "params", MappingProxyType(frozen))
+        params = {key: _decoded(kind, self.params[key], key) for key, kind in kinds.items()}
+        object.__setattr__(self, "params", MappingProxyType(params))
         object.__setattr__(self, "inputs", integers(self.inputs, "inputs"))
         object.__setattr__(self, "shape", integers(self.shape, "shape"))
-        if any(n < 1 for n in self.shape):
-            raise Refusal("format", "sizes must be at least 1")
+        need(all(n > 0 for n in self.shape), "format", "sizes must be at least 1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,20 +106,22 @@ class Program:
         """Refuse operands that come later and outputs that are not there."""
         object.__setattr__(self, "outputs", integers(self.outputs, "outputs"))
         for number, node in enumerate(self.nodes):
-            if not all(0 <= source < number for source in node.inputs):
-                raise Refusal("format", f"node {number}: operands must come before it")
-        if not self.outputs or not all(0 <= output < len(self.nodes) for output in self.outputs):
-            raise Refusal("format", "a program needs outputs, and they must be nodes of it")
-        inner = [(body, ROUNDS + 1) for node in self.nodes for body in _bodies(node)]
-        object.__setattr__(self, "cost", len(self.nodes) + sum(b.cost * r for b, r in inner))
-        object.__setattr__(self, "depth", 1 + max((b.depth for b, _ in inner), default=0))
-        if self.depth > DEEPEST:
-            raise Refusal("format", f"programs lie {self.depth} deep within each other")
+            earlier = all(0 <= source < number for source in node.inputs)
+            need(earlier, "format", f"node {number}: operands must come before it")
+        there = [0 <= output < len(self.nodes) for output in self.outputs]
+        need(any(there) and all(there), "format", "outputs must be nodes, one at least")
+        values = [value for node in self.nodes for value in node.params.values()]
+        lists = [value if isinstance(value, tuple) else (value,) for value in values]
+        inner = [item for items in lists for item in items if isinstance(item, Program)]
+        cost = len(self.nodes) + (ROUNDS + 1) * sum(program.cost for program in inner)
+        object.__setattr__(self, "cost", cost)
+        object.__setattr__(self, "depth", 1 + max((program.depth for program in inner), default=0))
+        need(self.depth <= DEEPEST, "format", f"programs lie {self.depth} deep within each other")
 
     def to_json(self) -> dict[str, Any]:
         """The program as JSON data."""
-        fields = ("op", "inputs", "shape", "params", "source")
-        nodes = [{field: _plain(getattr(node, field)) for field in fields} for node in self.nodes]
+        fields = [field.name for field in dataclasses.fields(Node)]
+        nodes = [{field: plain(getattr(node, field)) for field in fields} for node in self.nodes]
         return {"nodes": nodes, "outputs": list(self.outputs)}
 
     def sha256(self) -> str:
@@ -126,8 +129,72 @@ class Program:
         return digest(self.to_json())
 
 
+def decode_program(data: Any, depth: int = 1) -> Program:
+    """A program from JSON data, checked: known operations, exactly their parameters, inputs before their use.
+
+    Raises:
+        Refusal: with the place and what is wrong there.
+    """
+    need(depth <= DEEPEST, "format", f"programs lie {depth} deep within each other")
+    expect_keys(data, ("nodes", "outputs"), "program")
+    need(isinstance(data["nodes"], list), "format", "nodes are no list")
+    nodes = []
+    for number, item in enumerate(data["nodes"]):
+        try:
+            expect_keys(item, [field.name for field in dataclasses.fields(Node)], "node")
+            params = item["params"]
+            if item["op"] in ("loop", "branch") and isinstance(params, Mapping):
+                params = {key: _inner(key, value, depth) for key, value in params.items()}
+            nodes.append(Node(**{**item, "params": params}))
+        except Refusal as refusal:
+            raise Refusal(refusal.code, f"node {number}: {refusal}") from refusal
+    return Program(tuple(nodes), data["outputs"])
+
+
+def _inner(key: str, value: Any, depth: int) -> Any:
+    """A parameter of a loop or a branch, with the programs in it decoded."""
+    if key == "bodies" and isinstance(value, list):
+        return [decode_program(body, depth + 1) for body in value]
+    decode = key in ("body", "test") and value is not None
+    return decode_program(value, depth + 1) if decode else value
+
+
+def _decoded(kind: str, value: Any, place: str) -> Any:
+    """A parameter that is of its kind and does not change, or a refusal."""
+    match kind, value:
+        case (("integers" | "index"), list() | tuple()):
+            return integers(value, place)
+        case "integer", _:
+            return integers([value], place)[0]
+        case "lists", list() | tuple():
+            return tuple(integers(row, place) for row in value)
+        case "dims", list() | tuple():
+            return tuple(_numbers(row, WINDOW, place) for row in value)
+        case "index", _:
+            return _numbers(value, ("start", "step"), place)
+        case ("flag", bool()) | (("program" | "test"), Program()) | ("test", None):
+            return value
+        case "programs", list() | tuple() if all(isinstance(body, Program) for body in value):
+            return tuple(value)
+    raise Refusal("format", f"{place}: found {type(value).__name__}, expected {kind}")
+
+
+def _numbers(value: Any, keys: Iterable[str], place: str) -> Mapping[str, int]:
+    expect_keys(value, keys, place)
+    return MappingProxyType({key: integers([value[key]], place)[0] for key in keys})
+
+
+def plain(value: Any) -> Any:
+    """JSON data of parameters, facts and the like."""
+    if isinstance(value, Program):
+        return value.to_json()
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 def canonical(data: Any) -> str:
-    """The one JSON text of some data, so that 1, 1.0 and true differ."""
+    """The one JSON text of some data, in which 1, 1.0 and true differ."""
     try:
         return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
@@ -139,104 +206,22 @@ def digest(data: Any) -> str:
     return hashlib.sha256(canonical(data).encode()).hexdigest()
 
 
-def decode_program(data: Any, depth: int = 1) -> Program:
-    """A program from JSON data, checked: known operations, exactly their parameters, inputs before their use.
-
-    Raises:
-        Refusal: with the place and what is wrong there.
-    """
-    expect_keys(data, ("nodes", "outputs"), "program")
-    if not isinstance(data["nodes"], list) or depth > DEEPEST:
-        raise Refusal("format", f"program.nodes is no list, or lies {depth} deep")
-    nodes = []
-    for number, item in enumerate(data["nodes"]):
-        try:
-            expect_keys(item, ("op", "inputs", "shape", "params", "source"), "node")
-            params = _with_programs(item["params"], depth + 1)
-            nodes.append(Node(**{**item, "params": params}))
-        except Refusal as refusal:
-            raise Refusal(refusal.code, f"node {number}: {refusal}") from refusal
-    return Program(tuple(nodes), data["outputs"])
-
-
-def _with_programs(params: Any, depth: int) -> Any:
-    """Parameters with the programs among them decoded."""
-    if not isinstance(params, Mapping):
-        return params
-    made = dict(params)
-    for key in {"body", "test"} & set(made):
-        made[key] = None if made[key] is None else decode_program(made[key], depth)
-    if isinstance(made.get("bodies"), list):
-        made["bodies"] = [decode_program(body, depth) for body in made["bodies"]]
-    return made
-
-
-def _bodies(node: Node) -> list[Program]:
-    found = [node.params.get("body"), node.params.get("test"), *node.params.get("bodies", ())]
-    return [body for body in found if body is not None]
-
-
-def _frozen(kind: str, value: Any, place: str) -> Any:
-    """A parameter that is of its kind and does not change, or a refusal."""
-    match kind, value:
-        case "integer", _:
-            return integers([value], place)[0]
-        case "flag", bool():
-            return value
-        case "program", Program():
-            return value
-        case "program or null", Program() | None:
-            return value
-        case "programs", [Program(), *_] if all(isinstance(body, Program) for body in value):
-            return tuple(value)
-        case "lists", [*rows]:
-            return tuple(integers(row, place) for row in rows)
-        case "pairs", [*rows]:
-            pairs = tuple(integers(row, place) for row in rows)
-            if all(len(pair) == 2 for pair in pairs):
-                return pairs
-        case "dims", [*rows]:
-            return tuple(_numbers(row, WINDOW, place) for row in rows)
-        case "index", Mapping():
-            return _numbers(value, ("start", "step"), place)
-        case (("integers" | "index"), [*_]):
-            return integers(value, place)
-    raise Refusal("format", f"{place}: found {type(value).__name__}, expected {kind}")
-
-
-def _numbers(value: Any, keys: Sequence[str], place: str) -> Mapping[str, int]:
-    expect_keys(value, keys, place)
-    return MappingProxyType({key: integers([value[key]], f"{place}.{key}")[0] for key in keys})
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case Program():
-            return value.to_json()
-        case Mapping():
-            return {key: _plain(item) for key, item in value.items()}
-        case tuple():
-            return [_plain(item) for item in value]
-    return value
-
-
-def expect_keys(data: Any, keys: Sequence[str] | Mapping[str, str], place: str) -> None:
+def expect_keys(data: Any, keys: Iterable[str], place: str) -> None:
     """Exactly these keys, or a refusal."""
-    if not isinstance(data, Mapping) or set(data) != set(keys):
-        found = sorted(map(str, data)) if isinstance(data, Mapping) else type(data).__name__
-        raise Refusal("format", f"{place}: expected the fields {sorted(keys)}, found {found}")
+    exact = isinstance(data, Mapping) and set(data) == set(keys)
+    need(exact, "format", f"{place}: expected exactly the fields {', '.join(keys)}")
 
 
 def expect_text(value: Any, place: str) -> None:
     """One short line of text, or a refusal."""
-    if not isinstance(value, str) or len(value) > 1000 or not value.isprintable():
-        raise Refusal("format", f"{place}: expected one line of text, found {value!r:.60}")
+    line = isinstance(value, str) and len(value) <= 1000 and value.isprintable()
+    need(line, "format", f"{place}: expected one line of text")
 
 
 def integers(value: Any, place: str) -> tuple[int, ...]:
     """A tuple of integers (and no booleans) of a sane size, or a refusal."""
-    if not isinstance(value, (list, tuple)):
-        raise Refusal("format", f"{place}: expected a list of integers, found {value!r:.60}")
-    if not all(type(item) is int and abs(item) <= LARGEST for item in value):
-        raise Refusal("format", f"{place}: expected integers up to 2^48, found {value!r:.60}")
+    sane = isinstance(value, list | tuple) and all(
+        type(item) is int and abs(item) <= LARGEST for item in value
+    )
+    need(sane, "format", f"{place}: expected a list of integers up to 2^48")
     return tuple(value)

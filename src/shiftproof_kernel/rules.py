@@ -43,6 +43,10 @@ class Lost(NamedTuple):
     number: int
     refusal: Refusal
 
+    @property
+    def axes(self) -> None:
+        """Nothing is known of them."""
+
 
 class Saying(NamedTuple):
     """Node `number` of `program` has `fact` under `shift`."""
@@ -146,8 +150,8 @@ def _walk(program: Program, assume: Callable[[int, Node], Fact | Lost]) -> list[
 def _recheck(node: Node, fact: Fact) -> None:
     """A rule must give the shape that the program states, and no number may grow without bounds."""
     need(fact.shape == node.shape, "shape", f"{node.op} gives shape {fact.shape}, not {node.shape}")
-    largest = max((factor.period for factors in fact.axes for factor in factors), default=1)
-    need(largest <= LARGEST, "size", "a period is larger than 2^48")
+    sane = all(factor.period <= LARGEST for factors in fact.axes for factor in factors)
+    need(sane, "size", "a period is larger than 2^48")
 
 
 _serial = itertools.count()
@@ -244,8 +248,7 @@ def transpose(node: Node, premises: Sequence[Fact]) -> Fact:
 def take(node: Node, premises: Sequence[Fact]) -> Fact:
     """Fixed positions of one axis. A contiguous part shows the same signal, a stride or a pattern a new one."""
     fact, axis, index = _only(premises), node.params["axis"], node.params["index"]
-    _need_axes([axis], len(node.shape))
-    _need_rank(premises, len(node.shape))
+    _need_axes([axis], min(len(node.shape), len(fact.axes)))
     window, n, count = merged(fact.axes[axis]), fact.shape[axis], node.shape[axis]
     regular = isinstance(index, Mapping)
     start, step = (index["start"], index["step"]) if regular else (0, 0)
@@ -264,22 +267,17 @@ def take(node: Node, premises: Sequence[Fact]) -> Fact:
         factors = tidy([_strided(window, step, count)])
     else:
         factors = _pattern(window, index)
-    axes = [factors if a == axis else old for a, old in enumerate(fact.axes)]
-    return Fact(tuple(axes), signal) if step == 1 else _fresh(axes)
+    return _with(fact, axis, factors, *([signal] if step == 1 else []))
 
 
 def _strided(window: Moving, stride: int, count: int) -> Moving:
     """T[q] = S[a + stride q], for any a, if gcd(period, stride) divides the step."""
     common = math.gcd(window.period, stride)
-    need(
-        arithmetic.strides(window.step, common),
-        "stride",
+    text = (
         f"stride {stride} meets a signal of period {window.period} that moves by {window.step}, "
-        f"no multiple of {common}",
-        stride=stride,
-        period=window.period,
-        step=window.step,
+        f"no multiple of {common}"
     )
+    need(arithmetic.strides(window.step, common), "stride", text, **window._asdict(), stride=stride)
     inverse = pow(stride // common, -1, window.period // common)
     period, step = arithmetic.stride(window.period, window.step, common, inverse)
     return Moving(count, period, 0, step)
@@ -316,21 +314,24 @@ def concatenate(node: Node, premises: Sequence[Fact]) -> Fact:
         window = merged(fact.axes[axis])
         if not isinstance(joined, Moving) or not isinstance(window, Moving):
             raise Refusal("glue", "a moving axis is joined to an axis that stays")
-        need(
+        before, behind = slice(axis), slice(axis + 1, None)
+        own = (
             fact.signal == first.signal
-            and fact.axes[:axis] == first.axes[:axis]
-            and fact.axes[axis + 1 :] == first.axes[axis + 1 :]
-            and (window.period, window.step) == (joined.period, joined.step),
-            "glue",
-            "a moving axis is joined to something else than its own signal",
+            and fact.axes[before] == first.axes[before]
+            and fact.axes[behind] == first.axes[behind]
         )
-        need(
-            arithmetic.same_cell(joined.period, joined.offset + joined.n, window.offset),
-            "glue",
-            f"two windows of a signal of period {joined.period} do not meet end to end",
-        )
+        need(own, "glue", "a moving axis is joined to something else than its own signal")
+        meet = arithmetic.same_cell(joined.period, joined.offset + joined.n, window.offset)
+        text = f"two windows of a signal of period {joined.period} do not meet end to end"
+        need(meet, "glue", text)
         joined = joined._replace(n=joined.n + window.n)
-    return Fact((*first.axes[:axis], tidy([joined]), *first.axes[axis + 1 :]), first.signal)
+    return _with(first, axis, tidy([joined]), first.signal)
+
+
+def _with(fact: Fact, axis: int, factors: Factors, *signal: tuple) -> Fact:
+    """The fact with another axis; of the signal given, or of a new one."""
+    axes = [factors if a == axis else old for a, old in enumerate(fact.axes)]
+    return Fact(tuple(axes), *signal) if signal else _fresh(axes)
 
 
 # --- windows ---
@@ -352,10 +353,8 @@ def pad(node: Node, premises: Sequence[Fact]) -> Fact:
     if isinstance(window, Fold):
         more = window.part == "whole" and base == 1 and low >= 0 and high >= 0
         need(more, "fold", "overlapping laps are cut or pulled apart")
-        factors: Factors = (window._replace(n=window.n + low + high),)
-    else:
-        factors = tidy([_stretched(window, low, high, base)])
-    return _fresh([*fact.axes[:axis], factors, *fact.axes[axis + 1 :]])
+        return _with(fact, axis, (window._replace(n=window.n + low + high),))
+    return _with(fact, axis, tidy([_stretched(window, low, high, base)]))
 
 
 def _stretched(window: Still | Moving, low: int, high: int, base: int) -> Still | Moving:
@@ -364,16 +363,10 @@ def _stretched(window: Still | Moving, low: int, high: int, base: int) -> Still 
     need(n > 0, "shape", "everything is cut away")
     if isinstance(window, Still):
         return Still(n, window.period if base == 1 and low <= 0 and high <= 0 else n)
-    need(
-        arithmetic.pads_inside(low, high, base),
-        "padding",
-        f"an axis that moves by {window.step} of {window.period} is padded by foreign values",
-        low=low,
-        high=high,
-        step=window.step,
-        period=window.period,
-    )
     _, period, offset, step = window
+    text = f"an axis that moves by {step} of {period} is padded by foreign values"
+    inside = arithmetic.pads_inside(low, high, base)
+    need(inside, "padding", text, low=low, high=high, step=step, period=period)
     return Moving(n, *arithmetic.stretch(period, offset, step, low, base))
 
 
@@ -491,12 +484,12 @@ def loop(node: Node, premises: Sequence[Fact | Lost]) -> Fact | Lost:
     need(0 <= result < len(body.outputs), "shape", "the body of a loop lacks the result")
     cheap = body.cost * ROUNDS <= COSTLIEST
     need(cheap, "loop", "loops lie too deep within each other")
-    constants, carried = premises[:first], [_renamed(p) for p in premises[first : first + count]]
+    constants, carried = premises[:first], [_weaker(p, p) for p in premises[first : first + count]]
     slices = [_slice(premise) for premise in premises[first + count :]]
     for _ in range(ROUNDS):
         made = _inside(body, [*constants, *carried, *slices])
-        weaker = [_weaker(old, new) for old, new in zip(carried, made[:count], strict=True)]
-        if all(_as_strong(old, new) for old, new in zip(carried, weaker, strict=True)):
+        weaker = [_weaker(old, new) for old, new in zip(carried, made, strict=False)]
+        if [outcome.axes for outcome in weaker] == [outcome.axes for outcome in carried]:
             break
         carried = weaker
     else:
@@ -517,13 +510,11 @@ def branch(node: Node, premises: Sequence[Fact | Lost]) -> Fact | Lost:
     need(there, "shape", "a branch lacks the result")
     _need_choice(premises[:1])
     first, *others = (_inside(body, premises[1:])[result] for body in bodies)
-    for other in others:
-        first = _weaker(first, other)
-    return first if isinstance(first, Lost) else _fresh(first.axes)
+    return functools.reduce(_weaker, others, _weaker(first, first))
 
 
 def _inside(program: Program, given: Sequence[Fact | Lost]) -> list[Fact | Lost]:
-    """What holds of the outputs of a body, from what holds of its inputs."""
+    """What holds of the outputs of a body, from what holds of its inputs; with the place in it where that was lost."""
     inputs = [number for number, node in enumerate(program.nodes) if node.op == "input"]
     need(len(inputs) == len(given), "shape", "a body has another number of inputs than operands")
     known = dict(zip(inputs, given, strict=True))
@@ -532,21 +523,13 @@ def _inside(program: Program, given: Sequence[Fact | Lost]) -> list[Fact | Lost]
         return known[number] if number in known else assume_constant(node, None)
 
     outcomes = _walk(program, assume)
-    return [_in_body(program, outcomes[output], given) for output in program.outputs]
-
-
-def _in_body(program: Program, outcome: Fact | Lost, given: Sequence[Fact | Lost]) -> Fact | Lost:
-    """The outcome, with the place in the body where it was lost."""
-    if isinstance(outcome, Fact) or outcome in given:
-        return outcome
-    node, refusal = program.nodes[outcome.number], outcome.refusal
-    place = f"{refusal} ({node.op} {node.source})".replace(" )", ")")
-    return Lost(outcome.number, Refusal(refusal.code, place, **refusal.detail))
-
-
-def _renamed(premise: Fact | Lost) -> Fact | Lost:
-    """Values of another round: the same fact, no longer about the same signal."""
-    return premise if isinstance(premise, Lost) else _fresh(premise.axes)
+    found = [outcomes[output] for output in program.outputs]
+    for position, outcome in enumerate(found):
+        if isinstance(outcome, Lost) and outcome not in given:
+            node, refusal = program.nodes[outcome.number], outcome.refusal
+            text = f"{refusal} ({' '.join([node.op, node.source]).strip()})"
+            found[position] = Lost(0, Refusal(refusal.code, text, **refusal.detail))
+    return found
 
 
 def _slice(premise: Fact | Lost) -> Fact | Lost:
@@ -570,19 +553,13 @@ def _weaker(old: Fact | Lost, new: Fact | Lost) -> Fact | Lost:
         return Lost(0, refusal)
 
 
-def _as_strong(old: Fact | Lost, new: Fact | Lost) -> bool:
-    if isinstance(old, Lost) or isinstance(new, Lost):
-        return isinstance(old, Lost)
-    return old.axes == new.axes
-
-
 def _need_choice(outcomes: Sequence[Fact | Lost]) -> None:
     """What decides between programs, or about a further round, must be one value that does not change."""
     need(len(outcomes) == 1, "shape", "a choice is one value")
     if isinstance(outcomes[0], Lost):
         raise outcomes[0].refusal
-    still_choice = all(map(is_still, outcomes[0].axes))
-    need(still_choice, "contract", "what a loop or a branch is decided by is moved by the shift")
+    stays = all(map(is_still, outcomes[0].axes))
+    need(stays, "contract", "what a loop or a branch is decided by is moved by the shift")
 
 
 def _only(premises: Sequence[Fact]) -> Fact:
@@ -631,17 +608,17 @@ def equivariant(theorem: Theorem, axes: Sequence[int]) -> Shift | None:
 
     Every axis named must show whole periods, or stay; all other axes must stay.
     """
-    steps = dict.fromkeys(range(len(theorem.fact.axes)), 0)
-    for axis, factors in enumerate(theorem.fact.axes):
-        if is_still(factors):
-            continue
-        try:
-            window = merged(factors)
-        except Refusal:
+    try:
+        _need_axes(axes, len(theorem.fact.axes))
+        windows = [merged(factors) for factors in theorem.fact.axes]
+    except Refusal:
+        return None
+    for axis, window in enumerate(windows):
+        if not isinstance(window, Still) and (
+            axis not in axes
+            or isinstance(window, Fold)
+            or not all(arithmetic.covers(window.n, window.period))
+        ):
             return None
-        if not isinstance(window, Moving) or axis not in axes:
-            return None
-        if not all(arithmetic.covers(window.n, window.period)):
-            return None
-        steps[axis] = window.step
-    return tuple(steps[axis] for axis in axes) if set(axes) <= set(steps) else None
+    steps = [0 if isinstance(window, Still) else window.step for window in windows]
+    return tuple(steps[axis] for axis in axes)

@@ -414,7 +414,7 @@ CASES: dict[str, Case] = {
     ),
     "a take along no axis": Case((1,), [IMAGE, part(0, 0, 1, 2, axis=-1)], "!shape: or twice"),
     "a take that changes the rank": Case(
-        (1, 1), [PLANE, part(0, 0, 1, 2)], "!shape: different rank"
+        (1, 1), [PLANE, part(0, 0, 1, 2)], "!shape: gives shape (2, 6)"
     ),
     "a pattern": Case((4,), [IMAGE, pick(0, (0, 1, 4, 5), 4)], "M4/4+0>2"),
     "a pattern of one cell, repeated": Case(
