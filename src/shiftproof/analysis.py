@@ -14,7 +14,7 @@ from shiftproof.graph import Graph
 from shiftproof.lattice import span
 from shiftproof.layers import Layer
 from shiftproof.translation import Shift
-from shiftproof_kernel import Lost, Theorem, derive, equivariant, invariant
+from shiftproof_kernel import Lost, Moving, Refusal, Theorem, derive, equivariant, invariant
 
 MAX_CHOICES = 8
 """How many constants may be taken as moving with the image, one after the other."""
@@ -288,66 +288,124 @@ class Cause:
 
 
 def layer_steps(prover: Prover, layers: Sequence[Layer]) -> list[tuple[int, ...] | None]:
-    """For each layer and axis the smallest step under which the kernel knows how its value moves."""
-    steps = _node_steps(prover)
+    """For each layer and axis the smallest step under which its value is proved to move as a whole, or to stay."""
+    whole = _node_steps(prover, _moves_whole)
     found = []
     for layer in layers:
         node = prover.graph.nodes.get(layer.value) if isinstance(layer.value, int) else None
-        found.append(None if node is None else tuple(row[node] for row in steps))
+        found.append(None if node is None else tuple(row[node] for row in whole))
     return found
 
 
-def _node_steps(prover: Prover) -> list[list[int]]:
-    """By axis and node: the smallest divisor of the axis under which the node has a theorem."""
+def _moves_whole(outcome: Theorem | Lost) -> bool:
+    """Whether a value is rolled, or stays; a window on a part of a period is neither."""
+    if isinstance(outcome, Lost):
+        return False
+    return equivariant(outcome, range(len(outcome.fact.shape))) is not None
+
+
+def _is_known(outcome: Theorem | Lost) -> bool:
+    return isinstance(outcome, Theorem)
+
+
+def _node_steps(prover: Prover, holds: Callable[[Theorem | Lost], bool]) -> list[list[int]]:
+    """By axis and node: the smallest divisor of the axis under which the node's outcome is as asked."""
     rows = []
     for axis, n in enumerate(prover.grid):
         row = [n] * len(prover.graph.program.nodes)
         for step in reversed(divisors(n)):
             outcomes = prover.derive(axis_step(prover.grid, axis, step)).outcomes
-            row = [
-                step if isinstance(o, Theorem) else old
-                for o, old in zip(outcomes, row, strict=True)
-            ]
+            row = [step if holds(o) else old for o, old in zip(outcomes, row, strict=True)]
         rows.append(row)
     return rows
 
 
 def find_causes(prover: Prover, layers: Sequence[Layer]) -> list[Cause]:
     """All equations at which the lattice of some axis shrinks, in order of execution."""
-    program = prover.graph.program
-    causes = []
-    for axis, row in enumerate(_node_steps(prover)):
-        n = prover.grid[axis]
-        for number, node in enumerate(program.nodes):
+    known, whole = _node_steps(prover, _is_known), _node_steps(prover, _moves_whole)
+    found = [*_losses_of(prover, layers, known), *_cut_short(prover, layers, whole)]
+    unique: dict[tuple[int, int], Cause] = {}
+    for number, cause in sorted(found, key=lambda pair: pair[0]):
+        unique.setdefault((id(prover.graph.origins[number]), cause.axis), cause)
+    return list(unique.values())
+
+
+def _losses_of(
+    prover: Prover, layers: Sequence[Layer], known: Sequence[Sequence[int]]
+) -> Iterator[tuple[int, Cause]]:
+    """Nodes at which the kernel loses the claim under a step that its operands still answer to."""
+    for axis, row in enumerate(known):
+        for number, node in enumerate(prover.graph.program.nodes):
             before = math.lcm(1, *(row[source] for source in node.inputs))
-            origin = prover.graph.origins[number]
-            if row[number] <= before or origin is None or before == n:
+            if row[number] <= before or before == prover.grid[axis]:
                 continue
             outcome = prover.derive(axis_step(prover.grid, axis, before)).outcomes[number]
-            if not isinstance(outcome, Lost):
-                continue
-            refusal = outcome.refusal
-            causes.append(
-                (
-                    number,
-                    Cause(
-                        layer=_layer_of(prover.graph, number, layers),
-                        source=str(origin.site),
-                        primitive=origin.name,
-                        axis=axis,
-                        before=before,
-                        after=row[number],
-                        code=refusal.code,
-                        reason=str(refusal),
-                        repair=_repair(refusal.code, refusal.detail, origin.name),
-                    ),
-                )
-            )
-    unique: dict[tuple, Cause] = {}
-    for number, cause in sorted(causes, key=lambda pair: pair[0]):
-        origin = id(prover.graph.origins[number])
-        unique.setdefault((origin, cause.axis), cause)
-    return list(unique.values())
+            if isinstance(outcome, Lost) and prover.graph.origins[number] is not None:
+                refusal = outcome.refusal
+                steps = before, row[number]
+                yield number, _cause(prover, layers, number, axis, steps, refusal)
+
+
+def _cut_short(
+    prover: Prover, layers: Sequence[Layer], whole: Sequence[Sequence[int]]
+) -> Iterator[tuple[int, Cause]]:
+    """Windows whose stride does not divide the size, so that a layer shows a part of a period of a finer signal."""
+    values = [layer.value for layer in layers if isinstance(layer.value, int)]
+    ends = [prover.graph.nodes[value] for value in values if value in prover.graph.nodes]
+    for axis, row in enumerate(whole):
+        before, begin = 1, 0
+        for end in sorted(ends):
+            if row[end] > before:
+                yield from _strides_cut(prover, layers, (begin, end), axis, (before, row[end]))
+                before = row[end]
+            begin = end + 1
+
+
+def _strides_cut(
+    prover: Prover,
+    layers: Sequence[Layer],
+    nodes: tuple[int, int],
+    axis: int,
+    steps: tuple[int, int],
+) -> Iterator[tuple[int, Cause]]:
+    outcomes = prover.derive(axis_step(prover.grid, axis, steps[0])).outcomes
+    for number in range(nodes[0], nodes[1] + 1):
+        node, outcome = prover.graph.program.nodes[number], outcomes[number]
+        if node.op != "window" or not isinstance(outcome, Theorem):
+            continue
+        for dim in node.params["dims"]:
+            for factor in outcome.fact.axes[dim["out"]]:
+                # the period of the signal is that of its operand, since the stride does not divide it
+                if isinstance(factor, Moving) and factor.n % factor.period and dim["stride"] > 1:
+                    refusal = Refusal(
+                        "stride",
+                        f"stride {dim['stride']} does not divide the size {factor.period}",
+                        stride=dim["stride"],
+                        period=factor.period,
+                    )
+                    yield number, _cause(prover, layers, number, axis, steps, refusal)
+
+
+def _cause(
+    prover: Prover,
+    layers: Sequence[Layer],
+    number: int,
+    axis: int,
+    steps: tuple[int, int],
+    refusal: Refusal,
+) -> Cause:
+    origin = prover.graph.origins[number]
+    return Cause(
+        layer=_layer_of(prover.graph, number, layers),
+        source=str(origin.site) if origin else "",
+        primitive=origin.name if origin else "",
+        axis=axis,
+        before=steps[0],
+        after=steps[1],
+        code=refusal.code,
+        reason=str(refusal),
+        repair=_repair(refusal.code, refusal.detail, origin.name if origin else ""),
+    )
 
 
 def _layer_of(graph: Graph, number: int, layers: Sequence[Layer]) -> str:

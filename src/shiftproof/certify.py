@@ -45,7 +45,9 @@ def certify(
 def needed_part(program: Program, leaf: int) -> tuple[Program, dict[int, int]]:
     """The program of one output, without what it does not need, and the new number of every node kept."""
     needed = {program.outputs[leaf]}
-    for number in range(program.outputs[leaf], -1, -1):
+    # the image stays, even where a constant does not need it: its grid is part of the statement
+    needed |= {number for number, node in enumerate(program.nodes) if node.op == "input"}
+    for number in range(len(program.nodes) - 1, -1, -1):
         if number in needed:
             needed.update(program.nodes[number].inputs)
     kept = sorted(needed)

@@ -235,7 +235,7 @@ class LayerVerdict:
         name: as in a sweep.
         source: the user's file and line.
         shape: of its value, batch included.
-        steps: per grid axis the smallest step under which it is proved how the value moves; the size where none is.
+        steps: per grid axis the smallest step under which the value is proved to move or stay; the size where none is.
         grid: of the image.
     """
 

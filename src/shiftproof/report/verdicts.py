@@ -136,7 +136,7 @@ def _chain(verdict: Verdict) -> Table:
         columns,
         tuple(rows),
         flexible=frozenset({0, 1, 3, 4}),
-        note="lattice so far: the shifts under which the kernel knows how the value of the layer moves.",
+        note="lattice so far: the shifts under which the layer is proved to move as a whole, or to stay.",
         optional=(1,),
     )
 

@@ -1,0 +1,122 @@
+"""Counterexamples as files: they replay, and altered ones are refused."""
+
+import io
+
+import msgspec
+import numpy as np
+import pytest
+from flax import nnx
+
+import shiftproof as sp
+from shiftproof import zoo
+from shiftproof.counterexample import counterexamples, load_counterexample, replay
+from shiftproof.errors import InputError, ResultFileError
+from shiftproof.model import adapt
+
+
+@pytest.fixture(scope="module")
+def exact():
+    verdict = sp.verify(zoo.build("conv3x3-stride2"), (8, 8, 2), name="conv")
+    return counterexamples(verdict, target="conv3x3-stride2")
+
+
+def conv():
+    return adapt(zoo.build("conv3x3-stride2"), name="conv")
+
+
+def test_a_counterexample_replays_from_its_file(exact, tmp_path) -> None:
+    for example in exact:
+        path = example.save(tmp_path / "one.npz")
+        loaded = load_counterexample(path)
+        assert loaded.header == example.header
+        result = replay(loaded, conv())
+        assert result.reproduced
+        assert result.changed == ()
+        assert result.deviation == example.header.deviation > 0
+        assert example.header.bound <= example.header.limit == 2.0**24
+        assert "exact" in result.text()
+        # the file alone shows it: no roll of one output gives the other
+        still, moved = loaded.still, loaded.moved
+        if example.header.property == "equivariance":
+            rolls = [np.roll(still, (i, j), (1, 2)) for i in range(4) for j in range(4)]
+            assert not any(np.array_equal(roll, moved) for roll in rolls)
+        else:
+            assert not np.array_equal(still, moved)
+
+
+def test_counterexamples_are_small(exact) -> None:
+    assert max(np.count_nonzero(example.image.any(-1)) for example in exact) == 1
+
+
+def test_a_model_that_keeps_the_shift_does_not_reproduce_it(exact) -> None:
+    example = next(e for e in exact if e.header.property == "equivariance")
+    whole = nnx.Conv(2, 3, (3, 3), padding="CIRCULAR", rngs=nnx.Rngs(0))
+    result = replay(example, adapt(whole))
+    assert not result.reproduced
+    assert "NOT reproduced" in result.text()
+    assert any("program is another" in line for line in result.changed)
+    with pytest.raises(InputError, match="has the outputs"):
+        replay(example, adapt(lambda x: {"a": x}))
+
+
+def test_other_weights_are_noticed() -> None:
+    model = zoo.build("maxpool2x2-stride2")
+    (example, *_) = counterexamples(sp.verify(model, (8, 8, 2), property="equivariance"))
+    assert example.header.draw == "these"
+    assert replay(example, adapt(model)).changed == ()
+    own = sp.verify(zoo.build("conv3x3-same"), (8, 8, 2), weights="these", property="equivariance")
+    (example, *_) = counterexamples(own)
+    other = replay(example, adapt(zoo.build("conv3x3-same", seed=1)))
+    assert "the weights are others" in other.changed
+
+
+def test_rounded_evidence_states_its_ratio_to_the_floor() -> None:
+    verdict = sp.verify(zoo.build("vit"), (16, 16, 3))
+    example = counterexamples(verdict)[0]
+    assert example.header.evidence == "separated"
+    result = replay(example, adapt(zoo.build("vit")))
+    assert result.reproduced
+    assert "times the rounding floor" in result.text()
+    assert "times the rounding floor" in str(example)
+
+
+def rewrite(path, **changes):
+    with np.load(path) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    for name, change in changes.items():
+        arrays[name] = change(arrays[name])
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    path.write_bytes(buffer.getvalue())
+
+
+def header_with(**fields):
+    def change(header):
+        data = msgspec.json.decode(header.tobytes()) | fields
+        return np.frombuffer(msgspec.json.encode(data), np.uint8)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"image": lambda a: a + 1}, "was altered: its arrays do not fit"),
+        ({"moved": lambda a: a * 2}, "was altered: its arrays do not fit"),
+        ({"header": header_with(schema="shiftproof.counterexample/9")}, "has schema"),
+        ({"header": header_with(property="beauty")}, "no readable counterexample"),
+        ({"header": header_with(note="x")}, "no readable counterexample"),
+    ],
+)
+def test_an_altered_file_is_refused(exact, tmp_path, changes, message) -> None:
+    path = exact[0].save(tmp_path / "one.npz")
+    rewrite(path, **changes)
+    with pytest.raises(ResultFileError, match=message):
+        load_counterexample(path)
+
+
+def test_a_truncated_file_is_refused(exact, tmp_path) -> None:
+    path = exact[0].save(tmp_path / "one.npz")
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(ResultFileError, match="truncated, altered or another kind of file"):
+        load_counterexample(path)

@@ -1,0 +1,414 @@
+"""Verification: the known answers, decided for every shift, and every twin that must fail."""
+
+import itertools
+import json
+import math
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from cases import CASES, Case
+from flax import linen, nnx
+
+import shiftproof as sp
+from shiftproof import zoo
+from shiftproof.errors import ContradictionError, InputError, VacuousWarning
+from shiftproof.verdict import Word, lattice_basis
+from shiftproof.verifying import shifts_of
+from shiftproof.zoo import wrap_pool
+from shiftproof_kernel import check
+
+SMALL_ZOO = [name for name, entry in zoo.ENTRIES.items() if math.prod(entry.shape[:-1]) <= 64]
+
+
+def counts(verdict) -> tuple[int, int, int]:
+    return verdict.proved, verdict.refuted, verdict.undecided
+
+
+def conv(padding="CIRCULAR", strides=1, kernel=(3, 3), channels=1, features=2):
+    return nnx.Conv(channels, features, kernel, strides=strides, padding=padding, rngs=nnx.Rngs(0))
+
+
+# --- known answers ---
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_case(case: Case) -> None:
+    verdict = sp.verify(case.build(), case.shape, apply_kwargs=case.apply_kwargs)
+    total = math.prod(case.shape[:-1])
+    output = verdict.outputs[0]
+    assert output.invariance is not None
+    for found, expected in (
+        (output.equivariance, case.equivariant),
+        (output.invariance, case.invariant),
+    ):
+        if expected is not None and found is not None:
+            assert counts(found) == (expected, total - expected, 0)
+            assert found.lattice.count == expected
+    assert (output.equivariance is None) == (case.equivariant is None)
+    for certificate in verdict.certificates.values():
+        checked = check(certificate)
+        claim = getattr(output, checked.property)
+        kernel_only = all(proof.method == "kernel" for proof in claim.proofs)
+        assert checked.proved == claim.proved or (not kernel_only and checked.proved < claim.proved)
+
+
+@pytest.mark.parametrize("name", SMALL_ZOO)
+def test_verdict_and_exhaustive_sweep_agree_on_the_zoo(name) -> None:
+    model, shape = zoo.build(name), zoo.ENTRIES[name].shape
+    verdict = sp.verify(model, shape)
+    swept = sp.sweep(model, shape, layers=[])
+    for property in ("equivariance", "invariance"):
+        found = getattr(verdict.outputs[0], property)
+        if found is None:
+            continue
+        assert found.undecided == 0
+        equal = swept.status(property, -1) == sp.Status.EQUAL
+        np.testing.assert_array_equal(found.map == Word.PROVED, equal)
+
+
+@pytest.mark.parametrize("name", sorted(set(zoo.ENTRIES) - set(SMALL_ZOO) - {"resnet18"}))
+def test_every_network_of_the_zoo_is_decided(name) -> None:
+    verdict = sp.verify(zoo.build(name), zoo.ENTRIES[name].shape).invariance
+    expected = {"lenet-global": 49, "resnet": 64, "vit": 16}.get(name, 1)
+    total = math.prod(zoo.ENTRIES[name].shape[:-1])
+    assert counts(verdict) == (expected, total - expected, 0)
+
+
+def test_resnet18_at_224_is_decided_for_every_shift() -> None:
+    verdict = sp.verify(zoo.build("resnet18"), (224, 224, 3)).invariance
+    assert counts(verdict) == (49, 50127, 0)
+    assert str(verdict.lattice) == "32Z × 32Z"
+
+
+def test_a_refuted_shift_comes_with_a_multiple_in_the_coset_of_a_witness() -> None:
+    verdict = sp.verify(zoo.build("lenet-global"), (28, 28, 1)).invariance
+    inside = verdict.map == Word.PROVED
+    for shift in itertools.product((0, 1, 2, 7, 14, 27), repeat=2):
+        evidence = verdict.evidence(shift)
+        assert evidence.word == verdict.map[shift]
+        if evidence.word is Word.REFUTED:
+            assert evidence.witness is not None
+            reached = tuple(
+                (evidence.multiple * s + o) % 28
+                for s, o in zip(shift, evidence.offset, strict=True)
+            )
+            assert reached == evidence.witness.shift
+            assert inside[evidence.offset]
+    assert "derived by the kernel" in verdict.evidence((4, 0)).text
+    assert "composed of" in verdict.evidence((8, -4)).text
+    with pytest.raises(InputError, match="has 2 steps"):
+        verdict.evidence((1,))
+
+
+# --- laws, weights, lattices that are not products ---
+
+
+def test_the_output_shift_is_reported_and_the_same_law_is_another_question() -> None:
+    model = zoo.build("conv-transpose3x3-stride2")
+    loose = sp.verify(model, (8, 8, 2), property="equivariance").equivariance
+    assert {(p.shift, p.output_shift) for p in loose.proofs} == {((1, 0), (2, 0)), ((0, 1), (0, 2))}
+    strict = sp.verify(model, (8, 8, 2), property="equivariance", law="same").equivariance
+    assert counts(strict) == (1, 63, 0)
+    assert counts(sp.verify(conv(), (8, 8, 1), law="same").equivariance) == (64, 0, 0)
+
+
+class Table(nnx.Module):
+    """A position table that repeats every second row and column, as it happens."""
+
+    def __init__(self) -> None:
+        tile = np.arange(4.0).reshape(2, 2)
+        self.table = nnx.Param(jnp.asarray(np.tile(tile, (4, 4))[..., None], jnp.float32))
+
+    def __call__(self, x):
+        return jnp.maximum(x + self.table[...], 0)
+
+
+def test_weights_are_any_or_these() -> None:
+    assert counts(sp.verify(Table(), (8, 8, 1)).equivariance) == (1, 63, 0)
+    these = sp.verify(Table(), (8, 8, 1), weights="these")
+    assert counts(these.equivariance) == (16, 48, 0)
+    statement = these.certificates["output.equivariance"]["statement"]
+    assert statement["weights"] == "these"
+    assert len(statement["weights_sha256"]) == 64
+
+
+def test_a_lattice_may_be_a_diagonal() -> None:
+    rows, columns = np.indices((8, 8))
+    mask = jnp.asarray(((rows - columns) % 8)[..., None] + 1, jnp.float32)
+    verdict = sp.verify(lambda x: x * mask, (8, 8, 1)).equivariance
+    assert counts(verdict) == (8, 56, 0)
+    assert str(verdict.lattice) == "⟨(1, 1)⟩"
+    assert lattice_basis(verdict.lattice) == [(1, 1), (0, 8)]
+
+
+def test_grids_of_one_and_three_axes_and_other_layouts() -> None:
+    line = nnx.Conv(1, 2, (3,), strides=2, padding="CIRCULAR", rngs=nnx.Rngs(0))
+    assert counts(sp.verify(line, (8, 1)).equivariance) == (4, 4, 0)
+    cube = nnx.Conv(1, 2, (2, 2, 2), padding="CIRCULAR", rngs=nnx.Rngs(0))
+    assert counts(sp.verify(cube, (2, 4, 2, 1)).equivariance) == (16, 0, 0)
+
+    def first_channels(x):
+        return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID")
+
+    verdict = sp.verify(first_channels, (3, 4, 8), spatial_axes=(1, 2)).equivariance
+    assert counts(verdict) == (8, 24, 0)
+
+
+def test_every_output_leaf_has_its_verdict() -> None:
+    def model(x):
+        return {
+            "map": x * 2,
+            "pooled": wrap_pool(nnx.max_pool, x, 2, stride=2),
+            "max": x.max((1, 2)),
+        }
+
+    verdict = sp.verify(model, (8, 8, 1))
+    found = {o.name: o for o in verdict.outputs}
+    assert counts(found["output.map"].equivariance) == (64, 0, 0)
+    assert counts(found["output.pooled"].equivariance) == (16, 48, 0)
+    assert found["output.max"].equivariance is None
+    assert counts(found["output.max"].invariance) == (64, 0, 0)
+
+
+def test_linen_models_with_statistics() -> None:
+    class Net(linen.Module):
+        @linen.compact
+        def __call__(self, x, train):
+            x = linen.Conv(3, (3, 3), padding="CIRCULAR")(x)
+            x = linen.BatchNorm(use_running_average=not train)(x)
+            return linen.relu(x).mean((1, 2))
+
+    module = Net()
+    variables = module.init(jax.random.key(0), jnp.ones((1, 8, 8, 1)), train=False)
+    verdict = sp.verify((module, variables), (8, 8, 1), apply_kwargs={"train": False})
+    assert counts(verdict.invariance) == (64, 0, 0)
+    assert verdict.weights == "all"
+
+
+# --- flaws that hide: each must be refuted by a counterexample that shows it ---
+
+
+def one_pixel(x):
+    return x * jnp.ones((8, 8, 1)).at[3, 5].set(2)
+
+
+def last_row(x):
+    return x * jnp.ones((8, 1, 1)).at[-1].set(3)
+
+
+def one_channel(x):
+    return jnp.concatenate(
+        [x[..., :3], jnp.roll(x[..., 3:], 1, 1) * jnp.ones((8, 1, 1)).at[0].set(0)], -1
+    )
+
+
+def one_tap(x):
+    wrapped = jnp.pad(x, ((0, 0), (1, 1), (0, 0), (0, 0)), mode="wrap")
+    taps = [wrapped[:, i : i + 8] for i in range(3)]
+    return taps[0] + 2 * taps[1] + 3 * taps[2] * jnp.ones((8, 1, 1)).at[4].set(0)
+
+
+def slice_off_by_one(x):
+    wrapped = jnp.concatenate([x[:, -2:-1], x, x[:, :1]], 1)
+    return nnx.max_pool(wrapped, (3, 1), (1, 1), "VALID")
+
+
+def odd_sizes(x):
+    return nnx.max_pool(x, (2, 2), (2, 2))
+
+
+FLAWS = {
+    "one pixel": (one_pixel, (8, 8, 1), (0, 3, 5, 0)),
+    "last row": (last_row, (8, 8, 1), (0, 7, None, 0)),
+    "channel 3": (one_channel, (8, 8, 4), (0, 0, None, 3)),
+    "one tap": (one_tap, (8, 8, 1), (0, 4, None, 0)),
+    "wrapped slice": (slice_off_by_one, (8, 8, 1), (0, 0, None, 0)),
+}
+
+
+@pytest.mark.parametrize("name", FLAWS)
+def test_a_hidden_flaw_is_refuted_where_it_sits(name) -> None:
+    model, shape, flaw = FLAWS[name]
+    verdict = sp.verify(model, shape).equivariance
+    assert verdict.undecided == 0
+    vertical = [w for w in verdict.witnesses if w.shift[0] and not w.shift[1]]
+    assert vertical
+    for witness in vertical:
+        still, moved = witness.outputs
+        differs = np.roll(still, witness.shift, (1, 2)) != moved
+        assert differs.any()
+        # the same shift of the output differs at the flaw, or where the flaw was moved to
+        places = np.argwhere(differs)
+        here = [tuple(p) for p in places]
+        near = {
+            tuple((f if f is not None else p[a]) for a, f in enumerate(flaw)) for p in places
+        } | {
+            tuple(
+                ((f + (witness.shift[0] if a == 1 else 0)) % 8 if f is not None else p[a])
+                for a, f in enumerate(flaw)
+            )
+            for p in places
+        }
+        assert near & set(here)
+
+
+def test_only_odd_sizes_break_a_pool() -> None:
+    assert counts(sp.verify(odd_sizes, (8, 8, 1)).equivariance) == (16, 48, 0)
+    assert counts(sp.verify(odd_sizes, (7, 7, 1)).equivariance) == (1, 48, 0)
+
+
+# --- what cannot be proved, and what must not be believed ---
+
+
+def polyphase(x):
+    """Adaptive polyphase sampling: of the two phases, the one of larger norm; ties go to the first."""
+    phases = jnp.stack([x[:, ::2], x[:, 1::2]])
+    best = jnp.argmax((phases**2).sum((1, 2, 3)))
+    return jax.lax.dynamic_index_in_dim(phases, best, 0, keepdims=False).sum(1)
+
+
+def test_polyphase_sampling_is_no_proof_and_the_tie_refutes_it() -> None:
+    verdict = sp.verify(polyphase, (4, 1)).invariance
+    assert list(verdict.map == Word.PROVED) == [True, False, True, False]
+    tie = np.asarray([5.0, 3.0, 0.0, 4.0]).reshape(1, 4, 1)
+    given = sp.verify(polyphase, tie).invariance
+    assert counts(given) == (2, 2, 0)
+    assert sorted(float(polyphase(np.roll(tie, k, 1))[0, 0]) for k in range(4)) == [5, 5, 7, 7]
+
+
+def test_what_is_neither_is_undecided_with_a_reason() -> None:
+    # the choice is always the same, but no rule knows that a sum of squares is not negative
+    undecided = sp.verify(lambda x: jnp.where(jnp.cumsum(x**2, 1) >= 0, x, x + 1), (4, 1))
+    found = undecided.equivariance
+    assert counts(found) == (1, 0, 3)
+    assert undecided.word is Word.REFUTED  # invariance fails
+    text = found.evidence((1,)).text
+    assert "cumsum" in text
+    assert "test_verify.py" in text
+    assert "shifted images were tried" in text
+
+
+class Dead(nnx.Module):
+    """A zero-initialised head: with these weights nothing moves, the architecture does."""
+
+    def __init__(self) -> None:
+        rngs = nnx.Rngs(0)
+        self.conv = nnx.Conv(1, 2, (3, 3), strides=2, padding="CIRCULAR", rngs=rngs)
+        self.head = nnx.Linear(2, 3, kernel_init=nnx.initializers.zeros, rngs=rngs)
+
+    def __call__(self, x):
+        return self.head(nnx.relu(self.conv(x)).mean((1, 2)))
+
+
+def test_a_dead_model_is_told_and_both_verdicts_are_given() -> None:
+    with pytest.warns(VacuousWarning, match="hardly answers to the image"):
+        verdict = sp.verify(Dead(), (8, 8, 1))
+    assert counts(verdict.invariance) == (16, 48, 0)
+    assert verdict.outputs[0].vacuous
+    assert verdict.these is not None
+    assert verdict.these.weights == "these"
+    assert verdict.these.invariance.refuted == 0
+
+
+def test_a_proof_that_the_program_contradicts_stops_everything(monkeypatch, tmp_path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        "shiftproof.analysis.Prover.output_shift",
+        lambda self, claim, shift: shift[: len(claim.axes)],
+    )
+    with pytest.raises(
+        ContradictionError, match=r"is proved, but .*file shiftproof-contradiction-"
+    ):
+        sp.verify(conv(padding="SAME"), (4, 4, 1))
+    (report,) = tmp_path.glob("shiftproof-contradiction-*.json")
+    data = json.loads(report.read_text())
+    assert data["deviation"] > 0
+    assert data["graph"]["nodes"]
+    assert data["provenance"]["jax"]
+
+
+def test_rounding_is_no_contradiction_and_no_refutation() -> None:
+    def model(x):
+        return jax.nn.softmax(x.reshape(x.shape[0], -1)).reshape(x.shape)
+
+    verdict = sp.verify(model, (8, 8, 1))
+    assert counts(verdict.equivariance) == (64, 0, 0)
+    assert all(w.evidence == "separated" for w in verdict.witnesses)
+    assert all(w.difference.deviation > 1000 * w.floor > 0 for w in verdict.witnesses)
+
+
+# --- the question ---
+
+
+def test_the_schema_is_stable() -> None:
+    data = sp.verify(zoo.build("lenet-global"), (28, 28, 1)).to_dict()
+    assert data["schema"] == "shiftproof.verdict/1"
+    assert (data["grid"], data["boundary"], data["weights"]) == ([28, 28], "circular", "all")
+    (output,) = data["outputs"]
+    assert output["equivariance"] is None
+    wanted = {"lattice": [[4, 0], [0, 4]], "proved": 49, "refuted": 735, "undecided": 0}
+    assert {key: output["invariance"][key] for key in wanted} == wanted
+    flat = sp.verify(zoo.build("dense"), (8, 8, 2)).to_dict()
+    assert flat["outputs"][0]["invariance"]["lattice"] == [[8, 0], [0, 8]]
+    json.dumps(data)
+
+
+def test_layers_and_causes_name_the_line_and_the_repair() -> None:
+    verdict = sp.verify(zoo.build("lenet-global"), (28, 28, 1))
+    lattices = {layer.name: layer.lattice for layer in verdict.layers}
+    assert lattices["convolutions.0"] == "all shifts"
+    assert lattices["max_pool"] == "2Z × 2Z"
+    assert lattices["max_pool_2"] == "4Z × 4Z"
+    assert {(c.layer, c.before, c.after) for c in verdict.causes} == {
+        ("max_pool", 1, 2),
+        ("max_pool_2", 2, 4),
+    }
+    assert all(c.source.startswith("networks.py:") for c in verdict.causes)
+    padded = sp.verify(zoo.build("lenet-global-same"), (28, 28, 1))
+    assert padded.causes[0].repair == "zero padding: use padding='CIRCULAR'"
+    odd = sp.verify(conv(strides=2), (7, 7, 1))
+    assert "pad to 8" in odd.causes[0].repair
+    flat = sp.verify(zoo.build("dense"), (8, 8, 2))
+    assert "pool globally first" in flat.causes[0].repair
+
+
+def test_asking_for_less() -> None:
+    pool = wrap_pool_model
+    assert sp.verify(pool, (8, 8, 1), property="equivariance").word is Word.REFUTED
+    some = sp.verify(pool, (8, 8, 1), property="equivariance", shifts=[("2Z", "2Z")])
+    assert some.word is Word.PROVED
+    assert some.outputs[0].invariance is None
+    with pytest.raises(InputError, match="no verdict on invariance"):
+        some.invariance  # noqa: B018
+    with pytest.raises(InputError, match="no output has a grid"):
+        sp.verify(lambda x: x.max((1, 2)), (4, 4, 1), property="equivariance")
+    with pytest.raises(InputError, match="has 2 steps"):
+        sp.verify(pool, (8, 8, 1), shifts=[(1,)])
+    with pytest.raises(InputError, match="is no shift"):
+        shifts_of(["four,0"])
+    with pytest.raises(InputError, match="law must be one of any, same"):
+        sp.verify(pool, (8, 8, 1), law="stride")  # type: ignore[arg-type]
+
+
+def wrap_pool_model(x):
+    return nnx.max_pool(x, (2, 2), (2, 2))
+
+
+def test_the_users_model_is_not_changed_and_its_errors_are_told() -> None:
+    model = nnx.BatchNorm(1, rngs=nnx.Rngs(0))
+    before = jax.tree_util.tree_map(np.asarray, nnx.state(model))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sp.verify(model, (4, 4, 1))
+    after = nnx.state(model)
+    jax.tree_util.tree_map(np.testing.assert_array_equal, before, after)
+    generator = np.random.default_rng(0)
+    with pytest.raises(sp.errors.NonDeterministicError, match="two traces of it differ"):
+        sp.verify(lambda x: x * generator.normal(), (4, 4, 1))
+    with pytest.raises(sp.errors.NonFiniteError, match="NaN or infinity in output"):
+        sp.verify(lambda x: jnp.log(x - 1e9), (4, 4, 1))
+    with pytest.raises(sp.errors.ModelCallError, match="cannot be called on images"):
+        sp.verify(conv(channels=3), (4, 4, 1))
