@@ -84,7 +84,7 @@ def sweep(
         name: of the model in reports.
         seed: of integer probes and weights.
         probes: how many integer probes, when `images` is a shape.
-        chunk: shifts per chunk and device; chosen from the memory by default.
+        chunk: shifts per chunk and device, at least 3 by cosets; chosen from the memory by default.
         directory: where finished chunks and `sweep.npz` are stored.
         resume: go on with what `directory` holds.
         progress: called with (shifts done, shifts in all).
