@@ -361,6 +361,30 @@ def test_a_changed_response_is_noticed(monkeypatch) -> None:
     assert "the compiler changed the arithmetic" in basis.declined[0]
 
 
+def test_responses_that_are_not_finite_are_declined(monkeypatch) -> None:
+    monkeypatch.setattr(responses, "_plain", lambda table: table * np.nan)
+    basis = ask(lambda x: mean(average(x)), (8, 8, 1)).basis
+    assert not basis.segments
+    assert "a response is not finite" in basis.declined[0]
+
+
+def test_without_a_cpu_nothing_is_claimed(monkeypatch) -> None:
+    def none(platform: str) -> Any:
+        raise RuntimeError(f"no {platform}")
+
+    monkeypatch.setattr(responses.jax, "devices", none)
+    basis = ask(lambda x: mean(average(x)), (8, 8, 1)).basis
+    assert not basis.segments
+    assert basis.declined == ("there is no CPU device: no cpu",)
+
+
+def test_outputs_that_do_not_depend_on_the_images() -> None:
+    asked = ask(jnp.zeros_like, (4, 1), law="same")
+    assert asked.basis.segments == ()
+    assert asked.count("invariance") == (4, 4)
+    assert asked.count("equivariance")[1] == 1
+
+
 # --- the rules of linearity, one by one ---
 
 GRID = np.arange(8.0)
@@ -537,6 +561,14 @@ def test_accepted(kind, name) -> None:
         for seed in range(3):
             x = np.random.default_rng(seed).integers(-4, 5, (1, 8, 1)) * float(tail.height)
             assert np.array_equal(rebuilt(found, x.ravel()), np.asarray(tail.run(x)).ravel())
+
+
+def test_a_wrong_rule_would_be_noticed(monkeypatch) -> None:
+    rules = {**RULES["affine"], "abs": RULES["affine"]["neg"]}
+    monkeypatch.setitem(RULES, "affine", rules)
+    monkeypatch.setitem(ACCEPTED["affine"], "abs", lambda x: jnp.abs(x))
+    with pytest.raises(AssertionError):
+        test_accepted("affine", "abs")
 
 
 def rebuilt(found: responses.Responses, x: np.ndarray) -> np.ndarray:

@@ -441,19 +441,26 @@ def find_basis(
     provers = {frozenset(): prover}
     if not open_claims:
         return Basis(setting, (), (), provers)
-    basis = Basis(setting, (), (), provers)
-    with _ready(program):
-        given = zip(program.weights, plain, strict=True)
-        known = {n: w for n, w in given if n not in opaque} | dict(program.constants)
-        values = known_values(program, known)
-        regions = [find_regions(program, values, opaque=opaque, kind=kind) for kind in KINDS]
-        for found, source, target in _ends(setting, regions, open_claims):
-            whole = source == program.images and target in _outputs(program, open_claims)
-            if whole or basis.may_help(source, target):
-                basis = basis.tried(found.kind, source, target, values)
-    return dataclasses.replace(
-        basis, declined=(*basis.declined, *_limits(program, regions, open_claims))
-    )
+    try:
+        with _ready(program):
+            return _search(Basis(setting, (), (), provers), open_claims)
+    except Declined as reason:
+        return Basis(setting, (), (str(reason),), provers)
+
+
+def _search(basis: Basis, claims: Sequence[Claim]) -> Basis:
+    setting = basis.setting
+    program, opaque = setting.program, setting.opaque
+    given = zip(program.weights, setting.weights, strict=True)
+    known = {n: w for n, w in given if n not in opaque} | dict(program.constants)
+    values = known_values(program, known)
+    regions = [find_regions(program, values, opaque=opaque, kind=kind) for kind in KINDS]
+    for found, source, target in _ends(setting, regions, claims):
+        whole = source == program.images and target in _outputs(program, claims)
+        if whole or basis.may_help(source, target):
+            basis = basis.tried(found.kind, source, target, values)
+    limits = _limits(program, regions, claims)
+    return dataclasses.replace(basis, declined=(*basis.declined, *limits))
 
 
 def _on_host(weight: Any) -> Any:
