@@ -58,6 +58,8 @@ EXACT = {
         [x[:, ::-1].transpose(0, 2, 1, 3), jnp.pad(x, ((0, 0),) * 3 + ((1, 0),))[..., :3]], 1
     ),
     "sort": lambda x: jnp.sort(x, 1),
+    "tile and stack": lambda x: jnp.tile(jnp.stack([x, -x], 1), (1, 1, 2, 1, 1)),
+    "update": lambda x: jax.lax.dynamic_update_slice(x, x[:, :2] / 2, (0, 1, 0, 0)),
     "gather": lambda x: jax.image.resize(x, (2, 3, 3, 3), "nearest"),
     "mean over 36": lambda x: (36 * x).mean((1, 2)),
 }
@@ -68,6 +70,7 @@ INEXACT = {
     "divide by images": (lambda x: x / (x + 9), "depends on the images"),
     "too large": (lambda x: (x * 4096 + 1) * 4096 + 1, "needs integers up to"),
     "cubes": (lambda x: (x**4) ** 4, "needs integers up to"),
+    "range": (lambda x: x.astype(jnp.float16) * 2**14, "may exceed float16"),
     "tenth": (lambda x: x * 0.1 * 0.1, "needs integers up to"),
     "fft": (lambda x: jnp.fft.fft2(x, axes=(1, 2)).real, "fft|complex"),
     "scan": (lambda x: jax.lax.scan(lambda c, _: (c * 2, None), x, None, length=2)[0], "scan"),

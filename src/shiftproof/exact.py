@@ -211,6 +211,8 @@ def _fits(grade: Grade, dtype: Any, place: str) -> Grade:
     limit = _limit(dtype)
     if jnp.issubdtype(dtype, np.integer) and grade.bound > limit:
         return Inexact(f"{place} may exceed {np.dtype(dtype).name}")
+    if jnp.issubdtype(dtype, np.floating) and grade.bound > Fraction(float(jnp.finfo(dtype).max)):
+        return Inexact(f"{place} may exceed {jnp.dtype(dtype).name}")
     if grade.units > limit:
         return Inexact(
             f"{place} needs integers up to {float(grade.units):.2g}, "
@@ -262,6 +264,10 @@ def _select_case(eqn: Equation, operands: Sequence[Meaning], shapes: Shapes) -> 
 
 def _look_up(eqn: Equation, operands: Sequence[Meaning], shapes: Shapes) -> Grade:
     return _exact(operands[0])
+
+
+def _update(eqn: Equation, operands: Sequence[Meaning], shapes: Shapes) -> Grade:
+    return _union([_exact(o) for o in operands[:2]])
 
 
 def _convert(eqn: Equation, operands: Sequence[Meaning], shapes: Shapes) -> Grade:
@@ -374,11 +380,12 @@ RULES: Mapping[str, Callable[[Equation, Sequence[Meaning], Shapes], Grade]] = {
     **dict.fromkeys(
         """
         abs clamp copy copy_p cummax cummin max min neg optimization_barrier reduce_max
-        reduce_min reduce_window_max reduce_window_min rev sort stop_gradient
+        reduce_min reduce_window_max reduce_window_min rev sort stack stop_gradient tile
         """.split(),
         _select,
     ),
     **dict.fromkeys(("dynamic_slice", "gather"), _look_up),
+    "dynamic_update_slice": _update,
     **dict.fromkeys(["add", "add_any", "sub"], _add),
     **dict.fromkeys(
         ["eq", "ge", "gt", "is_finite", "le", "lt", "ne", "reduce_and", "reduce_or", "sign"],

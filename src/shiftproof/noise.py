@@ -18,7 +18,8 @@ def measure_noise(question: Question) -> list[float]:
     """The rounding noise of every layer: 0 where exact, else measured against another precision.
 
     A layer in float32 is compared with the same layer in float64. For a sweep in float64 the same difference is
-    scaled by the ratio of the two roundings, 2^-29. NaN where the model runs in one precision only, and for integers
+    scaled by the ratio of the two roundings, 2^-29, unless the program itself computes in float32 on the way, as
+    attention does. NaN where the model runs in one precision only, and for integers
     and truths (an argmax of rounded values), which have no small deviations.
     """
     if all(e.exact for e in question.exactness):
@@ -34,6 +35,7 @@ def measure_noise(question: Question) -> list[float]:
         if question.dtype == "float64"
         else 1.0
     )
+    coarse_layers = question.program.narrower_than(question.dtype)
     noise = []
     for exactness, layer, a, b in zip(
         question.exactness, question.layers, coarse, fine, strict=True
@@ -43,8 +45,10 @@ def measure_noise(question: Question) -> list[float]:
         elif a is None or b is None or a.shape != b.shape or not _is_float(layer.dtype):
             noise.append(float("nan"))
         else:
-            measured = float(np.max(np.abs(a - b), initial=0.0)) * ratio
-            one_ulp = float(jnp.finfo(layer.dtype).eps) * float(np.max(np.abs(b), initial=0.0))
+            is_coarse = layer.value in coarse_layers
+            measured = float(np.max(np.abs(a - b), initial=0.0)) * (1.0 if is_coarse else ratio)
+            precision = low if is_coarse else layer.dtype
+            one_ulp = float(jnp.finfo(precision).eps) * float(np.max(np.abs(b), initial=0.0))
             noise.append(max(measured, one_ulp))
     return noise
 

@@ -142,6 +142,16 @@ class Program:
                 reached.update(eqn.outputs)
         return frozenset(reached)
 
+    def narrower_than(self, dtype: Any) -> frozenset[int]:
+        """The numbers of all values that depend on the images through a float of less precision than `dtype`."""
+        narrow = {
+            number
+            for number in self.from_images
+            if jnp.issubdtype(self.avals[number].dtype, np.floating)
+            and jnp.finfo(self.avals[number].dtype).eps > jnp.finfo(dtype).eps
+        }
+        return self.depending_on(narrow)
+
     @functools.cached_property
     def weights_of(self) -> Mapping[int, frozenset[str]]:
         """For every value that depends on weights but not on the images: which weights."""

@@ -67,6 +67,13 @@ class Trial:
         return hashlib.sha256(b"".join(hash_array(w) for w in self.weights)).hexdigest()
 
     @functools.cached_property
+    def eps(self) -> float:
+        """The relative rounding of the coarsest float on the way; attention computes in float32 even in float64."""
+        dtypes = [self.program.avals[n].dtype for n in self.program.from_images]
+        floats = [d for d in dtypes if jnp.issubdtype(d, np.floating)]
+        return max((float(jnp.finfo(d).eps) for d in floats), default=0.0)
+
+    @functools.cached_property
     def slots(self) -> int:
         """Images per call: as many as are useful and fit."""
         sizes = [

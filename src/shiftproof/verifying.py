@@ -25,6 +25,7 @@ from shiftproof.decision import Case
 from shiftproof.errors import (
     ContradictionError,
     InputError,
+    ModelCallError,
     NonDeterministicError,
     VacuousWarning,
 )
@@ -188,6 +189,7 @@ class _Subject:
     axes: tuple[int, ...]
     program: Program
     arrays: list[Any]
+    dtype: str
     layers: tuple[Layer, ...]
     weights: Weights
     images: np.ndarray | None
@@ -223,21 +225,36 @@ def _trace(
     images: np.ndarray | None,
     seed: int,
 ) -> _Subject:
-    """Trace the model on one image, twice, and translate it for the kernel."""
+    """Trace the model on one image; its own weights are told apart in float64, where it runs in that."""
     seconds: dict[str, float] = {}
-    with _timed(seconds, "trace"), settings("float32"):
-        arrays = model.cast("float32")
-        still = np.zeros((1, *shape), np.float32)
+    with _timed(seconds, "trace"):
+        if weights == "all":
+            traced = _traced(model, shape, "float32")
+        else:
+            try:
+                traced = _traced(model, shape, "float64")
+            except ModelCallError:
+                traced = _traced(model, shape, "float32")
+        program, arrays, dtype = traced
+        with settings(dtype):
+            layers = find_layers(program, axes, output_axes=output_axes)
+    return _Subject(
+        model, shape, tuple(axes), program, arrays, dtype, layers, weights, images, seed, seconds
+    )
+
+
+def _traced(model: Model, shape: tuple[int, ...], dtype: str) -> tuple[Program, list[Any], str]:
+    """The program and its weights; traced twice, since randomness may sit in Python."""
+    with settings(dtype):
+        arrays = model.cast(dtype)
+        still = np.zeros((1, *shape), dtype)
         program = trace_model(model, arrays, still)
         if trace_model(model, arrays, still).fingerprint != program.fingerprint:
             raise NonDeterministicError(
                 f"{model.name} is not deterministic: two traces of it differ. Pass a fixed key, switch dropout off, "
                 "and keep NumPy's generator out of the call."
             )
-        layers = find_layers(program, axes, output_axes=output_axes)
-    return _Subject(
-        model, shape, tuple(axes), program, arrays, layers, weights, images, seed, seconds
-    )
+    return program, arrays, dtype
 
 
 def _opaque(model: Model, program: Program, weights: Weights) -> frozenset[int]:
@@ -248,7 +265,7 @@ def _opaque(model: Model, program: Program, weights: Weights) -> frozenset[int]:
 
 def _graph(subject: _Subject) -> Graph:
     opaque = _opaque(subject.model, subject.program, subject.weights)
-    with settings("float32"):
+    with settings(subject.dtype):
         return build_graph(
             subject.program, subject.arrays, opaque=opaque, spatial_axes=subject.axes
         )
@@ -309,7 +326,7 @@ def _claims(subject: _Subject, property: Property, law: Law) -> list[Claim]:
 
 def _decide(subject: _Subject, claims: Sequence[Claim], asked: np.ndarray) -> Verdict:
     seconds = dict(subject.seconds)
-    with _timed(seconds, "analysis"), settings("float32"):
+    with _timed(seconds, "analysis"), settings(subject.dtype):
         opaque = _opaque(subject.model, subject.program, subject.weights)
         prover = Prover(_graph(subject), subject.grid)
         basis = find_basis(

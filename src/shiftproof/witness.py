@@ -10,7 +10,6 @@ import itertools
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import jax.numpy as jnp
 import numpy as np
 
 from shiftproof.analysis import Claim
@@ -23,7 +22,7 @@ from shiftproof.trials import MOST_SLOTS, Draw, Trial, make_trial
 SEPARATION = 1024.0
 """How far above the rounding floor a deviation must stand to refute."""
 
-EXPLAINED = 2.0**20
+EXPLAINED = 2.0**16
 """Up to how many times the floor a deviation under a proved shift is rounding; more is a contradiction."""
 
 OWN: Sequence[tuple[Draw, int]] = (("these", 0), ("these", 0))
@@ -422,11 +421,10 @@ def rounding_floors(
     """
     if trial.exact:
         return [0.0] * len(still)
-    eps = float(jnp.finfo(trial.dtype).eps)
     noise = np.random.default_rng(seed).integers(-2, 3, images.shape)
-    disturbed = trial.outputs(images * (1 + noise * eps))
+    disturbed = trial.outputs(images * (1 + noise * trial.eps))
     return [
-        0.0 if exactness.exact else _floor(a, b, eps)
+        0.0 if exactness.exact else _floor(a, b, trial.eps)
         for exactness, a, b in zip(trial.exactness, still, disturbed, strict=True)
     ]
 
