@@ -19,7 +19,8 @@ def call(capsys, *arguments: object) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["sweep", "--help"], ["demo", "--help"], ["--version"]]
+    "arguments",
+    [["--help"], ["sweep", "--help"], ["verify", "--help"], ["demo", "--help"], ["--version"]],
 )
 def test_help_does_not_import_jax(arguments) -> None:
     code = (
@@ -151,3 +152,104 @@ def test_doctor(capsys) -> None:
     data = json.loads(out)
     assert data["devices"][0]["calibration"]["float32"]["exact"] is True
     assert {"jax", "default matmul precision"} <= set(data["versions"])
+
+
+CIRCULAR = (
+    "from flax import nnx\n"
+    "def make():\n    return nnx.Conv(1, 2, (3, 3), strides=2, padding='CIRCULAR', rngs=nnx.Rngs(0))\n"
+)
+
+
+def test_verify_check_and_replay(capsys, tmp_path) -> None:
+    file, out_dir = tmp_path / "mymodel.py", tmp_path / "out"
+    file.write_text(CIRCULAR)
+    asked = ["--grid", 6, 8, "--property", "equivariance"]
+    code, out, _ = call(capsys, "verify", f"{file}:make", *asked, "--out", out_dir)
+    assert code == 1
+    assert "12/48" in out
+    assert "2Z × 2Z" in out
+    assert "Δ/2" in out or "output moves" in out
+    assert "wrote" in out
+    names = {path.name for path in out_dir.iterdir()}
+    assert {"report.html", "maps.png", "verdict.json"} <= names
+    certificate = out_dir / "output.equivariance.certificate.json"
+    code, out, _ = call(capsys, "check", certificate)
+    assert code == 0
+    assert out.startswith("proved: equivariance of 'output'")
+    assert "12 of 48" in out
+    certificate.write_text(certificate.read_text().replace('"proved": 12', '"proved": 24'))
+    code, out, _ = call(capsys, "check", certificate)
+    assert code == 1
+    assert out.startswith("refused")
+    for path in out_dir.glob("*.counterexample.npz"):
+        code, out, _ = call(capsys, "replay", path)
+        assert code == 0
+        assert "reproduced" in out
+        code, out, _ = call(capsys, "replay", path, "--target", "maxpool2x2-stride2", "--json")
+        assert code == 2 or not json.loads(out)["reproduced"]
+
+
+def test_verify_exit_codes_follow_the_shifts_asked(capsys) -> None:
+    asked = ["verify", "maxpool2x2-stride2", "--property", "equivariance", "--json"]
+    code, out, _ = call(capsys, *asked, "--shifts", "2Z,2Z")
+    assert code == 0
+    assert json.loads(out)["word"] == "proved"
+    code, out, _ = call(capsys, *asked, "--shifts", "1,0")
+    assert code == 1
+    data = json.loads(out)["outputs"][0]["equivariance"]
+    assert (data["proved"], data["refuted"], data["undecided"]) == (16, 48, 0)
+
+
+def test_verify_says_undecided_with_code_3(capsys, tmp_path) -> None:
+    file = tmp_path / "model.py"
+    file.write_text(
+        "import jax.numpy as jnp\n"
+        "def model(x):\n    return jnp.where(jnp.cumsum(x**2, 1) >= 0, x, x + 1)\n"
+    )
+    code, out, _ = call(
+        capsys, "verify", f"{file}:model", "--shape", 4, 1, "--property", "equivariance"
+    )
+    assert code == 3
+    assert "?" in out
+
+
+def test_verify_measures_by_cosets_and_by_brute_force(capsys) -> None:
+    found = []
+    for more in ([], ["--brute"]):
+        code, out, _ = call(capsys, "verify", "lenet-global", "--sweep", "--json", *more)
+        assert code == 1
+        found.append(json.loads(out)["sweep"]["layers"])
+    assert found[0] == found[1]
+
+
+def test_rules_print_themselves(capsys) -> None:
+    code, out, _ = call(capsys, "rules", "--json")
+    assert code == 0
+    kernel, primitives = json.loads(out)
+    assert {"map", "window", "mix", "loop"} <= {row[0] for row in kernel["rows"]}
+    words = {word: row[0] for row in primitives["rows"] for word in row[1].split()}
+    assert words["conv_general_dilated"] == "covered"
+    assert words["cholesky"] == "refused"
+    assert all(row[2] for row in primitives["rows"])
+
+
+VERIFY_MISTAKES = {
+    "no shape": (["verify", "FILE:make"], "the shape of one image is missing"),
+    "two shapes": (
+        ["verify", "lenet-global", "--shape", 28, 28, 1, "--grid", 28, 28],
+        "exclude each other",
+    ),
+    "no shift": (["verify", "lenet-global", "--shifts", "x,0"], "is no shift"),
+    "brute alone": (["verify", "lenet-global", "--brute"], "--brute belongs to --sweep"),
+    "no file": (["replay", "FILE"], "no readable counterexample"),
+}
+
+
+@pytest.mark.parametrize("name", VERIFY_MISTAKES)
+def test_mistakes_in_a_verification_are_told(capsys, tmp_path, name) -> None:
+    file = tmp_path / "mymodel.py"
+    file.write_text(CIRCULAR)
+    arguments, message = VERIFY_MISTAKES[name]
+    code, _, err = call(capsys, *(str(a).replace("FILE", str(file)) for a in arguments))
+    assert code == 2
+    assert message in " ".join(err.split())

@@ -21,6 +21,7 @@ from shiftproof.report.maps import (
     to_png,
 )
 from shiftproof.report.pages import ReportFiles, report_sweep, summary_of
+from shiftproof.report.rules import rules_tables
 from shiftproof.report.tables import Table, compare_table, sweep_table
 from shiftproof.report.verdicts import (
     VerdictFiles,
@@ -52,6 +53,7 @@ __all__ = [
     "render_report",
     "report_sweep",
     "report_verdict",
+    "rules_tables",
     "summary_of",
     "sweep_table",
     "text_map",
