@@ -42,9 +42,14 @@ def strides(step: int, common: int) -> tuple[bool, ...]:
     return (step % common == 0,)
 
 
-def stride(period: int, step: int, common: int, inverse: int) -> tuple[int, int]:
-    """Period N / common of T, and r'; `inverse` is that of s / common modulo the new period."""
-    return period // common, step // common * inverse % (period // common)
+def strided_period(period: int, common: int) -> int:
+    """The period of T."""
+    return period // common
+
+
+def strided_step(period: int, step: int, common: int, inverse: int) -> int:
+    """r' = (r / common) (s / common)^-1 modulo the period of T; the inverse is given."""
+    return step // common * inverse % period
 
 
 def pads_inside(low: int, high: int, base: int) -> tuple[bool, ...]:
@@ -57,9 +62,14 @@ def stretched_size(n: int, low: int, high: int, base: int) -> int:
     return (n - 1) * base + 1 + low + high
 
 
-def stretch(period: int, offset: int, step: int, low: int, base: int) -> tuple[int, int, int]:
-    """Period, offset and step of the signal whose cells were pulled apart, from `low` cells earlier."""
-    return period * base, offset * base - low, step * base
+def stretch(period: int, step: int, base: int) -> tuple[int, int]:
+    """Period and step of the signal whose cells were pulled apart."""
+    return period * base, step * base
+
+
+def stretched_offset(offset: int, low: int, base: int) -> int:
+    """Where a window on it begins, with `low` cells more than before."""
+    return offset * base - low
 
 
 def reach(size: int, dilation: int) -> int:

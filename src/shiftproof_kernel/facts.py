@@ -174,7 +174,7 @@ def reshape(axes: Iterable[Factors], shape: Sequence[int]) -> tuple[Factors, ...
     for target in shape:
         taken: list[Factor] = []
         left = target
-        while queue and (left > 1 or (queue[0].n == 1 and not taken)):
+        while queue and (left > 1 or not taken):
             head = queue.pop(0)
             if left % head.n == 0:
                 taken.append(head)

@@ -88,6 +88,8 @@ class Node:
         object.__setattr__(self, "inputs", integers(self.inputs, "inputs"))
         object.__setattr__(self, "shape", integers(self.shape, "shape"))
         need(all(n > 0 for n in self.shape), "format", "sizes must be at least 1")
+        given = self.op in ("input", "weight", "constant")
+        need(not (given and self.inputs), "format", "what is given has no operands")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -139,7 +139,7 @@ def _walk(program: Program, assume: Callable[[int, Node], Fact | Lost]) -> list[
                 outcome = RULES[node.op](node, premises)
             if isinstance(outcome, Fact):
                 _recheck(node, outcome)
-            elif outcome not in lost:
+            elif node.inputs and outcome not in lost:
                 outcome = Lost(number, outcome.refusal)
         except Refusal as refusal:
             outcome = Lost(number, refusal)
@@ -278,9 +278,9 @@ def _strided(window: Moving, stride: int, count: int) -> Moving:
         f"no multiple of {common}"
     )
     need(arithmetic.strides(window.step, common), "stride", text, **window._asdict(), stride=stride)
-    inverse = pow(stride // common, -1, window.period // common)
-    period, step = arithmetic.stride(window.period, window.step, common, inverse)
-    return Moving(count, period, 0, step)
+    period = arithmetic.strided_period(window.period, common)
+    inverse = pow(stride // common, -1, period)
+    return Moving(count, period, 0, arithmetic.strided_step(period, window.step, common, inverse))
 
 
 def _pattern(window: Moving, index: Sequence[int]) -> Factors:
@@ -367,7 +367,8 @@ def _stretched(window: Still | Moving, low: int, high: int, base: int) -> Still 
     text = f"an axis that moves by {step} of {period} is padded by foreign values"
     inside = arithmetic.pads_inside(low, high, base)
     need(inside, "padding", text, low=low, high=high, step=step, period=period)
-    return Moving(n, *arithmetic.stretch(period, offset, step, low, base))
+    period, step = arithmetic.stretch(period, step, base)
+    return Moving(n, period, arithmetic.stretched_offset(offset, low, base), step)
 
 
 def slide(node: Node, premises: Sequence[Fact]) -> Fact:
@@ -391,15 +392,15 @@ def _slid(window: Factor, dim: Mapping[str, int], params: Mapping[str, Any]) -> 
     cells = arithmetic.stretched_size(window.n, low, high, base)
     count = arithmetic.places(cells, reach, stride)
     need(count > 0, "shape", "the window is larger than its axis")
-    if isinstance(window, Moving) and params["linear"] and max(low, high) >= base:
-        n, period, offset, step = window
-        if all(arithmetic.folds(n, period, stride, low, high, reach)):
-            period, _, step = arithmetic.stretch(period, offset, step, low, base)
-            return (Fold(count, period, step, "whole", dim["axis"]),)
+    folded = all(arithmetic.folds(window.n, window.period, stride, low, high, reach))
+    laps = folded and params["linear"] and max(low, high) >= base  # with less padding it moves
+    if laps and isinstance(window, Moving):
+        period, step = arithmetic.stretch(window.period, window.step, base)
+        return (Fold(count, period, step, "whole", dim["axis"]),)
     moved = _stretched(window, low, high, base)
     if isinstance(moved, Still):
         common = math.gcd(moved.period, stride)
-        return still(count, arithmetic.stride(moved.period, 0, common, 0)[0])
+        return still(count, arithmetic.strided_period(moved.period, common))
     if params["symmetric"] and dim["dilation"] == 1 and all(arithmetic.covers(size, moved.period)):
         return still(count, 1)  # every window holds whole periods
     return tidy([_strided(moved, stride, count)])

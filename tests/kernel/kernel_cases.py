@@ -325,9 +325,9 @@ CASES: dict[str, Case] = {
         (1,), [IMAGE, reshape(0, 4, 2)], "!split: by 1 of 8 is cut into blocks of 2"
     ),
     "blocks that do not divide the period": Case(
-        (2,),
+        (4,),
         [image(6), broadcast(0, (1,), 2, 6), reshape(1, 12), reshape(2, 3, 4)],
-        "!split: by 2 of 6 is cut into blocks of 4",
+        "!split: by 4 of 6 is cut into blocks of 4",
     ),
     "blocks of whole periods": Case(
         (1,),
@@ -1024,6 +1024,25 @@ def _deep(levels: int) -> Spec:
     return loop((0,), (8,), body, carries=1)
 
 
+def _rotation(others: int, expected: str) -> Case:
+    """Flat carries that each become the next one, behind the image: one round each until all move."""
+    count = others + 1
+    start = [image(2), *[constant(2, periods=(1,))] * others]
+    body = Inner([given(2)] * count, (*range(1, count), 0))
+    return Case((1,), [*start, loop(tuple(range(count)), (2,), body, carries=count)], expected)
+
+
+def _costly(last: int, expected: str) -> Case:
+    """A loop whose body costs 62492 and its own nodes."""
+    inner: list[Spec] = []
+    for count in (12, 12, 4, last):
+        nodes = [given(8), *inner]
+        nodes += [mapped((i,), 8) for i in range(len(nodes) - 1, count - 1)]
+        body = Inner(nodes, (count - 1,))
+        inner = [loop((0,), (8,), body, carries=1)]
+    return Case((1,), [IMAGE, *inner], expected)
+
+
 CASES |= {
     # loops
     "a carry keeps its law": Case((1,), [IMAGE, loop((0,), (8,), NEXT, carries=1)], "M8/8+0>1"),
@@ -1178,15 +1197,10 @@ CASES |= {
         ],
         "M12/12+0>6",
     ),
-    "a carry that weakens too long": Case(
-        (1,),
-        [
-            image(2),
-            *[constant(2, periods=(1,))] * 20,
-            loop(tuple(range(21)), (2,), Inner([given(2)] * 21, (*range(1, 21), 0)), carries=21),
-        ],
-        "!loop: keeps no fact within 16 rounds",
-    ),
+    "a carry that weakens long enough": _rotation(15, "M2/2+0>1"),
+    "a carry that weakens too long": _rotation(16, "!loop: keeps no fact within 16 rounds"),
+    "loops as costly as may be": _costly(8, "M8/8+0>1"),
+    "loops that cost one too much": _costly(9, "!loop: too deep within each other"),
     "loops too deep": Case((1,), [IMAGE, _deep(5)], "!loop: too deep within each other"),
     "loops not too deep": Case((1,), [IMAGE, _deep(2)], "M8/8+0>1"),
     "a loop with too few operands": Case(
@@ -1301,5 +1315,103 @@ CASES |= {
         (1,),
         [image(2), part(0, 0, 1, 1), *[window((i + 1,), (1,), dim(base=2**24)) for i in range(3)]],
         "!size: larger than 2^48",
+    ),
+}
+
+CASES |= {
+    "a cut between factors": Case(
+        (1,), [image(4, 3), part(0, 1, 1, 1, 3), reshape(1, 1, 1, 3)], "M1/4+1>1 | 1 | S3/3"
+    ),
+    "a moving cell behind an axis": Case(
+        (1,),
+        [image(4, 3, grid=(1,)), part(0, 1, 1, 4, 1, axis=1), reshape(1, 4, 1)],
+        "S4/4 | M1/3+1>1",
+    ),
+    "an axis cut nowhere": Case(
+        (1,), [IMAGE, reshape(0, 3, 2)], "!split: cut across its factors, by a block of 3"
+    ),
+    "flat meets two factors": Case(
+        (1, 2),
+        [PLANE, reshape(0, 24), constant(24, periods=(1,)), mapped((2, 1), 24)],
+        "M4/4+0>1 M6/6+0>2",
+    ),
+    "a table meets two factors": Case(
+        (1, 0),
+        [PLANE, reshape(0, 24), constant(24, periods=(6,)), mapped((2, 1), 24)],
+        "M24/24+0>6",
+    ),
+    "factors of other sizes meet": Case(
+        (1, 1),
+        [PLANE, reshape(0, 24), transpose(0, (1, 0), 6, 4), reshape(2, 24), mapped((1, 3), 24)],
+        "!positions: factors of sizes 6 and 4 meet",
+    ),
+    "a moving cell meets a scalar": Case(
+        (1,), [IMAGE, part(0, 3, 1, 1), weight(1), mapped((1, 2), 1)], "M1/8+3>1"
+    ),
+    "a period as long as may be": Case(
+        (1,),
+        [image(2), part(0, 0, 1, 1), window((1,), (1,), dim(base=2**47))],
+        f"M1/{2**48}+0>{2**47}",
+    ),
+    "rolls of too few axes": Case(
+        (1,),
+        [IMAGE, constant(4, 4, rolls=((1,),))],
+        "!constant: unchanged by the roll (1,)",
+        {1: (1,)},
+    ),
+    "a roll that needs an inverse": Case(
+        (1,), [IMAGE, constant(8, rolls=((3,),))], "M8/8+0>1", {1: (1,)}
+    ),
+    "strided parts do not glue": Case(
+        (2,),
+        [IMAGE, part(0, 0, 2, 4), part(0, 1, 2, 4), concat((1, 2), 8)],
+        "!glue: something else than its own signal",
+    ),
+    "picked channels do not glue": Case(
+        (1,),
+        [
+            image(8, 4),
+            pick(0, (0, 1), 8, 2, axis=1),
+            pick(0, (2, 3), 8, 2, axis=1),
+            concat((1, 2), 16, 2),
+        ],
+        "!glue: something else than its own signal",
+    ),
+    "a pattern of two cells": Case((2,), [IMAGE, pick(0, (0, 2), 2)], "M2/4+0>1"),
+    "holes of any value": Case(
+        (1,), [image(4), ZERO, pad((0, 1), 8, inner=1, high=1, zero=False)], "M8/8+0>2"
+    ),
+    "a weighted sum of a table": Case(
+        (1,),
+        [IMAGE, weight(4), window((1,), (6,), dim(size=3, low=2, high=2), linear=True)],
+        "S6/6",
+    ),
+    "a weighted sum of one cell": Case(
+        (1,), [image(4), window((0,), (4,), dim(size=1), linear=True)], "M4/4+0>1"
+    ),
+    "laps of two cells": Case(
+        (1,), [image(4), window((0,), (5,), dim(size=2, low=1, high=1), linear=True)], "F5/4>1w0"
+    ),
+    "a table meets two moving factors": Case(
+        (1, 3),
+        [PLANE, reshape(0, 24), constant(24, periods=(3,)), mapped((2, 1), 24)],
+        "M4/4+0>1 M6/6+0>3",
+    ),
+    "holes in a part": Case(
+        (1,), [IMAGE, part(0, 2, 1, 3), ZERO, pad((1, 2), 6, inner=1, high=1)], "M6/16+4>2"
+    ),
+    "a window at every place of a table": Case(
+        (1,), [IMAGE, constant(12, periods=(4,)), window((1,), (11,), dim(size=2))], "S11/4"
+    ),
+    "slices without a fact": Case(
+        (1,),
+        [
+            IMAGE,
+            weight(3, 8),
+            broadcast(0, (1,), 3, 8),
+            mapped((1, 2), 3, 8),
+            loop((0, 3), (8,), Inner([given(8), given(8), mapped((0, 1), 8)], (2,)), carries=1),
+        ],
+        "!positions: by 1 of 8",
     ),
 }

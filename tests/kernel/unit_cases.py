@@ -1,6 +1,255 @@
-"""Named tests of single functions of the kernel."""
+"""Named tests of single functions of the kernel, beside the case table."""
 
+import copy
+import pickle
 from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
-UNITS: dict[str, Callable[[SimpleNamespace], None]] = {}
+import pytest
+from kernel_cases import (
+    CASES,
+    IMAGE,
+    PLANE,
+    TWO,
+    Inner,
+    broadcast,
+    dim,
+    image,
+    loop,
+    mapped,
+    mix,
+    part,
+    program,
+    reshape,
+    weight,
+    window,
+)
+
+Kernel = SimpleNamespace
+
+
+def arithmetic_is_what_it_says(k: Kernel) -> None:
+    a = k.arithmetic
+    assert (a.covers(6, 3), a.covers(7, 3)) == ((True,), (False,))
+    assert a.holds_still(6, 4, 2) == (True, True)
+    assert a.holds_still(5, 4, 2) == (False, True)
+    assert a.holds_still(6, 3, 2) == (True, False)
+    assert a.moves_alike(6, 5, 3, 2) == (True, True)
+    assert a.moves_alike(5, 5, 3, 2) == (False, True)
+    assert a.moves_alike(6, 4, 3, 2) == (True, False)
+    assert a.splits(6, 4, 2) == (True, True)
+    assert a.splits(5, 4, 2) == (False, True)
+    assert a.splits(6, 3, 2) == (True, False)
+    assert a.split(12, 6, 4, 2) == (6, 3, 2)
+    assert a.merge(6, 3, 1, 2, 2) == (12, 6, 2, 4)
+    assert (a.strides(4, 2), a.strides(3, 2)) == ((True,), (False,))
+    # T[q] = S[a + 6 q] of a signal of period 8 that moves by 2: 6 r' = 2 modulo 8, so r' = 3 modulo 4
+    assert (a.strided_period(8, 2), a.strided_step(4, 2, 2, 3)) == (4, 3)
+    assert a.pads_inside(1, 2, 3) == (True, True)
+    assert a.pads_inside(3, 2, 3) == (False, True)
+    assert a.pads_inside(2, 3, 3) == (True, False)
+    assert a.stretched_size(4, 1, 2, 3) == 13
+    assert a.stretch(4, 1, 3) == (12, 3)
+    assert a.stretched_offset(2, 1, 3) == 5
+    assert a.reach(3, 2) == 4
+    assert (a.places(9, 4, 2), a.places(10, 4, 2), a.places(4, 4, 2)) == (3, 3, 0)
+    assert a.folds(4, 4, 1, 2, 2, 2) == (True, True, True, True)
+    assert a.folds(3, 4, 2, 1, 1, 2) == (False, False, False, False)
+    assert a.folds(4, 4, 1, 3, 3, 2) == (True, True, True, True)
+    assert (a.same_cell(4, 9, 1), a.same_cell(4, 9, 2)) == ((True,), (False,))
+    assert (a.rolls(8, 2, 3, 6), a.rolls(8, 2, 3, 5)) == ((True,), (False,))
+
+
+def factors_have_a_normal_form(k: Kernel) -> None:
+    assert k.tidy([k.Moving(12, 4, 1, 4)]) == (k.Still(12, 4),)
+    assert k.tidy([k.Moving(3, 4, 9, 6)]) == (k.Moving(3, 4, 1, 2),)
+    assert k.tidy([k.Still(1, 1), k.Still(3, 9)]) == (k.Still(3, 3),)
+    assert k.tidy([k.Still(2, 1), k.Moving(6, 4, 0, 1)]) == (k.Still(2, 1), k.Moving(6, 4, 0, 1))
+    assert k.tidy([k.Still(2, 1), k.Moving(6, 3, 2, 1)]) == (k.Moving(12, 3, 2, 1),)
+    assert k.tidy([k.Still(2, 1), k.Still(4, 2)]) == (k.Still(8, 2),)
+    assert k.tidy([k.Still(2, 1), k.Still(5, 2)]) == (k.Still(10, 5),)
+    assert k.tidy([k.Still(4, 2), k.Still(3, 1)]) == (k.Still(12, 6),)
+    assert k.tidy([k.Moving(4, 4, 1, 1), k.Still(2, 1)]) == (k.Moving(4, 4, 1, 1), k.Still(2, 1))
+    assert k.tidy([k.Moving(4, 5, 1, 2), k.Still(3, 3)]) == (k.Moving(12, 15, 3, 6),)
+    fold = k.Fold(6, 4, 1, "whole", 0)
+    assert k.tidy([k.Still(2, 1), fold]) == (k.Still(2, 1), fold)
+
+
+def one_axis_is_one_factor(k: Kernel) -> None:
+    assert k.merged(()) == k.Still(1, 1)
+    assert k.merged((k.Moving(4, 4, 1, 1), k.Still(2, 1))) == k.Moving(8, 8, 2, 2)
+    assert k.merged((k.Moving(4, 5, 1, 2),)) == k.Moving(4, 5, 1, 2)
+    refuses(k, "merge", "moves in its minor part", k.merged, (k.Still(2, 2), k.Moving(4, 4, 0, 1)))
+    refuses(k, "merge", "moves in its minor part", k.merged, (k.Still(2, 1), k.Moving(6, 4, 0, 1)))
+
+
+def factors_split(k: Kernel) -> None:
+    assert k.split(k.Still(6, 2), 6) == (k.Still(1, 1), k.Still(6, 2))
+    assert k.split(k.Moving(8, 8, 3, 1), 8) == (k.Still(1, 1), k.Moving(8, 8, 3, 1))
+    assert k.split(k.Still(12, 6), 3) == (k.Still(4, 2), k.Still(3, 3))
+    assert k.split(k.Still(12, 3), 6) == (k.Still(2, 1), k.Still(6, 3))
+    assert k.split(k.Still(12, 5), 4) == (k.Still(3, 3), k.Still(4, 4))
+    assert k.split(k.Moving(12, 3, 1, 1), 6) == (k.Still(2, 1), k.Moving(6, 3, 1, 1))
+    assert k.split(k.Moving(12, 16, 3, 8), 4) == (k.Moving(3, 4, 0, 2), k.Still(4, 4))
+    assert k.split(k.Moving(6, 8, 3, 1), 6) == (k.Still(1, 1), k.Moving(6, 8, 3, 1))
+    assert k.split(k.Moving(3, 4, 1, 2), 1) == (k.Moving(3, 4, 0, 2), k.Still(1, 1))
+    assert k.split(k.Still(20, 10), 5) == (k.Still(4, 2), k.Still(5, 5))
+    assert k.split(k.Still(20, 5), 10) == (k.Still(2, 1), k.Still(10, 5))
+    assert k.split(k.Moving(20, 5, 1, 2), 10) == (k.Still(2, 1), k.Moving(10, 5, 1, 2))
+    refuses(k, "split", "blocks of 4", k.split, k.Moving(12, 16, 3, 6), 4)
+    fold = k.Fold(8, 4, 1, "whole", 2)
+    laps, cells = k.Fold(2, 4, 1, "laps", 2), k.Fold(4, 4, 1, "cells", 2)
+    assert k.split(fold, 4) == (laps, cells)
+    refuses(k, "fold", "laps of 4 are split into 2", k.split, fold, 2)
+    refuses(k, "fold", "laps of 2 are split into 2", k.split, k.Fold(4, 2, 1, "laps", 2), 2)
+
+
+def refuses(k: Kernel, code: str, message: str, function: Callable, *arguments: Any) -> None:
+    with pytest.raises(k.Refusal, match=message) as caught:
+        function(*arguments)
+    assert caught.value.code == code
+
+
+def last(k: Kernel, shift: tuple[int, ...], *nodes: Any) -> Any:
+    return k.derive(program(k, nodes), shift)[-1]
+
+
+def refusals_carry_numbers(k: Kernel) -> None:
+    for name, expected in {
+        "a position table stops it": {"step": 1, "period": 8},
+        "a stride that breaks the step": {"stride": 2, "period": 8, "step": 3},
+        "more around than between, behind": {"low": 1, "high": 2, "period": 4, "step": 1},
+        "blocks that do not divide the step": {"step": 1, "period": 8, "block": 2},
+    }.items():
+        found = last(k, CASES[name].shift, *CASES[name].nodes).refusal.detail
+        assert {key: found[key] for key in expected} == expected, found
+
+
+def losses_name_the_first_node(k: Kernel) -> None:
+    lost = [IMAGE, weight(8), mapped((0, 1), 8)]
+    assert last(k, (1,), *lost, mapped((2,), 8)).number == 2
+    inner = loop((0, 1), (8,), TWO, carries=2, result=1)
+    assert last(k, (1,), IMAGE, weight(8), mapped((0,), 8), inner, mapped((3,), 8)).number == 3
+    outer = last(k, (1,), *lost, loop((0, 2), (8,), TWO, carries=2, result=1))
+    assert outer.number == 2
+    assert str(outer.refusal).endswith("by 1 of 8"), "it was not lost in the body"
+    stacked = loop((0, 2), (3, 8), Inner(TWO.nodes, (2, 3, 3)), carries=2, result=2)
+    outer = last(k, (1,), *lost, stacked)
+    assert outer.number == 2
+    assert str(outer.refusal).endswith("by 1 of 8"), "it was not lost in the body"
+
+
+def losses_name_the_source(k: Kernel) -> None:
+    body = k.Program(
+        (
+            k.Node("input", (), (8,), {"grid": ()}),
+            k.Node("weight", (), (8,), {}),
+            k.Node("map", (0, 1), (8,), {}, "net.py:7"),
+        ),
+        (2,),
+    )
+    params = {"body": body, "test": None, "constants": 0, "carries": 1, "result": 0}
+    made = k.Program(
+        (k.Node("input", (), (8,), {"grid": (0,)}), k.Node("loop", (0,), (8,), params)), (1,)
+    )
+    assert str(k.derive(made, (1,))[1].refusal).endswith("(map net.py:7)")
+
+
+def conclusions(k: Kernel) -> None:
+    plane = last(k, (1, 2), PLANE)
+    assert k.equivariant(plane, (0, 1)) == (1, 2)
+    assert k.equivariant(plane, (1, 0)) == (2, 1)
+    assert k.equivariant(plane, (0,)) is None, "an axis moves that is not named"
+    assert k.equivariant(plane, (1,)) is None, "an axis moves that is not named"
+    assert k.equivariant(plane, (0, 1, 1)) is None, "an axis is named twice"
+    assert k.equivariant(plane, (0, 1, 2)) is None, "an axis is named that is not there"
+    assert k.equivariant(plane, (0, -1)) is None, "an axis is named that is not there"
+    assert not k.invariant(plane)
+    mean = last(k, (1, 2), PLANE, mix((0,), (4,), (1,), symmetric=True))
+    assert k.equivariant(mean, (0,)) == (1,)
+    still = last(k, (1, 2), PLANE, weight(4, 6))
+    assert k.invariant(still)
+    assert k.equivariant(still, (0, 1)) == (0, 0)
+    assert k.equivariant(still, ()) == ()
+    twice = last(k, (1,), image(4), broadcast(0, (1,), 2, 4), reshape(1, 8))
+    assert k.equivariant(twice, (0,)) == (1,), "two periods roll as one does"
+    half = last(k, (1,), IMAGE, part(0, 0, 1, 4))
+    assert k.equivariant(half, (0,)) is None, "half a period does not roll"
+    longer = last(k, (1,), image(4), broadcast(0, (1,), 2, 4), reshape(1, 8), part(2, 0, 1, 6))
+    assert k.equivariant(longer, (0,)) is None, "one and a half periods do not roll"
+    both = last(k, (1, 2), PLANE, reshape(0, 24))
+    assert k.equivariant(both, (0,)) is None, "two windows on one axis do not roll"
+    laps = last(k, (1,), image(4), window((0,), (8,), dim(size=5, low=4, high=4), linear=True))
+    assert laps.fact.axes == ((k.Fold(8, 4, 1, "whole", 0),),)
+    assert k.equivariant(laps, (0,)) is None, "laps are not summed"
+    assert not k.invariant(laps)
+
+
+def theorems_say_what_was_derived(k: Kernel) -> None:
+    made = program(k, [IMAGE, mapped((0,), 8)])
+    theorem = k.derive(made, [3])[1]
+    assert (theorem.program, theorem.shift, theorem.number) == (made, (3,), 1)
+    assert theorem.fact.axes == ((k.Moving(8, 8, 0, 3),),)
+
+
+def theorems_are_made_by_rules_only(k: Kernel) -> None:
+    theorem = last(k, (1,), IMAGE)
+    forged = object.__new__(k.Theorem)
+    for attempt in (
+        lambda: k.Theorem(),
+        lambda: k.Theorem(theorem.program, (2,), 0, theorem.fact),
+        lambda: type("Mine", (k.Theorem,), {}),
+        lambda: copy.copy(theorem),
+        lambda: copy.deepcopy(theorem),
+        lambda: pickle.dumps(theorem),
+        lambda: forged.fact,
+        lambda: k.invariant(forged),
+        lambda: k.equivariant(forged, (0,)),
+        lambda: k.Theorem.fact.fget(SimpleNamespace(fact=theorem.fact)),
+        lambda: k.Theorem.fact.fget(Imitation(theorem)),
+    ):
+        with pytest.raises(TypeError, match="theorem"):
+            attempt()
+    for change in (
+        lambda: setattr(theorem, "fact", None),
+        lambda: object.__setattr__(theorem, "fact", None),
+        lambda: object.__setattr__(theorem, "shift", (2,)),
+        lambda: object.__setattr__(theorem, "anything", 1),
+        lambda: delattr(theorem, "fact"),
+        lambda: setattr(theorem.fact, "axes", ()),
+        lambda: theorem.program.nodes[0].params.update(grid=(1,)),
+        lambda: setattr(theorem.program, "nodes", ()),
+    ):
+        with pytest.raises(AttributeError):
+            change()
+
+
+class Imitation:
+    """Equal to a theorem, but no theorem."""
+
+    def __init__(self, theorem: object) -> None:
+        self.theorem = theorem
+
+    def __hash__(self) -> int:
+        return hash(self.theorem)
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+
+UNITS: dict[str, Callable[[Kernel], None]] = {
+    test.__name__.replace("_", " "): test
+    for test in (
+        arithmetic_is_what_it_says,
+        factors_have_a_normal_form,
+        one_axis_is_one_factor,
+        factors_split,
+        refusals_carry_numbers,
+        losses_name_the_first_node,
+        losses_name_the_source,
+        conclusions,
+        theorems_say_what_was_derived,
+        theorems_are_made_by_rules_only,
+    )
+}
