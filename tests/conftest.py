@@ -11,4 +11,5 @@ settings.load_profile("repeatable")
 def pytest_addoption(parser) -> None:
     group = parser.getgroup("soundness", "random programs against the prover")
     group.addoption("--soundness-programs", type=int, default=2400, help="how many programs")
+    group.addoption("--soundness-models", type=int, default=28, help="how many models in JAX")
     group.addoption("--soundness-seed", type=int, default=0, help="seed of the first one")

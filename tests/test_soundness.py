@@ -4,6 +4,7 @@ The normal run judges some thousand programs, always the same ones. The long mod
 another seed on, in as many processes as pytest-xdist is given:
 
     python -m pytest -n 2 tests/test_soundness.py --soundness-programs 1000000 --soundness-seed 10000000
+    python -m pytest -n 2 tests/test_soundness.py --soundness-models 10000 --soundness-seed 10000000
 """
 
 import dataclasses
@@ -12,12 +13,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 import interpret
+import jax
 import judge
 import meaning
+import models
 import numpy as np
 import programs
 import pytest
+from traced import first_violation as model_violation
+from traced import traced
 
+from shiftproof.analysis import Prover
 from shiftproof_kernel import (
     Fact,
     Fold,
@@ -146,6 +152,21 @@ def test_no_claim_about_a_random_program_is_false(batch, request, record_propert
     assert tally.moving > 10 * share
     assert tally.repaired > 5 * share
     assert tally.signals > share
+
+
+@pytest.mark.parametrize("batch", range(4))
+def test_no_claim_about_a_random_model_is_false(batch, request) -> None:
+    """The same of models in JAX, so that the translation is held to it too."""
+    count = request.config.getoption("--soundness-models")
+    first = request.config.getoption("--soundness-seed")
+    tally = judge.Tally()
+    for seed in range(first + batch, first + count, 4):
+        model, image = models.random_model(seed)
+        with jax.enable_x64(True):
+            one = traced(model, image, range(len(image) - 1), weights="all", seed=str(seed))
+        found = model_violation(one, Prover(one.graph, one.grid), tally)
+        assert found is None, f"unsound of the model {seed} under {found.shift}: {found.text}"
+    assert tally.moving > 20 * -(-count // 4)
 
 
 def test_every_operation_and_every_kind_of_factor_occurs_in_a_claim() -> None:
