@@ -1,4 +1,4 @@
-"""`python -m benchmarks sweep`: rows to a file, a table to the terminal."""
+"""`python -m benchmarks sweep | verify`: rows to a file, a table to the terminal."""
 
 import dataclasses
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from benchmarks import sweep
+from benchmarks import sweep, verify
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,18 +21,29 @@ class Sweep:
     """Small cases only, for a look."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Verify:
+    """Verdicts on every shift against the sweep that runs them all, and the growth of the analysis."""
+
+    out: Path = Path("benchmarks-verify.jsonl")
+    """Rows are appended to this file."""
+    repeats: int = 5
+    """Repetitions; medians need at least 5."""
+    quick: bool = False
+    """Small cases only, for a look."""
+
+
 def main() -> None:
     command = tyro.cli(
         Annotated[Sweep, tyro.conf.subcommand("sweep")]
-        | Annotated[None, tyro.conf.subcommand("list")],  # type: ignore[arg-type]
+        | Annotated[Verify, tyro.conf.subcommand("verify")],  # type: ignore[arg-type]
         prog="python -m benchmarks",
+        description="What sweeps and verdicts cost, recorded and never asserted.",
     )
-    if command is None:
-        print("sweep: " + (sweep.__doc__ or "").splitlines()[0])
-        return
     if command.repeats < 5:
         raise SystemExit("--repeats must be at least 5: medians of fewer say little.")
-    sweep.run(command.out, repeats=command.repeats, quick=command.quick)
+    run = sweep.run if isinstance(command, Sweep) else verify.run
+    run(command.out, repeats=command.repeats, quick=command.quick)
 
 
 main()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from rich.table import Table
 
 from shiftproof.provenance import provenance
 
@@ -95,3 +96,29 @@ class Rows:
         self.rows.append(row)
         with self.path.open("a") as stream:
             stream.write(json.dumps(row) + "\n")
+
+
+def table(rows: Rows) -> Table:
+    """The rows of one run, medians and quartiles."""
+    drawn = Table(
+        title=f"{rows.machine['processor']}, {rows.machine['processors']} processors, jax {rows.machine['jax']}"
+    )
+    for heading in ("case", "figure", "median", "quartiles", "aim"):
+        drawn.add_column(
+            heading, justify="right" if heading in ("median", "quartiles", "aim") else "left"
+        )
+    for row in rows.rows:
+        quartiles = (
+            f"{row['quartile_low']:.4g} .. {row['quartile_high']:.4g}"
+            if len(row["samples"]) > 1
+            else ""
+        )
+        unit = "" if row["unit"] == "ratio" else f" {row['unit']}"
+        drawn.add_row(
+            row["case"],
+            row["figure"],
+            f"{row['median']:.4g}{unit}",
+            quartiles,
+            str(row.get("aim", "")),
+        )
+    return drawn

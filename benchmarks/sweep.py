@@ -15,10 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from rich.console import Console
-from rich.table import Table
 
 import shiftproof as sp
-from benchmarks.harness import Rows, interleaved, ratios
+from benchmarks.harness import Rows, interleaved, ratios, table
 from shiftproof import zoo
 from shiftproof.engine import Engine, chunk_size
 from shiftproof.model import adapt, check_images
@@ -121,7 +120,7 @@ def run(path: Path, *, repeats: int, quick: bool) -> None:
             repeats=repeats,
             sizes=(16, 64) if quick else (8, 16, 32, 64, 128, 256),
         )
-    console.print(_table(rows))
+    console.print(table(rows))
     console.print(f"{len(rows.rows)} rows in {path}")
 
 
@@ -217,28 +216,3 @@ def _memory(rows: Rows, name: str, count: int, *, repeats: int, sizes: tuple[int
             unit="us",
             **facts,
         )
-
-
-def _table(rows: Rows) -> Table:
-    table = Table(
-        title=f"{rows.machine['processor']}, {rows.machine['processors']} processors, jax {rows.machine['jax']}"
-    )
-    for heading in ("case", "figure", "median", "quartiles", "aim"):
-        table.add_column(
-            heading, justify="right" if heading in ("median", "quartiles", "aim") else "left"
-        )
-    for row in rows.rows:
-        quartiles = (
-            f"{row['quartile_low']:.4g} .. {row['quartile_high']:.4g}"
-            if len(row["samples"]) > 1
-            else ""
-        )
-        unit = "" if row["unit"] == "ratio" else f" {row['unit']}"
-        table.add_row(
-            row["case"],
-            row["figure"],
-            f"{row['median']:.4g}{unit}",
-            quartiles,
-            str(row.get("aim", "")),
-        )
-    return table

@@ -122,6 +122,11 @@ _COMPILED: dict[tuple[str, str, int], Any] = {}
 MOST_COMPILED = 8
 
 
+def forget_compiled() -> None:
+    """Drop all executables, so that the next trial compiles again; for benchmarks."""
+    _COMPILED.clear()
+
+
 def _compile(program: Program, images: Any, divisors: Any, fixed: Any) -> Any:
     def one(image: jax.Array, divisors: dict[int, Any], fixed: dict[int, Any]) -> list[Any]:
         values = evaluate(program, fixed, image, divisors)

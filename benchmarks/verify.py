@@ -1,0 +1,183 @@
+"""Verdicts: every shift decided, against the sweep that runs them all.
+
+The aims: ResNet-18 at 224x224 fully decided in 30 s on two cores, compilation included, and at least 200 times as
+fast as brute force; its analysis within 1.5 s; the replay of a certificate within 1 s.
+
+Brute force is measured up to 64x64. At 224x224 it is extrapolated: seconds of one forward pass of a batch, times the
+number of shifts; the row says so.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from rich.console import Console
+
+import shiftproof as sp
+from benchmarks.harness import Rows, interleaved, table
+from shiftproof import zoo
+from shiftproof.analysis import Claim, Prover, largest_lattice
+from shiftproof.graph import build_graph
+from shiftproof.model import adapt, trace_model
+from shiftproof.trials import forget_compiled
+from shiftproof.zoo import LeNet, ResNet, ViT
+from shiftproof_kernel import check
+
+BATCH = 16
+"""Images of one forward pass from which brute force is extrapolated."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A model to decide, and whether brute force is run or extrapolated."""
+
+    name: str
+    build: Callable[[], nnx.Module]
+    shape: tuple[int, ...]
+    brute: bool
+
+
+def _lenet(size: int) -> nnx.Module:
+    return LeNet(head="global", size=size, rngs=nnx.Rngs(0))
+
+
+def _resnet() -> nnx.Module:
+    model = ResNet(rngs=nnx.Rngs(0))
+    model.eval()
+    return model
+
+
+def _vit(size: int, patch: int) -> nnx.Module:
+    return ViT(size=size, patch=patch, rngs=nnx.Rngs(0))
+
+
+CASES = (
+    *(Case(f"lenet-{n}", partial(_lenet, n), (n, n, 1), True) for n in (28, 32, 64)),
+    *(Case(f"resnet-{n}", _resnet, (n, n, 3), True) for n in (32, 64)),
+    *(Case(f"vit-{n}", partial(_vit, n, 4), (n, n, 3), True) for n in (32, 64)),
+    Case("lenet-224", partial(_lenet, 224), (224, 224, 1), False),
+    Case("resnet18-224", zoo.ENTRIES["resnet18"].build, (224, 224, 3), False),
+    Case("vit-224", partial(_vit, 224, 16), (224, 224, 3), False),
+)
+QUICK = ("lenet-28",)
+
+
+def run(path: Path, *, repeats: int, quick: bool) -> None:
+    """Measure every case, append the rows to `path`, print a table."""
+    rows, console = Rows(path), Console()
+    for case in CASES:
+        if not quick or case.name in QUICK:
+            console.print(f"{case.name} ...")
+            _decide(rows, case, repeats)
+    _growth(rows, repeats, quick=quick)
+    console.print(table(rows))
+    console.print(f"{len(rows.rows)} rows in {path}")
+
+
+def _decide(rows: Rows, case: Case, repeats: int) -> None:
+    model = case.build()
+    forget_compiled()
+    jax.clear_caches()
+    begin = time.perf_counter()
+    verdict = sp.verify(model, case.shape, name=case.name)
+    first = time.perf_counter() - begin
+    found = verdict.invariance
+    facts = {
+        "shape": list(case.shape),
+        "shifts": int(found.map.size),
+        "proved": found.proved,
+        "refuted": found.refuted,
+        "undecided": found.undecided,
+    }
+    rows.add(
+        case.name,
+        "verify, first run, compilation included",
+        [first],
+        unit="s",
+        aim=_aim(case, 30),
+        **facts,
+    )
+    again: list[float] = []
+    stages: dict[str, list[float]] = {}
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        verdict = sp.verify(model, case.shape, name=case.name)
+        again.append(time.perf_counter() - begin)
+        for stage, seconds in verdict.seconds.items():
+            stages.setdefault(stage, []).append(seconds)
+    rows.add(case.name, "verify, compiled", again, unit="s", **facts)
+    for stage, samples in stages.items():
+        aim = _aim(case, 1.5) if stage == "analysis" else ""
+        rows.add(case.name, f"stage {stage}, compiled", samples, unit="s", aim=aim, **facts)
+    for certificate in verdict.certificates.values():
+        seconds = interleaved({"check": partial(check, certificate)}, repeats=repeats)["check"]
+        rows.add(
+            case.name, "replay of the certificate", seconds, unit="s", aim=_aim(case, 1), **facts
+        )
+    brute, how = _brute_force(model, case, repeats)
+    rows.add(case.name, f"brute force, {how}", brute, unit="s", **facts)
+    ratio = [b / first for b in brute]
+    rows.add(
+        case.name, "brute force / first verify", ratio, unit="ratio", aim=_aim(case, 200), **facts
+    )
+    ratio = [b / a for b, a in zip(brute, again, strict=False)]
+    rows.add(case.name, "brute force / compiled verify", ratio, unit="ratio", **facts)
+
+
+def _aim(case: Case, aim: float) -> Any:
+    return aim if case.name == "resnet18-224" else ""
+
+
+def _brute_force(model: nnx.Module, case: Case, repeats: int) -> tuple[list[float], str]:
+    """Seconds of a sweep of all shifts, outputs only, one image; run where it is feasible."""
+    image = np.random.default_rng(0).random((1, *case.shape)).astype(np.float32)
+    if case.brute:
+        samples = []
+        for _ in range(min(repeats, 5)):
+            begin = time.perf_counter()
+            sp.sweep(model, image, dtype="float32", layers=[])
+            samples.append(time.perf_counter() - begin)
+        return samples, "compilation included"
+    graph, state = nnx.split(model)
+    with jax.default_matmul_precision("highest"):
+        forward = jax.jit(lambda state, x: nnx.merge(graph, state)(x))
+        images = jnp.asarray(np.repeat(image, BATCH, 0))
+        run = interleaved(
+            {"forward": lambda: jax.block_until_ready(forward(state, images))},
+            repeats=min(repeats, 5),
+        )["forward"]
+    shifts = case.shape[0] * case.shape[1]
+    return [s / BATCH * shifts for s in run], f"extrapolated from {BATCH} forwards"
+
+
+def _growth(rows: Rows, repeats: int, *, quick: bool) -> None:
+    """Seconds of the analysis as the depth and the grid grow."""
+    for blocks in (1, 2) if quick else (1, 2, 4, 8, 16):
+        _analysis(rows, f"blocks {blocks}", blocks, 32, repeats)
+    for size in (32, 64) if quick else (32, 64, 128, 256, 512):
+        _analysis(rows, f"grid {size}", 2, size, repeats)
+
+
+def _analysis(rows: Rows, name: str, blocks: int, size: int, repeats: int) -> None:
+    model = ResNet(widths=(4, 4), blocks=(blocks, 1), strides=(2, 2), rngs=nnx.Rngs(0))
+    model.eval()
+    adapted, shape = adapt(model), (size, size, 3)
+    arrays = adapted.cast("float32")
+    program = trace_model(adapted, arrays, np.zeros((1, *shape), np.float32))
+    claim = Claim("output", 0, "invariance", (), (), "any")
+
+    def analyse() -> None:
+        graph = build_graph(program, arrays, opaque=set(program.weights), spatial_axes=(1, 2))
+        prover = Prover(graph, shape[:-1])
+        largest_lattice(shape[:-1], partial(prover.proves, claim))
+
+    facts: Mapping[str, Any] = {"equations": len(program.equations), "shape": list(shape)}
+    seconds = interleaved({"analysis": analyse}, repeats=repeats)["analysis"]
+    rows.add("analysis", f"graph and lattice, {name}", seconds, unit="s", **facts)
