@@ -49,9 +49,9 @@ PARAMETERS: Mapping[str, Mapping[str, str]] = {
     "take": {"axis": "integer", "index": "index"},
     "concat": {"axis": "integer"},
     "pad": {**dict.fromkeys(("axis", "low", "high", "inner"), "integer"), "zero": "flag"},
-    "window": {"dims": "dims", "kept": "lists", "symmetric": "flag", "linear": "flag"},
+    "window": {"dims": "dims", "kept": "pairs", "symmetric": "flag", "linear": "flag"},
     "mix": {"axes": "integers", "outs": "integers", "symmetric": "flag", "sum": "flag"},
-    "whole": {"kept": "lists"},
+    "whole": {"kept": "pairs"},
     "loop": {
         **{"body": "program", "test": "test"},
         **dict.fromkeys(("constants", "carries", "result"), "integer"),
@@ -168,15 +168,17 @@ def _decoded(kind: str, value: Any, place: str) -> Any:
             return integers(value, place)
         case "integer", _:
             return integers([value], place)[0]
-        case "lists", list() | tuple():
-            return tuple(integers(row, place) for row in value)
+        case (("lists" | "pairs"), list() | tuple()):
+            rows = tuple(integers(row, place) for row in value)
+            if kind == "lists" or all(len(row) == 2 for row in rows):
+                return rows
         case "dims", list() | tuple():
             return tuple(_numbers(row, WINDOW, place) for row in value)
         case "index", _:
             return _numbers(value, ("start", "step"), place)
         case ("flag", bool()) | (("program" | "test"), Program()) | ("test", None):
             return value
-        case "programs", list() | tuple() if all(isinstance(body, Program) for body in value):
+        case "programs", [_, *_] if all(isinstance(body, Program) for body in value):
             return tuple(value)
     raise Refusal("format", f"{place}: found {type(value).__name__}, expected {kind}")
 
