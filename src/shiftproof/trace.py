@@ -313,8 +313,8 @@ def open_body(closed: Any) -> Program:
 def scan_counts(eqn: Equation) -> tuple[int, int]:
     """How many of a scan's operands are constants, and how many are carried."""
     if "ft_in" in eqn.params:  # jax 0.12: one tree of constants, carries and slices
-        constants, carries, _ = eqn.params["ft_in"]
-        return len(constants), len(carries)
+        constants, carries, _ = eqn.params["ft_in"].unpack()
+        return len(list(constants)), len(list(carries))
     return eqn.params["num_consts"], eqn.params["num_carry"]
 
 
