@@ -116,8 +116,8 @@ def test_an_error_of_the_checker_does_not_exit_with_0(file: Path) -> None:
     )
 
 
-def test_a_closed_output_does_not_exit_with_0(file: Path) -> None:
-    command = f"{sys.executable} -m shiftproof_kernel check {file} >&-"
+def test_a_verdict_that_cannot_be_written_does_not_exit_with_0(file: Path) -> None:
+    command = f"{sys.executable} -m shiftproof_kernel check {file} >/dev/full"
     environment = {**os.environ, "PYTHONPATH": str(SOURCE.parent)}
     assert (
         subprocess.run(["sh", "-c", command], env=environment, capture_output=True).returncode != 0
