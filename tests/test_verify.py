@@ -330,6 +330,32 @@ def test_a_proof_that_the_program_contradicts_stops_everything(monkeypatch, tmp_
     assert data["provenance"]["jax"]
 
 
+def test_a_proof_that_a_broken_program_has_too_is_vacuous() -> None:
+    with pytest.warns(VacuousWarning):
+        constant = sp.verify(lambda x: jnp.zeros((x.shape[0], 3)), (4, 4, 1))
+    assert counts(constant.invariance) == (16, 0, 0)
+    assert constant.invariance.vacuous
+    assert any("says nothing about it" in note for note in constant.notes)
+    real = sp.verify(zoo.build("lenet-global"), (28, 28, 1)).invariance
+    assert not real.vacuous
+    assert real.proved == 49
+
+
+def test_several_inputs_share_the_shift_and_others_are_held() -> None:
+    first, second = conv(channels=1), conv(channels=1, strides=1, kernel=(2, 2))
+
+    def pair(x, gain):
+        left, right = x[..., :1], x[..., 1:]
+        return nnx.relu(first(left)) * second(right) * gain
+
+    held = jnp.asarray([2.0, 3.0])
+    verdict = sp.verify(pair, (8, 8, 2), apply_kwargs={"gain": held}).equivariance
+    assert counts(verdict) == (64, 0, 0)
+    tied = jnp.arange(64.0).reshape(8, 8, 1)
+    verdict = sp.verify(pair, (8, 8, 2), apply_kwargs={"gain": tied}).equivariance
+    assert counts(verdict) == (1, 63, 0)
+
+
 def test_rounding_is_no_contradiction_and_no_refutation() -> None:
     def model(x):
         return jax.nn.softmax(x.reshape(x.shape[0], -1)).reshape(x.shape)

@@ -14,7 +14,17 @@ from shiftproof.graph import Graph
 from shiftproof.lattice import span
 from shiftproof.layers import Layer
 from shiftproof.translation import Shift
-from shiftproof_kernel import Lost, Moving, Refusal, Theorem, derive, equivariant, invariant
+from shiftproof_kernel import (
+    Lost,
+    Moving,
+    Node,
+    Program,
+    Refusal,
+    Theorem,
+    derive,
+    equivariant,
+    invariant,
+)
 
 MAX_CHOICES = 8
 """How many constants may be taken as moving with the image, one after the other."""
@@ -62,6 +72,7 @@ class Prover:
         self.graph = graph
         self.grid = tuple(grid)
         self._known: dict[Shift, Derivation] = {}
+        self._twin: Prover | None = None
 
     def derive(self, shift: Shift) -> Derivation:
         """The derivation under a shift; constants with rolls are taken as moving where that keeps more."""
@@ -133,6 +144,15 @@ class Prover:
         moved = tuple(m % n for m, n in zip(moved, claim.sizes, strict=True))
         return moved if claim.expected(shift) in (None, moved) else None
 
+    def needs_the_program(self, claim: Claim, shift: Shift) -> bool:
+        """Whether the same program, slightly broken, is not proved: else the proof says nothing about the program.
+
+        The broken twin adds a table of positions to the image, which no shift but 0 leaves alone.
+        """
+        if self._twin is None:
+            self._twin = Prover(Graph(_broken(self.graph.program), {}, ()), self.grid)
+        return not self._twin.proves(claim, shift)
+
     def reason(self, claim: Claim, shift: Shift) -> str:
         """Why the kernel does not derive the claim under this shift: what was lost, where."""
         outcome = self.derive(shift).outcomes[self.graph.program.outputs[claim.leaf]]
@@ -141,6 +161,22 @@ class Prover:
         origin = self.graph.origins[outcome.number]
         place = f" at {origin.site}" if origin is not None and str(origin.site) else ""
         return f"{origin.name if origin else 'an input'}{place}: {outcome.refusal}"
+
+
+def _broken(program: Program) -> Program:
+    """The program with a table that repeats nowhere added to its image."""
+    nodes: list[Node] = []
+    places: dict[int, int] = {}
+    for number, node in enumerate(program.nodes):
+        inputs = tuple(places[i] for i in node.inputs)
+        nodes.append(Node(node.op, inputs, node.shape, node.params, node.source))
+        places[number] = len(nodes) - 1
+        if node.op == "input":
+            table = {"periods": node.shape, "rolls": ()}
+            nodes.append(Node("constant", (), node.shape, table))
+            nodes.append(Node("map", (len(nodes) - 2, len(nodes) - 1), node.shape, {}))
+            places[number] = len(nodes) - 1
+    return Program(tuple(nodes), tuple(places[output] for output in program.outputs))
 
 
 def _losses(outcomes: Sequence[Theorem | Lost]) -> int:

@@ -115,11 +115,18 @@ class Case:
             witnesses=tuple(self.witnesses.values()),
             reasons=self._reasons(words == Word.UNDECIDED),
             probes=self.probes,
+            vacuous=self._is_vacuous(),
             certificate=certify(
                 self.prover, self.claim, proofs, weights=weights, weights_sha256=weights_sha256
             ),
             basis=self._evidence(proofs),
         )
+
+    def _is_vacuous(self) -> bool:
+        """Whether every proof would hold of a broken program too, as that of a constant does."""
+        shifts = [proof.shift for proof in self.proofs if proof.method == "kernel"]
+        needed = (self.prover.needs_the_program(self.claim, shift) for shift in shifts)
+        return bool(shifts) and not any(needed)
 
     def _reasons(self, left: np.ndarray) -> dict[Shift, str]:
         """Why no proof was found, for the simplest undecided shift of every minimal larger group."""

@@ -81,6 +81,7 @@ class PropertyVerdict:
         witnesses: the counterexamples, by shift.
         reasons: for shifts that stay undecided, why no proof was found.
         probes: how many shifted images were tried in search of counterexamples.
+        vacuous: whether the proofs would hold of a broken program too, so that they say nothing.
         certificate: what the kernel replays; None where it proves shift 0 alone.
         basis: evidence by complete bases, as data; None where the kernel suffices.
     """
@@ -92,6 +93,7 @@ class PropertyVerdict:
     witnesses: tuple[Witness, ...]
     reasons: Mapping[Shift, str]
     probes: int
+    vacuous: bool
     certificate: Mapping[str, Any] | None
     basis: Mapping[str, Any] | None
 
@@ -190,6 +192,7 @@ class PropertyVerdict:
                     for shift, reason in self.reasons.items()
                 ],
                 "probes": self.probes,
+                "vacuous": self.vacuous,
                 "basis": self.basis,
             },
         }

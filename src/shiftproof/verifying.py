@@ -414,6 +414,12 @@ def _notes(
             "learnt. Zero-initialised heads and dead activations do this: train the model."
         )
         warnings.warn(notes[-1], VacuousWarning, stacklevel=4)
+    empty = [f"{v.claim.property} of {o.name}" for o in outputs for v in o.properties if v.vacuous]
+    if empty:
+        notes.append(
+            f"{', '.join(empty)} is proved of a broken program as well: the proof holds whatever the program does with "
+            "the image, as for a constant output, and says nothing about it."
+        )
     small = [axis for axis, n in enumerate(subject.grid) if n == 1]
     if small:
         notes.append(

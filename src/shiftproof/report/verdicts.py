@@ -79,14 +79,15 @@ def _counts(verdict: Verdict) -> Table:
     note = "proved: for all inputs, over the reals."
     if "basis" in methods:
         note += " Part of the proof rests on all impulses of a linear program (basis)."
+    moves = any(row[-1] for row in rows)
     return Table(
         f"{verdict.model}: circular, {_times(verdict.grid)}, {weights_words(verdict)}",
-        columns,
-        rows,
+        columns if moves else columns[:-1],
+        rows if moves else tuple(row[:-1] for row in rows),
         numbers=frozenset({2, 3, 4}),
         flexible=frozenset({0}),
         note=note,
-        optional=(6,),
+        optional=(6,) if moves else (),
     )
 
 
@@ -122,7 +123,7 @@ def _chain(verdict: Verdict) -> Table:
     rows = []
     for layer in verdict.layers:
         why = dict.fromkeys(
-            (f"{cause.reason} ({cause.source})" if cause.source else cause.reason, cause.repair)
+            (cause.reason + _place(cause.source, layer.source), cause.repair)
             for cause in verdict.causes
             if cause.layer == layer.name
         )
@@ -139,6 +140,11 @@ def _chain(verdict: Verdict) -> Table:
         note="lattice so far: the shifts under which the layer is proved to move as a whole, or to stay.",
         optional=(1,),
     )
+
+
+def _place(source: str, known: str) -> str:
+    """The line of a cause, where it is not that of the layer."""
+    return f" ({source})" if source and source != known else ""
 
 
 def verdict_text(verdict: Verdict) -> list[str]:
