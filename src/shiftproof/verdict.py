@@ -97,6 +97,10 @@ class PropertyVerdict:
     certificate: Mapping[str, Any] | None
     basis: Mapping[str, Any] | None
 
+    def __str__(self) -> str:
+        doubt = f" ({self.undecided} undecided)" if self.undecided else ""
+        return f"{self.proved}/{self.map.size} {self.lattice}{doubt}"
+
     def count(self, word: Word) -> int:
         """How many shifts have that word."""
         return int(np.count_nonzero(self.map == word))
