@@ -24,12 +24,12 @@ from shiftproof_kernel.program import (
     integers,
     plain,
 )
-from shiftproof_kernel.rules import COSTLIEST, Lost, Shift, derive, equivariant, invariant
+from shiftproof_kernel.rules import COSTLIEST, Choices, Lost, Shift, derive, equivariant, invariant
 
 SCHEMA = "shiftproof.certificate/2"
 FIELDS = ("schema", "statement", "program", "program_sha256", "generators", "made_with", "sha256")
 ASKED = ("property", "output", "axes", "law", "grid", "boundary", "weights", "weights_sha256")
-Generators = Iterable[tuple[Shift, Mapping[int, Sequence[int]]]]
+Generators = Iterable[tuple[Shift, Choices]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,7 +171,7 @@ def _need_meaning(statement: Mapping[str, Any]) -> None:
 
 
 def _derived(
-    program: Program, statement: Mapping[str, Any], shift: Shift, choices: Mapping
+    program: Program, statement: Mapping[str, Any], shift: Shift, choices: Choices
 ) -> dict[str, Any]:
     """What holds of every node under one shift, and the output shift that follows."""
     grid, nodes, output_shift = statement["grid"], program.nodes, None

@@ -62,7 +62,6 @@ PARAMETERS: Mapping[str, Mapping[str, str]] = {
 
 WINDOW = ("axis", "out", "size", "stride", "low", "high", "base", "dilation")
 LARGEST = 2**48  # of all numbers in a program
-DEEPEST = 8  # programs within programs
 ROUNDS = 16  # how often a loop's rule may go through its body
 
 
@@ -77,7 +76,6 @@ class Node:
     source: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse what is no operation, and keep the parameters from being changed later."""
         known = isinstance(self.op, str) and self.op in PARAMETERS
         need(known, "format", "unknown operation")
         expect_text(self.source, "source")
@@ -94,18 +92,13 @@ class Node:
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-    """Nodes in order of evaluation, and the numbers of the outputs.
-
-    `cost` bounds the applications of rules in one derivation, `depth` counts programs within programs.
-    """
+    """Nodes in order of evaluation, and the numbers of the outputs; `cost` bounds the rules applied in a derivation."""
 
     nodes: tuple[Node, ...]
     outputs: tuple[int, ...]
     cost: int = dataclasses.field(init=False, compare=False)
-    depth: int = dataclasses.field(init=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Refuse operands that come later and outputs that are not there."""
         object.__setattr__(self, "outputs", integers(self.outputs, "outputs"))
         for number, node in enumerate(self.nodes):
             earlier = all(0 <= source < number for source in node.inputs)
@@ -117,8 +110,6 @@ class Program:
         inner = [item for items in lists for item in items if isinstance(item, Program)]
         cost = len(self.nodes) + (ROUNDS + 1) * sum(program.cost for program in inner)
         object.__setattr__(self, "cost", cost)
-        object.__setattr__(self, "depth", 1 + max((program.depth for program in inner), default=0))
-        need(self.depth <= DEEPEST, "format", f"programs lie {self.depth} deep within each other")
 
     def to_json(self) -> dict[str, Any]:
         """The program as JSON data."""
@@ -131,34 +122,22 @@ class Program:
         return digest(self.to_json())
 
 
-def decode_program(data: Any, depth: int = 1) -> Program:
+def decode_program(data: Any) -> Program:
     """A program from JSON data, checked: known operations, exactly their parameters, inputs before their use.
 
     Raises:
         Refusal: with the place and what is wrong there.
     """
-    need(depth <= DEEPEST, "format", f"programs lie {depth} deep within each other")
     expect_keys(data, ("nodes", "outputs"), "program")
     need(isinstance(data["nodes"], list), "format", "nodes are no list")
     nodes = []
     for number, item in enumerate(data["nodes"]):
         try:
             expect_keys(item, [field.name for field in dataclasses.fields(Node)], "node")
-            params = item["params"]
-            if item["op"] in ("loop", "branch") and isinstance(params, Mapping):
-                params = {key: _inner(key, value, depth) for key, value in params.items()}
-            nodes.append(Node(**{**item, "params": params}))
+            nodes.append(Node(**item))
         except Refusal as refusal:
             raise Refusal(refusal.code, f"node {number}: {refusal}") from refusal
     return Program(tuple(nodes), data["outputs"])
-
-
-def _inner(key: str, value: Any, depth: int) -> Any:
-    """A parameter of a loop or a branch, with the programs in it decoded."""
-    if key == "bodies" and isinstance(value, list):
-        return [decode_program(body, depth + 1) for body in value]
-    decode = key in ("body", "test") and value is not None
-    return decode_program(value, depth + 1) if decode else value
 
 
 def _decoded(kind: str, value: Any, place: str) -> Any:
@@ -178,8 +157,10 @@ def _decoded(kind: str, value: Any, place: str) -> Any:
             return _numbers(value, ("start", "step"), place)
         case ("flag", bool()) | (("program" | "test"), Program()) | ("test", None):
             return value
-        case "programs", [_, *_] if all(isinstance(body, Program) for body in value):
-            return tuple(value)
+        case (("program" | "test"), Mapping()):
+            return decode_program(value)
+        case "programs", [_, *_]:
+            return tuple(_decoded("program", body, place) for body in value)
     raise Refusal("format", f"{place}: found {type(value).__name__}, expected {kind}")
 
 

@@ -33,6 +33,8 @@ from shiftproof_kernel.facts import (
 from shiftproof_kernel.program import LARGEST, ROUNDS, Node, Program
 
 Shift = tuple[int, ...]
+Choices = Mapping[int, Sequence[int]]
+Facts = Sequence[Fact]
 COSTLIEST = 10**6
 """Loops that need more applications of rules than this are refused."""
 
@@ -48,50 +50,46 @@ class Lost(NamedTuple):
         """Nothing is known of them."""
 
 
-class Saying(NamedTuple):
-    """Node `number` of `program` has `fact` under `shift`."""
-
-    program: Program
-    shift: Shift
-    number: int
-    fact: Fact
+Outcome = Fact | Lost
+Saying = tuple[Program, Shift, int, Fact]
 
 
 class Theorem:
-    """A saying that holds. Made by `derive`, and by nothing else; the object itself holds nothing that could be set."""
+    """Node `number` of `program` has `fact` under `shift`. Made by `derive`, and by nothing else.
+
+    The object holds nothing that could be set: what it says is written in a book that only this module has.
+    """
 
     __slots__ = ("__weakref__",)
-    program = property(lambda self: _said(self).program)
-    shift = property(lambda self: _said(self).shift)
-    number = property(lambda self: _said(self).number)
-    fact = property(lambda self: _said(self).fact)
+    program = property(lambda self: _said(self)[0])
+    shift = property(lambda self: _said(self)[1])
+    number = property(lambda self: _said(self)[2])
+    fact = property(lambda self: _said(self)[3])
 
     def __new__(cls, *_: object, **__: object) -> NoReturn:
         """Refuse."""
         raise TypeError("theorems are made by rules only")
 
     def __init_subclass__(cls) -> NoReturn:
-        """Refuse."""
         raise TypeError("there is one kind of theorem only")
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        """Refuse, so that no copy and no file becomes a theorem."""
         raise TypeError("theorems are not copied")
 
 
 def _book() -> tuple[Callable[[Saying], Theorem], Callable[[object], Saying]]:
-    """Two functions that share the list of theorems, which has no name outside."""
-    known: weakref.WeakKeyDictionary[object, Saying] = weakref.WeakKeyDictionary()
+    """Two functions that share the book, which has no name outside."""
+    book: weakref.WeakKeyDictionary[object, Saying] = weakref.WeakKeyDictionary()
 
     def write(saying: Saying) -> Theorem:
         theorem = object.__new__(Theorem)
-        known[theorem] = saying
+        book[theorem] = saying
         return theorem
 
     def read(theorem: object) -> Saying:
-        if type(theorem) is not Theorem or theorem not in known:
+        if type(theorem) is not Theorem or theorem not in book:
             raise TypeError("this is no theorem: no rule made it")
-        return known[theorem]
+        return book[theorem]
 
     return write, read
 
@@ -100,7 +98,7 @@ _written, _said = _book()
 
 
 def derive(
-    program: Program, shift: Shift, *, choices: Mapping[int, Sequence[int]] | None = None
+    program: Program, shift: Shift, *, choices: Choices | None = None
 ) -> list[Theorem | Lost]:
     """A theorem, or the reason why there is none, for every node of a program.
 
@@ -109,30 +107,27 @@ def derive(
         shift: the shift of its input, one step per grid axis.
         choices: for some constants, by number, a roll under which they do not change, to be taken as how they move.
     """
-    rolls = choices or {}
-
-    def assume(number: int, node: Node) -> Fact:
-        if node.op == "input":
-            return assume_input(node, shift)
-        return assume_constant(node, rolls.get(number))
-
+    shift = tuple(shift)
     return [
-        outcome
-        if isinstance(outcome, Lost)
-        else _written(Saying(program, tuple(shift), number, outcome))
-        for number, outcome in enumerate(_walk(program, assume))
+        fact if isinstance(fact, Lost) else _written((program, shift, number, fact))
+        for number, fact in enumerate(_walk(program, shift, None, choices or {}))
     ]
 
 
-def _walk(program: Program, assume: Callable[[int, Node], Fact | Lost]) -> list[Fact | Lost]:
-    """What holds of every node; `assume` says it of inputs and constants."""
-    outcomes: list[Fact | Lost] = []
+def _walk(
+    program: Program, shift: Shift, given: Sequence[Outcome] | None, choices: Choices
+) -> list[Outcome]:
+    """What holds of every node; of the input nodes of a body what is given."""
+    outcomes: list[Outcome] = []
+    arguments = iter(given or ())
     for number, node in enumerate(program.nodes):
         premises = [outcomes[source] for source in node.inputs]
         lost = [premise for premise in premises if isinstance(premise, Lost)]
         try:
-            if node.op in ("input", "constant"):
-                outcome = assume(number, node)
+            if node.op == "input":
+                outcome = assume_input(node, shift) if given is None else next(arguments)
+            elif node.op == "constant":
+                outcome = assume_constant(node, choices.get(number))
             elif lost and node.op not in ("loop", "branch"):
                 outcome = lost[0]
             else:
@@ -175,7 +170,7 @@ def assume_input(node: Node, shift: Shift) -> Fact:
     return _fresh(tidy([window]) for window in windows)
 
 
-def assume_weight(node: Node, premises: Sequence[Fact]) -> Fact:
+def assume_weight(node: Node, premises: Facts) -> Fact:
     """It stays."""
     return _fresh(still(n) for n in node.shape)
 
@@ -209,7 +204,7 @@ def _is_multiple(shape: Shift, roll: Sequence[int], known: Sequence[int]) -> boo
 # --- position by position ---
 
 
-def map_positions(node: Node, premises: Sequence[Fact]) -> Fact:
+def map_positions(node: Node, premises: Facts) -> Fact:
     """Operands must move alike, and what stays must repeat with a period that divides the step."""
     _need_rank(premises, len(node.shape))
     return _fresh(
@@ -217,7 +212,7 @@ def map_positions(node: Node, premises: Sequence[Fact]) -> Fact:
     )
 
 
-def broadcast(node: Node, premises: Sequence[Fact]) -> Fact:
+def broadcast(node: Node, premises: Facts) -> Fact:
     """New axes are flat."""
     fact, targets = _only(premises), node.params["axes"]
     _need_axes(targets, len(node.shape))
@@ -232,12 +227,12 @@ def broadcast(node: Node, premises: Sequence[Fact]) -> Fact:
 # --- the same cells elsewhere ---
 
 
-def reshape_cells(node: Node, premises: Sequence[Fact]) -> Fact:
+def reshape_cells(node: Node, premises: Facts) -> Fact:
     """Factors are regrouped; a moving one splits into blocks that divide its step, or that hold whole periods."""
     return _fresh(reshape(_only(premises).axes, node.shape))
 
 
-def transpose(node: Node, premises: Sequence[Fact]) -> Fact:
+def transpose(node: Node, premises: Facts) -> Fact:
     """Axes trade places."""
     fact, order = _only(premises), node.params["order"]
     _need_axes(order, len(fact.axes))
@@ -245,7 +240,7 @@ def transpose(node: Node, premises: Sequence[Fact]) -> Fact:
     return _fresh(fact.axes[axis] for axis in order)
 
 
-def take(node: Node, premises: Sequence[Fact]) -> Fact:
+def take(node: Node, premises: Facts) -> Fact:
     """Fixed positions of one axis. A contiguous part shows the same signal, a stride or a pattern a new one."""
     fact, axis, index = _only(premises), node.params["axis"], node.params["index"]
     _need_axes([axis], min(len(node.shape), len(fact.axes)))
@@ -296,7 +291,7 @@ def _pattern(window: Moving, index: Sequence[int]) -> Factors:
     raise Refusal("order", "positions of a moving axis are picked without a regular pattern")
 
 
-def concatenate(node: Node, premises: Sequence[Fact]) -> Fact:
+def concatenate(node: Node, premises: Facts) -> Fact:
     """Neighbouring windows of one signal glue together; along an axis that stays, anything does."""
     axis, rank = node.params["axis"], len(node.shape)
     _need_rank(premises, rank)
@@ -310,16 +305,13 @@ def concatenate(node: Node, premises: Sequence[Fact]) -> Fact:
             for a, n in enumerate(node.shape)
         )
     first, joined = premises[0], merged(premises[0].axes[axis])
+    before, behind = slice(axis), slice(axis + 1, None)
     for fact in premises[1:]:
         window = merged(fact.axes[axis])
         if not isinstance(joined, Moving) or not isinstance(window, Moving):
             raise Refusal("glue", "a moving axis is joined to an axis that stays")
-        before, behind = slice(axis), slice(axis + 1, None)
-        own = (
-            fact.signal == first.signal
-            and fact.axes[before] == first.axes[before]
-            and fact.axes[behind] == first.axes[behind]
-        )
+        own = fact.signal == first.signal and fact.axes[before] == first.axes[before]
+        own = own and fact.axes[behind] == first.axes[behind]
         need(own, "glue", "a moving axis is joined to something else than its own signal")
         meet = arithmetic.same_cell(joined.period, joined.offset + joined.n, window.offset)
         text = f"two windows of a signal of period {joined.period} do not meet end to end"
@@ -337,7 +329,7 @@ def _with(fact: Fact, axis: int, factors: Factors, *signal: tuple) -> Fact:
 # --- windows ---
 
 
-def pad(node: Node, premises: Sequence[Fact]) -> Fact:
+def pad(node: Node, premises: Facts) -> Fact:
     """Cells of one value: as many as lie between two cells may be put around them, since they move with these. Laps
     that overlap may be padded by zeros at will.
     """
@@ -371,7 +363,7 @@ def _stretched(window: Still | Moving, low: int, high: int, base: int) -> Still 
     return Moving(n, period, arithmetic.stretched_offset(offset, low, base), step)
 
 
-def slide(node: Node, premises: Sequence[Fact]) -> Fact:
+def slide(node: Node, premises: Facts) -> Fact:
     """A window that runs along axes: convolution and pooling."""
     dims = node.params["dims"]
     axes = _alike(node, premises, [(dim["axis"], dim["out"]) for dim in dims])
@@ -406,7 +398,7 @@ def _slid(window: Factor, dim: Mapping[str, int], params: Mapping[str, Any]) -> 
     return tidy([_strided(moved, stride, count)])
 
 
-def mix(node: Node, premises: Sequence[Fact]) -> Fact:
+def mix(node: Node, premises: Facts) -> Fact:
     """All cells along some axes meet. Where these move, any order must give the same, and whole periods be covered."""
     mixed, outs, symmetric = (node.params[key] for key in ("axes", "outs", "symmetric"))
     rank = len(premises[0].axes) if premises else 0
@@ -446,14 +438,12 @@ def _lap(factors: Factors, tag: int) -> Factors:
     )
 
 
-def use_whole(node: Node, premises: Sequence[Fact]) -> Fact:
+def use_whole(node: Node, premises: Facts) -> Fact:
     """A function that acts alike at every position of the kept axes, and uses the other operands whole."""
     return _fresh(_alike(node, premises, ()))
 
 
-def _alike(
-    node: Node, premises: Sequence[Fact], windows: Sequence[tuple[int, int]]
-) -> list[Factors]:
+def _alike(node: Node, premises: Facts, windows: Sequence[Shift]) -> list[Factors]:
     """Axes of a result that has the kept axes of the first operand; what is neither kept nor seen by windows stays."""
     need(len(premises) > 0, "shape", "an operation has no operand")
     (first, *others), kept = premises, node.params["kept"]
@@ -473,7 +463,7 @@ def _alike(
 # --- programs within programs: of these alone, operands without a fact may be of no account ---
 
 
-def loop(node: Node, premises: Sequence[Fact | Lost]) -> Fact | Lost:
+def loop(node: Node, premises: Sequence[Outcome]) -> Outcome:
     """Carried values keep an invariant fact: found by weakening what they start with until the body gives it back.
 
     What keeps none is lost, and with it only what depends on it.
@@ -504,7 +494,7 @@ def loop(node: Node, premises: Sequence[Fact | Lost]) -> Fact | Lost:
     return _fresh([still(node.shape[0]), *outcome.axes])
 
 
-def branch(node: Node, premises: Sequence[Fact | Lost]) -> Fact | Lost:
+def branch(node: Node, premises: Sequence[Outcome]) -> Outcome:
     """The choice must not change; the result has what all branches have."""
     bodies, result = node.params["bodies"], node.params["result"]
     there = all(0 <= result < len(body.outputs) for body in bodies)
@@ -514,16 +504,11 @@ def branch(node: Node, premises: Sequence[Fact | Lost]) -> Fact | Lost:
     return functools.reduce(_weaker, others, _weaker(first, first))
 
 
-def _inside(program: Program, given: Sequence[Fact | Lost]) -> list[Fact | Lost]:
+def _inside(program: Program, given: Sequence[Outcome]) -> list[Outcome]:
     """What holds of the outputs of a body, from what holds of its inputs; with the place in it where that was lost."""
-    inputs = [number for number, node in enumerate(program.nodes) if node.op == "input"]
-    need(len(inputs) == len(given), "shape", "a body has another number of inputs than operands")
-    known = dict(zip(inputs, given, strict=True))
-
-    def assume(number: int, node: Node) -> Fact | Lost:
-        return known[number] if number in known else assume_constant(node, None)
-
-    outcomes = _walk(program, assume)
+    count = sum(node.op == "input" for node in program.nodes)
+    need(count == len(given), "shape", "a body has another number of inputs than operands")
+    outcomes = _walk(program, (), given, {})
     found = [outcomes[output] for output in program.outputs]
     for position, outcome in enumerate(found):
         if isinstance(outcome, Lost) and outcome not in given:
@@ -533,7 +518,7 @@ def _inside(program: Program, given: Sequence[Fact | Lost]) -> list[Fact | Lost]
     return found
 
 
-def _slice(premise: Fact | Lost) -> Fact | Lost:
+def _slice(premise: Outcome) -> Outcome:
     """What one round sees of an array that is cut along its first axis."""
     if isinstance(premise, Lost):
         return premise
@@ -542,7 +527,7 @@ def _slice(premise: Fact | Lost) -> Fact | Lost:
     return _fresh(premise.axes[1:])
 
 
-def _weaker(old: Fact | Lost, new: Fact | Lost) -> Fact | Lost:
+def _weaker(old: Outcome, new: Outcome) -> Outcome:
     """A fact that both have: that of any function of the two, so of each."""
     if isinstance(old, Lost) or isinstance(new, Lost):
         return old if isinstance(old, Lost) else new
@@ -554,7 +539,7 @@ def _weaker(old: Fact | Lost, new: Fact | Lost) -> Fact | Lost:
         return Lost(0, refusal)
 
 
-def _need_choice(outcomes: Sequence[Fact | Lost]) -> None:
+def _need_choice(outcomes: Sequence[Outcome]) -> None:
     """What decides between programs, or about a further round, must be one value that does not change."""
     need(len(outcomes) == 1, "shape", "a choice is one value")
     if isinstance(outcomes[0], Lost):
@@ -563,12 +548,12 @@ def _need_choice(outcomes: Sequence[Fact | Lost]) -> None:
     need(stays, "contract", "what a loop or a branch is decided by is moved by the shift")
 
 
-def _only(premises: Sequence[Fact]) -> Fact:
+def _only(premises: Facts) -> Fact:
     need(len(premises) == 1, "shape", "an operation needs exactly one operand")
     return premises[0]
 
 
-def _need_rank(premises: Sequence[Fact], rank: int) -> None:
+def _need_rank(premises: Facts, rank: int) -> None:
     same = len(premises) > 0 and all(len(fact.axes) == rank for fact in premises)
     need(same, "shape", "operands of different rank meet")
 
@@ -578,7 +563,7 @@ def _need_axes(axes: Sequence[int], rank: int) -> None:
     need(there, "shape", f"the axes {list(axes)} are not there, or twice")
 
 
-RULES: Mapping[str, Callable[..., Fact | Lost]] = {
+RULES: Mapping[str, Callable[..., Outcome]] = {
     "weight": assume_weight,
     "map": map_positions,
     "broadcast": broadcast,
