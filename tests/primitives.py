@@ -1086,3 +1086,87 @@ case(
 )
 case("eigenvalues", lambda x: jnp.linalg.eigvalsh(jnp.einsum("bic,bid->bcd", x, x)), (4, 2), 4, 4)
 case("solve along the grid", lambda x: jnp.linalg.solve(jnp.eye(4) * 2, x[0]), (4, 2), 1)
+
+
+# --- idioms of published models ---
+
+
+def squeezed_and_excited(x: Any) -> Any:
+    gate = jnp.mean(x, (1, 2)) @ np.array([[1.0, -1], [2, 1]])
+    return x * nnx.sigmoid(gate / 9)[:, None, None]
+
+
+def swapped_windows(x: Any, shift: int) -> Any:
+    """Attention within windows of two cells, shifted by a roll and back."""
+    rolled = jnp.roll(x, -shift, 1)
+    windows = rolled.reshape(-1, 2, x.shape[-1])
+    return jnp.roll(attention(windows).reshape(x.shape), shift, 1)
+
+
+case("debug.print", lambda x: (jax.debug.print("{}", x[0, 0, 0]), x + 1)[1], (4, 1), 4)
+case(
+    "platform_dependent",
+    lambda x: lax.platform_dependent(x, cpu=jnp.sin, default=jnp.cos),
+    (4, 1),
+    4,
+)
+case("named_call", jax.named_call(lambda x: jnp.sin(x), name="a"), (4, 1), 4)
+case(
+    "map, in batches",
+    lambda x: lax.map(lambda y: jnp.roll(y, 1, 0) + y, x, batch_size=1),
+    (4, 1),
+    4,
+)
+case(
+    "patches",
+    lambda x: lax.conv_general_dilated_patches(
+        wrapped(x, (1, 1)), (3,), (1,), "VALID", dimension_numbers=("NHC", "HIO", "NHC")
+    ),
+    (4, 2),
+    4,
+)
+case("softmax over the grid", lambda x: jax.nn.softmax(x, 1), (4, 2), 4)
+case("logsumexp over the grid", lambda x: jax.nn.logsumexp(x, (1, 2)), (4, 2, 1), 8, 8)
+case("norm", lambda x: x / jnp.linalg.norm(x, axis=1, keepdims=True), (4, 2), 4)
+case("quantile", lambda x: jnp.quantile(x, 0.3, axis=1), (4, 2), 4, 4)
+case("one_hot", lambda x: jax.nn.one_hot(jnp.argmax(x, -1), 2), (4, 2), 4)
+case("diff", lambda x: jnp.diff(x, axis=1), (4, 2), 4)
+case("diff, all around", lambda x: jnp.diff(x, axis=1, append=x[:, :1]), (4, 2), 4)
+case("gradient", lambda x: jnp.gradient(x, axis=1), (4, 2), 1)
+case("fftshift", lambda x: jnp.fft.fftshift(x, 1), (4, 2), 4)
+case("rot90", lambda x: jnp.rot90(x, 1, (1, 2)), (3, 3, 1), 9)
+case("covariance of channels", lambda x: jnp.cov(x[0].T), (4, 2), 4, 4)
+case("squeeze and excite", squeezed_and_excited, (4, 3, 2), 12)
+case("shifted windows", lambda x: swapped_windows(x, 1), (6, 2), 3)
+case("class token", lambda x: attention(jnp.concatenate([x[:, :1] * 0 + 1, x], 1))[:, 0], (4, 2), 1)
+case(
+    "global filter",
+    lambda x: jnp.fft.ifft(jnp.fft.fft(x, axis=1) * RAMP[:4, None], axis=1).real,
+    (4, 1),
+    1,
+)
+case(
+    "polyphase, chosen by norms",
+    lambda x: lax.select(jnp.sum(x[:, ::2]) > jnp.sum(x[:, 1::2]), x[:, ::2], x[:, 1::2]),
+    (4, 1),
+    2,
+)
+case("histogram of values", lambda x: jnp.sum(x[..., None] > np.arange(3.0), (1, 2)), (4, 2), 4, 4)
+layer("nnx.InstanceNorm", lambda r: nnx.InstanceNorm(2, rngs=r), (4, 3, 2), 12)
+layer("nnx.RMSNorm", lambda r: nnx.RMSNorm(2, rngs=r), (4, 2), 4)
+layer(
+    "nnx.Embed, looked up by the image",
+    lambda r: (lambda e: lambda x: e(x[..., 0].astype(int)))(nnx.Embed(9, 3, rngs=r)),
+    (4, 1),
+    4,
+)
+layer(
+    "nnx.Conv, depthwise and separable",
+    lambda r: nnx.Sequential(
+        nnx.Conv(2, 2, (3,), feature_group_count=2, padding="CIRCULAR", rngs=r),
+        nnx.gelu,
+        nnx.Conv(2, 3, (1,), rngs=r),
+    ),
+    (6, 2),
+    6,
+)

@@ -81,6 +81,7 @@ class Equation:
         outputs: the numbers of the values it defines.
         site: the place in the user's code.
         context: JAX's settings where it was traced, such as 64-bit mode.
+        impure: whether it does more than compute, such as calling back to Python: it may give another result each time.
     """
 
     primitive: Any
@@ -89,6 +90,7 @@ class Equation:
     outputs: tuple[int, ...]
     site: Site
     context: Any
+    impure: bool = False
 
     @property
     def name(self) -> str:
@@ -135,10 +137,13 @@ class Program:
         return self.depending_on({self.images})
 
     def depending_on(self, numbers: Set[int]) -> frozenset[int]:
-        """The numbers of all values that depend on some of those given, these included."""
+        """The numbers of all values that depend on some of those given, these included.
+
+        What an impure equation gives counts as depending on anything, so it is never computed beforehand.
+        """
         reached = set(numbers)
         for eqn in self.equations:
-            if any(operand in reached for operand in eqn.inputs if isinstance(operand, int)):
+            if eqn.impure or any(o in reached for o in eqn.inputs if isinstance(o, int)):
                 reached.update(eqn.outputs)
         return frozenset(reached)
 
@@ -383,9 +388,8 @@ class _Builder:
             called = CALLS.get(eqn.primitive.name)
             if called is None:
                 outputs = self.declare(eqn.outvars)
-                self.equations.append(
-                    Equation(eqn.primitive, eqn.params, inputs, tuple(outputs), site, eqn.ctx)
-                )
+                made = Equation(eqn.primitive, eqn.params, inputs, tuple(outputs), site, eqn.ctx)
+                self.equations.append(dataclasses.replace(made, impure=_is_impure(eqn)))
             else:
                 outputs = self._inline_call(eqn.params[called], inputs, site)
             environment.update(zip(eqn.outvars, outputs, strict=True))
@@ -417,6 +421,11 @@ def _holds_user_code(jaxpr: Any, site: Site) -> bool:
         if frames and site.frames and frames[0].function != site.frames[0].function:
             return True
     return False
+
+
+def _is_impure(eqn: Any) -> bool:
+    """Printing is no matter: what is printed goes nowhere."""
+    return any("Debug" not in type(effect).__name__ for effect in eqn.effects)
 
 
 @functools.lru_cache(maxsize=1)
