@@ -158,9 +158,7 @@ class Prover:
         outcome = self.derive(shift).outcomes[self.graph.program.outputs[claim.leaf]]
         if not isinstance(outcome, Lost):
             return f"the kernel derives another answer of the output than the {claim.property} asked for"
-        origin = self.graph.origins[outcome.number]
-        place = f" at {origin.site}" if origin is not None and str(origin.site) else ""
-        return f"{origin.name if origin else 'an input'}{place}: {outcome.refusal}"
+        return self.graph.told(outcome)
 
 
 def _broken(program: Program) -> Program:
