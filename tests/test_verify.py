@@ -356,6 +356,12 @@ def test_several_inputs_share_the_shift_and_others_are_held() -> None:
     assert counts(verdict) == (1, 63, 0)
 
 
+def test_probes_outside_the_domain_of_a_model_say_nothing() -> None:
+    verdict = sp.verify(lambda x: jnp.sqrt(nnx.max_pool(x, (2, 2), (2, 2))), (8, 8, 1))
+    assert counts(verdict.equivariance) == (16, 48, 0)
+    assert counts(verdict.invariance) == (1, 63, 0)
+
+
 def test_rounding_is_no_contradiction_and_no_refutation() -> None:
     def model(x):
         return jax.nn.softmax(x.reshape(x.shape[0], -1)).reshape(x.shape)
