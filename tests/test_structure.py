@@ -32,7 +32,7 @@ ORDER = (
     ("certify", "counterexample"),
     ("decision",),
     ("verifying",),
-    ("targets", "progress", "doctor", "report"),
+    ("targets", "progress", "doctor", "report", "assertions"),
     ("demo",),
     ("cli",),
     ("__main__", "__init__"),

@@ -14,6 +14,12 @@ from shiftproof._version import __version__
 
 if TYPE_CHECKING:
     from shiftproof import data, zoo
+    from shiftproof.assertions import (
+        assert_breaks,
+        assert_equivariant,
+        assert_invariant,
+        assert_lattice,
+    )
     from shiftproof.calibration import Calibration, calibrate
     from shiftproof.counterexample import Counterexample, load_counterexample, replay
     from shiftproof.lattice import Lattice, find_lattice
@@ -49,6 +55,9 @@ _HOMES = {
     "Verdict": "verdict",
     "Word": "verdict",
     "verify": "verifying",
+    **dict.fromkeys(
+        ("assert_breaks", "assert_equivariant", "assert_invariant", "assert_lattice"), "assertions"
+    ),
 }
 _MODULES = ("data", "errors", "zoo")
 
@@ -68,6 +77,10 @@ __all__ = [
     "Word",
     "__version__",
     "adapt",
+    "assert_breaks",
+    "assert_equivariant",
+    "assert_invariant",
+    "assert_lattice",
     "calibrate",
     "data",
     "find_lattice",

@@ -52,6 +52,10 @@ class DamagedChunkWarning(ShiftproofWarning):
     """A stored chunk was truncated or altered; it is computed again."""
 
 
+class UndecidedError(ShiftproofError, AssertionError):
+    """An assertion asked for a proof, and there is neither a proof nor a counterexample."""
+
+
 class ContradictionError(ShiftproofError):
     """A proof and a run of the compiled program contradict each other: a defect of shiftproof, never chosen away.
 

@@ -1,0 +1,136 @@
+"""Assertions: they pass, they fail for the right reason, and what they print can be acted on."""
+
+import unittest
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+import shiftproof as sp
+from shiftproof import zoo
+from shiftproof.assertions import draw_image
+from shiftproof.errors import InputError, UndecidedError
+
+
+def pool(x):
+    return nnx.max_pool(x, (2, 2), (2, 2))
+
+
+def unknowable(x):
+    return jnp.where(jnp.cumsum(x**2, 1) >= 0, x, x + 1)
+
+
+def message(call, *arguments, kind=AssertionError, **options) -> str:
+    with pytest.raises(kind) as caught:
+        call(*arguments, **options)
+    text = str(caught.value)
+    assert max(map(len, text.splitlines())) < 200
+    assert len(text.splitlines()) < 40
+    return text
+
+
+def test_what_holds_passes() -> None:
+    sp.assert_equivariant(pool, (8, 8, 1), stride=2)
+    sp.assert_equivariant(pool, (8, 8, 1), shifts=[(2, 0), (4, 6)])
+    sp.assert_equivariant(zoo.build("conv3x3"), (8, 8, 2), law="same")
+    sp.assert_invariant(zoo.build("lenet-global"), (28, 28, 1), stride=(4, 4))
+    sp.assert_breaks(pool, (8, 8, 1), property="equivariance", shifts=[(1, 0), (1, 1)])
+    sp.assert_breaks(zoo.build("dense"), (8, 8, 2))
+    sp.assert_lattice(pool, (8, 8, 1), "2Z x 2Z", property="equivariance")
+    sp.assert_lattice(zoo.build("dense"), (8, 8, 2), "0Z x 0Z".replace("0Z", "8Z"))
+
+
+def test_a_refuted_property_says_all_that_is_needed() -> None:
+    text = message(sp.assert_invariant, zoo.build("lenet-global"), (28, 28, 1), stride=2)
+    assert "invariance of output is refuted under 147 of 196 shifts asked" in text
+    assert "fails for: all with dy no multiple of 4 or dx no multiple of 4" in text
+    assert "smallest: (dy=0, dx=2)" in text or "smallest: (dy=2, dx=0)" in text
+    assert "counterexample for" in text
+    assert "exact integers" in text
+    assert "breaks first at: max_pool (networks.py:" in text
+    assert "cheapest repair: stride 2 keeps one shift in 2" in text
+    assert "replay: shiftproof replay " in text
+    drawn = [
+        line.strip() for line in text.splitlines() if set(line.strip()) <= set(". 0123456789+")
+    ]
+    assert any(any(c.isdigit() for c in line) for line in drawn)
+
+
+def test_the_counterexample_of_a_message_replays(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    model = zoo.build("conv3x3-same")
+    text = message(sp.assert_equivariant, model, (8, 8, 2))
+    path = next(line for line in text.splitlines() if "replay:" in line).split()[3]
+    result = sp.replay(sp.load_counterexample(path), sp.adapt(model))
+    assert result.reproduced
+
+
+def test_undecided_is_no_failure_of_the_model() -> None:
+    text = message(sp.assert_equivariant, unknowable, (4, 1), kind=UndecidedError)
+    assert "is undecided under 3 of 4 shifts asked" in text
+    assert "cumsum at test_assertions.py:" in text
+    sp.assert_equivariant(unknowable, (4, 1), evidence="sweep")
+    message(sp.assert_breaks, unknowable, (4, 1), property="equivariance", kind=UndecidedError)
+
+
+def test_what_should_break_and_does_not_is_told() -> None:
+    text = message(sp.assert_breaks, lambda x: x.max((1, 2)), (8, 8, 1))
+    assert "was to break, but it is proved under 63 of 63 shifts asked" in text
+
+
+def test_a_lattice_must_be_met_exactly() -> None:
+    text = message(sp.assert_lattice, pool, (8, 8, 1), "Z x 2Z", property="equivariance")
+    assert "holds on 2Z × 2Z (16 of 64 shifts), expected Z x 2Z (32)" in text
+    assert "smallest: (dy=1, dx=0)" in text
+    text = message(sp.assert_lattice, pool, (8, 8, 1), "4Z x 4Z", property="equivariance")
+    assert "also under" in text
+    with pytest.raises(InputError, match="has 1 axes, the grid"):
+        sp.assert_lattice(pool, (8, 8, 1), "2Z")
+
+
+def test_sweeps_are_evidence_where_they_are_asked_for() -> None:
+    text = message(sp.assert_equivariant, pool, (8, 8, 1), evidence="sweep")
+    assert "was swept and fails under 48 of 64 shifts asked" in text
+    conv = nnx.Conv(1, 1, (3, 3), padding="VALID", rngs=nnx.Rngs(0))
+    scene = np.random.default_rng(0).integers(0, 9, (1, 12, 12, 1)).astype(np.float32)
+    sp.assert_equivariant(conv, scene, evidence="sweep", boundary="scene", grid=(8, 8))
+    with pytest.raises(InputError, match="can be swept only"):
+        sp.assert_equivariant(conv, scene, boundary="scene")
+    with pytest.raises(InputError, match="evidence must be one of"):
+        sp.assert_equivariant(conv, scene, evidence="hope")  # type: ignore[arg-type]
+
+
+def test_words_of_the_user_come_first() -> None:
+    text = message(sp.assert_invariant, pool, (8, 8, 1), custom_message="the backbone")
+    assert text.startswith("the backbone\ninvariance of output")
+    text = message(
+        sp.assert_invariant,
+        pool,
+        (8, 8, 1),
+        custom_message="only this",
+        include_default_message=False,
+    )
+    assert text == "only this"
+    message(sp.assert_invariant, pool, (8, 8, 1), exception_type=RuntimeError, kind=RuntimeError)
+    with pytest.raises(InputError, match="exclude each other"):
+        sp.assert_invariant(pool, (8, 8, 1), stride=2, shifts=[(1, 0)])
+    with pytest.raises(InputError, match="no output has a grid"):
+        sp.assert_equivariant(lambda x: x.max((1, 2)), (8, 8, 1))
+
+
+class UnderUnittest(unittest.TestCase):
+    """The same functions in another framework."""
+
+    def test_fails_as_an_assertion(self) -> None:
+        with self.assertRaises(AssertionError):  # noqa: PT027 - the point of this test
+            sp.assert_invariant(pool, (4, 4, 1))
+
+
+def test_large_images_are_cropped_around_their_content() -> None:
+    image = np.zeros((60, 40, 1))
+    image[50, 30] = 7
+    lines = draw_image(image, (0, 1))
+    assert any("7" in line for line in lines)
+    assert lines[-1].startswith("(rows from 36, columns from 16")
+    assert draw_image(np.asarray([0.0, 12.0, -3.0])[:, None], (0,)) == [". + 3"]
