@@ -27,8 +27,11 @@ Evidence = Literal["proof", "sweep"]
 Claimed = Literal["equivariance", "invariance"]
 Shifts = Sequence[Sequence[int | str]] | np.ndarray | None
 
-WIDEST = 24
-"""Columns of an image that are drawn; more are cropped around its content."""
+WIDEST = 16
+"""Rows and columns of an image that are drawn."""
+
+MARGIN = 2
+"""Zeros that are drawn around the content of an image."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -426,16 +429,15 @@ def draw_image(image: np.ndarray, axes: Sequence[int]) -> list[str]:
     while flat.ndim > 2:
         flat = flat[int(np.argmax(flat.reshape(len(flat), -1).max(1)))]
     rows = flat[None] if flat.ndim == 1 else flat
-    if rows.shape[0] > WIDEST or rows.shape[1] > WIDEST:
-        centre = np.unravel_index(int(np.argmax(rows)), rows.shape)
-        starts = [
-            max(0, min(int(c) - WIDEST // 2, n - WIDEST))
-            for c, n in zip(centre, rows.shape, strict=True)
+    places = np.argwhere(rows) if rows.any() else np.zeros((1, 2), int)
+    first = np.maximum(places.min(0) - MARGIN, 0)
+    last = np.minimum(np.minimum(places.max(0) + MARGIN + 1, rows.shape), first + WIDEST)
+    note = []
+    if tuple(last - first) != rows.shape:
+        note = [
+            f"(rows from {first[0]}, columns from {first[1]}, of {rows.shape[0]}x{rows.shape[1]})"
         ]
-        rows = rows[starts[0] : starts[0] + WIDEST, starts[1] : starts[1] + WIDEST]
-        note = [f"(rows from {starts[0]}, columns from {starts[1]}, of {flat.shape})"]
-    else:
-        note = []
+    rows = rows[first[0] : last[0], first[1] : last[1]]
 
     def glyph(value: float) -> str:
         return "." if value == 0 else "+" if value > 9 else str(max(1, round(value)))
