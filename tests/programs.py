@@ -103,6 +103,7 @@ class Grower:
         constants: arrays of the constants.
         bodies: constants of the bodies of loops and branches.
         rolls: of the constants that have one.
+        depth: how many programs this one lies within.
     """
 
     rng: random.Random
@@ -113,6 +114,7 @@ class Grower:
     constants: dict[int, np.ndarray] = field(default_factory=dict)
     bodies: dict[int, Any] = field(default_factory=dict)
     rolls: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    depth: int = 0
 
     def add(self, op: str, inputs: Sequence[int], shape: Sequence[int], **params: Any) -> int:
         """A node; ValueError where it would be too large."""
@@ -670,9 +672,9 @@ def _body(
     wanted: Sequence[Sequence[int]],
 ) -> tuple[Any, ...]:
     """A small program over inputs of the shapes given, with outputs of the shapes wanted."""
-    if any(fact is None for fact in facts):
-        raise ValueError("lost")
-    inner = Grower(g.rng, (), given=list(facts))  # type: ignore[arg-type]
+    if any(fact is None for fact in facts) or g.depth == 3:
+        raise ValueError("lost, or deep")
+    inner = Grower(g.rng, (), given=list(facts), depth=g.depth + 1)  # type: ignore[arg-type]
     for shape in shapes:
         inner.add("input", (), shape, grid=())
     inner.grow(len(shapes) + g.rng.randrange(1, 6))

@@ -8,6 +8,7 @@ from flax import nnx
 from jax import lax
 from jax.experimental import io_callback
 
+import shiftproof
 from shiftproof.analysis import Prover
 from shiftproof.graph import Graph, build_graph
 from shiftproof.model import adapt, trace_model
@@ -252,6 +253,28 @@ def test_rolls() -> None:
     assert rolls(np.roll(circulant, 1, 0)[:, :3]) == ()
     circulant[2, 1] += 1
     assert rolls(circulant) == ()
+
+
+def test_a_checkerboard_keeps_every_second_shift() -> None:
+    board = (np.indices((8, 8)).sum(0) % 2)[..., None] * 1.0
+    verdict = shiftproof.verify(lambda x: nnx.relu(x) * board, (8, 8, 1))
+    counts = verdict.to_dict()["outputs"][0]["equivariance"]
+    assert (counts["proved"], counts["refuted"], counts["undecided"]) == (32, 32, 0)
+    broken = board.copy()
+    broken[3, 4] = 0.5
+    broken_verdict = shiftproof.verify(lambda x: nnx.relu(x) * broken, (8, 8, 1))
+    assert broken_verdict.to_dict()["outputs"][0]["equivariance"]["proved"] == 1
+
+
+def test_diagonal_stripes_keep_the_shifts_along_them() -> None:
+    rows, columns = np.indices((5, 10))
+    stripes = ((rows + 2 * columns) % 5)[..., None] * 1.0
+    assert rolls(stripes) == ((1, 2, 0),)
+    kept_shifts = kept(prover_of(lambda x: nnx.relu(x) * stripes, (5, 10, 1)))
+    along = [(a, b) for a, b in np.ndindex(5, 10) if (a + 2 * b) % 5 == 0]
+    assert set(kept_shifts) >= {(1, 2), (2, 4), (3, 6), (4, 8), (0, 5)}
+    assert set(kept_shifts) <= set(along)
+    assert len(along) == 10
 
 
 def test_the_same_array_becomes_one_constant() -> None:

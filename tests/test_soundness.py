@@ -146,12 +146,12 @@ def test_no_claim_about_a_random_program_is_false(batch, request, record_propert
     found = judged(range(first + batch, first + count, BATCHES), tally)
     assert found is None, found[1]
     for name in ("claims", "moving", "repaired", "signals", "lost"):
-        record_property(name, getattr(tally, name))
-    # the test must not become vacuous: figures of the normal run, per program, are 90, 30, 14 and 3
+        record_property(name, getattr(tally, name))  # pytest --junit-xml=FILE writes them down
+    # the test must not become vacuous: figures of the normal run, per program, are 72, 8 and 10
     share = -(-count // BATCHES)
-    assert tally.moving > 10 * share
-    assert tally.repaired > 5 * share
-    assert tally.signals > share
+    assert tally.moving > 30 * share
+    assert tally.repaired > 3 * share
+    assert tally.signals > 3 * share
 
 
 @pytest.mark.parametrize("batch", range(4))

@@ -116,3 +116,17 @@ def test_a_division_stays_a_division() -> None:
         naive = jax.jit(quotient)(images, {})
     np.testing.assert_array_equal(np.asarray(ours), images / 49)
     assert np.any(np.asarray(naive) != images / 49)  # the reason for all this
+
+
+def test_a_table_of_numpy_has_the_width_of_the_mode_it_is_traced_in() -> None:
+    """JAX remembers the width that a closed-over table had when it was traced first."""
+    for modes in ((False, True, False), (True, False, True)):
+        table = np.arange(8.0)[:, None, None]
+        for wide in modes:
+            with jax.enable_x64(wide):
+                dtype = np.dtype(np.float64 if wide else np.float32)
+                images = IMAGES.astype(dtype)
+                program, (output,) = run(lambda _, x, t=table: nnx.relu(x) * t, images=images)
+                assert {aval.dtype for aval in program.avals.values()} == {dtype}
+                assert {value.dtype for value in program.constants.values()} == {dtype}
+                np.testing.assert_array_equal(output, np.maximum(images, 0) * table.astype(dtype))

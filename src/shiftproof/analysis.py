@@ -5,6 +5,7 @@ from small to large, then the elements of prime order that would make the lattic
 """
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 
@@ -84,14 +85,13 @@ class Prover:
         program, choices = self.graph.program, {}
         outcomes = derive(program, shift)
         for _ in range(MAX_CHOICES):
-            found = next(self._chosen(outcomes, choices), None)
-            if found is None:
+            for number, roll in itertools.islice(self._chosen(outcomes, choices), MAX_CHOICES):
+                tried = derive(program, shift, choices={**choices, number: roll})
+                if _losses(tried) < _losses(outcomes):
+                    choices, outcomes = {**choices, number: roll}, tried
+                    break
+            else:
                 break
-            number, roll = found
-            tried = derive(program, shift, choices={**choices, number: roll})
-            if _losses(tried) >= _losses(outcomes):
-                break
-            choices, outcomes = {**choices, number: roll}, tried
         return Derivation(outcomes, choices)
 
     def _chosen(
@@ -113,9 +113,8 @@ class Prover:
                         moved = tuple(
                             factor * r % n for r, n in zip(roll, nodes[source].shape, strict=True)
                         )
-                        if step in moved:
+                        if step in moved:  # along which axis is found out by trying
                             yield source, moved
-                            break
 
     def _constants_of(self, number: int) -> list[int]:
         """The constants with rolls that a node is made of."""

@@ -42,16 +42,25 @@ def _period(array: np.ndarray, axis: int) -> int:
 def rolls(array: np.ndarray) -> tuple[tuple[int, ...], ...]:
     """Joint rolls of two axes that leave the array unchanged, one step for every axis.
 
+    The rolls that leave it unchanged, up to those of one axis alone (`periods`), pair the steps of one axis with steps
+    of the other; so all of them are multiples of the one with the smallest step, and that one is found.
+
     >>> rolls(np.array([[1, 2, 3], [3, 1, 2], [2, 3, 1]]))
     ((1, 1),)
+    >>> checkerboard = np.indices((4, 6)).sum(0) % 2
+    >>> periods(checkerboard), rolls(checkerboard)
+    ((2, 2), ((1, 1),))
     """
     if array.ndim < 2 or array.size > MAX_ROLLS:
         return ()
     found = []
-    wide = [axis for axis, n in enumerate(array.shape) if n > 1 and _period(array, axis) == n]
+    lengths = periods(array)
+    wide = [axis for axis, period in enumerate(lengths) if period > 1]
     for i, a in enumerate(wide):
         for b in wide[i + 1 :]:
-            pair = np.moveaxis(array, (a, b), (0, 1))
+            # one period of each axis says all
+            block = array.take(range(lengths[a]), a).take(range(lengths[b]), b)
+            pair = np.moveaxis(block, (a, b), (0, 1))
             steps = _joint_roll(pair.reshape(*pair.shape[:2], -1))
             if steps:
                 roll = dict(zip((a, b), steps, strict=True))

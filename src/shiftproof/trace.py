@@ -329,10 +329,13 @@ def _flatten(closed: Any) -> tuple["_Builder", list[int], list["int | Literal"]]
     builder = _Builder()
     numbers = builder.declare(jaxpr.invars)
     constant_numbers = builder.declare(jaxpr.constvars)
-    builder.constants.update(zip(constant_numbers, constants, strict=True))
+    builder.constants.update(zip(constant_numbers, map(_canonical, constants), strict=True))
     environment = dict(zip(jaxpr.invars, numbers, strict=True))
     environment |= dict(zip(jaxpr.constvars, constant_numbers, strict=True))
-    return builder, numbers, builder.inline(jaxpr, environment, prefix=None)
+    outputs = builder.inline(jaxpr, environment, prefix=None)
+    if _canonical_dtype(np.dtype(np.float64)) == np.float64:  # 64-bit mode
+        _widen_tables(builder)
+    return builder, numbers, outputs
 
 
 def _live(equations: Sequence[Equation], outputs: Sequence[int | Literal]) -> tuple[Equation, ...]:
@@ -370,7 +373,8 @@ class _Builder:
         numbers = []
         for variable in variables:
             number = len(self.avals)
-            self.avals[number] = jax.ShapeDtypeStruct(variable.aval.shape, variable.aval.dtype)
+            dtype = _canonical_dtype(variable.aval.dtype)
+            self.avals[number] = jax.ShapeDtypeStruct(variable.aval.shape, dtype)
             numbers.append(number)
         return numbers
 
@@ -380,7 +384,7 @@ class _Builder:
         """Append the equations of `jaxpr`, calls replaced by what they call; returns its outputs."""
 
         def read(atom: Any) -> int | Literal:
-            return Literal(atom.val) if hasattr(atom, "val") else environment[atom]
+            return Literal(_canonical(atom.val)) if hasattr(atom, "val") else environment[atom]
 
         for eqn in jaxpr.eqns:
             site = prefix or _site(eqn)
@@ -400,13 +404,68 @@ class _Builder:
     ) -> list[int | Literal]:
         jaxpr, constants = _open(closed)
         numbers = self.declare(jaxpr.constvars)
-        self.constants.update(zip(numbers, constants, strict=True))
+        self.constants.update(zip(numbers, map(_canonical, constants), strict=True))
         inner = dict(zip(jaxpr.constvars, numbers, strict=True))
         inner |= dict(zip(jaxpr.invars, inputs, strict=True))
         # A library's own jit (relu, pad, mean) belongs to the line that called it. A jit around user code keeps
         # the user's lines inside it: its equations have frames below the calling line.
         own = None if _holds_user_code(jaxpr, site) else site
         return self.inline(jaxpr, inner, prefix=own)
+
+
+def _canonical_dtype(dtype: Any) -> Any:
+    """Without 64-bit mode, JAX keeps float64 tables of NumPy in a program, and narrows them where they are used."""
+    return (
+        dtype
+        if jnp.issubdtype(dtype, jax.dtypes.extended)
+        else jax.dtypes.canonicalize_dtype(dtype)
+    )
+
+
+def _canonical(value: Any) -> Any:
+    dtype = getattr(value, "dtype", None)
+    if dtype is None or _canonical_dtype(dtype) == dtype:
+        return value
+    return np.asarray(value).astype(_canonical_dtype(dtype))
+
+
+WIDER = {"float32": "float64", "int32": "int64", "uint32": "uint64", "complex64": "complex128"}
+
+
+def _widen_tables(builder: "_Builder") -> None:
+    """In 64-bit mode, give back their width to tables that JAX remembers as it narrowed them in an earlier trace.
+
+    It keeps one copy of a NumPy array that a function closes over, whatever the mode; the equations are right.
+    """
+    avals = builder.avals
+    for eqn in builder.equations:
+        narrow = {
+            o: jax.ShapeDtypeStruct(avals[o].shape, WIDER[avals[o].dtype.name])
+            for o in eqn.inputs
+            if isinstance(o, int) and o in builder.constants and avals[o].dtype.name in WIDER
+        }
+        if narrow and not _fits(eqn, avals) and _fits(eqn, {**avals, **narrow}):
+            avals.update(narrow)
+            for number, aval in narrow.items():
+                builder.constants[number] = np.asarray(builder.constants[number], aval.dtype)
+
+
+def _fits(eqn: Equation, avals: Mapping[int, Any]) -> bool:
+    """Whether the equation, on such operands, gives results of the types that it states."""
+    operands = [o if isinstance(o, Literal) else avals[o] for o in eqn.inputs]
+    places = [i for i, o in enumerate(operands) if not isinstance(o, Literal)]
+
+    def bound(*given: Any) -> Sequence[Any]:
+        full = list(operands)
+        for place, value in zip(places, given, strict=True):
+            full[place] = value
+        return apply(eqn, full)
+
+    try:
+        found = jax.eval_shape(bound, *(operands[place] for place in places))
+    except TypeError:
+        return False
+    return [aval.dtype for aval in found] == [avals[o].dtype for o in eqn.outputs]
 
 
 def _open(closed: Any) -> tuple[Any, Sequence[Any]]:
