@@ -20,7 +20,8 @@ Definition roll {A} (z : A) (D : Z) (x : list A) : list A := map (fun i => unrol
 Definition pad_wrap {A} (z : A) (lo hi : Z) (x : list A) : list A :=
   map (unroll z x) (range (- lo) (Z.to_nat (size x + lo + hi))).
 
-(** The number of places where a window that reaches from its first cell to [reach] fits; and the window at all these places. *)
+(** The number of places where a window that reaches from its first cell to [reach] fits; and the window at all these
+    places. *)
 Definition places (n reach s : Z) : Z := (n - 1 - reach) / s + 1.
 Definition valid {A B} (z : A) (F : list A -> B) (K : nat) (d s : Z) (x : list A) : list B :=
   map (fun q => F (map (fun k => nth (Z.to_nat (s * q + d * k)) x z) (cells K)))
@@ -73,7 +74,8 @@ Proof. unfold size, roll. now rewrite map_length, cells_length. Qed.
 
 (** ** Wrap padding *)
 
-(** Wrap padding by no more than the array is what programs do with slices: the end of the array, the array, its beginning. *)
+(** Wrap padding by no more than the array is what programs do with slices: the end of the array, the array, its
+    beginning. *)
 Theorem wrap_padding_is_slices : forall A (z : A) x lo hi,
   (lo <= length x)%nat -> (hi <= length x)%nat ->
   pad_wrap z (Z.of_nat lo) (Z.of_nat hi) x = skipn (length x - lo) x ++ x ++ firstn hi x.
@@ -126,8 +128,9 @@ Proof.
   - intros [[t T] I]. assert (c + 1 = t) by nia. nia.
 Qed.
 
-(** The theorem about programs: on arrays of a size that the stride divides, padded by wrapping so that the size comes out right,
-    rolling the input by s r rolls the output by r. For every size, window, function, dilation and stride. *)
+(** The theorem about programs: on arrays of a size that the stride divides, padded by wrapping so that the size comes
+    out right, rolling the input by s r rolls the output by r. For every size, window, function, dilation and
+    stride. *)
 Theorem circular_windows_move : forall A B (z : A) (z' : B) (F : list A -> B) K d s lo hi x r,
   let layer y := valid z F K d s (pad_wrap z lo hi y) in
   0 < s -> 0 <= d -> (0 < K)%nat -> x <> [] ->

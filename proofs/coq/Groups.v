@@ -1,10 +1,10 @@
 (** * The subgroup argument
 
-    The shifts that a property survives form a subgroup. So a proof for generators is a proof for all they generate, and if every
-    minimal subgroup above a proved one is refuted, everything outside it is.
+    The shifts that a property survives form a subgroup. So a proof for generators is a proof for all they generate,
+    and if every minimal subgroup above a proved one is refuted, everything outside it is.
 
-    The group is any commutative group in which some multiple of every element is proved: Z^d with the shifts by whole periods
-    proved, which is to say a finite grid Z_n1 x ... x Z_nd. *)
+    The group is any commutative group in which some multiple of every element is proved: Z^d with the shifts by
+    whole periods proved, which is to say a finite grid Z_n1 x ... x Z_nd. *)
 
 From Coq Require Import ZArith Znumtheory List Lia.
 From Shifts Require Import Signals.
@@ -92,7 +92,8 @@ Section Subgroups.
       + apply prime_ge_2 in Pp. assert (Z.of_nat n = c * (Z.of_nat p * Z.of_nat q)) by lia. nia.
   Qed.
 
-  (** Any element outside of a subgroup that some multiple of it enters has a multiple that is still outside, and that a prime takes in. *)
+  (** Any element outside of a subgroup that some multiple of it enters has a multiple that is still outside, and that a
+      prime takes in. *)
   Theorem multiples_of_prime_order : forall (L : G -> Prop), (forall a, {L a} + {~ L a}) ->
     forall e a, (0 < e)%nat -> L (times e a) -> ~ L a ->
     exists k p, prime (Z.of_nat p) /\ ~ L (times k a) /\ L (times p (times k a)).
@@ -105,9 +106,9 @@ Section Subgroups.
     - exists q, p. split; [trivial | split; trivial]. rewrite <- times_mul, <- E. trivial.
   Qed.
 
-  (** Let a subgroup L be proved, and let every element of prime order over it be refuted by way of some element r = k a + l,
-      where l is in L. Then exactly L holds. (One r serves all the elements of which it is such a sum: one counterexample for each minimal
-      subgroup above L.) *)
+  (** Let a subgroup L be proved, and let every element of prime order over it be refuted by way of some element r = k a
+      + l, where l is in L. Then exactly L holds. (One r serves all the elements of which it is such a sum: one
+      counterexample for each minimal subgroup above L.) *)
   Theorem refuting_minimal_overgroups_refutes_the_rest : forall (E L : G -> Prop),
     subgroup E -> (forall a, {L a} + {~ L a}) -> (forall a, L a -> E a) ->
     (forall a, exists e, (0 < e)%nat /\ L (times e a)) ->
@@ -142,7 +143,8 @@ Section Kept.
     intro u; unfold translate. rewrite <- (opp_unique k (unit k) (unit k)) by apply add_unit. now rewrite add_unit_r.
   Qed.
 
-  Lemma translate_add {K C} (k : group K) a b (x : K -> C) : translate k a (translate k b x) == translate k (add k a b) x.
+  Lemma translate_add {K C} (k : group K) a b (x : K -> C) :
+    translate k a (translate k b x) == translate k (add k a b) x.
   Proof.
     intro u; unfold translate. rewrite <- add_assoc. do 2 f_equal. apply opp_unique.
     rewrite (add_comm _ k (opp k a)), <- add_assoc, (add_assoc _ k (opp k a)), add_opp, add_unit. apply add_opp.
@@ -156,14 +158,15 @@ Section Kept.
     intro u. rewrite translate_add, add_comm, add_opp. apply translate_unit.
   Qed.
 
-  (** The shifts that come out as some shift (equivariance), and those that are not seen (invariance), form subgroups; every grid,
-      any class of inputs that is closed under shifts, any function. *)
+  (** The shifts that come out as some shift (equivariance), and those that are not seen (invariance), form subgroups;
+      every grid, any class of inputs that is closed under shifts, any function. *)
   Theorem kept_shifts_form_subgroups :
     subgroup g (fun a => exists b, forall x, P x -> f (translate g a x) == translate h b (f x)) /\
     subgroup g (fun a => forall x, P x -> f (translate g a x) == f x).
   Proof.
     split; split; [| split | | split].
-    - exists (unit h); intros x Hx. apply same_trans with (f x); [apply f_ext, translate_unit | apply same_sym, translate_unit].
+    - exists (unit h); intros x Hx.
+      apply same_trans with (f x); [apply f_ext, translate_unit | apply same_sym, translate_unit].
     - intros a b [a' Ha] [b' Hb]. exists (add h a' b'); intros x Hx.
       apply same_trans with (f (translate g a (translate g b x))); [apply f_ext, same_sym, translate_add|].
       apply same_trans with (translate h a' (f (translate g b x))); auto.
@@ -217,7 +220,8 @@ Proof.
   pose proof (Z.div_mod k s ltac:(lia)). lia.
 Qed.
 
-(** One axis: if the shift by s > 0 holds, and that by s / p fails for every prime p that divides s, exactly the multiples of s hold. *)
+(** One axis: if the shift by s > 0 holds, and that by s / p fails for every prime p that divides s, exactly the
+    multiples of s hold. *)
 Theorem lattice_on_one_axis : forall (E : Z -> Prop) s, 0 < s -> subgroup line E -> E s ->
   (forall p, prime p -> (p | s) -> ~ E (s / p)) -> forall a, E a <-> (s | a).
 Proof.
@@ -239,8 +243,9 @@ Proof.
     rewrite K'. lia.
 Qed.
 
-(** Two axes: if (s, 0) and (0, t) hold, and for every prime p these fail: (0, t / p) where p divides t; (s / p, 0) where p divides s; (s / p, c t / p), 0 < c < p,
-    where p divides both (p + 1 counterexamples); then exactly s Z x t Z holds. *)
+(** Two axes: if (s, 0) and (0, t) hold, and for every prime p these fail: (0, t / p) where p divides t; (s / p, 0)
+    where p divides s; (s / p, c t / p), 0 < c < p, where p divides both (p + 1 counterexamples); then exactly s Z x
+    t Z holds. *)
 Theorem lattice_on_two_axes : forall (E : Z * Z -> Prop) s t, 0 < s -> 0 < t -> subgroup plane E ->
   E (s, 0) -> E (0, t) ->
   (forall p, prime p -> (p | t) -> ~ E (0, t / p)) ->
@@ -257,10 +262,12 @@ Proof.
       apply HE; now apply subgroup_times. }
     intros k l.
     replace (k * s, l * t) with
-      (add plane (Z.max k 0 * s, Z.max l 0 * t) (opp plane (Z.max (- k) 0 * s, Z.max (- l) 0 * t))) by (simpl; f_equal; nia).
+      (add plane (Z.max k 0 * s, Z.max l 0 * t) (opp plane (Z.max (- k) 0 * s, Z.max (- l) 0 * t)))
+      by (simpl; f_equal; nia).
     apply HE; [| apply HE]; apply N; lia. }
   intros a b.
-  apply (refuting_minimal_overgroups_refutes_the_rest plane E (fun u => (s | fst u) /\ (t | snd u))) with (a := (a, b)); trivial.
+  apply (refuting_minimal_overgroups_refutes_the_rest plane E (fun u => (s | fst u) /\ (t | snd u)))
+    with (a := (a, b)); trivial.
   - intros [u v]; simpl. destruct (Zdivide_dec s u); destruct (Zdivide_dec t v); intuition.
   - intros [u v] [[k K] [l L]]; simpl in *; subst. apply M.
   - intros [u v]. exists (Z.to_nat (s * t)). rewrite times_plane, Z2Nat.id by nia. simpl.

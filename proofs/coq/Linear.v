@@ -1,9 +1,10 @@
 (** * Linear maps that commute with shifts
 
-    The converse theorem: sharing weights over all positions is no choice among many, it is what commuting with shifts means.
+    The converse theorem: sharing weights over all positions is no choice among many, it is what commuting with
+    shifts means.
 
-    Entries and values lie in any commutative monoid with a product of which only [a * one = a] and [a * zero = zero]
-    are used: the integers, the reals, any ring; also the maxima and sums of max-plus algebra. *)
+    Entries and values lie in any commutative monoid with a product of which only [a * one = a] and [a * zero =
+    zero] are used: the integers, the reals, any ring; also the maxima and sums of max-plus algebra. *)
 
 From Coq Require Import ZArith Znumtheory List Lia Permutation.
 From Shifts Require Import Signals Windows Sums.
@@ -39,8 +40,9 @@ Section Matrices.
   Definition linear {I} (places : list I) (A : I -> I -> M) (x : I -> M) : I -> M :=
     fun i => total m (fun j => mul (A i j) (x j)) places.
 
-  (** A linear map commutes with a permutation [to] of its places (whose inverse is [back]) if and only if its matrix is unchanged when rows
-      and columns are permuted by it. Nothing is asked of the places: any number of axes, with or without channels. *)
+  (** A linear map commutes with a permutation [to] of its places (whose inverse is [back]) if and only if its matrix is
+      unchanged when rows and columns are permuted by it. Nothing is asked of the places: any number of axes, with
+      or without channels. *)
   Theorem commuting_is_invariance_of_matrix :
     forall I (same_place : forall i j : I, {i = j} + {i <> j}) places (to back : I -> I) A,
     NoDup places ->
@@ -98,7 +100,8 @@ Section Matrices.
   Lemma wrapped_difference n a b g : ((a + g) mod n - (b + g) mod n) mod n = (a - b) mod n.
   Proof. rewrite <- Zminus_mod. f_equal; lia. Qed.
 
-  (** A linear map on a torus commutes with all shifts if and only if it is circular convolution: its entries depend on i - j only. *)
+  (** A linear map on a torus commutes with all shifts if and only if it is circular convolution: its entries depend on
+      i - j only. *)
   Theorem commuting_with_all_shifts_is_convolution : forall N A,
     (forall g, commutes N A g) <->
     (exists c, forall i j, 0 <= i < Z.of_nat N -> 0 <= j < Z.of_nat N -> A i j = c ((i - j) mod Z.of_nat N)).
@@ -123,8 +126,8 @@ Section Matrices.
       rewrite !Zplus_mod_idemp_l. f_equal; f_equal; lia.
   Qed.
 
-  (** How many there are: where s divides N, a map that commutes with the shift by s is known by the first s rows of its matrix, and these
-      are free: s N numbers of N^2. For s = 1, the N weights of a convolution. *)
+  (** How many there are: where s divides N, a map that commutes with the shift by s is known by the first s rows of its
+      matrix, and these are free: s N numbers of N^2. For s = 1, the N weights of a convolution. *)
   Theorem first_rows_decide : forall N s, 0 < s -> (s | Z.of_nat N) ->
     (forall A B, commutes N A s -> commutes N B s ->
       (forall i j, 0 <= i < s -> 0 <= j < Z.of_nat N -> A i j = B i j) ->
@@ -169,7 +172,8 @@ Section Matrices.
   Lemma place_eq_dec (u v : Z * Z) : {u = v} + {u <> v}.
   Proof. decide equality; apply Z.eq_dec. Qed.
 
-  (** On two axes too: a linear map on an N x N' torus commutes with all shifts if and only if it is a circular convolution. *)
+  (** On two axes too: a linear map on an N x N' torus commutes with all shifts if and only if it is a circular
+      convolution. *)
   Theorem plane_commuting_is_convolution : forall N N' (A : Z * Z -> Z * Z -> M),
     let n := (Z.of_nat N, Z.of_nat N') in let places := plane_cells N N' in
     (forall g x i, In i places ->

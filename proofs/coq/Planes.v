@@ -1,7 +1,7 @@
 (** * Blocks, and two dimensions
 
-    An image is a signal of signals: [X u v] is row u, column v. Splitting an axis into blocks makes an image of a signal; everything
-    about one axis lifts to two by acting along rows, and then along columns. *)
+    An image is a signal of signals: [X u v] is row u, column v. Splitting an axis into blocks makes an image of a
+    signal; everything about one axis lifts to two by acting along rows, and then along columns. *)
 
 From Coq Require Import ZArith Znumtheory List Lia Permutation.
 From Shifts Require Import Signals Windows Sums.
@@ -13,7 +13,7 @@ Open Scope Z_scope.
 Definition split {A} (m : Z) (S : Z -> A) : Z -> Z -> A := fun u j => S (u * m + j).
 Definition merge {A} (m : Z) (B : Z -> Z -> A) : Z -> A := fun u => B (u / m) (u mod m).
 
-(** Blocks of m: where m divides the period and the step, both are divided by m; and no other step has a law. *)
+(** Blocks of m cells: where m divides the period and the step, both are divided by m. *)
 Theorem splitting_divides : forall A m, 0 < m ->
   (forall (S : Z -> A) r u j, split m (shift (m * r) S) u j = split m S (u - r) j) /\
   (forall (S : Z -> A) N u j, periodic (m * N) S -> split m S (u + N) j = split m S u j).
@@ -23,6 +23,8 @@ Proof.
   - replace ((u + N) * m + j) with (u * m + j + m * N) by lia. apply H0.
 Qed.
 
+(** And no other step has a law: on a torus that m divides, the shift by r moves the blocks by some step exactly if m
+    divides r. *)
 Theorem splitting_needs_whole_blocks : forall m N r, 0 < m -> (m | N) ->
   (exists r', forall S : Z -> Z, periodic N S -> forall u j, 0 <= j < m ->
     split m (shift r S) u j = split m S (u - r') j) <-> (m | r).
@@ -71,8 +73,8 @@ Definition along_rows {A B} (f : (Z -> A) -> Z -> B) : (Z -> Z -> A) -> Z -> Z -
 Definition along_columns {A B} (f : (Z -> A) -> Z -> B) : (Z -> Z -> A) -> Z -> Z -> B :=
   fun X u v => f (fun w => X w v) u.
 
-(** Every law of an operation on signals lifts to images, along either axis, beside any shift along the other; and an operation along
-    rows, followed by one along columns, has the product of their laws. *)
+(** Every law of an operation on signals lifts to images, along either axis, beside any shift along the other; and an
+    operation along rows, followed by one along columns, has the product of their laws. *)
 Theorem laws_lift_to_images : forall A B C (P : (Z -> A) -> Prop) (Q : (Z -> B) -> Prop)
   (f : (Z -> A) -> Z -> B) (g : (Z -> B) -> Z -> C) D D' E E',
   extensional g -> moves P f E E' -> moves Q g D D' ->
@@ -96,14 +98,15 @@ Qed.
 Definition image_window {A B} (F : list (list A) -> B) (K L : nat) (d e a b s t : Z) (X : Z -> Z -> A) : Z -> Z -> B :=
   fun q p => F (map (fun k => map (fun l => X (a + s * q + d * k) (b + t * p + e * l)) (cells L)) (cells K)).
 
-(** It is a window along rows that keeps what it sees, and then the function along columns: any function, separable or not. *)
+(** It is a window along rows that keeps what it sees, and then the function along columns: any function, separable or
+    not. *)
 Theorem image_windows_are_products : forall A B (F : list (list A) -> B) K L d e a b s t X,
   image_window F K L d e a b s t X ===
   along_columns (window F K d a s) (along_rows (window (fun seen => seen) L e b t) X).
 Proof. intros; intros q p; reflexivity. Qed.
 
-(** Two-dimensional windows, on any torus N x N': if gcd(N, s) divides D and gcd(N', t) divides E, the shift by (D, E) comes out as a
-    shift; the multiples of the strides, on any image, as (D / s, E / t). *)
+(** Two-dimensional windows, on any torus N x N': if gcd(N, s) divides D and gcd(N', t) divides E, the shift by (D, E)
+    comes out as a shift; the multiples of the strides, on any image, as (D / s, E / t). *)
 Theorem image_windows_move : forall A B (F : list (list A) -> B) K L d e a b s t,
   (forall r q, image_moves (fun _ => True) (image_window F K L d e a b s t) (s * r) (t * q) r q) /\
   (forall N N' D E, 0 < N -> 0 < N' -> (Z.gcd N s | D) -> (Z.gcd N' t | E) ->
@@ -123,8 +126,8 @@ Proof.
     apply map_ext; intro l. apply PX.
 Qed.
 
-(** And no other shift: for the window that keeps what it sees, (D, E) has a law exactly if gcd(N, s) divides D and gcd(N', t) divides E; where
-    the strides divide the sizes, exactly on the lattice s Z x t Z. *)
+(** And no other shift: for the window that keeps what it sees, (D, E) has a law exactly if gcd(N, s) divides D and
+    gcd(N', t) divides E; where the strides divide the sizes, exactly on the lattice s Z x t Z. *)
 Theorem image_strides_need_multiples : forall N N' K L d e a b s t D E,
   0 < N -> 0 < N' -> (0 < K)%nat -> (0 < L)%nat ->
   (exists D' E', image_moves (periodic_image N N')
@@ -150,8 +153,8 @@ Proof.
   rewrite !app_assoc. apply Permutation_app_tail, Permutation_app_comm.
 Qed.
 
-(** Any function of whole periods along both axes that does not depend on the order, such as a sum or a maximum over all positions, is
-    invariant under every shift. *)
+(** Any function of whole periods along both axes that does not depend on the order, such as a sum or a maximum over all
+    positions, is invariant under every shift. *)
 Theorem image_reductions_are_invariant : forall A B (F : list A -> B) N N' n n' o o' D E X,
   symmetric F -> periodic_image N N' X -> (N | Z.of_nat n) -> (N' | Z.of_nat n') ->
   F (concat (map (fun u => map (shift_image D E X u) (range o' n')) (range o n))) =

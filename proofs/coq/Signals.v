@@ -176,8 +176,8 @@ Proof.
   intro H; unfold spike; rewrite <- Z.mod_divide by lia. destruct (Z.eqb_spec (u mod N) 0); lia.
 Qed.
 
-(** Neither property implies the other, where the output is to move by the same shift: the identity moves with every shift and
-    sees each that is none of 0; one fixed picture of a spike sees none, and moves with none but 0. *)
+(** Neither property implies the other, where the output is to move by the same shift: the identity moves with every
+    shift and sees each that is none of 0; one fixed picture of a spike sees none, and moves with none but 0. *)
 Theorem equivariance_and_invariance_differ : forall N D, 0 < N -> ~ (N | D) ->
   (moves (periodic N) (fun S : Z -> Z => S) D D /\ ~ (forall S : Z -> Z, periodic N S -> shift D S == S)) /\
   (stays (periodic N) (fun _ : Z -> Z => spike N) D /\ ~ moves (periodic N) (fun _ : Z -> Z => spike N) D D).

@@ -55,7 +55,8 @@ Proof.
   intro u. rewrite K. now apply periodic_multiple.
 Qed.
 
-(** Hence any function of whole periods that does not depend on the order is invariant under every shift: sums, maxima, sorting. *)
+(** Hence any function of whole periods that does not depend on the order is invariant under every shift: sums, maxima,
+    sorting. *)
 Theorem symmetric_functions_are_invariant : forall A B (F : list A -> B) N n o D,
   symmetric F -> (N | Z.of_nat n) -> stays (periodic N) (fun S => F (map S (range o n))) D.
 Proof. intros A B F N n o D H K S P. apply H. now apply whole_periods_are_permuted with N. Qed.
@@ -149,8 +150,9 @@ Proof. unfold cells. apply Injective_map_NoDup; [intros a b; lia | apply seq_NoD
 
 (** ** The fold of circular transposed convolution
 
-    A program pads one period by zeros, convolves it in full, and sums the laps: all cells whose places agree modulo the
-    period. The weights are any functions that take zero to zero: multiplication by a number, or by a matrix of channels. *)
+    A program pads one period by zeros, convolves it in full, and sums the laps: all cells whose places agree modulo
+    the period. The weights are any functions that take zero to zero: multiplication by a number, or by a matrix of
+    channels. *)
 
 Section Fold.
   Context {A M : Type} (m : monoid M) (z : A) (w : Z -> A -> M) (K : nat) (d low : Z).
@@ -160,8 +162,8 @@ Section Fold.
   Definition weighted (S : Z -> A) : Z -> M := fun i => total m (fun k => w k (S (i - low + d * k))) (cells K).
   Definition laps (L : nat) (N : Z) (T : Z -> M) : Z -> M := fun p => total m (fun t => T (p + t * N)) (cells L).
 
-  (** Beyond the n + low + high - d (K - 1) places that a program computes, the full convolution is zero, so that padding by zeros to whole
-      laps changes nothing. *)
+  (** Beyond the n + low + high - d (K - 1) places that a program computes, the full convolution is zero, so that
+      padding by zeros to whole laps changes nothing. *)
   Theorem full_convolution_ends : forall n high S i, (forall k, w k z = zero m) ->
     0 <= d -> d * (Z.of_nat K - 1) <= low -> d * (Z.of_nat K - 1) <= high ->
     ~ 0 <= i < n + low + high - d * (Z.of_nat K - 1) -> weighted (among_zeros n S) i = zero m.
@@ -172,8 +174,8 @@ Section Fold.
     symmetry; apply outside_iff; lia.
   Qed.
 
-  (** The laps of the full convolution of one period sum to the circular convolution; also where the last cells of the period, which
-      are zero, are left away (as in a signal whose cells were pulled apart). *)
+  (** The laps of the full convolution of one period sum to the circular convolution; also where the last cells of the
+      period, which are zero, are left away (as in a signal whose cells were pulled apart). *)
   Theorem fold_is_circular_convolution : forall n N high L S p, (forall k, w k z = zero m) ->
     0 <= d -> d * (Z.of_nat K - 1) <= low -> d * (Z.of_nat K - 1) <= high ->
     n + low + high - d * (Z.of_nat K - 1) <= Z.of_nat L * N ->
@@ -213,7 +215,8 @@ Section Fold.
     intros b N high L x D p W Hd Hl Hh Hb n HL layer P Hp. unfold layer.
     destruct (stretching_multiplies A z b Hb) as [Mv Pr].
     assert (F : forall y q, periodic N y -> 0 <= q < b * N -> layer y q = weighted (stretch b z y) q).
-    { intros y q Py Hq. unfold layer. apply fold_is_circular_convolution with high; trivial; try (unfold n; nia); [now apply Pr|].
+    { intros y q Py Hq. unfold layer.
+      apply fold_is_circular_convolution with high; trivial; try (unfold n; nia); [now apply Pr|].
       intros v Hv. unfold stretch. destruct (Z.eqb_spec (v mod b) 0) as [E0|E0]; trivial.
       pose proof (Z.div_mod v b ltac:(lia)). unfold n in Hv. exfalso.
       assert (N - 1 < v / b) by nia. nia. }

@@ -2,10 +2,10 @@
 
     A window operation looks at K cells, d apart, from a + s q on, and gives any function F of what it sees:
 
-        T[q] = F (S[a], S[a + d], ..., S[a + d (K - 1)])   at   a + s q.
+        T[q] = F (S[a], S[a + d], ..., S[a + d (K - 1)]) at a + s q.
 
-    Convolution, correlation, max and average pooling, strided slices (K = 1) and patches (F = identity) are all of this form.
-    Nothing is assumed of F. *)
+    Convolution, correlation, max and average pooling, strided slices (K = 1) and patches (F = identity) are all of
+    this form. Nothing is assumed of F. *)
 
 From Coq Require Import ZArith Znumtheory List Lia Bool.
 From Shifts Require Import Signals.
@@ -84,8 +84,8 @@ Proof.
   destruct (Z.gcd_bezout N s _ eq_refl) as (u & v & B). exists v, (- u). nia.
 Qed.
 
-(** On a torus of any period N, whether s divides it or not: a shift by a multiple r of g = gcd(N, s) comes out as the shift by
-    (r / g) (s / g)^-1 modulo the new period N / g. The inverse exists. *)
+(** On a torus of any period N, whether s divides it or not: a shift by a multiple r of g = gcd(N, s) comes out as the
+    shift by (r / g) (s / g)^-1 modulo the new period N / g. The inverse exists. *)
 Theorem strides_on_any_torus : forall A B (F : list A -> B) K d a s N, 0 < N ->
   let g := Z.gcd N s in
   (exists i, (N / g | s / g * i - 1)) /\
@@ -165,7 +165,8 @@ Proof.
   - intros [r' M].
     pose (S := fun u => if (u - (a - s * r')) mod N <? Z.of_nat K then 0 else 1).
     assert (P : periodic N S).
-    { intro u; unfold S. now replace (u + N - (a - s * r')) with (u - (a - s * r') + 1 * N) by lia; rewrite Z_mod_plus_full. }
+    { intro u; unfold S. now replace (u + N - (a - s * r')) with (u - (a - s * r') + 1 * N) by lia;
+        rewrite Z_mod_plus_full. }
     assert (B : forall u, S u = 0 \/ S u = 1) by (intro u; unfold S; destruct (_ <? _); auto).
     specialize (M S P 0). unfold window, shift in M.
     assert (E : F (map (fun k => S (a + s * (0 - r') + 1 * k)) (cells K)) = 0).
@@ -193,7 +194,8 @@ Proof.
   - intro D. destruct (strides_on_any_torus _ _ F K 1 a s N ltac:(lia)) as [[i I] L]. eauto.
 Qed.
 
-(** Max pooling, and average pooling too, with windows smaller than the torus: a shift has a law exactly if gcd(N, s) divides it. *)
+(** Max pooling, and average pooling too, with windows smaller than the torus: a shift has a law exactly if gcd(N, s)
+    divides it. *)
 Theorem pooling_moves_by_multiples_only : forall N K a s r, 0 < Z.of_nat K < N ->
   ((exists r', moves (periodic N) (window (fold_right Z.max 0) K 1 a s) r r') <-> (Z.gcd N s | r)) /\
   ((exists r', moves (periodic N) (window (fold_right Z.add 0) K 1 a s) r r') <-> (Z.gcd N s | r)).
@@ -241,8 +243,8 @@ Proof.
   rewrite <- Z.mul_assoc. apply windows_move.
 Qed.
 
-(** Two results that move alike, met position by position, move so too; and so does one that meets a table of positions, if the
-    table repeats within the step. *)
+(** Two results that move alike, met position by position, move so too; and so does one that meets a table of positions,
+    if the table repeats within the step. *)
 Theorem maps_move : forall A B C C' (P : (Z -> A) -> Prop) (f : (Z -> A) -> Z -> B) (h : (Z -> A) -> Z -> C)
   (g : B -> C -> C') (table : Z -> C) m D D',
   moves P f D D' ->
@@ -275,7 +277,8 @@ Qed.
 Definition padded {A} (b low n : Z) (z : A) (cell : Z -> A) (i : Z) : A :=
   let j := i - low in if (0 <=? j) && (j <=? (n - 1) * b) && (j mod b =? 0) then cell (j / b) else z.
 
-(** Around the array less than b cells may be added, or any taken away, on either side: it still shows the stretched signal. *)
+(** Around the array less than b cells may be added, or any taken away, on either side: it still shows the stretched
+    signal. *)
 Theorem padding_between_and_around : forall A (z : A) (S : Z -> A) b n o low high, 0 < b -> low < b -> high < b ->
   forall i, 0 <= i < (n - 1) * b + 1 + low + high ->
   padded b low n z (fun j => S (o + j)) i = stretch b z S (b * o - low + i).
