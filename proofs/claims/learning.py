@@ -1,0 +1,241 @@
+"""C6, D3, D4: what training on real digits shows. These are measurements: seeds and error bars, and no proof."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+import shiftproof as sp
+from proofs.claims import training
+from proofs.claims.audit import Audit
+from proofs.claims.claim import Claim, Evidence, Findings, Picture, Statement
+from proofs.claims.models import parameters
+from proofs.claims.pictures import accuracy_maps, gap_figure, three_positions
+
+SHIFTS = ((0, 0), (0, 1), (2, 2))
+"""The three positions: at rest, off the stride, on the stride."""
+ERRORS = 2.0
+"""A difference counts as seen where it exceeds so many standard errors."""
+
+CNN1, CNN2, DENSE = training.KINDS
+
+
+def borne_out(about: str, differences: np.ndarray, text: str) -> Evidence:
+    """A measurement of differences, one for each seed: whether they stand above their error.
+
+    Args:
+        about: key of the statement.
+        differences: (seeds,), positive where the claim is right.
+        text: what was measured.
+    """
+    mean = float(differences.mean())
+    error = float(differences.std(ddof=1) / np.sqrt(len(differences)))
+    word = "borne out" if mean > ERRORS * error else "not borne out"
+    figures = f"{100 * mean:.1f} ± {100 * error:.1f} points over {len(differences)} seeds"
+    return Evidence(about, "training", "measured", f"{word}: {text} by {figures}.")
+
+
+# --- D3 ---
+
+
+def _overfitting(audit: Audit) -> Findings:
+    sizes = (50, 200) if audit.quick else (50, 100, 200, 400, 800)
+    seeds, steps = (2, 150) if audit.quick else (5, 300)
+    kinds = {"CNN": training.convolutional, "dense net": training.dense}
+    gaps = {
+        name: measure_gaps(make, sizes, seeds=seeds, steps=steps) for name, make in kinds.items()
+    }
+    held = {name: parameters(make(0)) for name, make in kinds.items()}
+    difference = gaps["dense net"] - gaps["CNN"]
+    evidence = [
+        borne_out(
+            "gap",
+            difference[:, column],
+            f"{size} training images: the gap of the dense net ({held['dense net']:,} parameters) exceeds "
+            "that of the CNN "
+            f"({held['CNN']:,})",
+        )
+        for column, size in enumerate(sizes)
+    ]
+    return Findings(tuple(evidence), (gap_figure(sizes, gaps),))
+
+
+def measure_gaps(make: Any, sizes: tuple[int, ...], *, seeds: int, steps: int) -> np.ndarray:
+    """Train minus test accuracy: (seeds, sizes)."""
+    gaps = np.zeros((seeds, len(sizes)))
+    for seed in range(seeds):
+        for column, size in enumerate(sizes):
+            part = training.sample(seed, train=size, test=400)
+            images = training.placed(part.train)
+            model = training.fit(make(seed), images, part.train_labels, seed=seed, steps=steps)
+            seen = training.accuracy(model, images, part.train_labels)
+            unseen = training.accuracy(model, training.placed(part.test), part.test_labels)
+            gaps[seed, column] = seen - unseen
+    return gaps
+
+
+# --- D4 ---
+
+
+def _positions(audit: Audit) -> Findings:
+    maps = audit.trained.maps
+    middle = training.MIDDLE
+    loss = {
+        name: found[:, middle, middle] - found.mean(axis=(1, 2)) for name, found in maps.items()
+    }
+    spread = {name: np.ptp(found, axis=(1, 2)) for name, found in maps.items()}
+    flat = bool(np.all(spread[CNN1] == 0))
+    text = (
+        f"the accuracy of the {CNN1} varies by {100 * spread[CNN1].max():.1f} points over all 81 "
+        "placements, in any seed"
+        f"{': a shift costs it nothing' if flat else ''}"
+    )
+    return Findings(
+        (
+            *(
+                borne_out(
+                    "map",
+                    loss[DENSE] - loss[name],
+                    f"from the middle to everywhere the dense net loses more than the {name},",
+                )
+                for name in (CNN1, CNN2)
+            ),
+            Evidence("map", "training", "measured", text),
+        ),
+        (accuracy_maps(maps),),
+    )
+
+
+# --- C6 ---
+
+
+def _figure_one(audit: Audit) -> Findings:
+    trained = audit.trained
+    cnn, dense = trained.models[CNN2][0], trained.models[DENSE][0]
+    part = trained.samples[0]
+    right = [
+        training.scores(model, training.placed(part.test)).argmax(axis=1) == part.test_labels
+        for model in (cnn, dense)
+    ]
+    number = int(np.flatnonzero(np.all(right, axis=0))[0])
+    image, digit = training.placed(part.test[[number]])[0], int(part.test_labels[number])
+    images = np.stack([np.roll(image, shift, (0, 1)) for shift in SHIFTS])
+    shown, evidence = panel(cnn, dense, images), []
+    for name, model in ((CNN2, cnn), (DENSE, dense)):
+        result = sp.sweep(model, image[None], weights="these", name=name)
+        agreement = result.agreement[result.index(-1)]
+        invariance = result.count("invariance")
+        evidence.append(
+            Evidence(
+                "map",
+                "training",
+                "measured",
+                f"{name}, a {digit} at all {agreement.size} shifts of the torus: the class stays under "
+                f"{int(agreement.sum())}, "
+                f"the scores under {invariance.equal}",
+            )
+        )
+    scores = {name: training.scores(model, images) for name, model in ((CNN2, cnn), (DENSE, dense))}
+    labels = {
+        name: ", ".join(map(str, values.argmax(axis=1).tolist())) for name, values in scores.items()
+    }
+    text = f"a {digit} at the shifts {', '.join(map(str, SHIFTS))} is called " + "; ".join(
+        f"{words} by the {name}" for name, words in labels.items()
+    )
+    evidence.append(Evidence("panel", "training", "measured", text))
+    return Findings(tuple(evidence), (shown,))
+
+
+def panel(cnn: Any, dense: Any, images: np.ndarray) -> Picture:
+    """Figure 1: image, maps and scores at the three positions."""
+    maps = cnn.features(jnp.asarray(images))
+    columns: dict[str, Any] = {"image": tuple(images[..., 0])}
+    notes: dict[str, Any] = {}
+    for name, values in zip(("conv", "pool /2", "conv"), maps, strict=True):
+        values = np.asarray(values)
+        best = int(values[0].sum(axis=(0, 1)).argmax())
+        name = name if name not in columns else f"{name} 2"
+        columns[name] = tuple(values[..., best])
+        notes[name] = [
+            "",
+            *(_moved(values[0], values[i], SHIFTS[i], len(images[0])) for i in (1, 2)),
+        ]
+    for name, model in (("CNN", cnn), ("dense", dense)):
+        values = training.scores(model, images)
+        columns[name] = tuple(values)
+        notes[name] = ["", *(_same(values[0], values[i]) for i in (1, 2))]
+    return three_positions(SHIFTS, columns, notes)
+
+
+def _moved(still: np.ndarray, moved: np.ndarray, shift: tuple[int, int], size: int) -> str:
+    """Whether a map is a moved copy of that at rest."""
+    jump = size // len(still)
+    if any(step % jump for step in shift):
+        return "no copy"
+    copy = np.roll(still, [step // jump for step in shift], (0, 1))
+    gap = float(np.abs(moved - copy).max())
+    return (
+        "= moved copy"
+        if gap == 0
+        else "≈ moved copy"
+        if gap < 1e-4 * np.abs(still).max()
+        else "no copy"
+    )
+
+
+def _same(still: np.ndarray, moved: np.ndarray) -> str:
+    gap = float(np.abs(moved - still).max())
+    return "= same" if gap == 0 else "≈ same" if gap < 1e-4 * np.abs(still).max() else "differs"
+
+
+C6 = Claim(
+    "C6",
+    "The three images of Figure 1: one digit at three positions.",
+    (
+        Statement(
+            "panel",
+            "Activations and scores of a trained CNN and of a dense net for a real digit at three positions.",
+            role="figure",
+            needs=frozenset({"training"}),
+        ),
+        Statement(
+            "map",
+            "Scores and classes over every placement of the torus.",
+            role="figure",
+            needs=frozenset({"training"}),
+        ),
+    ),
+    _figure_one,
+    "Off the stride the CNN's maps are no copies of anything; on the stride they are, and its scores are the same. The "
+    "dense net sees three unrelated images.",
+)
+D3 = Claim(
+    "D3",
+    "Fewer parameters, less overfitting.",
+    (
+        Statement(
+            "gap",
+            "The gap between training and test accuracy of a CNN and a dense net against the number of "
+            "training images.",
+            role="figure",
+            needs=frozenset({"training"}),
+        ),
+    ),
+    _overfitting,
+)
+D4 = Claim(
+    "D4",
+    "Weight sharing carries a learnt feature to all positions.",
+    (
+        Statement(
+            "map",
+            "Trained on digits in the middle alone: accuracy at every placement, CNN against dense net.",
+            role="figure",
+            needs=frozenset({"training"}),
+        ),
+    ),
+    _positions,
+    "With a pool of stride 1 the shared weights carry over exactly. With stride 2 they carry over to "
+    "every second place, "
+    "as B3 says, and in between the features are seen through a grid they were not learnt on.",
+)
