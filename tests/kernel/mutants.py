@@ -208,7 +208,7 @@ def killer(mutant: Mutant, named: dict[str, Callable[[SimpleNamespace], None]]) 
     except Exception:
         return "it cannot be loaded"
     for name, test in named.items():
-        signal.setitimer(signal.ITIMER_REAL, 2)
+        signal.setitimer(signal.ITIMER_REAL, 2, 0.5)  # again, where the first is swallowed
         try:
             test(kernel)
         except (Exception, pytest.fail.Exception):

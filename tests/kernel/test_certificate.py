@@ -361,6 +361,7 @@ def test_fields_have_one_type(field: str, value: Any) -> None:
         ),
         (("program", "nodes", 0, "shape"), 4, "node 0: shape: expected a list of integers"),
         (("program", "outputs"), [], "outputs must be nodes, one at least"),
+        (("program", "outputs"), [0, 99], "outputs must be nodes, one at least"),
         (("program", "outputs"), [99], "outputs must be nodes, one at least"),
         (("program", "outputs"), [-1], "outputs must be nodes, one at least"),
         (("program_sha256",), "", "program_sha256: the file has something else"),
