@@ -1,5 +1,9 @@
 """Every mutant of the kernel is killed by a named test, and the table of mutants is not empty."""
 
+import re
+import subprocess
+import sys
+
 import mutants
 
 
@@ -8,15 +12,22 @@ def test_a_mutant_that_changes_nothing_survives() -> None:
     assert mutants.killer(nothing, mutants.tests()) is None
 
 
-def test_a_side_condition_is_found_and_its_loss_is_killed_for_that_reason() -> None:
-    found = {mutant.label: killer for mutant, killer in mutants.survey("arithmetic.pads_inside")}
-    assert found["arithmetic.pads_inside: low < base  ->  True"] is not None
-    assert found["arithmetic.pads_inside: high < base  ->  True"] is not None
+def test_conditions_and_numbers_of_every_module_are_changed() -> None:
+    labels = {mutant.label for mutant in mutants.mutants()}
+    assert "arithmetic.pads_inside: low < base  ->  True" in labels
+    assert "arithmetic.stretch: step * base  ->  step * base + 1" in labels
+    assert "rules.mix: symmetric  ->  True" in labels
+    assert {label.split(".")[0] for label in labels} == set(mutants.MUTATED)
 
 
 def test_every_mutant_is_killed() -> None:
-    found = list(mutants.survey())
-    survivors = [m.label for m, killer in found if killer is None]
-    assert set(survivors) == set(mutants.EQUIVALENT)
-    assert len(found) > 600
-    assert {m.module for m, _ in found} == set(mutants.MUTATED)
+    """In a process of its own: JAX, once loaded, swallows the alarm that stops mutants which never end."""
+    found = subprocess.run([sys.executable, mutants.__file__], capture_output=True, text=True)
+    assert found.returncode == 0, "\n".join(
+        line for line in found.stdout.splitlines() if "SURVIVES" in line
+    )
+    score = re.search(r"(\d+) of (\d+) killed, (\d+) equivalent", found.stdout)
+    assert score is not None
+    killed, total, equivalent = map(int, score.groups())
+    assert killed == total > 700
+    assert equivalent == len(mutants.EQUIVALENT)
