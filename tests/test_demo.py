@@ -64,6 +64,11 @@ def test_exact_counts_of_the_architectures(ran):
     assert layers[-1]["invariance"]["equal"] == 9
     assert layers[-1]["invariance"]["lattice"] == [[4, 0], [0, 4]]
     assert dense["architecture"]["layers"][-1]["invariance"]["equal"] == 1
+    decided = [network["verdict"]["outputs"][0]["invariance"] for network in (cnn, dense)]
+    assert [(d["proved"], d["refuted"], d["undecided"]) for d in decided] == [
+        (9, 135, 0),
+        (1, 143, 0),
+    ]
     assert len(cnn["agreement"]["layers"]) >= 4
     for network in (cnn, dense):
         assert network["agreement"]["contradicted"] == []
@@ -104,7 +109,7 @@ def test_unplaced_networks_are_said_to_be(tmp_path):
     assert "measured for 1 network, the label is kept in" in results["summary"]
     # every network of every table stands on one line of 80 columns
     lines = log.getvalue().splitlines()
-    assert sum(line.startswith("SAME /1 flatten ") for line in lines) == 3
+    assert sum(line.startswith("SAME /1 flatten ") for line in lines) == 4
     assert sum(line.startswith("SAME /1 flatten ") and line.endswith(" -") for line in lines) == 1
 
 

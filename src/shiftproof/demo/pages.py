@@ -36,6 +36,7 @@ from shiftproof.report.pages import maps_picture, provenance_blocks, reading_gui
 from shiftproof.report.tables import labels_text, question_of
 from shiftproof.result import Status, Sweep
 from shiftproof.trace import fixed_values
+from shiftproof.verdict import Verdict
 
 SHIFTS = ((0, 0), (0, 1), (4, 4))
 """The three positions of Figure 1: at rest, off every stride, on every stride."""
@@ -59,10 +60,11 @@ HEADINGS = {
 
 
 def make_tables(swept: Mapping[str, Swept]) -> dict[str, Table]:
-    """Architectures, one image, accuracy; each row fits one line of 80 columns."""
+    """Verdicts, architectures, one image, accuracy; each row fits one line of 80 columns."""
     total = next(iter(swept.values())).architecture.count("invariance").total
     named = {one.network.variant.short: one for one in swept.values()}
     return {
+        "verdict": _verdict_table(swept),
         "architecture": compare_table(
             {name: one.architecture for name, one in named.items()},
             title=f"The architectures (/2: pool stride 2): equal shifts of {total}, integer weights",
@@ -75,6 +77,39 @@ def make_tables(swept: Mapping[str, Swept]) -> dict[str, Table]:
         ),
         "accuracy": _accuracy_table(swept),
     }
+
+
+def _verdict_table(swept: Mapping[str, Swept]) -> Table:
+    found = {one.network.variant.short: one.verdict for one in swept.values()}
+    rows = tuple(
+        (
+            name,
+            f"{verdict.invariance.proved}/{verdict.invariance.map.size}",
+            str(verdict.invariance.refuted),
+            str(verdict.invariance.undecided),
+            str(verdict.invariance.lattice),
+            _first_break(verdict),
+        )
+        for name, verdict in found.items()
+    )
+    return Table(
+        "Invariance of the class scores, every shift decided, for all inputs and weights",
+        ("network", "proved", "refuted", "undecided", "lattice", "breaks first at"),
+        rows,
+        numbers=frozenset({1, 2, 3}),
+        flexible=frozenset({0, 5}),
+        note="proved by the kernel for all inputs and weights; refuted by counterexamples, which follow from few "
+        "since the shifts that keep a property form a group.",
+        optional=(5,),
+    )
+
+
+def _first_break(verdict: Verdict) -> str:
+    """The first layer at which the lattice shrinks, and its line."""
+    if not verdict.causes:
+        return "-"
+    cause = verdict.causes[0]
+    return f"{cause.layer} ({cause.source})" if cause.source else cause.layer
 
 
 def _accuracy_table(swept: Mapping[str, Swept]) -> Table:
@@ -190,6 +225,7 @@ def make_sections(
     """The report, in order."""
     return [
         _position_section(results, figures),
+        Section("Every shift decided", (tables["verdict"],)),
         Section(
             "Every shift, exactly", (tables["architecture"], Prose(_architecture_words(swept)))
         ),

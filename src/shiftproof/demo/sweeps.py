@@ -11,8 +11,10 @@ from shiftproof.demo.train import GRAIN, PLACED, Digits, Network, Plan, Stage
 from shiftproof.report.tables import labels_text, question_of
 from shiftproof.result import Status, Sweep
 from shiftproof.sweeping import sweep
+from shiftproof.verdict import Verdict
+from shiftproof.verifying import verify
 
-SCHEMA = "shiftproof.demo/2"
+SCHEMA = "shiftproof.demo/3"
 
 
 class Swept(NamedTuple):
@@ -20,6 +22,7 @@ class Swept(NamedTuple):
 
     Attributes:
         network: trained and rounded.
+        verdict: every shift of the architecture decided, for all weights.
         architecture: integer probes and weights, law `stride`: what holds whatever was trained.
         digit: the trained network on the pictured image; law `any` where pools are strided, so
             that every shift has a deviation.
@@ -28,6 +31,7 @@ class Swept(NamedTuple):
     """
 
     network: Network
+    verdict: Verdict
     architecture: Sweep
     digit: Sweep
     placed: Sweep | None
@@ -51,6 +55,8 @@ def sweep_all(
 
     def sweep_one(network: Network) -> Swept:
         name, model, variant = network.variant.name, network.model, network.variant
+        verdict = verify(model, shape, property="invariance", name=name, seed=seed)
+        stage(f"{name}, decided: scores invariant {verdict.invariance}")
         architecture = sweep(model, shape, name=name, seed=seed)
         stage(f"{name}, integers: scores invariant {architecture.count('invariance')}")
         # where nothing is strided the laws `stride` and `same` say all, at a fraction of the work
@@ -63,7 +69,7 @@ def sweep_all(
             images = digits.test[: plan.placed]
             placed = sweep(model, images, boundary="zero", layers=[], dtype="float32", name=name)
             stage(f"{name}, placed: {labels_text(placed, -1)} of labels kept")
-        return Swept(network, architecture, digit, placed)
+        return Swept(network, verdict, architecture, digit, placed)
 
     with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
         yield from pool.map(sweep_one, networks)
@@ -71,7 +77,7 @@ def sweep_all(
 
 def count_stages(plan: Plan) -> int:
     """How many stages training and sweeping this plan have."""
-    return 3 * len(plan.variants) + sum(variant in PLACED for variant in plan.variants)
+    return 4 * len(plan.variants) + sum(variant in PLACED for variant in plan.variants)
 
 
 def all_placed(swept: Mapping[str, Swept]) -> dict[str, Sweep]:
@@ -114,6 +120,7 @@ def _network_results(swept: Swept) -> dict[str, Any]:
         "accuracy_rounded": network.rounded,
         "labels_kept": _share_kept(placed) if placed else None,
         "agreement": _agreement(swept),
+        "verdict": swept.verdict.to_dict() | {"seconds": {}},  # the same seed gives the same file
         "architecture": swept.architecture.to_json(),
         "digit": swept.digit.to_json(),
         "placed": placed.to_json() if placed else None,
