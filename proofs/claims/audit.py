@@ -15,20 +15,21 @@ import shiftproof as sp
 from proofs.claims.claim import Evidence, Kind, Word
 from proofs.claims.training import Trained, train_all
 from proofs.outcome import Outcome
-from shiftproof.counterexample import counterexamples
 from shiftproof.verdict import PropertyVerdict, Verdict
 from shiftproof_kernel import check
 
 Property = Literal["equivariance", "invariance"]
 
-WINDOWS = ("windows see the same", "windows_move", "image_windows_move")
+WINDOWS = ("windows see the same", "stride moves", "windows_move", "image_windows_move")
 """Theorems by which any function of a window follows the shifts that are multiples of its stride."""
 STRIDES = (
     "windows see the same",
     "a proper window is moved",
+    "stride, exact",
     "strides_on_any_torus",
     "pooling_moves_by_multiples_only",
     "stride_that_does_not_divide",
+    "image_strides_need_multiples",
 )
 """Theorems by which it follows no others."""
 
@@ -200,7 +201,7 @@ def files_of(verdict: Verdict, found: PropertyVerdict, *, name: str) -> dict[str
         files[f"{stem}.certificate.json"] = found.certificate
     examples = [
         example
-        for example in counterexamples(verdict)
+        for example in verdict.counterexamples()
         if example.header.property == found.claim.property
     ]
     for example in examples:

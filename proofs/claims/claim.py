@@ -104,6 +104,7 @@ class Claim:
         statements: what it says exactly.
         examine: collects the evidence.
         remark: what a reader should take home; mathematics between dollar signs.
+        condition: what must be added for the claim to be true, in a few words.
     """
 
     id: str
@@ -111,6 +112,7 @@ class Claim:
     statements: tuple[Statement, ...]
     examine: Callable[[Any], Findings]
     remark: str = ""
+    condition: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,10 +140,8 @@ class Decided:
 
     @property
     def condition(self) -> str:
-        """The conditions under which an amended claim is true."""
-        if "amended" not in self.verdict:
-            return ""
-        return " ".join(s.text for s in self.claim.statements if s.role == "condition")
+        """What must be added, in a few words; "" where nothing must."""
+        return self.claim.condition if "amended" in self.verdict else ""
 
     def settled(self, statement: Statement) -> Settled:
         """The word for one statement."""

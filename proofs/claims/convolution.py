@@ -57,7 +57,7 @@ def _layers(audit: Audit) -> Findings:
             "every", conv((3, 3), stride=2), (*stride2, 1), steps=(1, 1), name="conv of stride 2"
         ),
         audit.lattice("circular", conv((3, 3)), (*sizes, 1), steps=(1, 1), name="circular conv"),
-        *audit.theorems("circular", *WINDOWS),
+        *audit.theorems("circular", *WINDOWS, "wrap padding is a torus", "circular_windows_move"),
         *audit.theorems("strided", *STRIDES),
         audit.lattice(
             "zero", conv((3, 3), padding="SAME"), (*sizes, 1), steps=sizes, name="SAME conv"
@@ -267,7 +267,7 @@ B1 = Claim(
     (
         _statement(
             "all",
-            "$(T_Δ x) * k = T_Δ (x * k)$ for $(x * k)(u) = Σ_v x(v) k(u − v)$: all $x$, all $k$, all $Δ$, on $Z^d$ and "
+            "$(T_Δ x) * k = T_Δ (x * k)$ for $(x * k)(u) = Σ_v x(v) k(u − v)$: all $x$, all $k$, all $Δ$, on $ℤ^d$ and "
             "every torus. The same for cross-correlation $Σ_v x(u + v) k(v)$, which is what Flax computes.",
         ),
     ),
@@ -279,20 +279,20 @@ B1_PRIME = Claim(
     (
         Statement(
             "every",
-            "Every Flax $Conv$, as compiled, is equivariant under every shift of its torus.",
+            "Every Flax `Conv`, as compiled, is equivariant under every shift of its torus.",
         ),
         _statement(
-            "circular", "With $CIRCULAR$ padding and stride 1: every shift.", role="condition"
+            "circular", "With `CIRCULAR` padding and stride 1: every shift.", role="condition"
         ),
         _statement(
             "strided",
-            "With $CIRCULAR$ padding and stride $s$: exactly $sZ$ on each axis where $s$ divides the "
+            "With `CIRCULAR` padding and stride $s$: exactly $sℤ$ on each axis where $s$ divides the "
             "size, only 0 where not.",
             role="condition",
         ),
         Statement(
             "zero",
-            "With zeros ($SAME$): on the torus shift 0 alone.",
+            "With zeros (`SAME`): on the torus shift 0 alone.",
             role="condition",
             needs=frozenset({"verdict"}),
         ),
@@ -306,6 +306,8 @@ B1_PRIME = Claim(
     ),
     _layers,
     "The mathematics of convolution knows no border and no stride. Layers have both.",
+    condition="circular: every shift at stride 1, $sℤ$ at a stride $s$ that divides the size; zeros: 0, "
+    "and the interior of a scene",
 )
 D5 = Claim(
     "D5",

@@ -321,6 +321,8 @@ C1 = Claim(
     _stride_one,
     "The usual answer argues as if the stride were above 1. With the stride of 1 that the question names, the "
     "activations only move, and the head decides.",
+    condition="circular, stride 1: activations follow every shift; scores keep every shift with global "
+    "pooling, 0 alone with flatten",
 )
 C4 = Claim(
     "C4",
@@ -354,7 +356,7 @@ C4 = Claim(
         ),
         Statement(
             "break",
-            "The layers do misalign: on their own, and with taps of unequal sums, only $2Z × 2Z$ is left.",
+            "The layers do misalign: on their own, and with taps of unequal sums, only $2ℤ × 2ℤ$ is left.",
             needs=frozenset({"verdict"}),
             case="polyphase except on ties",
         ),
@@ -371,13 +373,13 @@ C5 = Claim(
         Statement("every", "No CNN with max pooling is invariant under every shift."),
         Statement(
             "equivariant",
-            "With two pools of stride 2: the activations follow exactly $4Z × 4Z$.",
+            "With two pools of stride 2: the activations follow exactly $4ℤ × 4ℤ$.",
             role="condition",
             needs=frozenset({"verdict"}),
         ),
         Statement(
             "invariant",
-            "Then its scores keep exactly $4Z × 4Z$ with a global mean, and shift 0 alone with flatten.",
+            "Then its scores keep exactly $4ℤ × 4ℤ$ with a global mean, and shift 0 alone with flatten.",
             role="condition",
             needs=frozenset({"verdict"}),
         ),
@@ -386,4 +388,5 @@ C5 = Claim(
     "It depends on the stride, not on the pool: with stride 1 and a global mean the same network is "
     "invariant under every "
     "shift.",
+    condition="pools of stride above 1; here two of stride 2: exactly $4ℤ × 4ℤ$",
 )

@@ -100,7 +100,12 @@ def _invariance_of_pools(audit: Audit) -> Findings:
                 )
                 for window, grid in layers
             ),
-            *audit.theorems("share", "share of a window", "share_of_unnoticed_shifts"),
+            *audit.theorems(
+                "share",
+                "share of a window",
+                "share_of_unnoticed_shifts",
+                "share_of_unnoticed_image_shifts",
+            ),
             counted(
                 "share",
                 not wrong,
@@ -280,7 +285,12 @@ def _boundaries(audit: Audit) -> Findings:
     )
     return Findings(
         (
-            *audit.theorems("cross", "share of a window", "share_of_unnoticed_shifts"),
+            *audit.theorems(
+                "cross",
+                "share of a window",
+                "share_of_unnoticed_shifts",
+                "share_of_unnoticed_image_shifts",
+            ),
             counted("cross", not wrong, f"s²(s − 1)(3s − 1) counted for all s ≤ {bound}"),
             counted(
                 "cross",
@@ -324,6 +334,7 @@ B2 = Claim(
     _invariance_of_pools,
     "A shift by one pixel leaves half of all places of a 2-wide window unchanged on each axis: a quarter of the plane "
     "for a diagonal step. That is a statement about some images, and not about the layer.",
+    condition="one bright pixel: the share $∏ max(0, 1 − |δ_i| / k)$; for all inputs: shift 0 alone",
 )
 B3 = Claim(
     "B3",

@@ -87,7 +87,11 @@ def _independence(audit: Audit) -> Findings:
             ),
             audit.lattice("other way", decoder, shape, steps=(6, 6), name="decoder", law="same"),
             *audit.theorems(
-                "pooled", "full_reductions_are_invariant", "invariant_after_equivariant"
+                "pooled",
+                "whole periods",
+                "full_reductions_are_invariant",
+                "image_reductions_are_invariant",
+                "invariant_after_equivariant",
             ),
             audit.lattice(
                 "pooled",
@@ -103,11 +107,11 @@ def _independence(audit: Audit) -> Findings:
 
 A1 = Claim(
     "A1",
-    "(T_Δ x)(u) = x(u − Δ) shifts an image without altering its structure.",
+    "$(T_Δ x)(u) = x(u − Δ)$ shifts an image without altering its structure.",
     (
         Statement(
             "action",
-            "Shifts act: $T_0 = id$ and $T_Δ T_Γ = T_{Δ+Γ}$, on $Z^d$ and on every torus.",
+            "Shifts act: $T_0 = id$ and $T_Δ T_Γ = T_{Δ+Γ}$, on $ℤ^d$ and on every torus.",
             needs=frozenset({"theorem", "sweep"}),
             case="on the grid and the torus",
         ),
@@ -127,6 +131,7 @@ A1 = Claim(
     _translation,
     "On a torus nothing is lost, so shifts form a group and everything below can speak of lattices. On a frame a shift "
     "is no bijection: what leaves does not return.",
+    condition="content stays inside the frame",
 )
 A2 = Claim(
     "A2",

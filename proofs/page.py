@@ -1,0 +1,175 @@
+"""The page of the audit: one self-contained HTML file, and beside it what anyone can check again.
+
+audit.html                     the claims, their statements, evidence and pictures
+evidence/ID/NAME.certificate.json   python -m shiftproof_kernel check FILE
+evidence/ID/NAME.counterexample.npz image, shift, weights and both outputs
+audit.json                     the verdicts and all findings as data
+"""
+
+import base64
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import msgspec
+from markupsafe import Markup
+
+from proofs.claims.claim import KINDS, Decided, Evidence
+from proofs.notation import to_html, to_text
+from proofs.outcome import Outcome
+from shiftproof.counterexample import Counterexample
+from shiftproof.files import write_atomic
+
+TEMPLATE = Path(__file__).with_name("page.html.jinja")
+MARKS = {"holds": "✓", "fails": "✗", "measured": "●", "undecided": "?", "not run": "–"}
+
+
+def write_page(
+    directory: Path,
+    decided: Sequence[Decided],
+    outcomes: Sequence[Outcome],
+    *,
+    settings: Mapping[str, str],
+) -> Path:
+    """Write the page and everything beside it.
+
+    Args:
+        directory: for the files; made if it does not exist.
+        decided: the claims.
+        outcomes: of all theorems.
+        settings: versions and sizes.
+
+    Returns:
+        the path of the page.
+
+    Raises:
+        OSError: the directory cannot be written.
+    """
+    for claim in decided:
+        for piece in claim.findings.evidence:
+            for name, content in piece.files.items():
+                _write(directory / place(claim, name), content)
+    data = {"settings": dict(settings), "claims": [_data(claim) for claim in decided]}
+    data["theorems"] = [dataclasses.asdict(outcome) for outcome in outcomes]
+    write_atomic(directory / "audit.json", msgspec.json.format(msgspec.json.encode(data)) + b"\n")
+    path = directory / "audit.html"
+    write_atomic(path, render(decided, outcomes, settings=settings).encode())
+    return path
+
+
+def _write(path: Path, content: Any) -> None:
+    if isinstance(content, Counterexample):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content.save(path)
+    else:
+        write_atomic(path, msgspec.json.encode(content) + b"\n")
+
+
+def place(claim: Decided, name: str) -> str:
+    """Where a file of a claim lies, relative to the page."""
+    return f"evidence/{anchor(claim.claim.id)}/{name}"
+
+
+def anchor(id: str) -> str:
+    """The id of a claim as part of an address.
+
+    >>> anchor("B1'")
+    'B1-prime'
+    """
+    return id.replace("'", "-prime")
+
+
+def _data(decided: Decided) -> dict[str, Any]:
+    claim = decided.claim
+    return {
+        "claim": claim.id,
+        "told": to_text(claim.told),
+        "verdict": decided.verdict,
+        "statements": [
+            {
+                "key": s.key,
+                "role": s.role,
+                "case": s.case,
+                "text": to_text(s.text),
+                "word": decided.settled(s),
+            }
+            for s in claim.statements
+        ],
+        "evidence": [
+            {
+                "about": e.about,
+                "kind": e.kind,
+                "word": e.word,
+                "text": e.text,
+                "files": [place(decided, name) for name in e.files],
+            }
+            for e in decided.findings.evidence
+        ],
+        "reasons": list(decided.reasons),
+        "seconds": round(decided.seconds, 1),
+    }
+
+
+def render(
+    decided: Sequence[Decided], outcomes: Sequence[Outcome], *, settings: Mapping[str, str]
+) -> str:
+    """The page as text."""
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {
+        "math": lambda text: Markup(to_html(text)),
+        "anchor": anchor,
+        "kindname": lambda kind: KINDS[kind],
+        "uri": lambda png: "data:image/png;base64," + base64.b64encode(png).decode("ascii"),
+        "tone": tone,
+    }
+    template = environment.from_string(TEMPLATE.read_text("utf-8"))
+    return template.render(
+        decided=decided,
+        summary=summary(decided),
+        statements=_statements,
+        place=place,
+        kinds=KINDS,
+        marks=MARKS,
+        theorems=by_name(outcomes),
+        settings=settings,
+    )
+
+
+def tone(verdict: str) -> str:
+    """The colour of a verdict: of its first word that is not `measured`, if there is one."""
+    words = [part.rpartition(": ")[2] for part in verdict.split("; ")]
+    ranked = ("undecided", "refuted", "amended", "proved", "measured")
+    return next(word for word in ranked if word in words)
+
+
+def summary(decided: Sequence[Decided]) -> str:
+    """One sentence: how many claims got which verdict."""
+    counts = Counter(tone(claim.verdict) for claim in decided)
+    ranked = ("proved", "amended", "refuted", "measured", "undecided")
+    words = [f"{counts[word]} {word}" for word in ranked if counts[word]]
+    return f"{len(decided)} claims: {', '.join(words)}."
+
+
+def _statements(decided: Decided) -> list[tuple[Any, str, list[Evidence]]]:
+    """Each statement with its word and its evidence."""
+    return [
+        (s, decided.settled(s), [e for e in decided.findings.evidence if e.about == s.key])
+        for s in decided.claim.statements
+    ]
+
+
+def by_name(outcomes: Sequence[Outcome]) -> list[tuple[str, str, str]]:
+    """Theorems: name, statement, and what each method says."""
+    grouped: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        grouped.setdefault(outcome.name, []).append(outcome)
+    marks = {"proved": "✓", "failed": "✗", "not run": "– not run"}
+    return [
+        (name, found[0].statement, ", ".join(f"{o.method} {marks[o.status]}" for o in found))
+        for name, found in grouped.items()
+    ]
