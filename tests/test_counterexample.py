@@ -9,7 +9,7 @@ from flax import nnx
 
 import shiftproof as sp
 from shiftproof import zoo
-from shiftproof.counterexample import counterexamples, load_counterexample, replay
+from shiftproof.counterexample import load_counterexample, replay
 from shiftproof.errors import InputError, ResultFileError
 from shiftproof.model import adapt
 
@@ -17,7 +17,7 @@ from shiftproof.model import adapt
 @pytest.fixture(scope="module")
 def exact():
     verdict = sp.verify(zoo.build("conv3x3-stride2"), (8, 8, 2), name="conv")
-    return counterexamples(verdict, target="conv3x3-stride2")
+    return verdict.counterexamples("conv3x3-stride2")
 
 
 def conv():
@@ -61,18 +61,18 @@ def test_a_model_that_keeps_the_shift_does_not_reproduce_it(exact) -> None:
 
 def test_other_weights_are_noticed() -> None:
     model = zoo.build("maxpool2x2-stride2")
-    (example, *_) = counterexamples(sp.verify(model, (8, 8, 2), property="equivariance"))
+    (example, *_) = sp.verify(model, (8, 8, 2), property="equivariance").counterexamples()
     assert example.header.draw == "these"
     assert replay(example, adapt(model)).changed == ()
     own = sp.verify(zoo.build("conv3x3-same"), (8, 8, 2), weights="these", property="equivariance")
-    (example, *_) = counterexamples(own)
+    (example, *_) = own.counterexamples()
     other = replay(example, adapt(zoo.build("conv3x3-same", seed=1)))
     assert "the weights are others" in other.changed
 
 
 def test_rounded_evidence_states_its_ratio_to_the_floor() -> None:
     verdict = sp.verify(zoo.build("vit"), (16, 16, 3))
-    example = counterexamples(verdict)[0]
+    example = verdict.counterexamples()[0]
     assert example.header.evidence == "separated"
     result = replay(example, adapt(zoo.build("vit")))
     assert result.reproduced

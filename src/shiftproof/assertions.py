@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from shiftproof.counterexample import counterexamples
+from shiftproof.counterexample import from_witness
 from shiftproof.errors import InputError, UndecidedError
 from shiftproof.result import Status, axis_names
 from shiftproof.sweeping import sweep
@@ -448,7 +448,7 @@ def draw_image(image: np.ndarray, axes: Sequence[int]) -> list[str]:
 def _stored(verdict: Verdict, witness: Witness) -> Path:
     """The counterexample as a file in the folder for temporary files."""
     folder = Path(tempfile.gettempdir()) / "shiftproof"
-    (example,) = [e for e in counterexamples(verdict) if e.image is witness.image][:1]
+    example = from_witness(witness, model=verdict.model, spatial_axes=verdict.spatial_axes)
     steps = "_".join(map(str, witness.shift))
     name = f"{verdict.model}.{witness.claim.output}.{witness.claim.property}.{steps}.counterexample.npz"
     return example.save(folder / re.sub(r"[^\w.-]", "_", name))

@@ -6,23 +6,21 @@ from typing import Any
 from shiftproof._version import __version__
 from shiftproof.analysis import Claim, Prover
 from shiftproof.translation import Shift
-from shiftproof.verdict import Proof
 from shiftproof_kernel import Program, make_certificate
 
 
 def certify(
-    prover: Prover, claim: Claim, proofs: Sequence[Proof], *, weights: str, weights_sha256: str
+    prover: Prover, claim: Claim, shifts: Sequence[Shift], *, weights: str, weights_sha256: str
 ) -> dict[str, Any] | None:
     """The certificate of what the kernel proves of a claim; None where that is shift 0 alone.
 
     Args:
         prover: whose derivations are written down.
         claim: what is proved.
-        proofs: of the generators; those by other methods are left out.
+        shifts: generators of the lattice, each of which the kernel derives.
         weights: `all` or `these`.
         weights_sha256: of these weights; "" for all.
     """
-    shifts = [proof.shift for proof in proofs if proof.method == "kernel"]
     if not shifts:
         return None
     program, places = needed_part(prover.graph.program, claim.leaf)

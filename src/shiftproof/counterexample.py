@@ -20,7 +20,6 @@ from shiftproof.files import write_atomic
 from shiftproof.model import Model
 from shiftproof.provenance import provenance
 from shiftproof.trials import Draw, make_trial
-from shiftproof.verdict import Verdict
 from shiftproof.witness import Doubt, Witness, compare_outputs, judge, rounding_floors
 
 SCHEMA = "shiftproof.counterexample/1"
@@ -121,25 +120,25 @@ class Counterexample:
         )
 
 
-def counterexamples(verdict: Verdict, *, target: str = "") -> list[Counterexample]:
-    """Every witness of a verdict as a counterexample.
+def from_witness(
+    witness: Witness, *, model: str, spatial_axes: tuple[int, ...], target: str = ""
+) -> Counterexample:
+    """A witness as a counterexample.
 
     Args:
-        verdict: what was decided.
+        witness: what was found.
+        model: its name.
+        spatial_axes: grid axes of one image.
         target: how the command line found the model, so that `replay` finds it again.
     """
-    return [_from_witness(verdict, witness, target=target) for witness in verdict.witnesses]
-
-
-def _from_witness(verdict: Verdict, witness: Witness, *, target: str) -> Counterexample:
     trial, claim = witness.trial, witness.claim
     exactness = trial.exactness[claim.leaf]
     arrays = {"image": witness.image, "still": witness.outputs[0], "moved": witness.outputs[1]}
     header = Header(
         schema=SCHEMA,
-        model=verdict.model,
+        model=model,
         target=target,
-        spatial_axes=verdict.spatial_axes,
+        spatial_axes=spatial_axes,
         property=cast(Literal["equivariance", "invariance"], claim.property),
         output=claim.output,
         leaf=claim.leaf,

@@ -117,7 +117,11 @@ class Case:
             probes=self.probes,
             vacuous=self._is_vacuous(),
             certificate=certify(
-                self.prover, self.claim, proofs, weights=weights, weights_sha256=weights_sha256
+                self.prover,
+                self.claim,
+                [proof.shift for proof in proofs if proof.method == "kernel"],
+                weights=weights,
+                weights_sha256=weights_sha256,
             ),
             basis=self._evidence(proofs),
         )

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from shiftproof.analysis import Cause, Claim
+from shiftproof.counterexample import Counterexample, from_witness
 from shiftproof.errors import InputError
 from shiftproof.lattice import Lattice
 from shiftproof.translation import Shift
@@ -349,6 +350,17 @@ class Verdict:
     def witnesses(self) -> tuple[Witness, ...]:
         """All counterexamples."""
         return tuple(w for o in self.outputs for v in o.properties for w in v.witnesses)
+
+    def counterexamples(self, target: str = "") -> list[Counterexample]:
+        """Every witness, ready to be saved.
+
+        Args:
+            target: how the command line found the model, so that `replay` finds it again.
+        """
+        return [
+            from_witness(w, model=self.model, spatial_axes=self.spatial_axes, target=target)
+            for w in self.witnesses
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """The stable schema `shiftproof.verdict/1`."""

@@ -13,7 +13,6 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from shiftproof.counterexample import counterexamples
 from shiftproof.files import write_atomic
 from shiftproof.report.html import Folded, Picture, Prose, Section, write_report
 from shiftproof.report.maps import EQUAL_COLOUR, GRID_LINES_UP_TO, to_png
@@ -266,7 +265,7 @@ def report_verdict(verdict: Verdict, directory: str | Path, *, target: str = "")
         certificates.append(directory / f"{name}.certificate.json")
         write_json(certificates[-1], certificate)
     examples = []
-    for example in counterexamples(verdict, target=target):
+    for example in verdict.counterexamples(target):
         h = example.header
         steps = "_".join(map(str, h.shift))
         name = f"{h.output}.{h.property}.{steps}.counterexample.npz"
