@@ -115,8 +115,9 @@ Proof.
   unfold pad_wrap; fold n. rewrite nth_range by lia. f_equal; lia.
 Qed.
 
-(** The result is exactly one period of its signal, s times as short as the input, if and only if s divides the size and
-    1 - s <= lo + hi - d (K - 1) <= 0. *)
+(** The result of a window of K cells, d apart, with stride s, over an array wrap-padded by lo and hi is exactly one
+    period of its signal, s times as short as the input, if and only if s divides the size and 1 - s <= lo + hi - d
+    (K - 1) <= 0. *)
 Theorem size_is_whole_iff : forall n lo hi d k s, 0 < s ->
   s * places (n + lo + hi) (d * (k - 1)) s = n <-> (s | n) /\ 1 - s <= lo + hi - d * (k - 1) <= 0.
 Proof.

@@ -72,7 +72,7 @@ Section Subgroups.
     (forall a, P a -> E a) -> forall a, generated P a -> E a.
   Proof. intros E P (U & A & O) H a K. induction K; auto. Qed.
 
-  (** The evidence of a refuted shift a: a multiple of it, plus something proved, is refuted. *)
+  (** The evidence that a shift a is refuted: some multiple of it, plus something proved, is refuted. *)
   Theorem refuted_multiple_refutes : forall (E L : G -> Prop) k a l, subgroup E ->
     (forall b, L b -> E b) -> L l -> ~ E (add g (times k a) l) -> ~ E a.
   Proof.
@@ -92,8 +92,8 @@ Section Subgroups.
       + apply prime_ge_2 in Pp. assert (Z.of_nat n = c * (Z.of_nat p * Z.of_nat q)) by lia. nia.
   Qed.
 
-  (** Any element outside of a subgroup that some multiple of it enters has a multiple that is still outside, and that a
-      prime takes in. *)
+  (** An element outside of a subgroup, some multiple of which lies within, has a multiple k a that is still outside
+      while p k a lies within, for a prime p. *)
   Theorem multiples_of_prime_order : forall (L : G -> Prop), (forall a, {L a} + {~ L a}) ->
     forall e a, (0 < e)%nat -> L (times e a) -> ~ L a ->
     exists k p, prime (Z.of_nat p) /\ ~ L (times k a) /\ L (times p (times k a)).

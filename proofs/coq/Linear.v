@@ -126,8 +126,8 @@ Section Matrices.
       rewrite !Zplus_mod_idemp_l. f_equal; f_equal; lia.
   Qed.
 
-  (** How many there are: where s divides N, a map that commutes with the shift by s is known by the first s rows of its
-      matrix, and these are free: s N numbers of N^2. For s = 1, the N weights of a convolution. *)
+  (** How many linear maps commute with the shift by s: where s divides N, such a map is known by the first s rows of
+      its matrix, and these are free: s N numbers of N^2. For s = 1, the N weights of a convolution. *)
   Theorem first_rows_decide : forall N s, 0 < s -> (s | Z.of_nat N) ->
     (forall A B, commutes N A s -> commutes N B s ->
       (forall i j, 0 <= i < s -> 0 <= j < Z.of_nat N -> A i j = B i j) ->

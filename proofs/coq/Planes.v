@@ -23,7 +23,7 @@ Proof.
   - replace ((u + N) * m + j) with (u * m + j + m * N) by lia. apply H0.
 Qed.
 
-(** And no other step has a law: on a torus that m divides, the shift by r moves the blocks by some step exactly if m
+(** Blocks of m cells: on a torus that m divides, the shift by r moves the blocks by some step exactly if m
     divides r. *)
 Theorem splitting_needs_whole_blocks : forall m N r, 0 < m -> (m | N) ->
   (exists r', forall S : Z -> Z, periodic N S -> forall u j, 0 <= j < m ->
@@ -40,7 +40,7 @@ Proof.
   - intros [t ->]. exists t; intros S _ u j _. rewrite (Z.mul_comm t m). now apply splitting_divides.
 Qed.
 
-(** Merging multiplies step and period by m; and the two undo each other. *)
+(** Merging blocks of m cells multiplies step and period by m; splitting and merging undo each other. *)
 Theorem merging_multiplies : forall A m, 0 < m ->
   (forall (B : Z -> Z -> A) r, merge m (fun u j => B (u - r) j) == shift (m * r) (merge m B)) /\
   (forall (B : Z -> Z -> A) N, (forall u j, B (u + N) j = B u j) -> periodic (m * N) (merge m B)) /\
@@ -98,8 +98,8 @@ Qed.
 Definition image_window {A B} (F : list (list A) -> B) (K L : nat) (d e a b s t : Z) (X : Z -> Z -> A) : Z -> Z -> B :=
   fun q p => F (map (fun k => map (fun l => X (a + s * q + d * k) (b + t * p + e * l)) (cells L)) (cells K)).
 
-(** It is a window along rows that keeps what it sees, and then the function along columns: any function, separable or
-    not. *)
+(** A window on an image is a window along rows that keeps what it sees, followed by the function along columns: any
+    function, separable or not. *)
 Theorem image_windows_are_products : forall A B (F : list (list A) -> B) K L d e a b s t X,
   image_window F K L d e a b s t X ===
   along_columns (window F K d a s) (along_rows (window (fun seen => seen) L e b t) X).
@@ -126,8 +126,8 @@ Proof.
     apply map_ext; intro l. apply PX.
 Qed.
 
-(** And no other shift: for the window that keeps what it sees, (D, E) has a law exactly if gcd(N, s) divides D and
-    gcd(N', t) divides E; where the strides divide the sizes, exactly on the lattice s Z x t Z. *)
+(** No other shift of an image: for the window that keeps what it sees, (D, E) has a law exactly if gcd(N, s) divides D
+    and gcd(N', t) divides E; where the strides divide the sizes, exactly on the lattice s Z x t Z. *)
 Theorem image_strides_need_multiples : forall N N' K L d e a b s t D E,
   0 < N -> 0 < N' -> (0 < K)%nat -> (0 < L)%nat ->
   (exists D' E', image_moves (periodic_image N N')

@@ -142,7 +142,8 @@ Definition unnoticed_image (k m k' m' : nat) (D D' p p' : Z) : bool :=
   forallb (fun q => forallb (fun q' => pool_image k k' (shift_image D D' X) q q' =? pool_image k k' X q q') (cells m'))
     (cells m).
 
-Lemma max_of_product (x y : Z -> Z) (l l' : list Z) : (forall i, x i = 0 \/ x i = 1) -> (forall j, y j = 0 \/ y j = 1) ->
+Lemma max_of_product (x y : Z -> Z) (l l' : list Z) :
+  (forall i, x i = 0 \/ x i = 1) -> (forall j, y j = 0 \/ y j = 1) ->
   fold_right Z.max 0 (concat (map (fun i => map (fun j => x i * y j) l') l)) =
   fold_right Z.max 0 (map x l) * fold_right Z.max 0 (map y l').
 Proof.

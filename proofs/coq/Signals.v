@@ -156,8 +156,8 @@ Proof.
     intro u; unfold shift at 2. rewrite (K (u - - D')); unfold shift; f_equal; lia.
 Qed.
 
-(** What does not see shifts, applied to what moves with them, does not see them: pooling an equivariant map over all
-    positions makes it invariant. *)
+(** What is invariant, applied to what is equivariant, is invariant: pooling an equivariant map over all positions does
+    not see shifts. *)
 Theorem invariant_after_equivariant : forall A B C (P : (Z -> A) -> Prop) (Q : (Z -> B) -> Prop)
   (f : (Z -> A) -> Z -> B) (g : (Z -> B) -> C) D D',
   (forall S T, S == T -> g S = g T) -> (forall S, P S -> Q (f S)) ->
@@ -177,7 +177,8 @@ Proof.
 Qed.
 
 (** Neither property implies the other, where the output is to move by the same shift: the identity moves with every
-    shift and sees each that is none of 0; one fixed picture of a spike sees none, and moves with none but 0. *)
+    shift and is invariant under none but 0 (modulo N); an output that is one fixed spike is invariant under all,
+    and moves with none but 0. *)
 Theorem equivariance_and_invariance_differ : forall N D, 0 < N -> ~ (N | D) ->
   (moves (periodic N) (fun S : Z -> Z => S) D D /\ ~ (forall S : Z -> Z, periodic N S -> shift D S == S)) /\
   (stays (periodic N) (fun _ : Z -> Z => spike N) D /\ ~ moves (periodic N) (fun _ : Z -> Z => spike N) D D).

@@ -55,7 +55,7 @@ Proof.
   intro u. rewrite K. now apply periodic_multiple.
 Qed.
 
-(** Hence any function of whole periods that does not depend on the order is invariant under every shift: sums, maxima,
+(** Any function of whole periods that does not depend on the order is invariant under every shift: sums, maxima,
     sorting. *)
 Theorem symmetric_functions_are_invariant : forall A B (F : list A -> B) N n o D,
   symmetric F -> (N | Z.of_nat n) -> stays (periodic N) (fun S => F (map S (range o n))) D.
@@ -203,7 +203,7 @@ Section Fold.
       rewrite SU, Hz; [now rewrite W|]. split; [|lia]. rewrite T. unfold u; nia.
   Qed.
 
-  (** So a transposed convolution of stride b on a torus, computed by that fold, takes shifts by D to shifts by b D. *)
+  (** A transposed convolution of stride b on a torus, computed by that fold, takes shifts by D to shifts by b D. *)
   Theorem fold_moves : forall b N high L x D p, (forall k, w k z = zero m) ->
     0 <= d -> d * (Z.of_nat K - 1) <= low -> d * (Z.of_nat K - 1) <= high ->
     0 < b -> let n := (N - 1) * b + 1 in
@@ -229,7 +229,8 @@ Section Fold.
   Qed.
 End Fold.
 
-(** The same in numbers: for weights c and a signal of integers, of period N, given as N cells. *)
+(** The fold in numbers: for weights c and a signal of integers of period N, given as N cells, the laps sum to the
+    circular convolution. *)
 Theorem fold_of_integers : forall (c : Z -> Z) K d low high L N x p, 0 <= d ->
   d * (Z.of_nat K - 1) <= low -> d * (Z.of_nat K - 1) <= high ->
   N + low + high - d * (Z.of_nat K - 1) <= Z.of_nat L * N -> periodic N x -> 0 <= p < N ->

@@ -63,7 +63,7 @@ Proof.
   rewrite !Z.div_mul by lia; repeat split; lia.
 Qed.
 
-(** The output has the period N / gcd(N, s); N / s where s divides N. *)
+(** The output of a window operation has the period N / gcd(N, s); that is N / s where s divides N. *)
 Theorem windows_are_periodic : forall A B (F : list A -> B) K d a s N S, 0 < N -> periodic N S ->
   periodic (N / Z.gcd N s) (window F K d a s S) /\
   (0 < s -> (s | N) -> periodic (N / s) (window F K d a s S)).
@@ -84,8 +84,8 @@ Proof.
   destruct (Z.gcd_bezout N s _ eq_refl) as (u & v & B). exists v, (- u). nia.
 Qed.
 
-(** On a torus of any period N, whether s divides it or not: a shift by a multiple r of g = gcd(N, s) comes out as the
-    shift by (r / g) (s / g)^-1 modulo the new period N / g. The inverse exists. *)
+(** Windows of stride s on a torus of any period N, whether s divides it or not: a shift by a multiple r of g = gcd(N,
+    s) comes out as the shift by (r / g) (s / g)^-1 modulo the new period N / g. The inverse exists. *)
 Theorem strides_on_any_torus : forall A B (F : list A -> B) K d a s N, 0 < N ->
   let g := Z.gcd N s in
   (exists i, (N / g | s / g * i - 1)) /\
@@ -110,8 +110,8 @@ Qed.
 Lemma cells_head n : (0 < n)%nat -> exists l, cells n = 0 :: l.
 Proof. destruct n; [lia|]. intros _; unfold cells; simpl; eauto. Qed.
 
-(** And no other shift has any law: for the window that keeps what it sees, the shifts by r that come out as some
-    shift are exactly the multiples of gcd(N, s); of s, where s divides N. *)
+(** No other shift has a law: for the window that keeps what it sees, the shifts by r that come out as some shift are
+    exactly the multiples of gcd(N, s); of s, where s divides N. *)
 Theorem strides_need_multiples : forall N K d a s r, 0 < N -> (0 < K)%nat ->
   (exists r', moves (periodic N) (window (fun seen : list Z => seen) K d a s) r r') <-> (Z.gcd N s | r).
 Proof.
@@ -203,8 +203,8 @@ Proof.
   intros; split; apply pooling_needs_multiples; trivial; [apply max_notices_ones | apply sum_notices_ones].
 Qed.
 
-(** Where s does not divide N, the M cells that a program keeps, s (M - 1) < N < s M, are no whole period; rolling them
-    answers to no shift but those by whole periods of the input, which are none. *)
+(** Where s does not divide N, the M cells that a program keeps, s (M - 1) < N < s M, are no whole period: no shift of
+    the input but 0 (modulo N) comes out as a roll of these cells, for the window that keeps what it sees. *)
 Theorem stride_that_does_not_divide : forall N M K d a s r r', (0 < K)%nat -> 2 <= M -> s * (M - 1) < N < s * M ->
   (forall S : Z -> Z, periodic N S -> forall q, 0 <= q < M ->
     window (fun seen => seen) K d a s (shift r S) q = window (fun seen => seen) K d a s S ((q - r') mod M)) ->
@@ -235,7 +235,7 @@ Qed.
 
 (** ** Composition *)
 
-(** Strides multiply: one window operation after the other takes s1 s2 r to r; periods are divided in turn. *)
+(** Strides multiply: one window operation of stride s after another of stride t takes s t r to r. *)
 Theorem strides_multiply : forall A B C (F : list A -> B) (G : list B -> C) K L d e a b s t r,
   moves any (fun S => window G L e b t (window F K d a s S)) (s * t * r) r.
 Proof.
@@ -277,8 +277,8 @@ Qed.
 Definition padded {A} (b low n : Z) (z : A) (cell : Z -> A) (i : Z) : A :=
   let j := i - low in if (0 <=? j) && (j <=? (n - 1) * b) && (j mod b =? 0) then cell (j / b) else z.
 
-(** Around the array less than b cells may be added, or any taken away, on either side: it still shows the stretched
-    signal. *)
+(** Around an array whose cells were pulled b apart, less than b cells may be added, or any taken away, on either side:
+    it still shows the stretched signal. *)
 Theorem padding_between_and_around : forall A (z : A) (S : Z -> A) b n o low high, 0 < b -> low < b -> high < b ->
   forall i, 0 <= i < (n - 1) * b + 1 + low + high ->
   padded b low n z (fun j => S (o + j)) i = stretch b z S (b * o - low + i).
