@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from proofs.rules.claim import Claim
-from proofs.rules.terms import Integer, unknown
+from proofs.rules.terms import Integer, lift, unknown
 from shiftproof_kernel import arithmetic
 
 Formulas = Any
@@ -28,11 +28,13 @@ class Lemma(NamedTuple):
         statement: in one line of mathematics.
         build: gives the claim. Its first argument is the kernel's formulas, the other positional arguments are sizes,
             that is integers of at least 1, and the arguments by keyword any integers. It runs on numbers as well.
+        rule: a function of the kernel that branches; then it is the first argument, in the place of the formulas.
     """
 
     name: str
     statement: str
     build: Callable[..., Claim]
+    rule: Callable[..., Any] | None = None
 
     @property
     def sizes(self) -> tuple[str, ...]:
@@ -56,13 +58,14 @@ class Lemma(NamedTuple):
         given: dict[str, Integer] = {
             name: unknown(name) if values is None else values[name] for name in names
         }
+        if self.rule is not None:  # on numbers too its path is given, so these are terms
+            given = {name: lift(value) for name, value in given.items()}
         sizes = [given[name] for name in self.sizes]
-        return self.build(
-            SimpleNamespace(**formulas), *sizes, **{name: given[name] for name in self.integers}
-        )
+        integers = {name: given[name] for name in self.integers}
+        return self.build(self.rule or SimpleNamespace(**formulas), *sizes, **integers)
 
     def used(self) -> frozenset[str]:
-        """The formulas of the kernel that it runs."""
+        """The formulas of the kernel that it runs by itself."""
         seen: set[str] = set()
 
         def watched(name: str) -> Callable[..., Any]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
-from proofs.rules.claim import NO, Claim, Goal, Refuted, Split, Times, is_congruence
+from proofs.rules.claim import NO, Claim, Goal, Refuted, Split, Times, because, is_congruence
 from proofs.rules.terms import (
     COMPARISONS,
     Integer,
@@ -60,10 +60,12 @@ class Questions:
         self.solver: Any = solver
         self.sizes = frozenset(sizes)
         self.seconds = seconds
+        self.context: Any = None
 
     def ask(self, truths: Sequence[Truth], *, small: bool = False) -> Answer:
         """Whether all of them can hold together, with every size and every divisor in them positive."""
-        solver, limit = self.solver.Solver(), round(1000 * self.seconds)
+        self.context = self.solver.Context()  # so that no answer depends on what was asked before
+        solver, limit = self.solver.Solver(ctx=self.context), round(1000 * self.seconds)
         if self.solver.__name__ == "z3":
             solver.set("timeout", limit)
         else:
@@ -72,10 +74,11 @@ class Questions:
         terms = [term for truth in truths for term in subterms(truth)]
         names = sorted({term.text for term in terms if term.op == "unknown"} | self.sizes)
         for name in names:
+            variable = self.term(unknown(name))
             if name in self.sizes:
-                solver.add(self.solver.Int(name) >= 1)
+                solver.add(variable >= 1)
             if small:
-                solver.add(self.solver.Int(name) <= SMALL, self.solver.Int(name) >= -SMALL)
+                solver.add(variable <= SMALL, variable >= -SMALL)
         pairs = {key: pair for truth in truths for key, pair in divisions(truth).items()}
         for x, y in pairs.values():
             q, r = self.term(x // y), self.term(x % y)
@@ -86,25 +89,25 @@ class Questions:
         if word == "sat":
             found = solver.model()
             for name in names:
-                value = found.eval(self.solver.Int(name), model_completion=True)
+                value = found.eval(self.term(unknown(name)), model_completion=True)
                 model[name] = int(str(value))
         return Answer(word, model)
 
     def truth(self, truth: Truth) -> Any:
         """The solver's formula."""
         if isinstance(truth, bool):
-            return self.solver.BoolVal(truth)
+            return self.solver.BoolVal(truth, self.context)
         return COMPARISONS[truth.op](self.term(truth.left), self.term(truth.right))
 
     def term(self, term: Term) -> Any:
         """The solver's term; quotients and remainders are variables of their own."""
         match term.op, *(term.args):
             case ("number",):
-                return self.solver.IntVal(int(term.text))
+                return self.solver.IntVal(int(term.text), self.context)
             case ("unknown",):
-                return self.solver.Int(term.text)
+                return self.solver.Int(term.text, self.context)
             case (("//" | "%"), x, y):
-                return self.solver.Int(f"{'q' if term.op == '//' else 'r'} {x // y}")
+                return self.solver.Int(f"{'q' if term.op == '//' else 'r'} {x // y}", self.context)
             case "+", x, y:
                 return self.term(x) + self.term(y)
             case "-", x, y:
@@ -177,8 +180,7 @@ def _need_by_cuts(questions: Questions, facts: Sequence[Truth], goal: Goal) -> N
         case Times(m) if isinstance(goal.truth, Relation) and is_congruence(goal.truth):
             x, y = goal.truth.left.args
             questions.need(facts, x == y * m)
-            x, y, m = map(unknown, ("x", "y", "m"))
-            questions.need([y > 0, x == y * m], x % y == 0)
+            _need_no_rest(questions.solver, questions.seconds)
         case Split(larger, smaller) if not isinstance(goal.truth, bool):
             left, right = goal.truth.left, goal.truth.right
             _need_by_products(questions, facts, left <= right, larger)
@@ -201,9 +203,27 @@ def _need_by_products(
             for factor in factors:
                 questions.need([*facts, no], factor >= 0)
             known.append(functools.reduce(operator.mul, factors) >= 0)
-    x, y = unknown("x"), unknown("y")
-    questions.need([x >= 0, y >= 0], x * y >= 0)
+    _need_no_minus(questions.solver, questions.seconds)
     questions.need(known, truth)
+
+
+@functools.cache
+def _need_no_minus(solver: ModuleType, seconds: float) -> None:
+    """A product of numbers that are not negative is not negative."""
+    x, y = unknown("x"), unknown("y")
+    Questions(solver, (), seconds=seconds).need([x >= 0, y >= 0], x * y >= 0)
+
+
+@functools.cache
+def _need_no_rest(solver: ModuleType, seconds: float) -> None:
+    """If x = y m then x % y = y k with k = m - x // y, and k = 0, since 0 <= y k < y."""
+    x, y, m, k, rest = map(unknown, ("x", "y", "m", "k", "rest"))
+    questions = Questions(solver, (), seconds=seconds)
+    questions.need([y > 0, x == y * m], x % y == y * (m - x // y))
+    facts = [y > 0, rest == y * k, rest >= 0, rest < y]
+    _need_by_products(questions, facts, k <= 0, because((y, NO)))
+    _need_by_products(questions, facts, k >= 0, because((y, NO)))
+    questions.need([k <= 0, k >= 0, rest == y * k], rest == 0)
 
 
 def _without_no(factor: Integer, no: Relation) -> Term:

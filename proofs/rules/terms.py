@@ -1,7 +1,8 @@
 """Symbols that the kernel's formulas run on: integers not yet known, and relations between them that are not yet true.
 
 A `Term` is what a formula did, written down. A solver translates it, a polynomial expands it, its text is a line of
-mathematics. It never becomes a number or a truth value, so a formula that branches cannot be run on it.
+mathematics. A relation of unknowns has no truth value, so a formula that branches cannot be run on them; a rule that
+does can, once it is said what to answer (paths.py).
 """
 
 import operator
@@ -32,6 +33,10 @@ COMPARISONS: Mapping[str, Callable[[int, int], bool]] = {
 }
 
 
+DECIDERS: list[Callable[["Relation"], bool]] = []
+"""Who says whether a relation holds, the last first."""
+
+
 class Relation:
     """Two terms, compared; whether it holds is for a proof to say."""
 
@@ -43,7 +48,11 @@ class Relation:
     def __repr__(self) -> str:
         return f"{self.left} {self.op} {self.right}"
 
-    def __bool__(self) -> NoReturn:
+    def __bool__(self) -> bool:
+        if DECIDERS:
+            return DECIDERS[-1](self)
+        if all(term.op != "unknown" for term in subterms(self)):
+            return COMPARISONS[self.op](evaluate(self.left, {}), evaluate(self.right, {}))
         raise Misstated(f"a formula asks whether {self} before it is known; formulas do not branch")
 
 
@@ -58,6 +67,9 @@ class Term:
 
     def __repr__(self) -> str:
         return self.text
+
+    def __bool__(self) -> bool:
+        return bool(self != 0)
 
     def __index__(self) -> NoReturn:
         raise Misstated(f"a formula asks for the number {self} before it is known")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from proofs import rules
-from proofs.rules import identities, mutants, solvers, terms, twins
+from proofs.rules import factors, identities, mutants, paths, solvers, terms, twins
 from proofs.rules.claim import (
     NO,
     Claim,
@@ -283,3 +283,64 @@ def test_the_numbers_that_kill_a_mutant_do_so_in_plain_python() -> None:
         formulas = {**KERNEL, "folds": fate.mutant.function}
         assert twins.is_false(named(fate.lemma), fate.model or {}, formulas)
         assert not twins.is_false(named(fate.lemma), fate.model or {})
+
+
+# --- rules that branch ---
+
+
+def wrong_merge(major: Any, minor: Any) -> Any:
+    if minor.period > 1:
+        n, period, offset, step = KERNEL["merge"](*major, minor.n)
+        return major._replace(n=n, period=period, offset=offset + 1, step=step)
+    return None
+
+
+def test_a_rule_that_wires_its_formulas_wrongly_breaks_every_proof() -> None:
+    lemma = named("rule merge: moving, still")._replace(rule=wrong_merge)
+    status, reason = rules.by_identity(lemma)
+    assert status == "failed"
+    assert "left over" in reason
+    for method in solvers.MODULES:
+        pytest.importorskip(solvers.MODULES[method])
+        status, reason = rules.by_solver(lemma, method)
+        assert status == "failed"
+        assert "false at" in reason
+    assert twins.counterexample(lemma, questions()) is not None
+
+
+def test_a_path_is_taken_exactly() -> None:
+    kinds = factors.Still(x, 1), factors.Moving(m, y, 0, 1)
+    with pytest.raises(Misstated, match=r"_merge asks further: m % y == 0"):
+        paths.along(factors.MERGE, *kinds, answers=[])
+    with pytest.raises(Misstated, match=r"_merge asked m % y == 0, and that is another path"):
+        paths.along(factors.MERGE, *kinds, answers=[True, True])
+    with pytest.raises(Misstated, match="another path"):  # no factor says as much as both
+        paths.along(factors.MERGE, *kinds, answers=[False])
+    with pytest.raises(Misstated, match="another path"):  # refused
+        paths.along(factors.SPLIT, kinds[1], x, answers=[False, False, False])
+    assert not terms.DECIDERS
+
+
+def test_exploring_finds_every_path_once_and_no_contradiction() -> None:
+    def rule(number: Any) -> str:
+        first = "a" if number > 0 else "b"
+        second = "a" if number > 0 else "b"
+        return first + second + ("c" if number > 5 else "d")
+
+    found = [path.result for path in paths.explore(rule, x)]
+    assert sorted(found) == ["aac", "aad", "bbc", "bbd"]
+
+
+def test_another_power_than_the_inverse_is_misstated() -> None:
+    def rule(number: Any) -> Any:
+        return pow(number, 2, 3)
+
+    with pytest.raises(Misstated, match="power 2"):
+        paths.Given(rule, gcd=1, inverse=1).rule(x)
+
+
+def test_numbers_decide_relations_and_unknowns_do_not() -> None:
+    assert terms.lift(3) > terms.lift(2)
+    assert not terms.lift(0)
+    with pytest.raises(Misstated, match="asks whether x > 2 before it is known"):
+        bool(x > 2)

@@ -3,12 +3,14 @@
 import ast
 import inspect
 import random
+from typing import Any
 
 import pytest
 
 from proofs import rules
-from proofs.rules import mutants, solvers
+from proofs.rules import factors, mutants, paths, solvers
 from proofs.rules.lemma import KERNEL, Lemma
+from proofs.rules.terms import unknown
 from proofs.rules.twins import is_false
 from shiftproof_kernel import arithmetic, facts
 from shiftproof_kernel import rules as kernel_rules
@@ -46,9 +48,70 @@ def test_no_plain_numbers_are_against_it(lemma: Lemma) -> None:
 
 @EVERY
 def test_it_says_something_of_the_kernel_in_one_line(lemma: Lemma) -> None:
-    assert lemma.used()
+    assert (
+        lemma.used()
+        if lemma.rule is None
+        else lemma.rule.__module__.startswith("shiftproof_kernel")
+    )
     assert lemma.statement.isprintable()
     assert " ⟹ " in lemma.formula()
+
+
+N, M, n, m, o, p, q, r, t = map(unknown, "N M n m o p q r t".split())
+MAJOR = {
+    "flat": factors.Still(n, 1),
+    "still": factors.Still(n, p),
+    "moving": factors.Moving(n, N, o, r),
+    "fold": factors.Fold(n, N, r, "whole", 0),
+    "laps": factors.Fold(n, N, r, "laps", 0),
+}
+MINOR = (factors.Still(m, q), factors.Moving(m, M, o, t), factors.Fold(m, M, t, "whole", 0))
+PADS = tuple(map(unknown, ("low", "high", "base")))
+RUNS = {
+    factors.TIDY: [(([MAJOR[name]],), {}) for name in ("still", "moving")],
+    factors.MERGE: [
+        ((major, minor), options)
+        for major in MAJOR.values()
+        for minor in MINOR
+        for options in ({}, {"all_flat": True})
+    ],
+    factors.SPLIT: [((kind, m), {}) for name, kind in MAJOR.items() if name != "flat"],
+    factors.STRETCH: [((MAJOR[name], *PADS), {}) for name in ("still", "moving")],
+}
+"""What the rules are run on. A still factor of any period stands for a flat one too, unless a rule tells them apart."""
+
+
+def signature(rule: Any, arguments: Any, answers: Any) -> tuple[Any, ...]:
+    if isinstance(arguments[0], list):
+        arguments = arguments[0]
+    flat = [str(getattr(argument, "period", "")) == "1" for argument in arguments]
+    return (rule, *[type(argument) for argument in arguments], *flat, *answers)
+
+
+def walked(monkeypatch: pytest.MonkeyPatch) -> set[tuple[Any, ...]]:
+    """The paths that have a lemma."""
+    found = set()
+
+    def watched(rule: Any, *arguments: Any, answers: Any, **options: bool) -> paths.Path:
+        found.add(signature(rule, arguments, answers))
+        return paths.along(rule, *arguments, answers=answers, **options)
+
+    monkeypatch.setattr(factors, "along", watched)
+    for lemma in factors.LEMMAS:
+        lemma.claim()
+    return found
+
+
+@pytest.mark.parametrize("rule", RUNS, ids=lambda rule: rule.__name__)
+def test_every_path_of_a_rule_has_a_lemma(monkeypatch: pytest.MonkeyPatch, rule: Any) -> None:
+    known, found = walked(monkeypatch), set()
+    for arguments, options in RUNS[rule]:
+        for path in paths.explore(rule, *arguments, **options):
+            told = {str(asked): yes for asked, yes in zip(path.asked, path.answers, strict=True)}
+            flat = told.get("p == 1", False)  # has runs of its own
+            if path.result is not None and not flat:
+                found.add(signature(rule, arguments, path.answers))
+    assert found == {path for path in known if path[0] is rule}
 
 
 def test_names_are_names() -> None:

@@ -90,7 +90,8 @@ def _is_divided_by(lemma: Lemma, size: str) -> bool:
     """Whether the formulas divide by it, or by what is 0 where it is."""
     values = dict.fromkeys((*lemma.sizes, *lemma.integers), 1) | {size: 0}
     try:
-        lemma.claim(values=values)
+        claim = lemma.claim(values=values)
+        all([*map(bool, claim.hypotheses().values()), *(bool(goal.truth) for goal in claim.then)])
     except ZeroDivisionError:
         return True
     return False

@@ -1,0 +1,558 @@
+"""Lemmas about the rules for factors, which branch: each is run on symbols along each of its paths.
+
+A still factor says B[w] = B[w + p] where both are cells, a moving one A[i] = S[(o + i) mod N]. What a rule gives must
+say no more than what it was given, about the same cells.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from proofs.rules import solvers
+from proofs.rules.claim import NO, Claim, congruent, holds, same
+from proofs.rules.lemma import Integer, Lemma
+from proofs.rules.paths import Given, along
+from proofs.rules.terms import Term, lift
+from shiftproof_kernel import facts, rules
+
+Rule = Callable[..., Any]
+Still: Any = facts.Still  # here they are made of terms
+Moving: Any = facts.Moving
+Fold: Any = facts.Fold
+
+
+def tidy_moving(rule: Rule, N: Integer, *, n: Integer, o: Integer, r: Integer, u: Integer) -> Claim:
+    """Offset and step count modulo the period."""
+    ((size, period, offset, step),) = along(rule, [Moving(n, N, o, r)], answers=[True]).result
+    return Claim(
+        {},
+        (
+            same(size, n),
+            same(period, N),
+            congruent(offset + u, o + u, N, times=-(o // N)),
+            congruent(u - step, u - r, N, times=r // N),
+        ),
+    )
+
+
+def tidy_turned(answers: list[bool]) -> Rule:
+    """What moves by whole periods stays, and repeats as its signal does, where it is longer than a period."""
+
+    def build(rule: Rule, N: Integer, *, n: Integer, o: Integer, r: Integer, u: Integer) -> Claim:
+        path = along(rule, [Moving(n, N, o, r)], answers=answers)
+        ((size, period),) = path.result
+        repeats = congruent(o + u + period, o + u, N, times=1) if answers[1] else same(period, n)
+        return Claim(
+            {"whole turns": solvers.opposite(path.asked[0])},
+            (same(size, n), repeats, congruent(u - r, u, N, times=-(r // N))),
+        )
+
+    return build
+
+
+def tidy_still(answers: list[bool]) -> Rule:
+    """The period is as it was, or the size, which says nothing."""
+
+    def build(rule: Rule, *, n: Integer, p: Integer) -> Claim:
+        ((size, period),) = along(rule, [Still(n, p)], answers=answers).result
+        return Claim({}, (same(size, n), same(period, p if answers[0] else n)))
+
+    return build
+
+
+def tidy_single(make: Callable[..., Any], answers: list[bool]) -> Rule:
+    """Only a factor of one cell that stays is left out."""
+
+    def build(rule: Rule, *, n: Integer, N: Integer, o: Integer, r: Integer) -> Claim:
+        path = along(rule, [make(n, N, o, r)], answers=answers)
+        return Claim({"one cell": path.asked[-1]}, (same(lift(len(path.result)), 0), same(n, 1)))
+
+    return build
+
+
+def flat_times_still(rule: Rule, p: Integer, m: Integer, *, n: Integer, w: Integer) -> Claim:
+    """C[w] = B[w mod m], of whole periods p: it repeats after p."""
+    path = along(rule, Still(n, 1), Still(m, p), answers=[True])
+    made = path.result
+    turns = (w + made.period) // m - w // m
+    return Claim(
+        {"whole periods": path.asked[0]},
+        (
+            same(made.n, n * m),
+            congruent((w + made.period) % m, w % m, p, times=1 - m // p * turns),
+        ),
+    )
+
+
+def flat_times_odd(rule: Rule, m: Integer, *, p: Integer, n: Integer, w: Integer) -> Claim:
+    """C[w] = B[w mod m] repeats after m, whatever B does."""
+    made = along(rule, Still(n, 1), Still(m, p), answers=[False]).result
+    return Claim({}, (same(made.n, n * m), congruent(w + made.period, w, m, times=1)))
+
+
+def still_times_still(
+    rule: Rule, *, n: Integer, q: Integer, m: Integer, p: Integer, u: Integer, j: Integer
+) -> Claim:
+    """C[u m + j] = A[u][j] repeats after q m, where A repeats after q."""
+    made = along(rule, Still(n, q), Still(m, p), answers=[False]).result
+    return Claim({}, (same(made.n, n * m), same(u * m + j + made.period, (u + q) * m + j)))
+
+
+def flat_times_moving(
+    rule: Rule,
+    N: Integer,
+    *,
+    n: Integer,
+    m: Integer,
+    o: Integer,
+    r: Integer,
+    u: Integer,
+    j: Integer,
+) -> Claim:
+    """Copies of a window on whole periods are one longer window."""
+    path = along(rule, Still(n, 1), Moving(m, N, o, r), answers=[True])
+    made = path.result
+    return Claim(
+        {"whole periods": path.asked[0]},
+        (
+            same(made.n, n * m),
+            same(made.period, N),
+            same(made.step, r),
+            congruent(made.offset + u * m + j, o + j, N, times=u * (m // N)),
+        ),
+    )
+
+
+def moving_times_still(
+    rule: Rule,
+    *,
+    n: Integer,
+    N: Integer,
+    o: Integer,
+    r: Integer,
+    m: Integer,
+    p: Integer,
+    u: Integer,
+    i: Integer,
+    j: Integer,
+) -> Claim:
+    """The cells of blocks of a moving axis move, a block at a time."""
+    made = along(rule, Moving(n, N, o, r), Still(m, p), answers=[True]).result
+    return _blocks_move(made, n, N, o, r, m, u, i, j)
+
+
+def moving_times_flat(
+    rule: Rule,
+    *,
+    n: Integer,
+    N: Integer,
+    o: Integer,
+    r: Integer,
+    m: Integer,
+    p: Integer,
+    u: Integer,
+    i: Integer,
+    j: Integer,
+) -> Claim:
+    """So do equal cells, where one factor is wanted."""
+    window, flat = Moving(n, N, o, r), Still(m, p)
+    made = along(rule, window, flat, answers=[False], all_flat=True).result
+    return _blocks_move(made, n, N, o, r, m, u, i, j)
+
+
+def _blocks_move(
+    made: Any,
+    n: Integer,
+    N: Integer,
+    o: Integer,
+    r: Integer,
+    m: Integer,
+    u: Integer,
+    i: Integer,
+    j: Integer,
+) -> Claim:
+    return Claim(
+        {},
+        (
+            same(made.n, n * m),
+            same(u * m + j + made.period, (u + N) * m + j),
+            same(u * m + j - made.step, (u - r) * m + j),
+            same(made.offset + i * m + j, (o + i) * m + j),
+        ),
+    )
+
+
+def split_into_one(make: Callable[..., Any]) -> Rule:
+    """One block is the whole axis."""
+
+    def build(rule: Rule, m: Integer, *, n: Integer, N: Integer, o: Integer, r: Integer) -> Claim:
+        path = along(rule, make(n, N, o, r), m, answers=[True])
+        (size, period), block = path.result
+        return Claim(
+            {"whole blocks": n % m == 0, "one": path.asked[0]},
+            (
+                same(size, 1),
+                same(period, 1),
+                same(block.n, m),
+                *(
+                    same(part, given)
+                    for part, given in zip(block[1:], make(n, N, o, r)[1:], strict=True)
+                    if isinstance(given, Term)
+                ),
+            ),
+        )
+
+    return build
+
+
+def split_still_flat(
+    rule: Rule, p: Integer, m: Integer, *, n: Integer, u: Integer, j: Integer
+) -> Claim:
+    """Blocks of whole periods are alike."""
+    path = along(rule, Still(n, p), m, answers=[False, True])
+    major, minor = path.result
+    return Claim(
+        {"whole blocks": n % m == 0, "whole periods": path.asked[1]},
+        (
+            same(major.n * minor.n, n),
+            congruent((u + major.period) * m + j, u * m + j, p, times=m // p),
+            congruent(u * m + j + minor.period, u * m + j, p, times=1),
+        ),
+    )
+
+
+def split_still_blocks(
+    rule: Rule, p: Integer, m: Integer, *, n: Integer, u: Integer, j: Integer
+) -> Claim:
+    """Where a period is whole blocks, blocks repeat after as many."""
+    path = along(rule, Still(n, p), m, answers=[False, False, True])
+    major, minor = path.result
+    return Claim(
+        {"whole blocks": n % m == 0, "blocks of a period": path.asked[2]},
+        (
+            same(major.n * minor.n, n),
+            congruent((u + major.period) * m + j, u * m + j, p, times=1),
+            same(minor.period, m),
+        ),
+    )
+
+
+def split_still_odd(rule: Rule, m: Integer, *, p: Integer, n: Integer) -> Claim:
+    """Otherwise nothing is said: each period is the whole size."""
+    major, minor = along(rule, Still(n, p), m, answers=[False, False, False]).result
+    return Claim(
+        {"whole blocks": n % m == 0},
+        (same(major.n * minor.n, n), same(major.period, major.n), same(minor.period, minor.n)),
+    )
+
+
+def split_moving_flat(
+    rule: Rule,
+    N: Integer,
+    m: Integer,
+    *,
+    n: Integer,
+    o: Integer,
+    r: Integer,
+    u: Integer,
+    i: Integer,
+    j: Integer,
+) -> Claim:
+    """Blocks that hold whole periods are alike, and each is the window."""
+    path = along(rule, Moving(n, N, o, r), m, answers=[False, True])
+    major, minor = path.result
+    return Claim(
+        {"whole blocks": n % m == 0, "whole periods": path.asked[1]},
+        (
+            same(major.n * minor.n, n),
+            congruent(
+                o + (i + major.period * u) * m + j, minor.offset + i * m + j, N, times=u * (m // N)
+            ),
+            same(minor.period, N),
+            same(minor.step, r),
+        ),
+    )
+
+
+def split_moving_blocks(
+    rule: Rule,
+    N: Integer,
+    m: Integer,
+    *,
+    n: Integer,
+    o: Integer,
+    r: Integer,
+    u: Integer,
+    j: Integer,
+) -> Claim:
+    """B[u][j] = S[o + u m + j] has blocks for its cells; it begins with block 0."""
+    path = along(rule, Moving(n, N, o, r), m, answers=[False, False, True, True])
+    major, minor = path.result
+    return Claim(
+        {"whole blocks": n % m == 0, "period": path.asked[2], "step": path.asked[3]},
+        (
+            same(major.n * minor.n, n),
+            congruent(o + (u + major.period) * m + j, o + u * m + j, N, times=1),
+            same(o + (u - major.step) * m + j, o + u * m + j - r),
+            same(major.offset, 0),
+            same(minor.period, m),
+        ),
+    )
+
+
+def split_laps(
+    rule: Rule, N: Integer, m: Integer, *, n: Integer, r: Integer, u: Integer, j: Integer
+) -> Claim:
+    """Laps of one period: cell j of every lap counts for cell j of the sum."""
+    fold = Fold(n, N, r, "whole", 0)
+    path = along(rule, fold, m, answers=[False, True])
+    laps, cells = path.result
+    return Claim(
+        {"whole blocks": n % m == 0, "one period": path.asked[1]},
+        (
+            same(laps.n * cells.n, n),
+            congruent(u * m + j, j, cells.period, times=u),
+            same(cells.n, N),
+            same(cells.step, r),
+        ),
+    )
+
+
+def cut_still(
+    rule: Rule,
+    *,
+    n: Integer,
+    p: Integer,
+    low: Integer,
+    high: Integer,
+    base: Integer,
+    v: Integer,
+) -> Claim:
+    """Of what is only cut, every cell is a cell, so it repeats as it did."""
+    path = along(rule, Still(n, p), low, high, base, answers=[True] * 4)
+    made = path.result
+    return Claim(
+        {
+            "apart": path.asked[1],
+            "no more before": path.asked[2],
+            "no more behind": path.asked[3],
+            "v from 0": v >= 0,
+            "v below": v < made.n,
+        },
+        (
+            same(made.period, p),
+            holds(v - low >= 0, v, -low, NO),
+            holds(v - low < n, made.n - 1 - v, -high, NO),
+        ),
+    )
+
+
+def pad_still(answers: list[bool]) -> Rule:
+    """Of what is padded nothing is said: the period is the whole size."""
+
+    def build(
+        rule: Rule, *, n: Integer, p: Integer, low: Integer, high: Integer, base: Integer
+    ) -> Claim:
+        made = along(rule, Still(n, p), low, high, base, answers=answers).result
+        return Claim({}, (same(made.period, made.n),))
+
+    return build
+
+
+def pad_moving(
+    rule: Rule,
+    b: Integer,
+    *,
+    n: Integer,
+    N: Integer,
+    o: Integer,
+    r: Integer,
+    low: Integer,
+    high: Integer,
+    v: Integer,
+    c: Integer,
+) -> Claim:
+    """U[b c] = S[c] moves by b r, and wherever it shows a cell the padded array shows that cell."""
+    path = along(rule, Moving(n, N, o, r), low, high, b, answers=[True] * 3)
+    made = path.result
+    return Claim(
+        {
+            "before": path.asked[1],
+            "behind": path.asked[2],
+            "v from 0": v >= 0,
+            "v below": v < made.n,
+            "a cell": made.offset + v == b * c,
+        },
+        (
+            same(made.period, b * N),
+            same(made.step, b * r),
+            same(v, b * (c - o) + low),
+            holds(c - o >= 0, (b, NO), v, b - 1 - low),
+            holds(c - o < n, (b, NO), made.n - 1 - v, b - 1 - high),
+        ),
+    )
+
+
+def stride(
+    rule: Rule,
+    N: Integer,
+    g: Integer,
+    *,
+    n: Integer,
+    o: Integer,
+    r: Integer,
+    s: Integer,
+    count: Integer,
+    inverse: Integer,
+    w: Integer,
+    a: Integer,
+    q: Integer,
+) -> Claim:
+    """T[q] = S[a + s q] has the period that the rule gives, and moves by its step."""
+    window = Moving(n, N, o, r)
+    given = Given(rule, gcd=g, inverse=inverse)
+    path = along(given.rule, window, s, count, answers=[True])
+    made = path.result
+    x, period = given.inverted
+    turns = (r // g * inverse) // period
+    return Claim(
+        {
+            "common": tuple(number % g == 0 for number in given.divided),
+            "inverse": x * inverse == 1 + period * w,
+            "strides": path.asked[0],
+        },
+        (
+            same(made.n, count),
+            same(made.offset, 0),
+            congruent(a + s * (q + made.period), a + s * q, N, times=s // g),
+            congruent(
+                a + s * (q - made.step),
+                a + s * q - r,
+                N,
+                times=s // g * turns - r // g * w,
+                inverse=-r,
+            ),
+        ),
+        cuts=(holds(period > 0, (g, NO), N - 1),),
+    )
+
+
+TIDY, MERGE, SPLIT = facts.tidy, facts._merge, facts.split
+STRETCH, STRIDE = rules._stretched, rules._strided
+
+LEMMAS = (
+    Lemma("rule tidy: moving", "o mod N ≡ o, r mod N ≡ r (mod N)", tidy_moving, TIDY),
+    Lemma(
+        "rule tidy: whole turns",
+        "N | r: S[u − r] = S[u], so it stays, and has period N",
+        tidy_turned([False, True, False]),
+        TIDY,
+    ),
+    Lemma(
+        "rule tidy: whole turns, odd",
+        "N | r: it stays, and no period is claimed of less than one",
+        tidy_turned([False, False, False]),
+        TIDY,
+    ),
+    Lemma("rule tidy: still", "the period stays", tidy_still([True, False]), TIDY),
+    Lemma("rule tidy: still, odd", "or nothing is claimed", tidy_still([False, False]), TIDY),
+    *(
+        Lemma(f"rule tidy: one cell, {name}", "n = 1: left out", tidy_single(make, answers), TIDY)
+        for name, make, answers in (
+            ("moving", lambda n, N, o, r: Moving(n, N, o, r), [False, True, True]),
+            ("turned", lambda n, N, o, r: Moving(n, N, o, r), [False, False, True]),
+            ("still", lambda n, N, o, r: Still(n, N), [True, True]),
+            ("odd", lambda n, N, o, r: Still(n, N), [False, True]),
+        )
+    ),
+    Lemma(
+        "rule merge: flat, still",
+        "p | m: B[w mod m] of period p, copied, has period p",
+        flat_times_still,
+        MERGE,
+    ),
+    Lemma("rule merge: flat, odd", "B[w mod m], copied, has period m", flat_times_odd, MERGE),
+    Lemma(
+        "rule merge: still, still",
+        "A[u][j] of period q in u: cell u m + j has period q m",
+        still_times_still,
+        MERGE,
+    ),
+    Lemma(
+        "rule merge: flat, moving",
+        "N | m: a window of m cells, copied, is a window",
+        flat_times_moving,
+        MERGE,
+    ),
+    Lemma(
+        "rule merge: moving, still",
+        "S[u m + j] = B[u][j]: period N m, step r m, offset o m, n m cells",
+        moving_times_still,
+        MERGE,
+    ),
+    Lemma(
+        "rule merge: moving, flat",
+        "the same of equal cells, where one factor is wanted",
+        moving_times_flat,
+        MERGE,
+    ),
+    *(
+        Lemma(
+            f"rule split: {name}, one block",
+            "n/m = 1: the block is the axis",
+            split_into_one(make),
+            SPLIT,
+        )
+        for name, make in {
+            "still": lambda n, N, o, r: Still(n, N),
+            "moving": lambda n, N, o, r: Moving(n, N, o, r),
+            "laps": lambda n, N, o, r: Fold(n, N, r, "whole", 0),
+        }.items()
+    ),
+    Lemma("rule split: still, flat", "p | m: B[u m + j] = B[j]", split_still_flat, SPLIT),
+    Lemma(
+        "rule split: still, blocks",
+        "m | p: blocks of m have period p/m",
+        split_still_blocks,
+        SPLIT,
+    ),
+    Lemma("rule split: still, odd", "otherwise no period is claimed", split_still_odd, SPLIT),
+    Lemma("rule split: moving, flat", "N | m: S[o + u m + j] = S[o + j]", split_moving_flat, SPLIT),
+    Lemma(
+        "rule split: moving, blocks",
+        "m | N, m | r: B[u][j] = S[o + u m + j] has period N/m and moves by r/m",
+        split_moving_blocks,
+        SPLIT,
+    ),
+    Lemma("rule split: laps", "m = N: u m + j ≡ j (mod N)", split_laps, SPLIT),
+    Lemma(
+        "rule pad: still, cut",
+        "base = 1, low, high ≤ 0: 0 ≤ v − low < n, so the period stays",
+        cut_still,
+        STRETCH,
+    ),
+    *(
+        Lemma(
+            f"rule pad: still, {name}",
+            "otherwise no period is claimed",
+            pad_still(answers),
+            STRETCH,
+        )
+        for name, answers in {
+            "apart": [True, False],
+            "before": [True, True, False],
+            "behind": [True, True, True, False],
+        }.items()
+    ),
+    Lemma(
+        "rule pad: moving",
+        "low, high < b: U[b c] = S[c] has period b N, moves by b r, and shows cells where the array does",
+        pad_moving,
+        STRETCH,
+    ),
+    Lemma(
+        "rule stride",
+        "g = gcd(N, s) | r: T[q] = S[a + s q] has period N/g and moves by r′ with s r′ ≡ r (mod N)",
+        stride,
+        STRIDE,
+    ),
+)
