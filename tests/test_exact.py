@@ -57,6 +57,8 @@ EXACT = {
     "moves": lambda x: jnp.concatenate(
         [x[:, ::-1].transpose(0, 2, 1, 3), jnp.pad(x, ((0, 0),) * 3 + ((1, 0),))[..., :3]], 1
     ),
+    "logic": lambda x: ((x > 1) & ~(x < 3) | (x == 0)).astype(x.dtype),
+    "bits": lambda x: ~(x.astype(int) ^ 5) & 6,
     "sort": lambda x: jnp.sort(x, 1),
     "tile and stack": lambda x: jnp.tile(jnp.stack([x, -x], 1), (1, 1, 2, 1, 1)),
     "update": lambda x: jax.lax.dynamic_update_slice(x, x[:, :2] / 2, (0, 1, 0, 0)),

@@ -11,23 +11,39 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from shiftproof.trace import Equation, Literal, Program, interpret
+from shiftproof.trace import Equation, Literal, Program, interpret, open_body, scan_counts
 
 BATCH = -1
-SHARED = -2
-"""Origin of axes of which several run along the same input axis, as in a matrix of attention scores."""
+MERGED = -2
+"""Origin of an axis into which several were merged, such as tokens; they are found again where it is split."""
 
 
 @dataclasses.dataclass(frozen=True)
 class GridAxis:
-    """An array axis that runs along input axis `axis` (`BATCH` for the batch), one cell every `stride` pixels."""
+    """An array axis that runs along an input axis.
+
+    Attributes:
+        axis: of the input; `BATCH` for the batch, `MERGED` for several.
+        stride: pixels per cell.
+        parts: of a merged axis the label and size of every part, major to minor.
+        shared: whether another axis runs along the same input axis, as in a matrix of attention scores: then it is no
+            grid, until the other is summed.
+    """
 
     axis: int
     stride: Fraction = Fraction(1)
+    parts: "tuple[tuple[GridAxis | None, int], ...]" = ()
+    shared: bool = dataclasses.field(default=False, compare=False)
+
+    @property
+    def is_grid(self) -> bool:
+        """Whether the axis runs along one grid axis of the input, alone."""
+        return self.axis >= 0 and not self.shared
 
     def scaled(self, factor: int | Fraction) -> "GridAxis":
-        """The same axis with cells `factor` times as far apart."""
-        return GridAxis(self.axis, self.stride * factor)
+        """The same axis with cells `factor` times as far apart; a merged one has no parts any more."""
+        parts = self.parts if factor == 1 else ()
+        return dataclasses.replace(self, stride=self.stride * factor, parts=parts)
 
 
 Label = GridAxis | None
@@ -42,24 +58,32 @@ def label_axes(program: Program, spatial_axes: Sequence[int]) -> dict[int, Label
         program: the traced model; axis 0 of its images is the batch.
         spatial_axes: axes of the batched images that form the grid, in order.
     """
-    shapes = {number: aval.shape for number, aval in program.avals.items()}
-    start: dict[int, Labels] = {number: (None,) * len(shape) for number, shape in shapes.items()}
-    labels: list[Label] = [None] * len(shapes[program.images])
+    labels: list[Label] = [None] * len(program.avals[program.images].shape)
     labels[0] = GridAxis(BATCH)
     for position, axis in enumerate(spatial_axes):
         labels[axis] = GridAxis(position)
-    start[program.images] = tuple(labels)
+    return _labelled(program, {program.images: tuple(labels)})
+
+
+def _labelled(program: Program, given: Mapping[int, Labels]) -> dict[int, Labels]:
+    """Labels of every value, from those of some inputs; all other inputs have none."""
+    shapes = {number: aval.shape for number, aval in program.avals.items()}
+    start: dict[int, Labels] = {number: (None,) * len(shape) for number, shape in shapes.items()}
+    start.update(given)
 
     def step(eqn: Equation, operands: Sequence[Any]) -> list[Labels]:
         known = [(None,) * _rank(o) if isinstance(o, Literal) else o for o in operands]
         sizes = [_shape(o) if isinstance(o, Literal) else shapes[o] for o in eqn.inputs]
-        rule = RULES.get(eqn.name)
-        results = []
-        for output in eqn.outputs:
-            shape = shapes[output]
-            result = rule(eqn, known, [*sizes, shape]) if rule else (None,) * len(shape)
-            results.append(_unambiguous(result, rank=len(shape)))
-        return results
+        ranks = [len(shapes[output]) for output in eqn.outputs]
+        if eqn.name in BODIES:
+            results = BODIES[eqn.name](eqn, known)
+        else:
+            rule = RULES.get(eqn.name)
+            results = [
+                rule(eqn, known, [*sizes, shapes[output]]) if rule else () for output in eqn.outputs
+            ]
+        pairs = zip(results, ranks, strict=True)
+        return [_unambiguous(result, rank=rank) for result, rank in pairs]
 
     return interpret(program, start, step)
 
@@ -78,7 +102,8 @@ def _unambiguous(labels: Labels, *, rank: int) -> Labels:
         return (None,) * rank
     origins = [label.axis for label in labels if label]
     return tuple(
-        GridAxis(SHARED) if label and origins.count(label.axis) > 1 else label for label in labels
+        label and dataclasses.replace(label, shared=origins.count(label.axis) > 1)
+        for label in labels
     )
 
 
@@ -117,11 +142,13 @@ def _reduce(eqn: Equation, known: Sequence[Labels], shapes: Sequence[tuple[int, 
 
 
 def _reshape(eqn: Equation, known: Sequence[Labels], shapes: Sequence[tuple[int, ...]]) -> Labels:
-    """Aligned blocks of equal product: a split leaves the label on its major part, a merge keeps a major one."""
-    source, target = shapes[0], shapes[-1]
+    """Aligned blocks of equal product: a split leaves the label on its major part, a merge remembers its parts."""
+    target = shapes[-1]
     labels: list[Label] = [None] * len(target)
-    if 0 in source:
+    if 0 in target:
         return tuple(labels)
+    parts = [part for pair in zip(known[0], shapes[0], strict=True) for part in _parts(*pair)]
+    source = [size for _, size in parts]
     i = j = 0
     while i < len(source) and j < len(target):
         first_i, first_j = i, j
@@ -132,15 +159,24 @@ def _reshape(eqn: Equation, known: Sequence[Labels], shapes: Sequence[tuple[int,
                 size_i, i = size_i * source[i], i + 1
             else:
                 size_j, j = size_j * target[j], j + 1
-        block_in = [axis for axis in range(first_i, i) if source[axis] != 1]
-        block_out = [axis for axis in range(first_j, j) if target[axis] != 1]
-        labelled = [axis for axis in block_in if known[0][axis]]
-        if block_out and len(labelled) == 1 and labelled[0] == block_in[0]:
-            minor_in = math.prod(source[axis] for axis in block_in[1:])
-            minor_out = math.prod(target[axis] for axis in block_out[1:])
-            major = known[0][block_in[0]]
-            labels[block_out[0]] = major.scaled(Fraction(minor_out, minor_in)) if major else None
+        block = [part for part in parts[first_i:i] if part[1] != 1]
+        outs = [axis for axis in range(first_j, j) if target[axis] != 1]
+        if outs:
+            labels[outs[0]] = _regrouped(block, [target[axis] for axis in outs])
     return tuple(labels)
+
+
+def _parts(label: Label, size: int) -> Sequence[tuple[Label, int]]:
+    return label.parts if label and label.parts else [(label, size)]
+
+
+def _regrouped(block: Sequence[tuple[Label, int]], sizes: Sequence[int]) -> Label:
+    """The label of the major of several axes that show the same cells as some parts."""
+    labelled = [label for label, _ in block if label]
+    if len(labelled) == 1 and labelled[0] == block[0][0]:
+        minor_in = math.prod(size for _, size in block[1:])
+        return labelled[0].scaled(Fraction(math.prod(sizes[1:]), minor_in))
+    return GridAxis(MERGED, parts=tuple(block)) if len(sizes) == 1 and labelled else None
 
 
 def _slice(eqn: Equation, known: Sequence[Labels], shapes: Sequence[tuple[int, ...]]) -> Labels:
@@ -192,6 +228,38 @@ def _convolution(
     return tuple(labels)
 
 
+def _same_shape(
+    eqn: Equation, known: Sequence[Labels], shapes: Sequence[tuple[int, ...]]
+) -> Labels:
+    """Of the first operand, where the shape is kept."""
+    return known[0] if shapes[0] == shapes[-1] else (None,) * len(shapes[-1])
+
+
+def _gather(eqn: Equation, known: Sequence[Labels], shapes: Sequence[tuple[int, ...]]) -> Labels:
+    """The places of the indices, where these run along the grid; else cells picked along the same axes."""
+    (picked, *_), (source, *_) = known[1:], shapes
+    target = shapes[-1]
+    if any(picked):
+        offset = eqn.params["dimension_numbers"].offset_dims
+        places = iter(picked[:-1])
+        return tuple(None if axis in offset else next(places, None) for axis in range(len(target)))
+    if len(source) != len(target):
+        return (None,) * len(target)
+    triples = zip(known[0], source, target, strict=True)
+    return tuple(label and label.scaled(Fraction(old, new)) for label, old, new in triples)
+
+
+def _tile(eqn: Equation, known: Sequence[Labels], shapes: Sequence[tuple[int, ...]]) -> Labels:
+    """Copies along an axis leave it no grid."""
+    pairs = zip(known[0], eqn.params["reps"], strict=True)
+    return tuple(label if count == 1 else None for label, count in pairs)
+
+
+def _stack(eqn: Equation, known: Sequence[Labels], shapes: Sequence[tuple[int, ...]]) -> Labels:
+    joined, axis = _join(eqn, known, [shapes[0]]), eqn.params["axis"]
+    return (*joined[:axis], None, *joined[axis:])
+
+
 def _dot(eqn: Equation, known: Sequence[Labels], shapes: Sequence[tuple[int, ...]]) -> Labels:
     (left_contract, right_contract), (left_batch, right_batch) = eqn.params["dimension_numbers"]
     left, right = known
@@ -200,6 +268,61 @@ def _dot(eqn: Equation, known: Sequence[Labels], shapes: Sequence[tuple[int, ...
     right_free = [x for axis, x in enumerate(right) if axis not in (*right_contract, *right_batch)]
     return tuple(shared + left_free + right_free)
 
+
+# --- loops and branches: (equation, labels of operands) -> labels of every output ---
+
+
+def _scan(eqn: Equation, known: Sequence[Labels]) -> list[Labels]:
+    """What is carried keeps the labels that the body gives back; slices lose their first axis, stacks get it."""
+    constants, carries = scan_counts(eqn)
+    body = open_body(eqn.params["jaxpr"])
+    slices = [labels[1:] for labels in known[constants + carries :]]
+    made = _carried(body, known[:constants], known[constants : constants + carries], slices)
+    along = next((labels[0] for labels in known[constants + carries :] if labels), None)
+    return [*made[:carries], *((along, *labels) for labels in made[carries:])]
+
+
+def _while(eqn: Equation, known: Sequence[Labels]) -> list[Labels]:
+    tested, used = eqn.params["cond_nconsts"], eqn.params["body_nconsts"]
+    body = open_body(eqn.params["body_jaxpr"])
+    return _carried(body, known[tested : tested + used], known[tested + used :], ())
+
+
+def _carried(
+    body: Program, constants: Sequence[Labels], start: Sequence[Labels], slices: Sequence[Labels]
+) -> list[Labels]:
+    """The labels of a body's outputs once its carries have all that the rounds give them."""
+    carried = list(start)
+    while True:
+        made = _outputs_of(body, [*constants, *carried, *slices])
+        fuller = [
+            tuple(old or new for old, new in zip(*pair, strict=True))
+            for pair in zip(carried, made, strict=False)
+        ]
+        if fuller == carried:
+            return made
+        carried = fuller
+
+
+def _cond(eqn: Equation, known: Sequence[Labels]) -> list[Labels]:
+    """What all branches agree on."""
+    made = [_outputs_of(open_body(branch), known[1:]) for branch in eqn.params["branches"]]
+    return [
+        tuple(found[0] if len(set(found)) == 1 else None for found in zip(*outputs, strict=True))
+        for outputs in zip(*made, strict=True)
+    ]
+
+
+def _outputs_of(body: Program, given: Sequence[Labels]) -> list[Labels]:
+    labels = _labelled(body, dict(zip(body.weights, given, strict=True)))
+    return [(None,) * _rank(o) if isinstance(o, Literal) else labels[o] for o in body.outputs]
+
+
+BODIES: Mapping[str, Callable[[Equation, Sequence[Labels]], list[Labels]]] = {
+    "scan": _scan,
+    "while": _while,
+    "cond": _cond,
+}
 
 ELEMENTWISE = frozenset(
     """
@@ -241,6 +364,13 @@ RULES: Mapping[str, Rule] = {
     "conv_general_dilated": _convolution,
     "dot_general": _dot,
     "dynamic_slice": _keep,
+    "dynamic_update_slice": _keep,
+    "fft": _same_shape,
+    "gather": _gather,
+    "scatter": _keep,
+    "scatter-add": _keep,
+    "stack": _stack,
+    "tile": _tile,
     "pad": _pad,
     "reshape": _reshape,
     "rev": _keep,

@@ -321,6 +321,12 @@ def _truths(eqn: Equation, operands: Sequence[Meaning], shapes: Shapes) -> Grade
     return Exact(Fraction(1), Fraction(1))
 
 
+def _logic(eqn: Equation, operands: Sequence[Meaning], shapes: Shapes) -> Grade:
+    """Of truths, and of the bits of integers: in two's complement they need no more of these."""
+    digits = max(int(_exact(o).bound).bit_length() for o in operands)
+    return Exact(Fraction(2**digits), Fraction(1))
+
+
 def _index(eqn: Equation, operands: Sequence[Meaning], shapes: Shapes) -> Grade:
     """argmax and argmin: an index below the size."""
     return Exact(Fraction(math.prod(shapes[0][axis] for axis in eqn.params["axes"])), Fraction(1))
@@ -391,6 +397,7 @@ RULES: Mapping[str, Callable[[Equation, Sequence[Meaning], Shapes], Grade]] = {
         ["eq", "ge", "gt", "is_finite", "le", "lt", "ne", "reduce_and", "reduce_or", "sign"],
         _truths,
     ),
+    **dict.fromkeys(("and", "not", "or", "xor"), _logic),
     **dict.fromkeys(("ceil", "floor", "round"), _integers),
     **dict.fromkeys(("argmax", "argmin"), _index),
     **dict.fromkeys(("integer_pow", "square"), _power),

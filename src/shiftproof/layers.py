@@ -119,7 +119,11 @@ def _layer(
     rank: int,
 ) -> Layer:
     aval = value.value if isinstance(value, Literal) else program.avals[value]
-    origins = {label.axis: (axis, label.stride) for axis, label in enumerate(labels) if label}
+    origins = {
+        label.axis: (axis, label.stride)
+        for axis, label in enumerate(labels)
+        if label and (label.is_grid or label.axis == BATCH)
+    }
     grid = tuple(origins.get(position, (None, None)) for position in range(rank))
     return Layer(
         name=name,
