@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 Kind = Literal["theorem", "verdict", "count", "sweep", "counterexample", "training"]
 KINDS: Mapping[Kind, str] = {
-    "theorem": "theorem, all sizes",
+    "theorem": "theorem for all sizes",
     "verdict": "decided on Flax",
     "count": "exact count",
     "sweep": "exhaustive sweep",

@@ -62,6 +62,7 @@ def _layers(audit: Audit) -> Findings:
         audit.lattice(
             "zero", conv((3, 3), padding="SAME"), (*sizes, 1), steps=sizes, name="SAME conv"
         ),
+        *audit.theorems("interior", "windows see the same"),
         *(
             counted("interior", *interior(size, window))
             for size, window in ((9, 3), (9, 5), (8, 4))
@@ -301,7 +302,7 @@ B1_PRIME = Claim(
             "With zeros, over a scene that moves through the frame: equal exactly in the interior, where the window "
             "lies inside both frames.",
             role="condition",
-            needs=frozenset({"count"}),
+            needs=frozenset({"theorem", "count"}),
         ),
     ),
     _layers,

@@ -1,6 +1,8 @@
 """D1, D2: parameters, counted on the real modules."""
 
 import itertools
+import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -24,10 +26,15 @@ def convolution(
     )
 
 
-def count(build, *arguments: int, **options: bool) -> int:
-    """Parameters of the module that `build` makes, without making its arrays."""
-    shapes = nnx.eval_shape(lambda: build(*arguments, **options))
-    return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(nnx.state(shapes, nnx.Param)))
+def shapes(build: Callable[..., nnx.Module], *arguments: int) -> list[tuple[int, ...]]:
+    """Shapes of the parameters of the module that `build` makes, without making its arrays."""
+    module = nnx.eval_shape(lambda: build(*arguments))
+    return sorted(leaf.shape for leaf in jax.tree.leaves(nnx.state(module, nnx.Param)))
+
+
+def count(build: Callable[..., nnx.Module], *arguments: int) -> int:
+    """How many numbers they hold."""
+    return sum(math.prod(shape) for shape in shapes(build, *arguments))
 
 
 def dense(inputs: int, units: int) -> nnx.Linear:
@@ -45,6 +52,21 @@ def dense_formula(inputs: int, units: int) -> int:
     return (inputs + 1) * units
 
 
+def conv_shapes(window: int, channels: int, filters: int) -> list[tuple[int, ...]]:
+    """A kernel of k × k × C × F and a bias of F."""
+    return sorted([(window, window, channels, filters), (filters,)])
+
+
+def dense_shapes(inputs: int, units: int) -> list[tuple[int, ...]]:
+    """A kernel of n × H and a bias of H."""
+    return sorted([(inputs, units), (units,)])
+
+
+def agrees(build: Callable, case: tuple[int, ...], wanted: Callable, formula: Callable) -> bool:
+    """Whether the module holds arrays of these shapes and as many numbers as the formula says."""
+    return shapes(build, *case) == wanted(*case) and count(build, *case) == formula(*case)
+
+
 def _example(audit: Audit) -> Findings:
     with_bias, without = parameters(convolution()), parameters(convolution(bias=False))
     inputs = int(np.prod(IMAGE))
@@ -59,8 +81,8 @@ def _example(audit: Audit) -> Findings:
     bound = 3 if audit.quick else 5
     conv_cases = list(itertools.product(range(1, bound + 1), repeat=3))
     dense_cases = list(itertools.product((1, 2, 3, 16, 17), (1, 2, 5, 9)))
-    conv_right = all(count(convolution, *case) == conv_formula(*case) for case in conv_cases)
-    dense_right = all(count(dense, *case) == dense_formula(*case) for case in dense_cases)
+    conv_right = all(agrees(convolution, c, conv_shapes, conv_formula) for c in conv_cases)
+    dense_right = all(agrees(dense, c, dense_shapes, dense_formula) for c in dense_cases)
     per_unit = shares.pop() if len(shares) == 1 else None
     text = (
         f"the modules hold {with_bias}, {without} and {per_unit} H numbers; H = 100: {found[100]:,}"
@@ -69,8 +91,16 @@ def _example(audit: Audit) -> Findings:
     return Findings(
         (
             counted("example", right, text),
-            counted("formula", conv_right, f"k² C F + F on {len(conv_cases)} modules nnx.Conv"),
-            counted("formula", dense_right, f"(n + 1) H on {len(dense_cases)} modules nnx.Linear"),
+            counted(
+                "formula",
+                conv_right,
+                f"{len(conv_cases)} modules nnx.Conv: a kernel of k × k × C × F, a bias of F",
+            ),
+            counted(
+                "formula",
+                dense_right,
+                f"{len(dense_cases)} modules nnx.Linear: a kernel of n × H, a bias of H",
+            ),
         ),
         tables=(("Parameters, from the modules themselves", ("module", "parameters"), rows),),
     )

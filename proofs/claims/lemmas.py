@@ -90,6 +90,14 @@ def _share(s: Any) -> Posed:
     )
 
 
+def _maximum(s: Any) -> Posed:
+    """The largest value of a window, before at p and after at q, where p is still inside and nothing larger enters."""
+    x = s.Function("x", s.IntSort(), s.RealSort())
+    p, q = s.Ints("p q")
+    stays_inside, nothing_larger = x(q) >= x(p), x(q) <= x(p)
+    return Posed((stays_inside, nothing_larger), x(q) == x(p))
+
+
 def _stabiliser(s: Any) -> Posed:
     """A window of k < n pixels on a circle of n is moved by every t from 1 to n - 1: some pixel leaves it."""
     k, n, t, u, v = s.Ints("k n t u v")
@@ -158,6 +166,13 @@ LEMMAS = (
         "u and u + d both lie in 0..k−1 for exactly max(0, k − |d|) places u, the interval "
         "max(0, −d) ≤ u < k − max(0, d)",
         _share,
+    ),
+    Lemma(
+        "a maximum that stays",
+        "the largest value of a window is the same if its place is still inside, x(q) ≥ x(p), and "
+        "nothing larger enters, "
+        "x(q) ≤ x(p)",
+        _maximum,
     ),
     Lemma(
         "a proper window is moved",

@@ -12,13 +12,13 @@ from proofs.claims.claim import Picture
 from shiftproof.report import to_png
 
 BLUE, RED, GREY = "#2f6db3", "#a63a3a", "#9aa3ad"
-WIDTH = 5.2
-"""Inches; at 160 dots each, sharp on a phone and not large on a desk."""
+WIDTH = 4.2
+"""Inches: on a phone a point of a font is then about a pixel and a quarter, so that 8 points can be read."""
 
 
 def picture(figure: Figure, alternative: str, caption: str) -> Picture:
     """The figure as part of a page."""
-    return Picture(to_png(figure, dpi=160), alternative, caption)
+    return Picture(to_png(figure, dpi=220), alternative, caption)
 
 
 def canvas(rows: float) -> Figure:
@@ -28,13 +28,13 @@ def canvas(rows: float) -> Figure:
 
 def count_maps(counts: Mapping[int, np.ndarray]) -> Picture:
     """For each window the places of one bright pixel that a shift leaves unchanged, as numbers on a map."""
-    shown = list(counts.items())[:3]
-    figure = canvas(WIDTH / len(shown) + 0.5)
+    shown = list(counts.items())[:2]
+    figure = canvas(WIDTH / len(shown) + 0.25)
     for number, (window, found) in enumerate(shown):
         axes = figure.add_subplot(1, len(shown), number + 1)
         extent = (-window - 0.5, window + 0.5, window + 0.5, -window - 0.5)
         axes.imshow(found / window**2, cmap="Blues", vmin=0, vmax=1.3, extent=extent)
-        size = 10 if window < 3 else 7 if window < 4 else 5
+        size = 10 if window < 3 else 8
         for (row, column), value in np.ndenumerate(found):
             place = (column - window, row - window)
             axes.annotate(str(int(value)), place, ha="center", va="center", fontsize=size)
@@ -51,14 +51,14 @@ def count_maps(counts: Mapping[int, np.ndarray]) -> Picture:
 def _ticks(axes: Axes, steps: Sequence[int]) -> None:
     axes.set_xticks(list(steps))
     axes.set_yticks(list(steps))
-    axes.tick_params(labelsize=7, length=2)
+    axes.tick_params(labelsize=8, length=2)
 
 
 def chain(names: Sequence[str], masks: Sequence[np.ndarray], notes: Sequence[str]) -> Picture:
     """One map of proved shifts per stage of a network."""
     columns = 3
     rows = -(-len(names) // columns)
-    figure = canvas(rows * (WIDTH / columns + 0.5))
+    figure = canvas(rows * (WIDTH / columns + 0.32))
     for number, (name, mask, note) in enumerate(zip(names, masks, notes, strict=True)):
         axes = figure.add_subplot(rows, columns, number + 1)
         colours = ListedColormap(["#e9dfc9", BLUE])
@@ -84,8 +84,8 @@ def accuracy_maps(maps: Mapping[str, np.ndarray]) -> Picture:
         axes = figure.add_subplot(1, len(maps), number + 1)
         extent = (-middle - 0.5, middle + 0.5, middle + 0.5, -middle - 0.5)
         axes.imshow(found.mean(axis=0), cmap="cividis", vmin=0, vmax=1, extent=extent)
-        axes.set_title(f"{name}\nmean {100 * found.mean():.0f} %", fontsize=8.5)
-        _ticks(axes, range(-middle, middle + 1, 2))
+        axes.set_title(f"{name}\nmean {100 * found.mean():.0f} %", fontsize=8)
+        _ticks(axes, (-middle, 0, middle))
         panels.append(axes)
     bar = figure.colorbar(
         ScalarMappable(Normalize(0, 1), "cividis"),
@@ -94,7 +94,7 @@ def accuracy_maps(maps: Mapping[str, np.ndarray]) -> Picture:
         fraction=0.09,
         aspect=40,
     )
-    bar.ax.tick_params(labelsize=7)
+    bar.ax.tick_params(labelsize=8)
     bar.set_label("test accuracy", fontsize=8)
     seeds = len(next(iter(maps.values())))
     return picture(
@@ -107,7 +107,7 @@ def accuracy_maps(maps: Mapping[str, np.ndarray]) -> Picture:
 
 def gap_figure(sizes: Sequence[int], gaps: Mapping[str, np.ndarray]) -> Picture:
     """Train minus test accuracy against the number of training images, with error bars over seeds."""
-    figure = canvas(3.2)
+    figure = canvas(2.9)
     axes = figure.add_subplot()
     for (name, found), colour, mark in zip(gaps.items(), (BLUE, RED, GREY), "osd", strict=False):
         error = found.std(axis=0, ddof=1) / np.sqrt(len(found))
@@ -140,16 +140,20 @@ def three_positions(
     shifts: Sequence[tuple[int, int]],
     columns: Mapping[str, Sequence[np.ndarray]],
     notes: Mapping[str, Sequence[str]],
+    *,
+    words: tuple[str, str],
 ) -> Picture:
-    """Figure 1: rows are shifts; columns the image, maps, and the scores of networks.
+    """A part of Figure 1: rows are shifts; columns the image, maps, or the scores of networks.
 
     Args:
         shifts: one per row.
         columns: heading -> one array per shift, a map or ten scores.
         notes: heading -> one note per shift, below it; "" for none.
+        words: what is to be seen, and the caption.
     """
     rows, count = len(shifts), len(columns)
-    figure = canvas(rows * (WIDTH / count + 0.32) + 0.35)
+    flat = next(iter(columns.values()))[0].ndim == 1
+    figure = canvas(rows * (1.0 if flat else WIDTH / count + 0.2) + 0.3)
     for across, (name, values) in enumerate(columns.items()):
         for down, value in enumerate(values):
             axes = figure.add_subplot(rows, count, down * count + across + 1)
@@ -161,20 +165,13 @@ def three_positions(
             else:
                 _bars(axes, value)
             if down == 0:
-                axes.set_title(name, fontsize=8)
+                axes.set_title(name, fontsize=9)
             if across == 0:
                 axes.set_ylabel(f"shift {shifts[down]}", fontsize=8)
             note = notes.get(name, [""] * rows)[down]
-            colour = BLUE if note.startswith("=") else RED
-            axes.set_xlabel(note, fontsize=7, color=colour, labelpad=2)
-    return picture(
-        figure,
-        "A digit at three positions; maps of a CNN that move along; bars of scores.",
-        "One test digit at three positions: a channel after each stage of the CNN, then the ten scores "
-        "(softmax) of the "
-        "CNN and of the dense net; the largest in black. = means equal in every bit to the row above at shift 0, or a "
-        "moved copy of it.",
-    )
+            colour = BLUE if note.startswith(("=", "≈")) else RED
+            axes.set_xlabel(note, fontsize=8, color=colour, labelpad=2)
+    return picture(figure, *words)
 
 
 def _bars(axes: Axes, scores: np.ndarray) -> None:
@@ -183,8 +180,7 @@ def _bars(axes: Axes, scores: np.ndarray) -> None:
     colours = ["black" if i == shares.argmax() else "#b5b5b5" for i in range(len(shares))]
     axes.bar(range(len(shares)), shares, color=colours)
     axes.set_ylim(0, 1)
-    axes.set_box_aspect(1)
     axes.set_yticks([])
-    axes.set_xticks([0, 3, 6, 9])
-    axes.tick_params(labelsize=6, length=0, pad=1)
+    axes.set_xticks(range(len(shares)))
+    axes.tick_params(labelsize=8, length=0, pad=1)
     axes.spines[["top", "right", "left"]].set_visible(False)

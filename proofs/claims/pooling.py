@@ -117,6 +117,7 @@ def _invariance_of_pools(audit: Audit) -> Findings:
                 f"nnx.max_pool, k = {', '.join(map(str, windows))}: {cases} images, all as counted",
                 kind="sweep",
             ),
+            *audit.theorems("stays", "a maximum that stays"),
             stays(audit, stride=2),
         ),
         pictures=(count_maps(swept),),
@@ -321,7 +322,7 @@ B2 = Claim(
             "stays",
             "A window's value is unchanged as long as its maximum stays inside and nothing larger enters.",
             role="condition",
-            needs=frozenset({"sweep"}),
+            needs=frozenset({"theorem", "sweep"}),
         ),
         Statement(
             "share",
@@ -338,7 +339,7 @@ B2 = Claim(
 )
 B3 = Claim(
     "B3",
-    "A stride above 1 gives only approximate equivariance.",
+    "A stride above 1 gives only approximate invariance.",
     (
         Statement(
             "lattice",

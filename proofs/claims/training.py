@@ -54,9 +54,9 @@ def placed(images: np.ndarray, corner: Corner = (MIDDLE, MIDDLE)) -> np.ndarray:
     return data.place(images, canvas=(CANVAS, CANVAS), corner=corner)
 
 
-def dense(seed: int) -> DenseNet:
+def dense(seed: int, *, hidden: int = 64) -> DenseNet:
     """A dense net of one hidden layer."""
-    return DenseNet(shape=(CANVAS, CANVAS, 1), hidden=64, rngs=nnx.Rngs(seed))
+    return DenseNet(shape=(CANVAS, CANVAS, 1), hidden=hidden, rngs=nnx.Rngs(seed))
 
 
 def convolutional(seed: int, *, stride: int = 2) -> SmallCNN:
