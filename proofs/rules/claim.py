@@ -66,6 +66,10 @@ class Claim(NamedTuple):
         """Each by its name; the members of a condition of the kernel are numbered."""
         return dict(self._flat())
 
+    def uses_equations(self) -> bool:
+        """Whether an identity takes hypotheses with a factor; bare, these are too hard for solvers."""
+        return any(getattr(goal.proof, "using", None) for goal in self.then)
+
     def _flat(self) -> Iterator[tuple[str, Truth]]:
         for name, given in self.given.items():
             members = given if isinstance(given, tuple) else (given,)

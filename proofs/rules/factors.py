@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from proofs.rules import solvers
-from proofs.rules.claim import NO, Claim, congruent, holds, same
+from proofs.rules.claim import NO, Claim, because, congruent, either_way, holds, same
 from proofs.rules.lemma import Integer, Lemma
 from proofs.rules.paths import Given, along
 from proofs.rules.terms import Term, lift
@@ -436,8 +436,244 @@ def stride(
     )
 
 
-TIDY, MERGE, SPLIT = facts.tidy, facts._merge, facts.split
-STRETCH, STRIDE = rules._stretched, rules._strided
+def join(
+    rule: Rule,
+    M: Integer,
+    p: Integer,
+    L: Integer,
+    *,
+    n: Integer,
+    N: Integer,
+    o: Integer,
+    r: Integer,
+    e: Integer,
+    t: Integer,
+    v: Integer,
+) -> Claim:
+    """G[v] = g(S[v], R[v - o + e], B[v - o]) has the period N and moves by r."""
+    given = Given(rule, lcm=L)
+    heads = [Moving(n, N, o, r), Moving(n, M, e, t), Still(n, p)]
+    path = along(given.rule, heads, answers=[False, True, True, True, True])
+    made = path.result
+    (period,) = given.multiplied
+    ends = v + made.period, v - made.step
+    return Claim(
+        {
+            "a multiple": L % period == 0,
+            "alike": path.asked[1:3],
+            "repeats": path.asked[3:],
+        },
+        (
+            same(made.n, n),
+            same(made.period, N),
+            same(made.offset, o),
+            same(made.step, r),
+            congruent(ends[0] - o + e, v - o + e, M, times=N // M),
+            congruent(v - t - o + e, ends[1] - o + e, M, times=(r - t) // M),
+            congruent(ends[0] - o, v - o, p, times=N // L * (L // p), **{"repeats 1": 1}),
+            congruent(ends[1] - o, v - o, p, times=-(r // L * (L // p))),
+        ),
+    )
+
+
+def join_still(rule: Rule, p: Integer, q: Integer, *, L: Integer, n: Integer, v: Integer) -> Claim:
+    """g(B[v], C[v]) repeats with both."""
+    given = Given(rule, lcm=L)
+    made = along(given.rule, [Still(n, p), Still(n, q)], answers=[]).result
+    first, second = given.multiplied
+    return Claim(
+        {"a multiple": (L % first == 0, L % second == 0)},
+        (
+            same(made.n, n),
+            congruent(v + made.period, v, p, times=L // p),
+            congruent(v + made.period, v, q, times=L // q, **{"a multiple 2": 1}),
+        ),
+    )
+
+
+SMALLEST = [False, False, False, True]
+"""The size of a window is the least of its numbers, and at least 1; whichever is, the rule goes on alike."""
+
+
+def _dim(
+    K: Integer, s: Integer, low: Integer, high: Integer, b: Integer, d: Integer
+) -> dict[str, Any]:
+    numbers = {"size": K, "stride": s, "low": low, "high": high, "base": b, "dilation": d}
+    return {"axis": 0, **numbers}
+
+
+def window_moves(
+    rule: Rule,
+    N: Integer,
+    b: Integer,
+    s: Integer,
+    d: Integer,
+    g: Integer,
+    *,
+    n: Integer,
+    o: Integer,
+    r: Integer,
+    K: Integer,
+    low: Integer,
+    high: Integer,
+    inverse: Integer,
+    w: Integer,
+    a: Integer,
+    u: Integer,
+    t: Integer,
+) -> Claim:
+    """Place u reads the cells s u + d t of U; places have the period that the rule gives, and move by its step."""
+    given = Given(rule, gcd=g, inverse=inverse)
+    flags = {"linear": False, "symmetric": False}
+    answers = [*SMALLEST, True, False, True, True, True, True, True]
+    path = along(
+        given.rule, Moving(n, N, o, r), _dim(K, s, low, high, b, d), flags, answers=answers
+    )
+    (made,) = path.result
+    x, period = given.inverted
+    step = r * b
+    turns, again = step // g * inverse // period, step // g * inverse % period // period
+    times = s // g * (turns + again) - step // g * w
+    cells = (n - 1) * b + 1 + low + high
+    rest = (cells - 1 - d * (K - 1)) % s
+    return Claim(
+        {
+            "common": tuple(number % g == 0 for number in given.divided),
+            "inverse": x * inverse == 1 + period * w,
+            "strides": path.asked[9],
+            "u from 0": u >= 0,
+            "u below": u < made.n,
+            "t from 0": t >= 0,
+            "t below": t < K,
+        },
+        (
+            holds(s * u + d * t >= 0, (s, u), (d, t), NO),
+            holds(s * u + d * t < cells, (s, made.n - 1 - u), rest, (d, K - 1 - t), NO),
+            congruent(made.offset, 0, made.period, times=0 - lift(0) // period),
+            congruent(
+                a + s * (u + made.period), a + s * u, N * b, times=s // g, **{"common 1": -(s // g)}
+            ),
+            congruent(
+                a + s * (u - made.step),
+                a + s * u - step,
+                N * b,
+                times=times,
+                inverse=-g * (step // g),
+                strides=1,
+                **{"common 1": -times},
+            ),
+        ),
+        cuts=(holds(period > 0, (g, NO), N * b - 1, **{"common 1": 1}),),
+    )
+
+
+def window_folds(
+    rule: Rule,
+    n: Integer,
+    N: Integer,
+    b: Integer,
+    s: Integer,
+    d: Integer,
+    *,
+    o: Integer,
+    r: Integer,
+    K: Integer,
+    low: Integer,
+    high: Integer,
+    i: Integer,
+    t: Integer,
+) -> Claim:
+    """Weight t meets cell i at a place u of the laps, and after the shift at u + r b modulo N b."""
+    flags = {"linear": True, "symmetric": False}
+    answers = [*SMALLEST, True, True, True, True, True, False, True]
+    path = along(rule, Moving(n, N, o, r), _dim(K, s, low, high, b, d), flags, answers=answers)
+    (made,) = path.result
+    reach, place = d * (K - 1), b * i + low - d * t
+    u, rest = place // s, place % s
+    spare = s - 1 - ((n - 1) * b + 1 + low + high - 1 - reach) % s
+    return Claim(
+        {
+            "folds": path.asked[5:9],
+            "i from 0": i >= 0,
+            "i below": i < n,
+            "t from 0": t >= 0,
+            "t below": t < K,
+        },
+        (
+            either_way(s * u == place, because(NO, rest), because(NO, s - 1 - rest)),
+            holds(u >= 0, NO, (b, i), low - reach, (d, K - 1 - t), s - 1 - rest),
+            holds(u < made.n, NO, (b, n - 1 - i), high - reach, (d, t), rest, spare),
+            congruent(
+                b * ((i + r) % n) + low - d * t,
+                place + made.step,
+                made.period,
+                times=-((i + r) // n),
+            ),
+        ),
+    )
+
+
+def window_still(
+    rule: Rule,
+    p: Integer,
+    g: Integer,
+    *,
+    s: Integer,
+    n: Integer,
+    K: Integer,
+    d: Integer,
+    low: Integer,
+    high: Integer,
+    b: Integer,
+    a: Integer,
+    u: Integer,
+) -> Claim:
+    """Places of an axis that stays repeat where their cells do."""
+    given = Given(rule, gcd=g)
+    flags = {"linear": False, "symmetric": False}
+    answers = [*SMALLEST, True, False, True, True, True, True, True, False]
+    path = along(given.rule, Still(n, p), _dim(K, s, low, high, b, d), flags, answers=answers)
+    (made,) = path.result
+    return Claim(
+        {"common": tuple(number % g == 0 for number in given.divided)},
+        (congruent(a + s * (u + made.period), a + s * u, p, times=s // g),),
+    )
+
+
+def window_whole(
+    rule: Rule,
+    N: Integer,
+    b: Integer,
+    K: Integer,
+    *,
+    s: Integer,
+    n: Integer,
+    o: Integer,
+    r: Integer,
+    d: Integer,
+    low: Integer,
+    high: Integer,
+    x: Integer,
+    y: Integer,
+    i: Integer,
+) -> Claim:
+    """Windows at any two places x and y hold the same cells of whole periods, in another order."""
+    flags = {"linear": False, "symmetric": True}
+    answers = [*SMALLEST, True, False, True, True, True, True, True, True, False]
+    path = along(rule, Moving(n, N, o, r), _dim(K, s, low, high, b, d), flags, answers=answers)
+    (made,) = path.result
+    turns = (i + y - x) // K
+    return Claim(
+        {"neighbours": path.asked[9], "whole periods": path.asked[10]},
+        (
+            same(made.period, 1),
+            congruent(x + d * ((i + y - x) % K), y + d * i, N * b, times=-(K // (N * b)) * turns),
+        ),
+    )
+
+
+TIDY, MERGE, SPLIT, JOIN = facts.tidy, facts._merge, facts.split, facts._join
+STRETCH, STRIDE, SLIDE = rules._stretched, rules._strided, rules._slid
 
 LEMMAS = (
     Lemma("rule tidy: moving", "o mod N ≡ o, r mod N ≡ r (mod N)", tidy_moving, TIDY),
@@ -549,6 +785,37 @@ LEMMAS = (
         pad_moving,
         STRETCH,
     ),
+    Lemma(
+        "rule window: moving",
+        "place u reads U[a + s u + d t], of period N b and step r b: the places have period N b/g and move by r′",
+        window_moves,
+        SLIDE,
+    ),
+    Lemma(
+        "rule window: laps",
+        "weight t meets cell i at place u, and moved cells at u + r b (mod N b)",
+        window_folds,
+        SLIDE,
+    ),
+    Lemma(
+        "rule window: still",
+        "places of period p, s apart, have period p/gcd(p, s)",
+        window_still,
+        SLIDE,
+    ),
+    Lemma(
+        "rule window: whole periods",
+        "d = 1, N b | K: windows at x and y hold the same cells",
+        window_whole,
+        SLIDE,
+    ),
+    Lemma(
+        "rule join",
+        "M | N, M | r − t, lcm | N, lcm | r: g of moving and still values has period N and moves by r",
+        join,
+        JOIN,
+    ),
+    Lemma("rule join: still", "g of still values has period lcm(p, q)", join_still, JOIN),
     Lemma(
         "rule stride",
         "g = gcd(N, s) | r: T[q] = S[a + s q] has period N/g and moves by r′ with s r′ ≡ r (mod N)",

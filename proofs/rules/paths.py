@@ -22,15 +22,22 @@ class Path(NamedTuple):
 
 
 class Given:
-    """A rule whose greatest common divisor and inverse are given, and of which numbers it wanted them."""
+    """A rule whose divisors, multiples and inverses are given, and of which numbers it wanted them."""
 
-    def __init__(self, rule: Callable[..., Any], *, gcd: Integer, inverse: Integer) -> None:
+    def __init__(
+        self, rule: Callable[..., Any], *, gcd: Integer = 1, lcm: Integer = 1, inverse: Integer = 1
+    ) -> None:
         self.divided: tuple[Integer, ...] = ()
+        self.multiplied: tuple[Integer, ...] = ()
         self.inverted: tuple[Integer, Integer] = (0, 0)
 
-        def common(*numbers: Integer) -> Integer:
+        def divisor(*numbers: Integer) -> Integer:
             self.divided = numbers
             return gcd
+
+        def multiple(*numbers: Integer) -> Integer:
+            self.multiplied = numbers
+            return lcm
 
         def power(x: Integer, exponent: int, modulus: Integer) -> Integer:
             if exponent != -1:
@@ -38,8 +45,22 @@ class Given:
             self.inverted = x, modulus
             return inverse
 
-        names = {**rule.__globals__, "math": SimpleNamespace(gcd=common), "pow": power}
-        self.rule = FunctionType(rule.__code__, names, rule.__name__)
+        names = {
+            **rule.__globals__,
+            "math": SimpleNamespace(gcd=divisor, lcm=multiple),
+            "pow": power,
+        }
+        for name, function in rule.__globals__.items():
+            if isinstance(function, FunctionType) and function.__globals__ is rule.__globals__:
+                names[name] = _copy(function, names)
+        self.rule = _copy(rule, names)
+
+
+def _copy(function: Callable[..., Any], names: dict[str, Any]) -> FunctionType:
+    """The function, to which other names mean other things."""
+    return FunctionType(
+        function.__code__, names, function.__name__, function.__defaults__, function.__closure__
+    )
 
 
 def along(

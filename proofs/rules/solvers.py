@@ -1,8 +1,8 @@
 """Routes one and two: lemmas in z3 and cvc5, over unbounded integers, without quantifiers.
 
 Both see a division as its witness: x // y and x % y are q and r with x = y q + r and 0 <= r < y, once y is known to be
-positive. Written with the solver's own `mod` the same lemmas time out. z3 gets the bare lemma, cvc5 the hints as cuts,
-each of which it proves before it may use it. Anything but `unsat` within the time limit is no proof.
+positive. Written with the solver's own `mod` the same lemmas time out. z3 gets the bare lemma where that will do,
+cvc5 the hints as cuts, each of which it proves before it may use it. Anything but `unsat` in time is no proof.
 """
 
 import functools
@@ -149,7 +149,7 @@ def prove(
         for truth in claim.hypotheses().values():
             _need_divisors(questions, facts, [truth])
             facts.append(truth)
-        if method == "z3" and not claim.cuts:
+        if method == "z3" and not claim.cuts and not claim.uses_equations():
             for goal in claim.then:
                 _need_divisors(questions, facts, [goal.truth])
                 questions.need(facts, goal.truth)

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import itertools
 import random
 from typing import Any
 
@@ -156,3 +157,43 @@ def test_run_reports_every_lemma_by_every_method(monkeypatch: pytest.MonkeyPatch
     assert seen == outcomes
     assert [o.method for o in outcomes] == ["identity", "z3", "cvc5", "twins", "mutants"]
     assert all(o.seconds > 0 and o.statement for o in outcomes)
+
+
+CONDITIONS = {
+    "Moving": {"low < b", "high < b", "r * b % g == 0"},
+    "Fold": {"n == N", "s == 1", "low >= d * (K - 1)", "high >= d * (K - 1)"},
+    "period=1)": {"low < b", "high < b", "d == 1", "K % (N * b) == 0"},
+    "period=N * b // g)": {"low < b", "high < b", "r * b % g == 0", "not made.step != 0"},
+    "period=p // g)": {"b == 1", "low <= 0", "high <= 0"},
+}
+"""What the lemmas about windows suppose, by what the rule gives then."""
+
+
+@pytest.mark.parametrize("flags", list(itertools.product([False, True], repeat=2)))
+@pytest.mark.parametrize("kind", ["moving", "still", "fold"])
+def test_windows_give_nothing_but_what_the_lemmas_are_about(kind: str, flags: tuple) -> None:
+    given = paths.Given(factors.SLIDE, gcd=unknown("g"), inverse=unknown("inverse"))
+    dim = factors._dim(*map(unknown, ("K", "s", "low", "high", "b", "d")))
+    params = dict(zip(("linear", "symmetric"), flags, strict=True))
+    size = "((n - 1) * b + 1 + low + high - 1 - d * (K - 1)) // s + 1"
+    seen = set()
+    for path in paths.explore(given.rule, MAJOR[kind], dim, params):
+        if not path.result:  # refused, or one cell that stays
+            continue
+        (made,) = path.result
+        told = {str(asked) for asked, yes in zip(path.asked, path.answers, strict=True) if yes}
+        if str(path.asked[-3]).endswith("!= 0") and not path.answers[-3]:
+            told.add("not made.step != 0")
+        assert made.n.text == size
+        assert {"K >= 1", "s >= 1", "b >= 1", "d >= 1"} & told
+        assert f"{size} > 0" in told
+        claims = [text for text in CONDITIONS if text in str(made)]
+        for text in claims:
+            assert told >= CONDITIONS[text]
+        seen |= set(claims)
+        says_nothing = f"period={size})", "period=((n - 1) * b + 1 + low + high) // g)"
+        assert claims or str(made).endswith(says_nothing)
+    whole = {"period=1)"} if flags[1] else set()
+    laps = {"Fold"} if flags[0] else set()
+    moving = {"Moving", "period=N * b // g)", *whole, *laps}
+    assert seen == {"moving": moving, "still": {"period=p // g)"}, "fold": set()}[kind]
