@@ -6,8 +6,8 @@ A lemma runs the kernel's own formulas on symbols, so another formula is another
     z3, cvc5   over unbounded integers, without quantifiers, every division by its witness (solvers)
 
 and shown to say something: `twins` (each hypothesis is needed, all can be met) and `mutants` (each small change of a
-formula makes a lemma false). Rules that branch are run along each of their paths (paths, factors). Reading order:
-terms, claim, lemma, signals, windows, factors (the lemmas), identities, solvers, twins, mutants.
+formula makes a lemma false). Rules that branch are run along each of their paths (paths). Reading order: terms,
+claim, lemma, signals, windows, factors, sliding (the lemmas), identities, solvers, twins, mutants.
 """
 
 import functools
@@ -20,9 +20,10 @@ from proofs.rules.factors import LEMMAS as ABOUT_FACTORS
 from proofs.rules.identities import check
 from proofs.rules.lemma import KERNEL, Lemma
 from proofs.rules.signals import LEMMAS as ABOUT_SIGNALS
+from proofs.rules.sliding import LEMMAS as ABOUT_SLIDING
 from proofs.rules.windows import LEMMAS as ABOUT_WINDOWS
 
-LEMMAS: tuple[Lemma, ...] = (*ABOUT_SIGNALS, *ABOUT_WINDOWS, *ABOUT_FACTORS)
+LEMMAS: tuple[Lemma, ...] = (*ABOUT_SIGNALS, *ABOUT_WINDOWS, *ABOUT_FACTORS, *ABOUT_SLIDING)
 INSTALL = 'missing: pip install "shiftproof[proofs]"'
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from proofs import rules
-from proofs.rules import factors, mutants, paths, solvers
+from proofs.rules import factors, mutants, paths, sliding, solvers
 from proofs.rules.lemma import KERNEL, Lemma
 from proofs.rules.terms import unknown
 from proofs.rules.twins import is_false
@@ -77,7 +77,7 @@ RUNS = {
         for options in ({}, {"all_flat": True})
     ],
     factors.SPLIT: [((kind, m), {}) for name, kind in MAJOR.items() if name != "flat"],
-    factors.STRETCH: [((MAJOR[name], *PADS), {}) for name in ("still", "moving")],
+    sliding.STRETCH: [((MAJOR[name], *PADS), {}) for name in ("still", "moving")],
 }
 """What the rules are run on. A still factor of any period stands for a flat one too, unless a rule tells them apart."""
 
@@ -97,9 +97,10 @@ def walked(monkeypatch: pytest.MonkeyPatch) -> set[tuple[Any, ...]]:
         found.add(signature(rule, arguments, answers))
         return paths.along(rule, *arguments, answers=answers, **options)
 
-    monkeypatch.setattr(factors, "along", watched)
-    for lemma in factors.LEMMAS:
-        lemma.claim()
+    for module in (factors, sliding):
+        monkeypatch.setattr(module, "along", watched)
+        for lemma in module.LEMMAS:
+            lemma.claim()
     return found
 
 
@@ -172,8 +173,8 @@ CONDITIONS = {
 @pytest.mark.parametrize("flags", list(itertools.product([False, True], repeat=2)))
 @pytest.mark.parametrize("kind", ["moving", "still", "fold"])
 def test_windows_give_nothing_but_what_the_lemmas_are_about(kind: str, flags: tuple) -> None:
-    given = paths.Given(factors.SLIDE, gcd=unknown("g"), inverse=unknown("inverse"))
-    dim = factors._dim(*map(unknown, ("K", "s", "low", "high", "b", "d")))
+    given = paths.Given(sliding.SLIDE, gcd=unknown("g"), inverse=unknown("inverse"))
+    dim = sliding._dim(*map(unknown, ("K", "s", "low", "high", "b", "d")))
     params = dict(zip(("linear", "symmetric"), flags, strict=True))
     size = "((n - 1) * b + 1 + low + high - 1 - d * (K - 1)) // s + 1"
     seen = set()

@@ -1,0 +1,374 @@
+"""Lemmas about the rules for windows, which branch: padding, strides and windows, run on symbols along their paths.
+
+Notation as in windows.py; what a rule gives must say no more than what it was given.
+"""
+
+from typing import Any
+
+from proofs.rules.claim import NO, Claim, because, congruent, either_way, holds, same
+from proofs.rules.factors import Moving, Rule, Still
+from proofs.rules.lemma import Integer, Lemma
+from proofs.rules.paths import Given, along
+from proofs.rules.terms import lift
+from shiftproof_kernel import rules
+
+
+def cut_still(
+    rule: Rule,
+    *,
+    n: Integer,
+    p: Integer,
+    low: Integer,
+    high: Integer,
+    base: Integer,
+    v: Integer,
+) -> Claim:
+    """Of what is only cut, every cell is a cell, so it repeats as it did."""
+    path = along(rule, Still(n, p), low, high, base, answers=[True] * 4)
+    made = path.result
+    return Claim(
+        {
+            "apart": path.asked[1],
+            "no more before": path.asked[2],
+            "no more behind": path.asked[3],
+            "v from 0": v >= 0,
+            "v below": v < made.n,
+        },
+        (
+            same(made.period, p),
+            holds(v - low >= 0, v, -low, NO),
+            holds(v - low < n, made.n - 1 - v, -high, NO),
+        ),
+    )
+
+
+def pad_still(answers: list[bool]) -> Rule:
+    """Of what is padded nothing is said: the period is the whole size."""
+
+    def build(
+        rule: Rule, *, n: Integer, p: Integer, low: Integer, high: Integer, base: Integer
+    ) -> Claim:
+        made = along(rule, Still(n, p), low, high, base, answers=answers).result
+        return Claim({}, (same(made.period, made.n),))
+
+    return build
+
+
+def pad_moving(
+    rule: Rule,
+    b: Integer,
+    *,
+    n: Integer,
+    N: Integer,
+    o: Integer,
+    r: Integer,
+    low: Integer,
+    high: Integer,
+    v: Integer,
+    c: Integer,
+) -> Claim:
+    """U[b c] = S[c] moves by b r, and wherever it shows a cell the padded array shows that cell."""
+    path = along(rule, Moving(n, N, o, r), low, high, b, answers=[True] * 3)
+    made = path.result
+    return Claim(
+        {
+            "before": path.asked[1],
+            "behind": path.asked[2],
+            "v from 0": v >= 0,
+            "v below": v < made.n,
+            "a cell": made.offset + v == b * c,
+        },
+        (
+            same(made.period, b * N),
+            same(made.step, b * r),
+            same(v, b * (c - o) + low),
+            holds(c - o >= 0, (b, NO), v, b - 1 - low),
+            holds(c - o < n, (b, NO), made.n - 1 - v, b - 1 - high),
+        ),
+    )
+
+
+def stride(
+    rule: Rule,
+    N: Integer,
+    g: Integer,
+    *,
+    n: Integer,
+    o: Integer,
+    r: Integer,
+    s: Integer,
+    count: Integer,
+    inverse: Integer,
+    w: Integer,
+    a: Integer,
+    q: Integer,
+) -> Claim:
+    """T[q] = S[a + s q] has the period that the rule gives, and moves by its step."""
+    window = Moving(n, N, o, r)
+    given = Given(rule, gcd=g, inverse=inverse)
+    path = along(given.rule, window, s, count, answers=[True])
+    made = path.result
+    x, period = given.inverted
+    turns = (r // g * inverse) // period
+    return Claim(
+        {
+            "common": tuple(number % g == 0 for number in given.divided),
+            "inverse": x * inverse == 1 + period * w,
+            "strides": path.asked[0],
+        },
+        (
+            same(made.n, count),
+            same(made.offset, 0),
+            congruent(a + s * (q + made.period), a + s * q, N, times=s // g),
+            congruent(
+                a + s * (q - made.step),
+                a + s * q - r,
+                N,
+                times=s // g * turns - r // g * w,
+                inverse=-r,
+            ),
+        ),
+        cuts=(holds(period > 0, (g, NO), N - 1),),
+    )
+
+
+SMALLEST = [False, False, False, True]
+"""The size of a window is the least of its numbers, and at least 1; whichever is, the rule goes on alike."""
+
+
+def _dim(
+    K: Integer, s: Integer, low: Integer, high: Integer, b: Integer, d: Integer
+) -> dict[str, Any]:
+    numbers = {"size": K, "stride": s, "low": low, "high": high, "base": b, "dilation": d}
+    return {"axis": 0, **numbers}
+
+
+def window_moves(
+    rule: Rule,
+    N: Integer,
+    b: Integer,
+    s: Integer,
+    d: Integer,
+    g: Integer,
+    *,
+    n: Integer,
+    o: Integer,
+    r: Integer,
+    K: Integer,
+    low: Integer,
+    high: Integer,
+    inverse: Integer,
+    w: Integer,
+    a: Integer,
+    u: Integer,
+    t: Integer,
+) -> Claim:
+    """Place u reads the cells s u + d t of U; places have the period that the rule gives, and move by its step."""
+    given = Given(rule, gcd=g, inverse=inverse)
+    flags = {"linear": False, "symmetric": False}
+    answers = [*SMALLEST, True, False, True, True, True, True, True]
+    path = along(
+        given.rule, Moving(n, N, o, r), _dim(K, s, low, high, b, d), flags, answers=answers
+    )
+    (made,) = path.result
+    x, period = given.inverted
+    step = r * b
+    turns, again = step // g * inverse // period, step // g * inverse % period // period
+    times = s // g * (turns + again) - step // g * w
+    cells = (n - 1) * b + 1 + low + high
+    rest = (cells - 1 - d * (K - 1)) % s
+    return Claim(
+        {
+            "common": tuple(number % g == 0 for number in given.divided),
+            "inverse": x * inverse == 1 + period * w,
+            "strides": path.asked[9],
+            "u from 0": u >= 0,
+            "u below": u < made.n,
+            "t from 0": t >= 0,
+            "t below": t < K,
+        },
+        (
+            holds(s * u + d * t >= 0, (s, u), (d, t), NO),
+            holds(s * u + d * t < cells, (s, made.n - 1 - u), rest, (d, K - 1 - t), NO),
+            congruent(made.offset, 0, made.period, times=0 - lift(0) // period),
+            congruent(
+                a + s * (u + made.period), a + s * u, N * b, times=s // g, **{"common 1": -(s // g)}
+            ),
+            congruent(
+                a + s * (u - made.step),
+                a + s * u - step,
+                N * b,
+                times=times,
+                inverse=-g * (step // g),
+                strides=1,
+                **{"common 1": -times},
+            ),
+        ),
+        cuts=(holds(period > 0, (g, NO), N * b - 1, **{"common 1": 1}),),
+    )
+
+
+def window_folds(
+    rule: Rule,
+    n: Integer,
+    N: Integer,
+    b: Integer,
+    s: Integer,
+    d: Integer,
+    *,
+    o: Integer,
+    r: Integer,
+    K: Integer,
+    low: Integer,
+    high: Integer,
+    i: Integer,
+    t: Integer,
+) -> Claim:
+    """Weight t meets cell i at a place u of the laps, and after the shift at u + r b modulo N b."""
+    flags = {"linear": True, "symmetric": False}
+    answers = [*SMALLEST, True, True, True, True, True, False, True]
+    path = along(rule, Moving(n, N, o, r), _dim(K, s, low, high, b, d), flags, answers=answers)
+    (made,) = path.result
+    reach, place = d * (K - 1), b * i + low - d * t
+    u, rest = place // s, place % s
+    spare = s - 1 - ((n - 1) * b + 1 + low + high - 1 - reach) % s
+    return Claim(
+        {
+            "folds": path.asked[5:9],
+            "i from 0": i >= 0,
+            "i below": i < n,
+            "t from 0": t >= 0,
+            "t below": t < K,
+        },
+        (
+            either_way(s * u == place, because(NO, rest), because(NO, s - 1 - rest)),
+            holds(u >= 0, NO, (b, i), low - reach, (d, K - 1 - t), s - 1 - rest),
+            holds(u < made.n, NO, (b, n - 1 - i), high - reach, (d, t), rest, spare),
+            congruent(
+                b * ((i + r) % n) + low - d * t,
+                place + made.step,
+                made.period,
+                times=-((i + r) // n),
+            ),
+        ),
+    )
+
+
+def window_still(
+    rule: Rule,
+    p: Integer,
+    g: Integer,
+    *,
+    s: Integer,
+    n: Integer,
+    K: Integer,
+    d: Integer,
+    low: Integer,
+    high: Integer,
+    b: Integer,
+    a: Integer,
+    u: Integer,
+) -> Claim:
+    """Places of an axis that stays repeat where their cells do."""
+    given = Given(rule, gcd=g)
+    flags = {"linear": False, "symmetric": False}
+    answers = [*SMALLEST, True, False, True, True, True, True, True, False]
+    path = along(given.rule, Still(n, p), _dim(K, s, low, high, b, d), flags, answers=answers)
+    (made,) = path.result
+    return Claim(
+        {"common": tuple(number % g == 0 for number in given.divided)},
+        (congruent(a + s * (u + made.period), a + s * u, p, times=s // g),),
+    )
+
+
+def window_whole(
+    rule: Rule,
+    N: Integer,
+    b: Integer,
+    K: Integer,
+    *,
+    s: Integer,
+    n: Integer,
+    o: Integer,
+    r: Integer,
+    d: Integer,
+    low: Integer,
+    high: Integer,
+    x: Integer,
+    y: Integer,
+    i: Integer,
+) -> Claim:
+    """Windows at any two places x and y hold the same cells of whole periods, in another order."""
+    flags = {"linear": False, "symmetric": True}
+    answers = [*SMALLEST, True, False, True, True, True, True, True, True, False]
+    path = along(rule, Moving(n, N, o, r), _dim(K, s, low, high, b, d), flags, answers=answers)
+    (made,) = path.result
+    turns = (i + y - x) // K
+    return Claim(
+        {"neighbours": path.asked[9], "whole periods": path.asked[10]},
+        (
+            same(made.period, 1),
+            congruent(x + d * ((i + y - x) % K), y + d * i, N * b, times=-(K // (N * b)) * turns),
+        ),
+    )
+
+
+STRETCH, STRIDE, SLIDE = rules._stretched, rules._strided, rules._slid
+
+LEMMAS = (
+    Lemma(
+        "rule pad: still, cut",
+        "base = 1, low, high ≤ 0: 0 ≤ v − low < n, so the period stays",
+        cut_still,
+        STRETCH,
+    ),
+    *(
+        Lemma(
+            f"rule pad: still, {name}",
+            "otherwise no period is claimed",
+            pad_still(answers),
+            STRETCH,
+        )
+        for name, answers in {
+            "apart": [True, False],
+            "before": [True, True, False],
+            "behind": [True, True, True, False],
+        }.items()
+    ),
+    Lemma(
+        "rule pad: moving",
+        "low, high < b: U[b c] = S[c] has period b N, moves by b r, and shows cells where the array does",
+        pad_moving,
+        STRETCH,
+    ),
+    Lemma(
+        "rule window: moving",
+        "place u reads U[a + s u + d t], of period N b and step r b: the places have period N b/g and move by r′",
+        window_moves,
+        SLIDE,
+    ),
+    Lemma(
+        "rule window: laps",
+        "weight t meets cell i at place u, and moved cells at u + r b (mod N b)",
+        window_folds,
+        SLIDE,
+    ),
+    Lemma(
+        "rule window: still",
+        "places of period p, s apart, have period p/gcd(p, s)",
+        window_still,
+        SLIDE,
+    ),
+    Lemma(
+        "rule window: whole periods",
+        "d = 1, N b | K: windows at x and y hold the same cells",
+        window_whole,
+        SLIDE,
+    ),
+    Lemma(
+        "rule stride",
+        "g = gcd(N, s) | r: T[q] = S[a + s q] has period N/g and moves by r′ with s r′ ≡ r (mod N)",
+        stride,
+        STRIDE,
+    ),
+)
