@@ -16,6 +16,7 @@ from proofs.claims.claim import KINDS, Decided
 from proofs.notation import to_text
 from proofs.page import summary, write_page
 from proofs.running import PROVED, REFUTED, USAGE, Report, choose, examine, prove_theorems
+from shiftproof.files import write_atomic
 from shiftproof.report import Table
 
 
@@ -27,30 +28,27 @@ def main(arguments: list[str]) -> int:
         return _certificates(console, write=options.write)
     try:
         claims = choose(options.only)
+        write_atomic(
+            options.out / "audit.html", b""
+        )  # before minutes are spent on what cannot be written
     except ValueError as error:
-        console.print(f"error: {error}", markup=False, highlight=False)
+        _say(console, f"error: {error}")
+        return USAGE
+    except OSError as error:
+        _say(console, f"error: {options.out} cannot be written: {error}")
         return USAGE
     begin = time.monotonic()
 
     def tell(text: str) -> None:
-        console.print(
-            f"{time.monotonic() - begin:5.0f} s  {text}",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        _say(console, f"{time.monotonic() - begin:5.0f} s  {text}")
 
     outcomes = prove_theorems(tell)
     decided = examine(claims, Audit(outcomes, quick=options.quick), tell)
     report = Report(decided, outcomes, strict=options.strict)
     settings = _settings(quick=options.quick) | {"seconds": f"{time.monotonic() - begin:.0f}"}
-    try:
-        path = write_page(options.out, decided, outcomes, settings=settings)
-    except OSError as error:
-        console.print(f"error: {options.out} cannot be written: {error}", markup=False)
-        return USAGE
+    path = write_page(options.out, decided, outcomes, settings=settings)
     _print(console, report)
-    console.print(f"page: {path}", markup=False, highlight=False)
+    _say(console, f"page: {path}")
     return report.exit_code
 
 
@@ -87,6 +85,11 @@ def _settings(*, quick: bool) -> dict[str, str]:
     return found | {"device": jax.devices()[0].device_kind}
 
 
+def _say(console: Console, text: str) -> None:
+    """A line as it is, of any length."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 def _print(console: Console, report: Report) -> None:
     rows = tuple(_row(claim) for claim in report.decided)
     columns = ("claim", "verdict", "condition", "evidence")
@@ -94,11 +97,11 @@ def _print(console: Console, report: Report) -> None:
     console.print(Table(summary(report.decided), columns, rows, flexible=frozenset({1, 2, 3})))
     for claim in report.undecided:
         for reason in claim.reasons:
-            console.print(f"{claim.claim.id} is undecided: {reason}", markup=False, highlight=False)
+            _say(console, f"{claim.claim.id} is undecided: {reason}")
     for outcome in report.failed:
-        console.print(f"failed: {outcome.name} by {outcome.method}: {outcome.detail}", markup=False)
+        _say(console, f"failed: {outcome.name} by {outcome.method}: {outcome.detail}")
     for method, why in report.missing.items():
-        console.print(f"not run: {method}. {why}", markup=False, highlight=False)
+        _say(console, f"not run: {method}. {why}")
 
 
 def _row(decided: Decided) -> tuple[str, str, str, str]:
@@ -112,7 +115,7 @@ def _certificates(console: Console, *, write: bool) -> int:
     """Make the golden certificates again; compare them with the files, or write them."""
     trouble = 0
     for line in certificates.renew(write=write):
-        console.print(line.text, markup=False, highlight=False)
+        _say(console, line.text)
         trouble += not line.right
     return REFUTED if trouble else PROVED
 

@@ -152,7 +152,8 @@ def summary(decided: Sequence[Decided]) -> str:
     counts = Counter(tone(claim.verdict) for claim in decided)
     ranked = ("proved", "amended", "refuted", "measured", "undecided")
     words = [f"{counts[word]} {word}" for word in ranked if counts[word]]
-    return f"{len(decided)} claims: {', '.join(words)}."
+    claims = "1 claim" if len(decided) == 1 else f"{len(decided)} claims"
+    return f"{claims}: {', '.join(words)}."
 
 
 def _statements(decided: Decided) -> list[tuple[Any, str, list[Evidence]]]:

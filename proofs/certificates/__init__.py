@@ -22,9 +22,6 @@ from shiftproof_kernel import Checked, check_text
 
 HERE = Path(__file__).parent
 VERSIONS = HERE / "versions.json"
-LEFT_OUT = {
-    "resnet18": "its search for counterexamples takes minutes; the small resnet has the same kinds of layers"
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,11 +30,6 @@ class Line:
 
     text: str
     right: bool
-
-
-def names() -> list[str]:
-    """The models of the zoo that have files here, if the kernel proves anything of them."""
-    return [name for name in zoo.ENTRIES if name not in LEFT_OUT]
 
 
 def files() -> list[Path]:
@@ -96,7 +88,7 @@ def renew(*, write: bool = False) -> Iterator[Line]:
     golden = json.loads(VERSIONS.read_text("utf-8")) if VERSIONS.exists() else {}
     same = golden == versions()
     yield Line(f"versions: {versions()}, files of {golden}", True)
-    for name in names():
+    for name in zoo.ENTRIES:
         if not write:
             yield from compare(name, known=known, same_versions=same)
             continue
@@ -110,5 +102,3 @@ def renew(*, write: bool = False) -> Iterator[Line]:
             (HERE / file).unlink()
             yield Line(f"{file}: removed", True)
         write_atomic(VERSIONS, json.dumps(versions()).encode() + b"\n")
-    for name, why in LEFT_OUT.items():
-        yield Line(f"{name}: left out, {why}", True)

@@ -180,9 +180,9 @@ def settle(statement: Statement, evidence: Sequence[Evidence]) -> tuple[Settled,
     unclear = [piece for piece in found if piece.word == "undecided"]
     held = {piece.kind for piece in found if piece.word in ("holds", "measured")}
     missing = statement.needs - held
-    failed = any(piece.word == "fails" for piece in found)
-    complete = bool(found) and bool(statement.needs) and not missing
-    if failed and complete:
+    failed = {piece.kind for piece in found if piece.word == "fails"}
+    # what all that is needed proves, and something else refutes
+    if failed and statement.needs and not missing | (statement.needs & failed):
         return "undecided", f"{statement.key}: the evidence contradicts itself"
     if failed:
         return "refuted", ""

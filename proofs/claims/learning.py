@@ -42,7 +42,7 @@ def borne_out(about: str, differences: np.ndarray, text: str) -> Evidence:
 
 def _overfitting(audit: Audit) -> Findings:
     sizes = (50, 200) if audit.quick else (50, 100, 200, 400, 800)
-    seeds, steps = (2, 150) if audit.quick else (5, 300)
+    seeds, steps = audit.seeds, min(audit.steps, 300)
     kinds = {
         "CNN": training.convolutional,
         "dense net": training.dense,
@@ -201,13 +201,7 @@ def _moved(still: np.ndarray, moved: np.ndarray, shift: tuple[int, int], size: i
         return "no copy"
     copy = np.roll(still, [step // jump for step in shift], (0, 1))
     gap = float(np.abs(moved - copy).max())
-    return (
-        "= moved copy"
-        if gap == 0
-        else "≈ moved copy"
-        if gap < 1e-4 * np.abs(still).max()
-        else "no copy"
-    )
+    return "= moved" if gap == 0 else "≈ moved" if gap < 1e-4 * np.abs(still).max() else "no copy"
 
 
 def _same(still: np.ndarray, moved: np.ndarray) -> str:

@@ -8,12 +8,12 @@ hypotheses that can be met.
 import dataclasses
 import importlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from proofs.outcome import Outcome
 
-SOLVERS: Mapping[str, str] = {"z3": "z3", "cvc5": "cvc5.pythonic"}
+SOLVERS: dict[str, str] = {"z3": "z3", "cvc5": "cvc5.pythonic"}
 INSTALL = {"z3": 'pip install "shiftproof[proofs]"', "cvc5": "pip install cvc5"}
 MILLISECONDS = 20_000
 
