@@ -73,6 +73,16 @@ def place(claim: Decided, name: str) -> str:
     return f"evidence/{anchor(claim.claim.id)}/{name}"
 
 
+def label(name: str) -> str:
+    """What a link to a file says.
+
+    >>> label("pool.0_1.counterexample.npz"), label("pool.certificate.json")
+    ('counterexample under (0, 1)', 'certificate')
+    """
+    *_, shift, kind, _ = name.rsplit(".", 3)
+    return f"{kind} under ({shift.replace('_', ', ')})" if kind == "counterexample" else kind
+
+
 def anchor(id: str) -> str:
     """The id of a claim as part of an address.
 
@@ -126,6 +136,7 @@ def render(
         "kindname": lambda kind: KINDS[kind],
         "uri": lambda png: "data:image/png;base64," + base64.b64encode(png).decode("ascii"),
         "tone": tone,
+        "label": label,
     }
     template = environment.from_string(TEMPLATE.read_text("utf-8"))
     return template.render(

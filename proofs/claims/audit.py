@@ -186,7 +186,7 @@ def _backing(found: PropertyVerdict, examples: int, replayed: int) -> str:
         words
         for method, words in {
             "kernel": "a certificate that the kernel checks",
-            "basis": "all impulses of a linear program",
+            "basis": "all impulses of a linear or max-plus linear program",
         }.items()
         if method in methods
     ]
@@ -207,11 +207,13 @@ def _broken(found: PropertyVerdict) -> str:
 
 
 def files_of(verdict: Verdict, found: PropertyVerdict, *, name: str) -> dict[str, Any]:
-    """The certificate and the counterexamples of one property, by file name."""
+    """Certificate, proof by all impulses, and counterexamples of one property, by file name."""
     stem = slug(name)
     files: dict[str, Any] = {}
     if found.certificate is not None:
         files[f"{stem}.certificate.json"] = found.certificate
+    if found.basis is not None:
+        files[f"{stem}.impulses.json"] = found.basis
     examples = [
         example
         for example in verdict.counterexamples()

@@ -112,7 +112,7 @@ def _growth(audit: Audit) -> Findings:
     layers = {size: count(dense, 3 * size * size, 100) for size in sizes}
     flat = len(set(conv.values())) == 1
     grows = all(layers[2 * n] - 100 == 4 * (layers[n] - 100) for n in sizes[:-1])
-    rows = tuple((f"{n} × {n} × 3", str(conv[n]), f"{layers[n]:,}") for n in sizes)
+    rows = tuple((f"{n}×{n}×3", str(conv[n]), f"{layers[n]:,}") for n in sizes)
     image = (14, 14, 3) if audit.quick else IMAGE
     equal, text = same_function(image)
     return Findings(

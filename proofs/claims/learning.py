@@ -1,7 +1,8 @@
 """C6, D3, D4: what training on real digits shows. These are measurements: seeds and error bars, and no proof."""
 
 import functools
-from typing import Any
+from collections import Counter
+from typing import Any, Literal, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -21,20 +22,24 @@ ERRORS = 2.0
 CNN1, CNN2, DENSE = training.KINDS
 
 
-def borne_out(about: str, differences: np.ndarray, text: str) -> Evidence:
-    """A measurement of differences, one for each seed: whether they stand above their error.
+class Difference(NamedTuple):
+    """A difference over seeds, in points, and whether it stands above its error."""
 
-    Args:
-        about: key of the statement.
-        differences: (seeds,), positive where the claim is right.
-        text: what was measured.
-    """
-    mean = float(differences.mean())
-    error = float(differences.std(ddof=1) / np.sqrt(len(differences)))
-    seen = abs(mean) > ERRORS * error
-    word = "not seen" if not seen else "borne out" if mean > 0 else "the reverse is seen"
-    figures = f"{100 * mean:.1f} ± {100 * error:.1f} points over {len(differences)} seeds"
-    return Evidence(about, "training", "measured", f"{word}: {text} by {figures}.")
+    word: Literal["borne out", "not seen", "the reverse is seen"]
+    mean: float
+    error: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:+.1f} ± {self.error:.1f}"
+
+
+def differs(differences: np.ndarray) -> Difference:
+    """Whether differences, one for each seed and positive where a claim is right, stand above their error."""
+    mean = 100 * float(differences.mean())
+    error = 100 * float(differences.std(ddof=1) / np.sqrt(len(differences)))
+    if abs(mean) <= ERRORS * error:
+        return Difference("not seen", mean, error)
+    return Difference("borne out" if mean > 0 else "the reverse is seen", mean, error)
 
 
 # --- D3 ---
@@ -52,17 +57,22 @@ def _overfitting(audit: Audit) -> Findings:
         name: measure_gaps(make, sizes, seeds=seeds, steps=steps) for name, make in kinds.items()
     }
     held = {name: parameters(make(0)) for name, make in kinds.items()}
-    evidence = [
-        borne_out(
-            key,
-            (gaps["dense net"] - gaps[other])[:, column],
-            f"{size} training images: the gap of the dense net ({held['dense net']:,} parameters) exceeds that of the "
-            f"{other} ({held[other]:,})",
+    evidence, columns = [], {}
+    for key, other in (("gap", "CNN"), ("width", "narrow dense net")):
+        found = [differs(column) for column in (gaps["dense net"] - gaps[other]).T]
+        words = Counter(difference.word for difference in found)
+        said = ", ".join(f"{word} at {count}" for word, count in words.items())
+        text = (
+            f"that the dense net ({held['dense net']:,} parameters) overfits more than the {other} "
+            f"({held[other]:,}) is "
+            f"{said} of {len(sizes)} numbers of training images, {seeds} seeds each"
         )
-        for key, other in (("gap", "CNN"), ("width", "narrow dense net"))
-        for column, size in enumerate(sizes)
-    ]
-    return Findings(tuple(evidence), (gap_figure(sizes, gaps),))
+        evidence.append(Evidence(key, "training", "measured", text))
+        columns[f"dense − {other}"] = [f"{difference}, {difference.word}" for difference in found]
+    rows = tuple((str(size), *cells) for size, *cells in zip(sizes, *columns.values(), strict=True))
+    title = "Difference of the gaps in points, mean ± standard error"
+    table = (title, ("images", *columns), rows)
+    return Findings(tuple(evidence), (gap_figure(sizes, gaps),), (table,))
 
 
 def measure_gaps(make: Any, sizes: tuple[int, ...], *, seeds: int, steps: int) -> np.ndarray:
@@ -98,10 +108,8 @@ def _positions(audit: Audit) -> Findings:
     return Findings(
         (
             *(
-                borne_out(
-                    "map",
-                    loss[DENSE] - loss[name],
-                    f"from the middle to everywhere the dense net loses more than the {name},",
+                Evidence(
+                    "map", "training", "measured", _loss(name, differs(loss[DENSE] - loss[name]))
                 )
                 for name in (CNN1, CNN2)
             ),
@@ -109,6 +117,10 @@ def _positions(audit: Audit) -> Findings:
         ),
         (accuracy_maps(maps),),
     )
+
+
+def _loss(name: str, found: Difference) -> str:
+    return f"{found.word}: from the middle to everywhere the dense net loses {found} points more than the {name}"
 
 
 # --- C6 ---
