@@ -12,7 +12,7 @@ from proofs.claims.models import Decoder, MeanOfConvolution
 
 
 def _translation(audit: Audit) -> Findings:
-    sizes = ((2, 3), (4, 4)) if audit.quick else ((1, 1), (2, 3), (4, 4), (5, 3), (6, 4))
+    sizes = ((2, 3), (3, 3)) if audit.quick else ((1, 1), (2, 3), (4, 4), (5, 3), (6, 4))
     wrong = [n for n in sizes if not acts(n, "circular")]
     pairs = sum(int(np.prod(n)) ** 2 for n in sizes)
     text = (
