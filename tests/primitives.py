@@ -192,6 +192,19 @@ case(
     (4, 3, 2),
     12,
 )
+case(
+    "reshape, axes turned",
+    lambda x: lax.reshape(x, (x.shape[0], 2, 4), (0, 2, 1)),
+    (4, 2),
+    4,
+)
+case(
+    "reshape, axes turned across",
+    lambda x: lax.reshape(x, (x.shape[0], 4, 2), (0, 2, 1)),
+    (4, 2),
+    2,
+)
+case("median", lambda x: jnp.median(x, axis=(1, 2)), (4, 2), 4, 4)
 case("reshape, size one", lambda x: x.reshape(x.shape[0], 1, 4, 1, 2, 1), (4, 2), 4)
 case(
     "patchify",
@@ -894,6 +907,18 @@ case("custom_vjp", lambda x: tripled(x), (4, 2), 4)
 case("remat", jax.checkpoint(lambda x: jnp.sin(x) * 2), (4, 2), 4)
 case("grad", lambda x: jax.grad(lambda y: jnp.sum(jnp.sin(y) * jnp.mean(y)))(x), (4, 2), 4)
 case("grad, of a roll", lambda x: jax.grad(lambda y: jnp.sum(y * jnp.roll(y, 1, 1)))(x), (4, 2), 1)
+
+
+def wrapped_rounds(x, start):
+    """What is carried is wrapped, and its neighbours on both sides compared."""
+
+    def step(carry, _):
+        wrapped = jnp.concatenate([carry[:, -1:], carry, carry[:, :1]], 1)
+        return x + wrapped[:, 2:] - wrapped[:, :-2], None
+
+    return lax.scan(step, start, None, length=3)[0]
+
+
 case(
     "scan, carry",
     lambda x: lax.scan(lambda c, _: (jnp.sin(c) + jnp.roll(c, 1, 1), None), x, None, length=3)[0],
@@ -930,6 +955,13 @@ case(
     lambda x: lax.scan(lambda c, _: (c + x, None), jnp.zeros_like(x), None, length=3)[0],
     (4, 2),
     4,
+)
+case("scan, zeros that are wrapped", lambda x: wrapped_rounds(x, jnp.zeros_like(x)), (4, 1), 4)
+case(
+    "scan, a table that is wrapped",
+    lambda x: wrapped_rounds(x, jnp.zeros_like(x) + RAMP[:4].reshape(4, 1)),
+    (4, 1),
+    1,
 )
 case(
     "scan, counter",

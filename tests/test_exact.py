@@ -58,6 +58,9 @@ EXACT = {
         [x[:, ::-1].transpose(0, 2, 1, 3), jnp.pad(x, ((0, 0),) * 3 + ((1, 0),))[..., :3]], 1
     ),
     "logic": lambda x: ((x > 1) & ~(x < 3) | (x == 0)).astype(x.dtype),
+    "remainder": lambda x: (x * 1.5) % 2.5 + (x.astype(int) % 3),
+    "scatter": lambda x: x.at[:, 1].set(x[:, 0] / 4).at[:, 2].add(x[:, 0]),
+    "top_k": lambda x: sum(jax.lax.top_k(x / 2, 2)),
     "bits": lambda x: ~(x.astype(int) ^ 5) & 6,
     "sort": lambda x: jnp.sort(x, 1),
     "tile and stack": lambda x: jnp.tile(jnp.stack([x, -x], 1), (1, 1, 2, 1, 1)),

@@ -167,7 +167,9 @@ def _reshape(eqn: Equation, known: Sequence[Labels], shapes: Sequence[tuple[int,
 
 
 def _parts(label: Label, size: int) -> Sequence[tuple[Label, int]]:
-    return label.parts if label and label.parts else [(label, size)]
+    """The parts of a merged axis, unless it was cut or made longer since."""
+    known = label.parts if label else ()
+    return known if known and math.prod(n for _, n in known) == size else [(label, size)]
 
 
 def _regrouped(block: Sequence[tuple[Label, int]], sizes: Sequence[int]) -> Label:

@@ -40,10 +40,13 @@ class Builder:
         other: the translator of all other primitives.
         nodes: so far.
         origins: for each node the equation that made it; None for inputs and constants.
+        inside: whether it builds the body of a loop or a branch.
     """
 
-    def __init__(self, table: "Mapping[str, Translator]", other: "Translator") -> None:
-        self.table, self.other = table, other
+    def __init__(
+        self, table: "Mapping[str, Translator]", other: "Translator", *, inside: bool = False
+    ) -> None:
+        self.table, self.other, self.inside = table, other, inside
         self.nodes: list[Node] = []
         self.origins: list[Equation | None] = []
         self._equation: Equation | None = None

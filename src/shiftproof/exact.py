@@ -332,6 +332,29 @@ def _index(eqn: Equation, operands: Sequence[Meaning], shapes: Shapes) -> Grade:
     return Exact(Fraction(math.prod(shapes[0][axis] for axis in eqn.params["axes"])), Fraction(1))
 
 
+def _remainder(eqn: Equation, operands: Sequence[Meaning], shapes: Shapes) -> Grade:
+    """No larger than what is divided, and never rounded."""
+    first, second = (_exact(o) for o in operands)
+    return Exact(first.bound, _common(first.quantum, second.quantum))
+
+
+def _scatter(eqn: Equation, operands: Sequence[Meaning], shapes: Shapes) -> Grade:
+    return _union([_exact(operands[0]), _exact(operands[2])])
+
+
+def _scatter_add(eqn: Equation, operands: Sequence[Meaning], shapes: Shapes) -> Grade:
+    """All updates may meet in one place."""
+    into, added = _exact(operands[0]), _exact(operands[2])
+    count = math.prod(shapes[2])
+    return Exact(into.bound + added.bound * count, _union([into, added]).quantum)
+
+
+def _top(eqn: Equation, operands: Sequence[Meaning], shapes: Shapes) -> Grade:
+    """Values, and their places."""
+    places = Exact(Fraction(max(shapes[0])), Fraction(1))
+    return _union([_exact(operands[0]), places])
+
+
 def _total(count: int, operand: Meaning) -> Grade:
     grade = _exact(operand)
     return Exact(grade.bound * count, grade.quantum)
@@ -392,6 +415,10 @@ RULES: Mapping[str, Callable[[Equation, Sequence[Meaning], Shapes], Grade]] = {
     ),
     **dict.fromkeys(("dynamic_slice", "gather"), _look_up),
     "dynamic_update_slice": _update,
+    "rem": _remainder,
+    "scatter": _scatter,
+    "scatter-add": _scatter_add,
+    "top_k": _top,
     **dict.fromkeys(["add", "add_any", "sub"], _add),
     **dict.fromkeys(
         ["eq", "ge", "gt", "is_finite", "le", "lt", "ne", "reduce_and", "reduce_or", "sign"],

@@ -30,6 +30,7 @@ class Model:
         weights: pytree of arrays; empty for a callable.
         replaceable: for each leaf of `weights`, whether it is a parameter (and no statistic, table or key).
         opaque: for each leaf, whether it is a parameter or a statistic, any value of which is the same architecture.
+        programs: traces made so far, by dtype and shape of the images; for `trace_once`.
     """
 
     name: str
@@ -38,6 +39,9 @@ class Model:
     weights: Any
     replaceable: tuple[bool, ...]
     opaque: tuple[bool, ...]
+    programs: dict[tuple[str, tuple[int, ...]], Program] = dataclasses.field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     def cast(self, dtype: Any) -> list[Any]:
         """The leaves of `weights`, floating ones in `dtype`."""
@@ -70,11 +74,15 @@ def adapt(
         return _adapt_nnx(model, arguments, name or type(model).__name__)
     if isinstance(model, tuple) and len(model) == 2 and isinstance(model[0], linen.Module):
         return _adapt_linen(model[0], model[1], arguments, name or type(model[0]).__name__)
+    if isinstance(model, linen.Module) and model.scope is not None:
+        return _adapt_linen(*model.unbind(), arguments, name or type(model).__name__)
     if isinstance(model, linen.Module):
         raise InputError(
             f"a linen module has no weights of its own: pass ({type(model).__name__}(...), variables), "
             "with variables = module.init(key, images)."
         )
+    if isinstance(model, type):
+        raise InputError(f"{model.__name__} is a class: pass a model that was made of it.")
     if not callable(model):
         raise InputError(
             f"a model is an nnx.Module, a linen (module, variables) pair or a callable on batches; "
@@ -201,6 +209,14 @@ def trace_model(model: Model, weights: Sequence[Any], images: np.ndarray) -> Pro
     return program
 
 
+def trace_once(model: Model, weights: Sequence[Any], images: np.ndarray) -> Program:
+    """As `trace_model`, but what was traced in that dtype before is not traced again."""
+    key = str(images.dtype), images.shape
+    if key not in model.programs:
+        model.programs[key] = trace_model(model, weights, images)
+    return model.programs[key]
+
+
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0] if lines else ''}"
@@ -240,5 +256,15 @@ _DEFAULT_REMEDY = (
 )
 
 
+_WORDS = {
+    "integer": "Images are floats here. Where the model takes integers, such as tokens or levels, convert inside: "
+    "lambda x: model(x.astype(int)).",
+    "not a valid JAX type": "Outputs are arrays. Drop all else by a lambda.",
+}
+"""Remedies by a word of the message, where its type says little."""
+
+
 def _remedy(error: Exception) -> str:
-    return next((text for kinds, text in _REMEDIES if isinstance(error, kinds)), _DEFAULT_REMEDY)
+    found = next((text for kinds, text in _REMEDIES if isinstance(error, kinds)), None)
+    spoken = (text for word, text in _WORDS.items() if word in str(error))
+    return found or next(spoken, _DEFAULT_REMEDY)

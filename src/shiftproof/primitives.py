@@ -69,10 +69,13 @@ def broadcast(call: Call) -> Sequence[Operand]:
 
 
 def reshape(call: Call) -> Sequence[Operand]:
-    """The same cells in row-major order."""
-    if call.eqn.name == "reshape" and call.params["dimensions"] is not None:
-        return whole(call)
-    return [call.add("reshape", [call.node(0)])]
+    """The same cells in row-major order; first in the order of the axes named, where some are."""
+    node, order = call.node(0), call.params.get("dimensions")
+    if call.eqn.name == "reshape" and order is not None:
+        order = tuple(int(a) for a in order)
+        shape = [call.shapes[0][a] for a in order]
+        node = call.add("transpose", [node], shape, order=order)
+    return [call.add("reshape", [node])]
 
 
 def transpose(call: Call) -> Sequence[Operand]:
@@ -142,7 +145,33 @@ def split(call: Call) -> Sequence[Operand]:
 def concatenate(call: Call) -> Sequence[Operand]:
     """Operands one behind the other; those without cells add nothing."""
     parts = [call.node(i) for i, shape in enumerate(call.shapes) if 0 not in shape]
-    return [call.add("concat", parts, axis=int(call.params["dimension"]))]
+    axis = int(call.params["dimension"])
+    if call.builder.inside:
+        # a loop may begin with values that are the same everywhere, which slices of one value still are
+        source, index = _slices_of_one(call, parts, axis)
+        if source is not None:
+            return [_picked(call, source, axis, index)]
+    return [call.add("concat", parts, axis=axis)]
+
+
+def _slices_of_one(
+    call: Call, parts: Sequence[int], axis: int
+) -> tuple[int | None, tuple[int, ...]]:
+    """The node of which all parts are slices along the axis, and the positions they take; None where there is none."""
+    sources, index = set(), []
+    for part in parts:
+        node = call.builder.nodes[part]
+        whole_index = range(node.shape[axis])
+        if node.op == "take" and node.params["axis"] == axis:
+            taken = node.params["index"]
+            if not isinstance(taken, Mapping) or taken["step"] != 1:
+                return None, ()
+            sources.add(node.inputs[0])
+            index += [taken["start"] + i for i in whole_index]
+        else:
+            sources.add(part)
+            index += whole_index
+    return (sources.pop(), tuple(index)) if len(sources) == 1 else (None, ())
 
 
 def dynamic_slice(call: Call) -> Sequence[Operand]:
@@ -222,11 +251,11 @@ def _box(call: Call) -> tuple[list[int], list[int], list[int]] | None:
     outer, inner = call.shapes[0], call.shapes[2]
     count, dtype = math.prod(inner), call.results[0].dtype
     numbers = np.arange(1, count + 1)
-    if not np.array_equal(numbers, numbers.astype(dtype).astype(np.int64)):
+    if not np.array_equal(numbers, np.real(numbers.astype(dtype)).astype(np.int64)):
         return None
     update = jnp.asarray(numbers.reshape(inner), dtype)
     (found,) = apply(call.eqn, [jnp.zeros(outer, dtype), index, update])
-    cells = np.asarray(found).astype(np.int64) - 1
+    cells = np.real(np.asarray(found)).astype(np.int64) - 1
     where = np.argwhere(cells >= 0)
     if len(where) != count or set(cells[cells >= 0]) != set(range(count)):
         return None
@@ -550,7 +579,7 @@ def _body(
         stacked: the first operand of which a round sees one slice.
         gap: position and shapes of operands of the loop that this body does not use.
     """
-    builder = Builder(call.builder.table, call.builder.other)
+    builder = Builder(call.builder.table, call.builder.other, inside=True)
     start: dict[int, Operand] = {}
     for position, (number, shape) in enumerate(zip(program.weights, shapes, strict=True)):
         if position == gap[0]:

@@ -132,6 +132,11 @@ class Program:
     fingerprint: str
 
     @functools.cached_property
+    def beforehand(self) -> dict[frozenset[int], Any]:
+        """For sets of known values, by number: what `known_values` found to follow, and its compiled function."""
+        return {}
+
+    @functools.cached_property
     def from_images(self) -> frozenset[int]:
         """The numbers of all values that depend on the images."""
         return self.depending_on({self.images})
@@ -208,7 +213,16 @@ def fixed_values(program: Program, weights: Sequence[Any]) -> dict[int, jax.Arra
 
 def known_values(program: Program, known: Mapping[int, Any]) -> dict[int, jax.Array]:
     """All values that follow from the known ones and are used together with some that do not, computed once."""
-    unknown = program.depending_on({*program.weights, program.images} - set(known))
+    key = frozenset(known)
+    if key not in program.beforehand:
+        program.beforehand[key] = _beforehand(program, key)
+    wanted, compute = program.beforehand[key]
+    return dict(zip(wanted, compute(dict(known)), strict=True))
+
+
+def _beforehand(program: Program, known: Set[int]) -> tuple[list[int], Callable[..., list[Any]]]:
+    """Which values follow from those known and are needed, and a compiled function that computes them."""
+    unknown = program.depending_on({*program.weights, program.images} - known)
     needed = {o for o in program.outputs if isinstance(o, int)}
     for eqn in program.equations:
         if eqn.outputs[0] in unknown:
@@ -224,7 +238,7 @@ def known_values(program: Program, known: Mapping[int, Any]) -> dict[int, jax.Ar
         found = interpret(program, {**dict.fromkeys(unknown), **inputs}, step)
         return [found[number] for number in wanted]
 
-    return dict(zip(wanted, jax.jit(compute)(dict(known)), strict=True))
+    return wanted, jax.jit(compute)
 
 
 def fixed_divisors(program: Program, fixed: Mapping[int, Any]) -> dict[int, np.ndarray]:

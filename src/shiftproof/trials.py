@@ -19,7 +19,7 @@ import numpy as np
 from shiftproof.calibration import calibrate
 from shiftproof.errors import ModelCallError
 from shiftproof.exact import Exactness, grade_program, judge
-from shiftproof.model import Model, trace_model
+from shiftproof.model import Model, trace_once
 from shiftproof.probes import integer_question
 from shiftproof.question import settings
 from shiftproof.trace import Program, evaluate, fixed_divisors, fixed_values, hash_array
@@ -190,7 +190,7 @@ def _make(
 ) -> Trial:
     with settings(dtype):
         weights = model.cast(dtype)
-        program = trace_model(model, weights, np.zeros((1, *images.shape[1:]), jnp.dtype(dtype)))
+        program = trace_once(model, weights, np.zeros((1, *images.shape[1:]), jnp.dtype(dtype)))
         factor = scale or 1
         if draw == "integers":
             drawn = integer_question(

@@ -32,7 +32,7 @@ from shiftproof.errors import (
 from shiftproof.files import write_atomic
 from shiftproof.graph import Graph, build_graph
 from shiftproof.layers import Layer, find_layers
-from shiftproof.model import Model, adapt, check_images, trace_model
+from shiftproof.model import Model, adapt, check_images, trace_model, trace_once
 from shiftproof.provenance import provenance
 from shiftproof.question import settings
 from shiftproof.trace import Program, hash_array
@@ -248,7 +248,7 @@ def _traced(model: Model, shape: tuple[int, ...], dtype: str) -> tuple[Program, 
     with settings(dtype):
         arrays = model.cast(dtype)
         still = np.zeros((1, *shape), dtype)
-        program = trace_model(model, arrays, still)
+        program = trace_once(model, arrays, still)
         if trace_model(model, arrays, still).fingerprint != program.fingerprint:
             raise NonDeterministicError(
                 f"{model.name} is not deterministic: two traces of it differ. Pass a fixed key, switch dropout off, "

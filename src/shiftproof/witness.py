@@ -25,14 +25,22 @@ SEPARATION = 1024.0
 EXPLAINED = 2.0**16
 """Up to how many times the floor a deviation under a proved shift is rounding; more is a contradiction."""
 
-OWN: Sequence[tuple[Draw, int]] = (("these", 0), ("these", 0))
-DRAWN: Sequence[tuple[Draw, int]] = (
-    ("integers", 0),
-    ("integers", 1),
-    ("random", 0),
-    ("random", 1),
+OWN: Sequence[tuple[Draw, int, str]] = (
+    ("these", 0, "small"),
+    ("these", 0, "levels"),
+    ("these", 0, "generic"),
 )
-"""Whose weights the trials have, in order, and what is added to the seed."""
+DRAWN: Sequence[tuple[Draw, int, str]] = (
+    ("integers", 0, "small"),
+    ("integers", 1, "levels"),
+    ("random", 0, "small"),
+    ("random", 1, "small"),
+    ("random", 2, "generic"),
+)
+"""Whose weights the trials have, in order, what is added to the seed, and which images they try."""
+
+DISTURBANCES = 3
+"""How often the last place of an image is disturbed, at random, to see what rounding can do."""
 
 MOST_REDUCTIONS = 60
 """Calls spent on making a counterexample smaller."""
@@ -102,11 +110,12 @@ def compare_outputs(
     """
     still, moved = _numbers(still), _numbers(moved)
     axes = doubt.claim.axes
-    if doubt.claim.property == "invariance":
-        return _difference(still, moved, ())
-    if doubt.expected is not None:
-        return _difference(np.roll(still, doubt.expected, axes), moved, doubt.expected)
-    return _best(still, moved, axes, limit)
+    with np.errstate(invalid="ignore"):
+        if doubt.claim.property == "invariance":
+            return _difference(still, moved, ())
+        if doubt.expected is not None:
+            return _difference(np.roll(still, doubt.expected, axes), moved, doubt.expected)
+        return _best(still, moved, axes, limit)
 
 
 def _numbers(value: np.ndarray) -> np.ndarray:
@@ -114,7 +123,7 @@ def _numbers(value: np.ndarray) -> np.ndarray:
 
 
 def _difference(first: np.ndarray, second: np.ndarray, shift: Shift | None) -> Difference:
-    gap = np.abs(first - second)
+    gap = np.where(first == second, 0.0, np.abs(first - second))  # infinities may be equal
     place = np.unravel_index(int(np.argmax(gap)), gap.shape) if gap.size else ()
     return Difference(float(np.max(gap, initial=0.0)), shift, tuple(int(i) for i in place))
 
@@ -128,7 +137,7 @@ def _best(still: np.ndarray, moved: np.ndarray, axes: Sequence[int], limit: floa
     ]
     if still.dtype.kind != "c":
         # sorting never brings values closer than the best shift does
-        multiset = float(np.max(np.abs(np.sort(lines[0]) - np.sort(lines[1])), initial=0.0))
+        multiset = _difference(np.sort(lines[0]), np.sort(lines[1]), None).deviation
         if multiset > limit:
             found = _difference(still, moved, None)
             return dataclasses.replace(found, deviation=multiset)
@@ -139,7 +148,7 @@ def _best(still: np.ndarray, moved: np.ndarray, axes: Sequence[int], limit: floa
         places = cells.copy()
         for axis, step in zip(axes, shift, strict=True):
             places[axis] = (places[axis] - step) % moved.shape[axis]
-        quick = float(np.max(np.abs(still[tuple(places)] - moved[tuple(cells)]), initial=0.0))
+        quick = _difference(still[tuple(places)], moved[tuple(cells)], None).deviation
         if best is not None and quick >= best.deviation:
             continue
         found = _difference(np.roll(still, shift, tuple(axes)), moved, shift)
@@ -176,19 +185,20 @@ class Bench:
     ) -> None:
         self.model, self.shape, self.axes = model, tuple(shape), tuple(spatial_axes)
         self.proved, self.seed, self.tried = tuple(proved), seed, 0
-        small = small_probes(self.shape, self.axes, seed)
+        probes = {
+            "small": small_probes(self.shape, self.axes, seed),
+            "levels": level_probes(self.shape, seed),
+            "generic": generic_probes(self.shape, seed),
+        }
         if images is not None:
-            small = np.concatenate([images.astype(np.float64), small])
-        levels = level_probes(self.shape, seed)
+            probes["small"] = np.concatenate([images.astype(np.float64), probes["small"]])
         drawn = architecture and any(model.replaceable)
-        # the second trial is on other images, the later ones on the same
         self._draws: list[tuple[Draw, int, np.ndarray]] = [
-            (draw, seed + offset, levels if i == 1 else small)
-            for i, (draw, offset) in enumerate(DRAWN if drawn else OWN)
+            (draw, seed + offset, probes[kind]) for draw, offset, kind in (DRAWN if drawn else OWN)
         ]
         self._trials: dict[int, Trial] = {}
         self._rest: dict[tuple[int, int], list[np.ndarray]] = {}
-        self._floors: dict[int, list[float]] = {}
+        self._floors: dict[int, list[np.ndarray]] = {}
 
     @property
     def trials(self) -> list[Trial]:
@@ -227,11 +237,12 @@ class Bench:
                 self._rest[index, begin + i] = [leaf[i] for leaf in values]
         return self._rest[index, number]
 
-    def floors(self, index: int) -> list[float]:
-        """The rounding floor of every output: 0 where exact.
+    def floors(self, index: int) -> list[np.ndarray]:
+        """The rounding floor of every output, for each of the first images: 0 where exact.
 
         Else the largest of: one unit in the last place of the output, its answer to a disturbance of the last place of
-        the image, and what it deviates under shifts that are proved, where the true difference is zero.
+        the image, and what it deviates under shifts that are proved, where the true difference is zero. Each image has
+        its own, since where a program jumps (rounds, compares, picks the largest), few images lie at the edge.
 
         Raises:
             ContradictionError: a proved shift deviates by more than rounding explains.
@@ -243,13 +254,22 @@ class Bench:
                 np.stack(leaf)
                 for leaf in zip(*(self.at_rest(index, i) for i in range(len(block))), strict=True)
             ]
-            floors = rounding_floors(trial, block, still, seed=self.seed)
+            floors = image_floors(trial, block, still, seed=self.seed)
             self._floors[index] = self._confirmed(trial, block, still, floors)
         return self._floors[index]
 
+    def _floor(self, index: int, number: int, leaf: int) -> float:
+        """The floor of an output for one image; of the first images, the largest where it is none of them."""
+        floors = self.floors(index)[leaf]
+        return float(floors[number] if number < len(floors) else floors.max())
+
     def _confirmed(
-        self, trial: Trial, block: np.ndarray, still: Sequence[np.ndarray], floors: list[float]
-    ) -> list[float]:
+        self,
+        trial: Trial,
+        block: np.ndarray,
+        still: Sequence[np.ndarray],
+        floors: Sequence[np.ndarray],
+    ) -> list[np.ndarray]:
         """The floors, after the trial was held against everything that is proved."""
         seen = list(floors)
         moved: dict[Shift, list[np.ndarray]] = {}
@@ -259,13 +279,15 @@ class Bench:
             leaf = fact.claim.leaf
             exactness = trial.exactness[leaf]
             pairs = zip(still[leaf], moved[fact.shift][leaf], strict=True)
-            gaps = [compare_outputs(fact, a, b).deviation for a, b in pairs]
-            gap = max((gap for gap in gaps if np.isfinite(gap)), default=0.0)
+            gaps = np.nan_to_num(
+                [compare_outputs(fact, a, b).deviation for a, b in pairs], posinf=0
+            )
             if trial.draw == "integers" and not exactness.exact:
                 continue
-            if gap > EXPLAINED * floors[leaf]:
-                raise _contradiction(fact, trial, gap, floors[leaf])
-            seen[leaf] = max(seen[leaf], gap)
+            gap, floor = float(gaps.max()), float(floors[leaf].max())
+            if gap > EXPLAINED * floor:
+                raise _contradiction(fact, trial, gap, floor)
+            seen[leaf] = np.maximum(seen[leaf], gaps)
         return seen
 
     def shifted(self, images: np.ndarray, shift: Shift) -> np.ndarray:
@@ -273,11 +295,19 @@ class Bench:
         return np.roll(images, shift, tuple(axis + 1 for axis in self.axes))
 
     def judge(
-        self, index: int, doubt: Doubt, still: np.ndarray, moved: np.ndarray, image: np.ndarray
+        self, index: int, number: int, doubt: Doubt, outputs: tuple[np.ndarray, np.ndarray]
     ) -> Witness | None:
-        """The witness that a pair of outputs is, or None where the claim may hold."""
-        floor = self.floors(index)[doubt.claim.leaf]
-        return judge(self.trial(index), doubt, image, (still, moved), floor=floor)
+        """The witness that the outputs for an image and the shifted image are, or None where the claim may hold."""
+        trial, image = self.trial(index), self._draws[index][2][number]
+        floor = self._floor(index, number, doubt.claim.leaf)
+        witness = judge(trial, doubt, image, outputs, floor=floor)
+        if witness is None or witness.evidence == "exact":
+            return witness
+        # what rounding does to the shifted image counts too
+        pair = np.stack([image, self.shifted(image[None], doubt.shift)[0]])
+        both = rounding_floors(trial, pair, trial.outputs(pair), seed=self.seed)
+        floor = max(floor, both[doubt.claim.leaf])
+        return judge(trial, doubt, image, outputs, floor=floor)
 
     def search(self, doubts: Sequence[Doubt]) -> dict[Doubt, Witness]:
         """A witness for every doubt for which one is found, made small where that is cheap."""
@@ -304,7 +334,7 @@ class Bench:
             for doubt in (doubt for doubt in doubts if doubt not in found):
                 leaf, slot = doubt.claim.leaf, shifts.index(doubt.shift)
                 still = self.at_rest(index, number)[leaf]
-                witness = self.judge(index, doubt, still, values[leaf][slot], image)
+                witness = self.judge(index, number, doubt, (still, values[leaf][slot]))
                 if witness is not None:
                     found[doubt] = self._reduced(index, witness, doubt)
         return found
@@ -330,10 +360,10 @@ class Bench:
         return best
 
     def retry(self, index: int, doubt: Doubt, image: np.ndarray) -> Witness | None:
-        """The witness that this image is under a trial, or None."""
+        """The witness that this image is under an exact trial, or None."""
         pair = np.stack([image, self.shifted(image[None], doubt.shift)[0]])
         values = self.trial(index).outputs(pair)[doubt.claim.leaf]
-        return self.judge(index, doubt, values[0], values[1], image)
+        return judge(self.trial(index), doubt, image, (values[0], values[1]), floor=0.0)
 
     def sensitivity(self, index: int) -> list[float]:
         """For every output of the model with its own weights: the relative change between quite different images."""
@@ -347,17 +377,19 @@ class Bench:
         dense[1] *= 3
         dense[2] = dense[2] < 0.4
         values = [_numbers(leaf) for leaf in trial.outputs(dense)]
-        for name, leaf in zip(trial.program.output_names, values, strict=True):
+        for name, (*leaf, _) in zip(trial.program.output_names, values, strict=True):
             if not np.all(np.isfinite(leaf)):
                 raise NonFiniteError(
                     f"{self.model.name} gives NaN or infinity in {name}, in {int((~np.isfinite(leaf)).sum())} of "
-                    f"{leaf.size} entries. Check the weights and the scale of the images."
+                    f"{np.size(leaf)} entries. Check the weights and the scale of the images."
                 )
-        return [
-            float(np.max(np.abs(leaf - leaf[:1]), initial=0.0))
-            / max(float(np.max(np.abs(leaf), initial=0.0)), 1e-300)
-            for leaf in values
-        ]
+        return [_change(leaf if np.all(np.isfinite(leaf[2])) else leaf[:2]) for leaf in values]
+
+
+def _change(outputs: np.ndarray) -> float:
+    """The largest difference from the first output, relative to the largest value."""
+    largest = float(np.max(np.abs(outputs), initial=0.0))
+    return float(np.max(np.abs(outputs - outputs[:1]), initial=0.0)) / max(largest, 1e-300)
 
 
 def _contradiction(fact: Doubt, trial: Trial, gap: float, floor: float) -> ContradictionError:
@@ -415,7 +447,14 @@ def judge(
 def rounding_floors(
     trial: Trial, images: np.ndarray, still: Sequence[np.ndarray], *, seed: int = 0
 ) -> list[float]:
-    """For every output the answer to a disturbance of the last place of the images; 0 where it is exact.
+    """The largest of `image_floors`, for every output."""
+    return [float(floors.max()) for floors in image_floors(trial, images, still, seed=seed)]
+
+
+def image_floors(
+    trial: Trial, images: np.ndarray, still: Sequence[np.ndarray], *, seed: int = 0
+) -> list[np.ndarray]:
+    """For every output and image the answer to disturbances of the last place of the image; 0 where it is exact.
 
     Args:
         trial: whose outputs.
@@ -423,14 +462,19 @@ def rounding_floors(
         still: the outputs for them.
         seed: of the disturbance.
     """
+    floors = [np.zeros(len(images)) for _ in still]
     if trial.exact:
-        return [0.0] * len(still)
-    noise = np.random.default_rng(seed).integers(-2, 3, images.shape)
-    disturbed = trial.outputs(images * (1 + noise * trial.eps))
-    return [
-        0.0 if exactness.exact else _floor(a, b, trial.eps)
-        for exactness, a, b in zip(trial.exactness, still, disturbed, strict=True)
-    ]
+        return floors
+    generator = np.random.default_rng(seed)
+    for _ in range(DISTURBANCES):
+        noise = generator.integers(-2, 3, images.shape)
+        disturbed = trial.outputs(images * (1 + noise * trial.eps))
+        for leaf, exactness in enumerate(trial.exactness):
+            if not exactness.exact:
+                pairs = zip(still[leaf], disturbed[leaf], strict=True)
+                seen = [_floor(a, b, trial.eps) for a, b in pairs]
+                floors[leaf] = np.maximum(floors[leaf], seen)
+    return floors
 
 
 def _floor(first: np.ndarray, second: np.ndarray, eps: float) -> float:
@@ -501,3 +545,14 @@ def level_probes(shape: Sequence[int], seed: int) -> np.ndarray:
     return np.stack([generator.integers(0, 64, shape), generator.integers(-63, 64, shape)]).astype(
         np.float64
     )
+
+
+def generic_probes(shape: Sequence[int], seed: int) -> np.ndarray:
+    """Images of random floats, which lie at no edge where a program rounds or compares.
+
+    >>> generic_probes((8, 8, 1), 0).shape
+    (3, 8, 8, 1)
+    """
+    generator = np.random.default_rng(seed + 2)
+    scales = np.reshape([1.0, 8.0, 64.0], (3, *(1,) * len(shape)))
+    return scales * generator.uniform(-0.5, 1, (3, *shape))

@@ -224,9 +224,7 @@ def _offset_back(call: Call) -> str | None:
 
 EVERYWHERE: Mapping[str, Rule] = {
     **dict.fromkeys(MOVES, _jointly),
-    **dict.fromkeys(
-        ("copy", "copy_p", "optimization_barrier", "rev", "stack", "tile"), _jointly
-    ),
+    **dict.fromkeys(("copy", "copy_p", "optimization_barrier", "rev", "stack", "tile"), _jointly),
     **dict.fromkeys(("dynamic_slice", "gather"), _look_up),
     "convert_element_type": _convert,
     "select_n": _choice,
