@@ -12,7 +12,8 @@ from proofs.claims import training
 from proofs.claims.audit import Audit
 from proofs.claims.claim import Claim, Evidence, Findings, Picture, Statement
 from proofs.claims.models import parameters
-from proofs.claims.pictures import accuracy_maps, gap_figure, three_positions
+from proofs.claims.pictures import accuracy_maps, gap_figure, kept_maps, three_positions
+from shiftproof.result import Status
 
 SHIFTS = ((0, 0), (0, 1), (2, 2))
 """The three positions: at rest, off the stride, on the stride."""
@@ -137,11 +138,13 @@ def _figure_one(audit: Audit) -> Findings:
     number = int(np.flatnonzero(np.all(right, axis=0))[0])
     image, digit = training.placed(part.test[[number]])[0], int(part.test_labels[number])
     images = np.stack([np.roll(image, shift, (0, 1)) for shift in SHIFTS])
-    evidence = []
+    evidence, kept = [], {}
     for name, model in ((CNN2, cnn), (DENSE, dense)):
         result = sp.sweep(model, image[None], weights="these", name=name)
         agreement = result.agreement[result.index(-1)]
         invariance = result.count("invariance")
+        equal = result.status("invariance") == Status.EQUAL
+        kept[name] = agreement + (equal & (agreement > 0))
         evidence.append(
             Evidence(
                 "map",
@@ -160,7 +163,7 @@ def _figure_one(audit: Audit) -> Findings:
         f"{words} by the {name}" for name, words in labels.items()
     )
     evidence.append(Evidence("panel", "training", "measured", text))
-    return Findings(tuple(evidence), panels(cnn, dense, images))
+    return Findings(tuple(evidence), (*panels(cnn, dense, images), kept_maps(kept)))
 
 
 def panels(cnn: Any, dense: Any, images: np.ndarray) -> tuple[Picture, Picture]:

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from proofs.claims.claim import Picture
 from shiftproof.report import to_png
@@ -172,6 +173,33 @@ def three_positions(
             colour = BLUE if note.startswith(("=", "≈")) else RED
             axes.set_xlabel(note, fontsize=8, color=colour, labelpad=2)
     return picture(figure, *words)
+
+
+KEPT = ("class changes", "same class", "same scores")
+"""What a shift does to the scores of one image, from worst to best."""
+
+
+def kept_maps(maps: Mapping[str, np.ndarray]) -> Picture:
+    """For every shift of one image what the scores keep: 0, 1 or 2, as in `KEPT`; shift 0 in the middle."""
+    figure = canvas(WIDTH / len(maps) + 0.55)
+    colours = ListedColormap(["#e9dfc9", "#a9c6e8", BLUE])
+    for number, (name, found) in enumerate(maps.items()):
+        axes = figure.add_subplot(1, len(maps), number + 1)
+        half = len(found) // 2
+        centred = np.roll(found, (half, half), (0, 1))
+        extent = (-half - 0.5, half - 0.5, half - 0.5, -half - 0.5)
+        axes.imshow(centred, cmap=colours, vmin=0, vmax=2, extent=extent, interpolation="nearest")
+        axes.set_title(name, fontsize=9)
+        _ticks(axes, (-half, 0, half - 1))
+    keys = [Patch(facecolor=colours(i), label=word) for i, word in enumerate(KEPT)]
+    figure.legend(handles=keys, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+    return picture(
+        figure,
+        "Two maps: a regular grid of equal scores for the CNN, a small island of the same class for the dense net.",
+        "The same digit at every shift of the torus (dy down, dx right): whether the scores are equal in "
+        "every bit, the "
+        "class is the same, or neither.",
+    )
 
 
 def _bars(axes: Axes, scores: np.ndarray) -> None:
