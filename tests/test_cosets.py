@@ -139,7 +139,10 @@ def test_cosets_give_the_bytes_of_brute_force(name) -> None:
 
 @pytest.mark.parametrize(
     ("build", "size", "forwards", "dtype"),
-    [(vit, 12, 16, "float32"), (resnet, 8, 4, "float64")],
+    [
+        pytest.param(vit, 12, 16, "float32", marks=pytest.mark.slow),
+        (resnet, 8, 4, "float64"),
+    ],
 )
 def test_rounded_layers_differ_by_rounding_only(build, size, forwards, dtype) -> None:
     """Every layer is lifted, tokens and attention of the ViT included, which move by whole patches."""

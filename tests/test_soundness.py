@@ -311,7 +311,10 @@ FLAWS = {
 """Rules that claim where they should refuse: operation, code of the refusal, and what is claimed instead."""
 
 
-@pytest.mark.parametrize("name", FLAWS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] if i % 4 else []) for i, n in enumerate(FLAWS)],
+)
 def test_a_rule_that_claims_too_much_is_found_and_the_program_shrunk(name, monkeypatch) -> None:
     op, code, claim = FLAWS[name]
     monkeypatch.setitem(rules.RULES, op, claims_too_much(op, code, claim))

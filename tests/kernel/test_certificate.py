@@ -244,7 +244,7 @@ def put(data: Any, path: Path, value: Any) -> Any:
     return changed
 
 
-@pytest.mark.parametrize("name", ["transpose", "scan"])
+@pytest.mark.parametrize("name", ["transpose", pytest.param("scan", marks=pytest.mark.slow)])
 def test_every_change_of_every_part_is_refused(name: str) -> None:
     data, count = certificate(name), 0
     for path, value in places(data):
@@ -256,7 +256,7 @@ def test_every_change_of_every_part_is_refused(name: str) -> None:
     assert count > 1000
 
 
-@pytest.mark.parametrize("name", ["conv", "circulant"])
+@pytest.mark.parametrize("name", [pytest.param("conv", marks=pytest.mark.slow), "circulant"])
 def test_a_change_with_new_digests_is_refused_or_states_something_else(name: str) -> None:
     data = certificate(name)
     claimed, passed = check(data), set()
