@@ -39,7 +39,13 @@ def grid_axes(family: Family) -> tuple[int, ...]:
     return tuple(family.options.get("spatial_axes", range(len(family.shape) - 1)))
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@pytest.mark.parametrize(
+    "family",
+    [
+        pytest.param(family, id=family.name, marks=[pytest.mark.slow] if i % 3 else [])
+        for i, family in enumerate(FAMILIES)
+    ],
+)
 def test_every_family_is_decided(family: Family) -> None:
     model = adapt(family.build(), apply_kwargs=family.options.get("apply_kwargs"))
     if family.dead:
