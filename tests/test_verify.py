@@ -55,7 +55,10 @@ def test_case(case: Case) -> None:
         assert checked.proved == claim.proved or (not kernel_only and checked.proved < claim.proved)
 
 
-@pytest.mark.parametrize("name", SMALL_ZOO)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] if i % 2 else []) for i, n in enumerate(SMALL_ZOO)],
+)
 def test_verdict_and_exhaustive_sweep_agree_on_the_zoo(name) -> None:
     model, shape = zoo.build(name), zoo.ENTRIES[name].shape
     verdict = sp.verify(model, shape)
@@ -69,7 +72,14 @@ def test_verdict_and_exhaustive_sweep_agree_on_the_zoo(name) -> None:
         np.testing.assert_array_equal(found.map == Word.PROVED, equal)
 
 
-@pytest.mark.parametrize("name", sorted(set(zoo.ENTRIES) - set(SMALL_ZOO) - {"resnet18"}))
+NETWORKS = sorted(set(zoo.ENTRIES) - set(SMALL_ZOO) - {"resnet18"})
+FIRST = {"lenet-global", "resnet-same", "vit"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[] if n in FIRST else [pytest.mark.slow]) for n in NETWORKS],
+)
 def test_every_network_of_the_zoo_is_decided(name) -> None:
     verdict = sp.verify(zoo.build(name), zoo.ENTRIES[name].shape).invariance
     expected = {"lenet-global": 49, "resnet": 64, "vit": 16}.get(name, 1)

@@ -375,18 +375,21 @@ def test_every_theorem_is_proved_and_nothing_is_written_into_the_tree() -> None:
 
 
 @needs_coq
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TWINS)
 def test_a_hypothesis_is_needed(compiled, name: str) -> None:
     assert judged(compiled, text_of(TWINS[name])) == ""
 
 
 @needs_coq
+@pytest.mark.slow
 def test_twins_cannot_refute_what_holds(compiled) -> None:
     twin = TWINS["a part of a period is summed"]
     assert "Error" in judged(compiled, text_of(twin, refuted=False))
 
 
 @needs_coq
+@pytest.mark.slow
 def test_a_false_statement_fails_its_file_and_those_after_it(doctored) -> None:
     found = doctored("Signals", "shift a (shift b S) == shift (a + b) S /\\", "shift a S == S /\\")
     assert failures(found) == set(found)
@@ -395,6 +398,7 @@ def test_a_false_statement_fails_its_file_and_those_after_it(doctored) -> None:
 
 
 @needs_coq
+@pytest.mark.slow
 @pytest.mark.parametrize("word", ["Admitted.", "Axiom free : 0 = 1.", "Unset Guard Checking."])
 def test_words_that_suspend_proof_fail_their_file(doctored, word: str) -> None:
     found = doctored("Windows", "(** ** Composition *)", f"(** ** Composition *)\n{word}")
@@ -403,6 +407,7 @@ def test_words_that_suspend_proof_fail_their_file(doctored, word: str) -> None:
 
 
 @needs_coq
+@pytest.mark.slow
 def test_an_assumption_by_another_name_fails_the_theorem_that_uses_it(doctored) -> None:
     found = doctored(
         "Windows",
@@ -416,6 +421,7 @@ def test_an_assumption_by_another_name_fails_the_theorem_that_uses_it(doctored) 
 
 
 @needs_coq
+@pytest.mark.slow
 def test_a_theorem_that_is_not_on_the_list_fails(doctored) -> None:
     more = "(** More. *)\nTheorem more : True. Proof. exact I. Qed.\n"
     found = doctored("Windows", "(** ** Composition *)", more)
@@ -424,6 +430,7 @@ def test_a_theorem_that_is_not_on_the_list_fails(doctored) -> None:
 
 
 @needs_coq
+@pytest.mark.slow
 def test_a_theorem_that_is_gone_fails(doctored) -> None:
     found = doctored("Windows", "Theorem windows_move", "Lemma windows_move")
     assert failures(found) == {"windows_move"}
@@ -431,6 +438,7 @@ def test_a_theorem_that_is_gone_fails(doctored) -> None:
 
 
 @needs_coq
+@pytest.mark.slow
 def test_a_theorem_without_words_fails(doctored) -> None:
     before = "Lemma other : True. Proof. exact I. Qed.\n"
     found = doctored("Windows", "Theorem windows_move", f"{before}Theorem windows_move")
@@ -455,6 +463,7 @@ def test_a_missing_checker_is_named(monkeypatch, tmp_path) -> None:
 
 
 @needs_coq
+@pytest.mark.slow
 def test_a_compiled_file_that_was_tampered_with_is_refused(compiled, tmp_path) -> None:
     copy = shutil.copytree(compiled, tmp_path / "copy")
     assert coq.check_again(copy, {}).status == "proved"

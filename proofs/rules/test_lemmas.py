@@ -136,6 +136,7 @@ def test_the_rules_of_the_kernel_use_every_formula() -> None:
     assert used == set(KERNEL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KERNEL)
 def test_every_mutant_makes_a_lemma_false_or_is_the_same_function(name: str) -> None:
     pytest.importorskip("z3")
