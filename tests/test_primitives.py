@@ -87,7 +87,8 @@ def test_every_primitive_of_the_table_has_a_case() -> None:
 
 ALIASES = frozenset(
     """
-    bessel_j0 bessel_j1 copy_p expand_dims mul_add mulhi random_gamma_grad sharding_constraint sinc sinpi
+    bessel_j0 bessel_j1 copy_p expand_dims log2 mul_add mulhi one_minus_square polynomial random_gamma_grad
+    sharding_constraint sinc sinpi
     """.split()
 )
 """Names of the table that only other versions of JAX use, or programs for several devices."""

@@ -262,6 +262,11 @@ def _stack(eqn: Equation, known: Sequence[Labels], shapes: Sequence[tuple[int, .
     return (*joined[:axis], None, *joined[axis:])
 
 
+def _unstack(eqn: Equation, known: Sequence[Labels], shapes: Sequence[tuple[int, ...]]) -> Labels:
+    axis = eqn.params["axis"]
+    return (*known[0][:axis], *known[0][axis + 1 :])
+
+
 def _dot(eqn: Equation, known: Sequence[Labels], shapes: Sequence[tuple[int, ...]]) -> Labels:
     (left_contract, right_contract), (left_batch, right_batch) = eqn.params["dimension_numbers"]
     left, right = known
@@ -331,8 +336,8 @@ ELEMENTWISE = frozenset(
     abs acos acosh add add_any and asin asinh atan atan2 atanh bessel_i0e bessel_i1e cbrt
     ceil clamp conj convert_element_type copy copy_p cos cosh digamma div eq erf erf_inv
     erfc exp exp2 expm1 floor ge gt igamma igammac imag integer_pow is_finite le lgamma log
-    log1p logistic lt max min mul ne neg nextafter not optimization_barrier or
-    population_count pow real reduce_precision regularized_incomplete_beta rem round rsqrt
+    log1p log2 logistic lt max min mul ne neg nextafter not one_minus_square optimization_barrier or
+    polynomial population_count pow real reduce_precision regularized_incomplete_beta rem round rsqrt
     select_n shift_left shift_right_arithmetic shift_right_logical sign sin sinh sqrt square
     stop_gradient sub tan tanh xor
     """.split()
@@ -371,8 +376,10 @@ RULES: Mapping[str, Rule] = {
     "gather": _gather,
     "scatter": _keep,
     "scatter-add": _keep,
+    "scatter-sub": _keep,
     "stack": _stack,
     "tile": _tile,
+    "unstack": _unstack,
     "pad": _pad,
     "reshape": _reshape,
     "rev": _keep,

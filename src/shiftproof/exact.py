@@ -409,7 +409,7 @@ RULES: Mapping[str, Callable[[Equation, Sequence[Meaning], Shapes], Grade]] = {
     **dict.fromkeys(
         """
         abs clamp copy copy_p cummax cummin max min neg optimization_barrier reduce_max
-        reduce_min reduce_window_max reduce_window_min rev sort stack stop_gradient tile
+        reduce_min reduce_window_max reduce_window_min rev sort stack stop_gradient tile unstack
         """.split(),
         _select,
     ),
@@ -417,7 +417,7 @@ RULES: Mapping[str, Callable[[Equation, Sequence[Meaning], Shapes], Grade]] = {
     "dynamic_update_slice": _update,
     "rem": _remainder,
     "scatter": _scatter,
-    "scatter-add": _scatter_add,
+    **dict.fromkeys(("scatter-add", "scatter-sub"), _scatter_add),
     "top_k": _top,
     **dict.fromkeys(["add", "add_any", "sub"], _add),
     **dict.fromkeys(

@@ -142,6 +142,13 @@ def split(call: Call) -> Sequence[Operand]:
     ]
 
 
+def unstack(call: Call) -> Sequence[Operand]:
+    """Slices of width one, without the axis they are cut along."""
+    axis, node = int(call.params["axis"]), call.node(0)
+    parts = [_part(call, node, axis, i, 1) for i in range(len(call.results))]
+    return [call.add("reshape", [part]) for part in parts]
+
+
 def concatenate(call: Call) -> Sequence[Operand]:
     """Operands one behind the other; those without cells add nothing."""
     parts = [call.node(i) for i, shape in enumerate(call.shapes) if 0 not in shape]
@@ -255,7 +262,8 @@ def _box(call: Call) -> tuple[list[int], list[int], list[int]] | None:
         return None
     update = jnp.asarray(numbers.reshape(inner), dtype)
     (found,) = apply(call.eqn, [jnp.zeros(outer, dtype), index, update])
-    cells = np.real(np.asarray(found)).astype(np.int64) - 1
+    # subtracted numbers are negative
+    cells = np.abs(np.real(np.asarray(found))).astype(np.int64) - 1
     where = np.argwhere(cells >= 0)
     if len(where) != count or set(cells[cells >= 0]) != set(range(count)):
         return None
@@ -613,10 +621,11 @@ TABLE: Mapping[str, Translator] = {
     "slice": slice_,
     "rev": reverse,
     "split": split,
+    "unstack": unstack,
     "concatenate": concatenate,
     "dynamic_slice": dynamic_slice,
     "dynamic_update_slice": dynamic_update_slice,
-    **dict.fromkeys(("scatter", "scatter-add"), scatter),
+    **dict.fromkeys(("scatter", "scatter-add", "scatter-sub"), scatter),
     "pad": pad,
     "gather": gather,
     "conv_general_dilated": convolution,

@@ -34,6 +34,7 @@ CALLS: Mapping[str, str] = {
     "remat": "jaxpr",
     "remat2": "jaxpr",
     "checkpoint": "jaxpr",
+    "composite": "jaxpr",
 }
 """Call primitives and the parameter that holds what they call."""
 
