@@ -93,13 +93,13 @@ def _verdict_table(swept: Mapping[str, Swept]) -> Table:
         for name, verdict in found.items()
     )
     return Table(
-        "Invariance of the class scores, every shift decided, for all inputs and weights",
+        "Invariance of the class scores, every shift decided",
         ("network", "proved", "refuted", "undecided", "lattice", "breaks first at"),
         rows,
         numbers=frozenset({1, 2, 3}),
         flexible=frozenset({0, 5}),
-        note="proved by the kernel for all inputs and weights; refuted by counterexamples, which follow from few "
-        "since the shifts that keep a property form a group.",
+        note="proved: for all inputs and weights. refuted: by counterexamples with some weights; few decide all "
+        "shifts, since those that keep a property form a group.",
         optional=(5,),
     )
 

@@ -50,8 +50,8 @@ def summary_of(verdict: Verdict) -> str:
 
 
 def weights_words(verdict: Verdict) -> str:
-    """For which weights the verdict holds."""
-    return "for all weights" if verdict.weights == "all" else "with its own weights and constants"
+    """What the verdict is about: any weights, or those that the model has."""
+    return "the architecture" if verdict.weights == "all" else "its own weights and constants"
 
 
 def verdict_tables(verdict: Verdict) -> tuple[Table, ...]:
@@ -75,7 +75,9 @@ def _counts(verdict: Verdict) -> Table:
         for v in output.properties
     )
     methods = {p.method for o in verdict.outputs for v in o.properties for p in v.proofs}
-    note = "proved: for all inputs, over the reals."
+    note = "proved: for all inputs, over the reals. refuted: by a counterexample."
+    if verdict.weights == "all":
+        note = "proved: for all inputs and all weights, over the reals. refuted: by a counterexample, with some weights."
     if "basis" in methods:
         note += " Part of the proof rests on all impulses of a linear program (basis)."
     moves = any(row[-1] for row in rows)
