@@ -77,7 +77,7 @@ def _counts(verdict: Verdict) -> Table:
     methods = {p.method for o in verdict.outputs for v in o.properties for p in v.proofs}
     note = "proved: for all inputs, over the reals. refuted: by a counterexample."
     if verdict.weights == "all":
-        note = "proved: for all inputs and all weights, over the reals. refuted: by a counterexample, with some weights."
+        note = "proved: for all inputs and weights, over the reals. refuted: by a counterexample, with some weights."
     if "basis" in methods:
         note += " Part of the proof rests on all impulses of a linear program (basis)."
     moves = any(row[-1] for row in rows)
