@@ -15,6 +15,7 @@ MODULES = sorted(ROOT.rglob("*.py"))
 
 ORDER = (
     ("_version", "errors", "files"),
+    ("archive",),
     ("translation", "trace", "zoo", "data"),
     ("lattice", "axes", "periods"),
     ("layers", "exact", "calibration", "model", "building"),

@@ -6,7 +6,6 @@ difference was judged. `replay` builds the same trial of the model, runs it, and
 
 import dataclasses
 import hashlib
-import io
 from pathlib import Path
 from typing import Literal, cast
 
@@ -15,8 +14,8 @@ import msgspec
 import numpy as np
 
 from shiftproof.analysis import Claim
+from shiftproof.archive import read_archive, write_archive
 from shiftproof.errors import InputError, ResultFileError
-from shiftproof.files import write_atomic
 from shiftproof.model import Model
 from shiftproof.provenance import provenance
 from shiftproof.trials import Draw, make_trial
@@ -100,12 +99,7 @@ class Counterexample:
 
     def save(self, path: str | Path) -> Path:
         """Write one `.npz` file, atomically."""
-        path = Path(path)
-        buffer = io.BytesIO()
-        header = np.frombuffer(msgspec.json.encode(self.header), np.uint8)
-        np.savez_compressed(buffer, header=header, **{n: getattr(self, n) for n in _ARRAYS})
-        write_atomic(path, buffer.getvalue())
-        return path
+        return write_archive(path, self.header, {name: getattr(self, name) for name in _ARRAYS})
 
     def __str__(self) -> str:
         h = self.header
@@ -177,21 +171,9 @@ def load_counterexample(path: str | Path) -> Counterexample:
     Raises:
         ResultFileError: truncated, altered, of another schema, or no counterexample at all.
     """
-    path = Path(path)
-    content = path.read_bytes()
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            raw = {name: archive[name] for name in ("header", *_ARRAYS)}
-        header = msgspec.json.decode(raw.pop("header").tobytes(), type=Header)
-    except Exception as error:
-        raise ResultFileError(
-            f"{path} is no readable counterexample ({type(error).__name__}: {error}): it is truncated, altered or "
-            "another kind of file. Verify again."
-        ) from error
-    if header.schema != SCHEMA:
-        raise ResultFileError(
-            f"{path} has schema {header.schema!r}; this version reads {SCHEMA!r}."
-        )
+    header, raw = read_archive(
+        path, Header, _ARRAYS, schema=SCHEMA, what="counterexample", remedy="Verify again."
+    )
     if _hash(raw) != header.arrays:
         raise ResultFileError(f"{path} was altered: its arrays do not fit their hash.")
     return Counterexample(header, **raw)

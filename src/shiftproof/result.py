@@ -6,7 +6,6 @@ mod n; for the other boundaries `ranges` says which shift each position is.
 
 import dataclasses
 import enum
-import io
 import math
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -14,8 +13,8 @@ from typing import Any, Literal, get_args
 import msgspec
 import numpy as np
 
+from shiftproof.archive import read_archive, write_archive
 from shiftproof.errors import InputError, ResultFileError
-from shiftproof.files import write_atomic
 from shiftproof.lattice import Lattice, find_lattice
 
 SCHEMA = "shiftproof.sweep/1"
@@ -278,14 +277,7 @@ class Sweep:
 
     def save(self, path: str | Path) -> Path:
         """Write one `.npz` file, atomically; the same sweep gives the same bytes."""
-        path = Path(path)
-        buffer = io.BytesIO()
-        header = np.frombuffer(msgspec.json.encode(self.header), np.uint8)
-        np.savez_compressed(
-            buffer, header=header, **{name: getattr(self, name) for name in _ARRAYS}
-        )
-        write_atomic(path, buffer.getvalue())
-        return path
+        return write_archive(path, self.header, {name: getattr(self, name) for name in _ARRAYS})
 
     def __repr__(self) -> str:
         cosets = self.header.cosets
@@ -305,21 +297,9 @@ def load_sweep(path: str | Path) -> Sweep:
     Raises:
         ResultFileError: truncated, altered, of another schema, or not a sweep at all.
     """
-    path = Path(path)
-    content = path.read_bytes()
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            raw = {name: archive[name] for name in ("header", *_ARRAYS)}
-        header = msgspec.json.decode(raw.pop("header").tobytes(), type=Header)
-    except Exception as error:
-        raise ResultFileError(
-            f"{path} is no readable sweep ({type(error).__name__}: {error}): it is truncated, altered or "
-            "another kind of file. Sweep again."
-        ) from error
-    if header.schema != SCHEMA:
-        raise ResultFileError(
-            f"{path} has schema {header.schema!r}; this version reads {SCHEMA!r}."
-        )
+    header, raw = read_archive(
+        path, Header, _ARRAYS, schema=SCHEMA, what="sweep", remedy="Sweep again."
+    )
     shape = (len(header.layers), *(stop - start for start, stop in header.ranges))
     for name, array in raw.items():
         if array.shape != shape:
