@@ -81,6 +81,7 @@ def assert_equivariant(
         law: of the output shift, `any` or the `same`.
         boundary: `circular`; others can be swept only.
         evidence: `proof`, or `sweep`: equality seen for the images (integer probes for a shape) is enough.
+            The law `any` is then swept as Δ/s, s being the stride.
         weights: `all` or `these`.
         custom_message: put before the message, or in its place where `include_default_message` is false.
         include_default_message: whether the message that explains is shown.
