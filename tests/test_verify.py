@@ -15,6 +15,7 @@ from flax import linen, nnx
 import shiftproof as sp
 from shiftproof import zoo
 from shiftproof.errors import ContradictionError, InputError, VacuousWarning
+from shiftproof.trials import make_trial
 from shiftproof.verdict import Word, lattice_basis
 from shiftproof.verifying import shifts_of
 from shiftproof.zoo import wrap_pool
@@ -298,7 +299,7 @@ def test_what_is_neither_is_undecided_with_a_reason() -> None:
     text = found.evidence((1,)).text
     assert "cumsum" in text
     assert "test_verify.py" in text
-    assert "shifted images were tried" in text
+    assert "images were tried under this shift" in text
 
 
 class Dead(nnx.Module):
@@ -465,3 +466,24 @@ def test_a_program_that_computes_in_float32_on_the_way_is_judged_by_its_rounding
     images = np.random.default_rng(0).normal(size=(1, 12, 12, 3))
     swept = sp.sweep(vit, images, dtype="float64", layers=[])
     assert swept.count("invariance").equal == 9
+
+
+def test_programs_that_call_back_do_not_share_an_executable() -> None:
+    def calling_back(factor):
+        def model(x):
+            return jax.pure_callback(
+                lambda v: np.asarray(v) * np.float32(factor),
+                jax.ShapeDtypeStruct(x.shape, x.dtype),
+                x,
+                vmap_method="sequential",
+            )
+
+        return model
+
+    image = np.ones((1, 4, 4, 1))
+    trials = [
+        make_trial(sp.adapt(calling_back(factor)), image, draw="these", dtype="float32")
+        for factor in (2, 3)
+    ]
+    assert trials[0].program.fingerprint == trials[1].program.fingerprint
+    assert [float(trial.outputs(image)[0].max()) for trial in trials] == [2, 3]

@@ -44,7 +44,7 @@ class Case:
             prover.grid, lambda shift: self._proof(shift) is not None
         )
         self.witnesses: dict[Shift, Witness] = {}
-        self.probes = 0
+        self.probes: dict[Shift, int] = {}
 
     def _proof(self, shift: Shift) -> Proof | None:
         moved = self.prover.output_shift(self.claim, shift)
@@ -84,7 +84,7 @@ class Case:
             if witness is not None:
                 self.witnesses[doubt.shift] = witness
                 left &= ~self.refuted()
-        self.probes = bench.tried
+        self.probes = {d.shift: n for d, n in bench.tried.items() if d.claim == self.claim}
 
     def refuted(self) -> np.ndarray:
         """The shifts of which a multiple is, up to the lattice, the shift of a witness."""

@@ -38,6 +38,7 @@ CALLS: Mapping[str, str] = {
 }
 """Call primitives and the parameter that holds what they call."""
 
+_ADDRESS = r"0x[0-9a-f]+"
 _MARK = "__shiftproof_trace__"
 _OWN = f"{Path(__file__).parent}{os.sep}"
 
@@ -136,6 +137,12 @@ class Program:
     def beforehand(self) -> dict[frozenset[int], Any]:
         """For sets of known values, by number: what `known_values` found to follow, and its compiled function."""
         return {}
+
+    @functools.cached_property
+    def calls_python(self) -> bool:
+        """Whether an equation holds a Python function, which the fingerprint does not tell from others."""
+        texts = (str(value) for eqn in self.equations for value in eqn.params.values())
+        return any(re.search(_ADDRESS, text) for text in texts)
 
     @functools.cached_property
     def from_images(self) -> frozenset[int]:
@@ -558,7 +565,7 @@ def _site(eqn: Any) -> Site:
 
 
 def _fingerprint(closed: Any, constants: Mapping[int, Any]) -> str:
-    digest = hashlib.sha256(re.sub(r"0x[0-9a-f]+", "0x", str(closed)).encode())
+    digest = hashlib.sha256(re.sub(_ADDRESS, "0x", str(closed)).encode())
     for value in constants.values():
         digest.update(hash_array(value))
     return digest.hexdigest()

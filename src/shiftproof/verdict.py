@@ -81,7 +81,7 @@ class PropertyVerdict:
         proofs: of the generators.
         witnesses: the counterexamples, by shift.
         reasons: for shifts that stay undecided, why no proof was found.
-        probes: how many shifted images were tried in search of counterexamples.
+        probes: how many images were tried in search of a counterexample, by shift.
         vacuous: whether the proofs would hold of a broken program too, so that they say nothing.
         certificate: what the kernel replays; None where it proves shift 0 alone.
         basis: evidence by complete bases, as data; None where the kernel suffices.
@@ -93,7 +93,7 @@ class PropertyVerdict:
     proofs: tuple[Proof, ...]
     witnesses: tuple[Witness, ...]
     reasons: Mapping[Shift, str]
-    probes: int
+    probes: Mapping[Shift, int]
     vacuous: bool
     certificate: Mapping[str, Any] | None
     basis: Mapping[str, Any] | None
@@ -165,8 +165,13 @@ class PropertyVerdict:
 
     def reason(self, shift: Shift) -> str:
         """Why a shift is undecided."""
-        known = self.reasons.get(shift) or next(iter(self.reasons.values()), "no proof was found")
-        return f"{known}; {self.probes} shifted images were tried and none differs."
+        known, tried = self.reasons.get(shift), self.probes.get(shift, 0)
+        if known is None:
+            known = next(
+                (f"as for {other}, {why}" for other, why in self.reasons.items()),
+                "no proof was found",
+            )
+        return f"{known}; {tried} images were tried under this shift, and none refutes it."
 
     def to_dict(self) -> dict[str, Any]:
         """Counts, lattice and evidence as plain data."""
@@ -193,10 +198,10 @@ class PropertyVerdict:
                     for w in self.witnesses
                 ],
                 "undecided": [
-                    {"shift": list(shift), "reason": reason}
+                    {"shift": list(shift), "reason": reason, "probes": self.probes.get(shift, 0)}
                     for shift, reason in self.reasons.items()
                 ],
-                "probes": self.probes,
+                "probes": sum(self.probes.values()),
                 "vacuous": self.vacuous,
                 "basis": self.basis,
             },

@@ -7,6 +7,7 @@ a shift keeps the multiset of values, so where that changed none does, and no se
 
 import dataclasses
 import itertools
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -184,7 +185,8 @@ class Bench:
         images: np.ndarray | None = None,
     ) -> None:
         self.model, self.shape, self.axes = model, tuple(shape), tuple(spatial_axes)
-        self.proved, self.seed, self.tried = tuple(proved), seed, 0
+        self.proved, self.seed = tuple(proved), seed
+        self.tried: Counter[Doubt] = Counter()
         probes = {
             "small": small_probes(self.shape, self.axes, seed),
             "levels": level_probes(self.shape, seed),
@@ -330,7 +332,7 @@ class Bench:
             values = trial.outputs(
                 np.stack([self.shifted(image[None], shift)[0] for shift in shifts])
             )
-            self.tried += len(shifts)
+            self.tried.update(doubt for doubt in doubts if doubt not in found)
             for doubt in (doubt for doubt in doubts if doubt not in found):
                 leaf, slot = doubt.claim.leaf, shifts.index(doubt.shift)
                 still = self.at_rest(index, number)[leaf]
