@@ -7,7 +7,7 @@ symbol of its own, named by its text, and a remainder is what is left: x % y = x
 from collections import Counter
 from collections.abc import Mapping
 
-from proofs.rules.terms import Integer, Term, lift, quotient
+from proofs.rules.terms import Integer, lift, quotient
 
 Polynomial = dict[tuple[str, ...], int]
 
@@ -78,8 +78,3 @@ def show(poly: Polynomial) -> str:
 def is_positive(poly: Polynomial, positive: frozenset[str]) -> bool:
     """Whether it is a sum of products of positive symbols, none of them taken away."""
     return bool(poly) and all(c > 0 and positive.issuperset(m) for m, c in poly.items())
-
-
-def symbols(term: Term) -> set[str]:
-    """The unknowns and quotients that its polynomial is about."""
-    return {symbol for monomial in expand(term) for symbol in monomial}

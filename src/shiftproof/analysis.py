@@ -191,12 +191,10 @@ def axis_step(grid: Sequence[int], axis: int, step: int) -> Shift:
 
 
 def largest_lattice(
-    grid: Sequence[int],
-    holds: Callable[[Shift], bool],
-    start: Sequence[Shift] = (),
+    grid: Sequence[int], holds: Callable[[Shift], bool]
 ) -> tuple[list[Shift], np.ndarray]:
     """Generators of the largest subgroup found whose generators all hold, and its mask."""
-    generators = list(start)
+    generators: list[Shift] = []
     mask = span(grid, generators)
     for axis, n in enumerate(grid):
         for step in divisors(n):

@@ -197,6 +197,12 @@ class _Subject:
     seconds: dict[str, float]
 
     @property
+    def opaque(self) -> frozenset[int]:
+        """The numbers of the weights that stand for any values."""
+        free = zip(self.program.weights, self.model.opaque, strict=True)
+        return frozenset(n for n, opaque in free if opaque and self.weights == "all")
+
+    @property
     def weights_sha256(self) -> str:
         """The hash of the weights, and of the program that holds all else; "" where any weights will do."""
         if self.weights == "all":
@@ -257,17 +263,10 @@ def _traced(model: Model, shape: tuple[int, ...], dtype: str) -> tuple[Program, 
     return program, arrays, dtype
 
 
-def _opaque(model: Model, program: Program, weights: Weights) -> frozenset[int]:
-    """The numbers of the weights that stand for any values."""
-    free = zip(program.weights, model.opaque, strict=True)
-    return frozenset(number for number, opaque in free if opaque and weights == "all")
-
-
 def _graph(subject: _Subject) -> Graph:
-    opaque = _opaque(subject.model, subject.program, subject.weights)
     with settings(subject.dtype):
         return build_graph(
-            subject.program, subject.arrays, opaque=opaque, spatial_axes=subject.axes
+            subject.program, subject.arrays, opaque=subject.opaque, spatial_axes=subject.axes
         )
 
 
@@ -327,13 +326,12 @@ def _claims(subject: _Subject, property: Property, law: Law) -> list[Claim]:
 def _decide(subject: _Subject, claims: Sequence[Claim], asked: np.ndarray) -> Verdict:
     seconds = dict(subject.seconds)
     with _timed(seconds, "analysis"), settings(subject.dtype):
-        opaque = _opaque(subject.model, subject.program, subject.weights)
         prover = Prover(_graph(subject), subject.grid)
         basis = find_basis(
             prover,
             subject.program,
             subject.arrays,
-            opaque=opaque,
+            opaque=subject.opaque,
             spatial_axes=subject.axes,
             claims=claims,
         )

@@ -202,11 +202,6 @@ class Bench:
         self._rest: dict[tuple[int, int], list[np.ndarray]] = {}
         self._floors: dict[int, list[np.ndarray]] = {}
 
-    @property
-    def trials(self) -> list[Trial]:
-        """The trials made so far."""
-        return list(self._trials.values())
-
     def trial(self, index: int) -> Trial:
         """A trial, made when it is first asked for."""
         if index not in self._trials:

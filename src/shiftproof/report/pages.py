@@ -9,7 +9,7 @@ from shiftproof.files import write_atomic
 from shiftproof.report.html import Folded, Picture, Prose, Section, write_report
 from shiftproof.report.maps import layer_maps, to_png
 from shiftproof.report.tables import Table, count_text, question_of, sweep_table
-from shiftproof.result import DIFFERS_BEYOND, EQUAL_WITHIN, Count, LayerRecord, Sweep
+from shiftproof.result import DIFFERS_BEYOND, EQUAL_WITHIN, LayerRecord, Sweep
 
 
 class ReportFiles(NamedTuple):
@@ -184,8 +184,3 @@ def _exactness_row(layer: LayerRecord) -> tuple[str, ...]:
     noise = "0" if layer.noise == 0 else f"{layer.noise:.1e}"
     exact = "yes" if layer.exact else "no"
     return (layer.name, exact, f"{layer.bound:.3g}", f"{layer.limit:.3g}", noise, layer.reason)
-
-
-def equal_count(sweep: Sweep, layer: str | int = -1) -> Count:
-    """The count of what is asked of the layer first."""
-    return sweep.count(question_of(sweep.layers[sweep.index(layer)]), layer)
