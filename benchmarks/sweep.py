@@ -19,10 +19,11 @@ from rich.console import Console
 import shiftproof as sp
 from benchmarks.harness import Rows, interleaved, ratios, table
 from shiftproof import zoo
-from shiftproof.engine import Engine, chunk_size
-from shiftproof.model import adapt, check_images
-from shiftproof.question import Asker, settings
-from shiftproof.sweeping import make_groups, run_chunks
+from shiftproof.sweeping.engine import Engine, chunk_size
+from shiftproof.sweeping.question import Asker
+from shiftproof.sweeping.sweep import make_groups, run_chunks
+from shiftproof.tracing.model import adapt, check_images
+from shiftproof.tracing.settings import settings
 from shiftproof.translation import Canvas
 
 CASES = {"lenet-global": 1, "resnet": 1}

@@ -23,10 +23,10 @@ from rich.console import Console
 import shiftproof as sp
 from benchmarks.harness import Rows, interleaved, table
 from shiftproof import zoo
-from shiftproof.analysis import Claim, Prover, largest_lattice
-from shiftproof.graph import build_graph
-from shiftproof.model import adapt, trace_model
-from shiftproof.trials import forget_compiled
+from shiftproof.proving.analysis import Claim, Prover, largest_lattice
+from shiftproof.proving.graph import build_graph
+from shiftproof.refuting.trials import forget_compiled
+from shiftproof.tracing.model import adapt, trace_model
 from shiftproof.zoo import LeNet, ResNet, ViT
 from shiftproof_kernel import check
 

@@ -20,8 +20,8 @@ from markupsafe import Markup
 from proofs.claims.claim import KINDS, Decided, Evidence
 from proofs.notation import to_html, to_text
 from proofs.outcome import Outcome
-from shiftproof.counterexample import Counterexample
 from shiftproof.files import write_atomic
+from shiftproof.refuting.counterexample import Counterexample
 
 TEMPLATE = Path(__file__).with_name("page.html.jinja")
 MARKS = {"holds": "✓", "fails": "✗", "measured": "●", "undecided": "?", "not run": "–"}

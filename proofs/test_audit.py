@@ -12,7 +12,7 @@ from proofs.claims import CLAIMS
 from proofs.claims.audit import Audit
 from proofs.claims.claim import Claim, Decided, Evidence, Findings, Statement, decide
 from proofs.outcome import Outcome
-from shiftproof.counterexample import load_counterexample
+from shiftproof.refuting.counterexample import load_counterexample
 from shiftproof_kernel import check_text
 
 PROVED = Outcome("t", "z3", "1 < 2", "proved")

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from shiftproof.analysis import Claim, Prover, largest_lattice
-from shiftproof.basis import Basis, find_basis, responses
-from shiftproof.basis.linearity import RULES, find_regions
 from shiftproof.errors import ContradictionError
-from shiftproof.graph import build_graph
-from shiftproof.model import adapt, trace_model
-from shiftproof.question import settings
-from shiftproof.trace import known_values
+from shiftproof.proving.analysis import Claim, Prover, largest_lattice
+from shiftproof.proving.basis import Basis, find_basis, responses
+from shiftproof.proving.basis.linearity import RULES, find_regions
+from shiftproof.proving.graph import build_graph
+from shiftproof.tracing.model import adapt, trace_model
+from shiftproof.tracing.settings import settings
+from shiftproof.tracing.trace import known_values
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 
 import shiftproof as sp
-from shiftproof import calibration
-from shiftproof.calibration import Calibration, calibrate
 from shiftproof.errors import InexactWarning
-from shiftproof.question import settings
+from shiftproof.exactness import calibration
+from shiftproof.exactness.calibration import Calibration, calibrate
+from shiftproof.tracing.settings import settings
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
@@ -37,7 +37,7 @@ def test_a_sweep_on_such_a_device_is_not_called_exact(monkeypatch) -> None:
     failed = Calibration(
         False, 6, 8.0, "this device is not exact on integers in float32: conv is off by 8"
     )
-    monkeypatch.setattr("shiftproof.sweeping.calibrate", lambda device, dtype: failed)
+    monkeypatch.setattr("shiftproof.sweeping.sweep.calibrate", lambda device, dtype: failed)
     from flax import nnx
 
     conv = nnx.Conv(1, 2, (3, 3), padding="CIRCULAR", rngs=nnx.Rngs(0))
@@ -48,7 +48,7 @@ def test_a_sweep_on_such_a_device_is_not_called_exact(monkeypatch) -> None:
 
 
 def test_compiled_values_that_contradict_the_grade_downgrade_it() -> None:
-    from shiftproof.exact import Exactness
+    from shiftproof.exactness.exact import Exactness
 
     grade = Exactness(True, 10.0, 2.0**24, "", 0.5)
     assert not grade.contradicted_by(np.array([0.5, -2.0, np.inf]))

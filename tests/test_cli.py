@@ -137,7 +137,7 @@ def test_interruption_says_how_to_go_on(capsys, tmp_path, monkeypatch) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("shiftproof.sweeping.sweep", interrupt)
+    monkeypatch.setattr("shiftproof.sweeping.sweep.sweep", interrupt)
     code, _, err = call(capsys, "sweep", "dense", "--out", tmp_path / "x")
     assert code == 130
     assert "--resume goes on" in err

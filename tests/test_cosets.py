@@ -13,15 +13,15 @@ import pytest
 from flax import nnx
 
 import shiftproof as sp
-from shiftproof import cosets as cosets_module
 from shiftproof import zoo
-from shiftproof.cosets import Cosets, find_cosets
-from shiftproof.engine import Engine
 from shiftproof.errors import ContradictionError, InputError, ResumeError
 from shiftproof.lattice import span
-from shiftproof.model import adapt
-from shiftproof.question import Asker
-from shiftproof.result import EQUAL_WITHIN, CosetRecord, Header
+from shiftproof.sweeping.cosets import Cosets, find_cosets
+from shiftproof.sweeping.engine import Engine
+from shiftproof.sweeping.question import Asker
+from shiftproof.sweeping.result import EQUAL_WITHIN, CosetRecord, Header
+from shiftproof.sweeping.sweep import cosets as cosets_module
+from shiftproof.tracing.model import adapt
 from shiftproof.translation import Canvas
 
 MAPS = ("equivariance", "equivariance_cells", "invariance", "invariance_cells", "agreement")
@@ -296,7 +296,7 @@ def test_nan_is_no_agreement(monkeypatch) -> None:
         return [value[slot] * jnp.nan for value in values]
 
     monkeypatch.setattr(Cosets, "lift", lift)
-    monkeypatch.setattr("shiftproof.sweeping._check_rows", lambda question, maps: None)
+    monkeypatch.setattr("shiftproof.sweeping.sweep._check_rows", lambda question, maps: None)
     with pytest.raises(ContradictionError, match="nan apart"):
         sp.sweep(conv(2), IMAGES, method="cosets", weights="integers")
 

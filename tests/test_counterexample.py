@@ -9,9 +9,9 @@ from flax import nnx
 
 import shiftproof as sp
 from shiftproof import zoo
-from shiftproof.counterexample import load_counterexample, replay
 from shiftproof.errors import InputError, ResultFileError
-from shiftproof.model import adapt
+from shiftproof.refuting.counterexample import load_counterexample, replay
+from shiftproof.tracing.model import adapt
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import shiftproof as sp
 from shiftproof.errors import InexactWarning
-from shiftproof.exact import Exact, Inexact, grade_array, grade_program
-from shiftproof.probes import additive_weights, integer_question
-from shiftproof.trace import evaluate, fixed_divisors, fixed_values, trace
+from shiftproof.exactness.exact import Exact, Inexact, grade_array, grade_program
+from shiftproof.exactness.probes import additive_weights, integer_question
+from shiftproof.tracing.trace import evaluate, fixed_divisors, fixed_values, trace
 
 GENERATOR = np.random.default_rng(0)
 IMAGES = GENERATOR.integers(-4, 5, (2, 6, 6, 3)).astype(np.float32)

@@ -12,12 +12,12 @@ from flax import linen, nnx
 from jax import lax
 
 import shiftproof as sp
+from shiftproof.deciding.verdict import PropertyVerdict, Word
+from shiftproof.deciding.verify import verify
 from shiftproof.errors import InputError, ModelCallError, VacuousWarning
-from shiftproof.layers import find_layers
-from shiftproof.model import adapt, trace_model
-from shiftproof.trials import make_trial
-from shiftproof.verdict import PropertyVerdict, Word
-from shiftproof.verifying import verify
+from shiftproof.refuting.trials import make_trial
+from shiftproof.tracing.layers import find_layers
+from shiftproof.tracing.model import adapt, trace_model
 
 SWEPT = {
     "resnet, nnx, circular",

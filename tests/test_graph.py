@@ -9,10 +9,10 @@ from jax import lax
 from jax.experimental import io_callback
 
 import shiftproof
-from shiftproof.analysis import Prover
-from shiftproof.graph import Graph, build_graph
-from shiftproof.model import adapt, trace_model
-from shiftproof.periods import periods, rolls
+from shiftproof.proving.analysis import Prover
+from shiftproof.proving.graph import Graph, build_graph
+from shiftproof.proving.periods import periods, rolls
+from shiftproof.tracing.model import adapt, trace_model
 from shiftproof_kernel import Lost, Theorem, equivariant, invariant
 
 RAMP = np.arange(8.0)

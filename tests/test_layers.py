@@ -8,9 +8,9 @@ import numpy as np
 from flax import linen, nnx
 
 from shiftproof import zoo
-from shiftproof.layers import find_layers
-from shiftproof.model import adapt
-from shiftproof.trace import trace
+from shiftproof.tracing.layers import find_layers
+from shiftproof.tracing.model import adapt
+from shiftproof.tracing.trace import trace
 
 
 def layers_of(model, shape=(2, 8, 8, 2), axes=(1, 2), **options):

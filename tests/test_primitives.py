@@ -8,12 +8,12 @@ import primitives
 import pytest
 from traced import Traced, first_violation, traced
 
-import shiftproof.primitives as translators
-from shiftproof.analysis import Prover
-from shiftproof.building import Call, Operand
-from shiftproof.graph import Graph
-from shiftproof.primitives import REFUSED, TABLE
-from shiftproof.trace import CALLS
+import shiftproof.proving.primitives as translators
+from shiftproof.proving.analysis import Prover
+from shiftproof.proving.building import Call, Operand
+from shiftproof.proving.graph import Graph
+from shiftproof.proving.primitives import REFUSED, TABLE
+from shiftproof.tracing.trace import CALLS
 from shiftproof_kernel import Lost, Theorem, invariant
 
 

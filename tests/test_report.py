@@ -14,7 +14,7 @@ from rich.console import Console
 from shiftproof import load_sweep, report
 from shiftproof.report.maps import EQUAL_COLOUR, UNCLEAR_COLOUR, central, deviation_colours
 from shiftproof.report.tables import lattice_text
-from shiftproof.result import SCHEMA, Header, LayerRecord, Sweep
+from shiftproof.sweeping.result import SCHEMA, Header, LayerRecord, Sweep
 
 HOSTILE = '<script>alert("[bold]")</script> $\\frac{'
 

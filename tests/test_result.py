@@ -7,7 +7,7 @@ from flax import nnx
 
 import shiftproof as sp
 from shiftproof.errors import InputError, ResultFileError
-from shiftproof.result import Status, axis_names
+from shiftproof.sweeping.result import Status, axis_names
 
 
 @pytest.fixture(scope="module")

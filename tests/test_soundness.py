@@ -23,7 +23,7 @@ import pytest
 from traced import first_violation as model_violation
 from traced import traced
 
-from shiftproof.analysis import Prover
+from shiftproof.proving.analysis import Prover
 from shiftproof_kernel import (
     Fact,
     Fold,

@@ -5,8 +5,8 @@ import pytest
 from flax import nnx
 
 from shiftproof import zoo
-from shiftproof.model import adapt
-from shiftproof.trace import evaluate, fixed_divisors, fixed_values, trace
+from shiftproof.tracing.model import adapt
+from shiftproof.tracing.trace import evaluate, fixed_divisors, fixed_values, trace
 
 IMAGES = np.random.default_rng(0).normal(size=(2, 8, 8, 2)).astype(np.float32)
 

@@ -14,10 +14,10 @@ from flax import linen, nnx
 
 import shiftproof as sp
 from shiftproof import zoo
+from shiftproof.deciding.verdict import Word, lattice_basis
+from shiftproof.deciding.verify import shifts_of
 from shiftproof.errors import ContradictionError, InputError, VacuousWarning
-from shiftproof.trials import make_trial
-from shiftproof.verdict import Word, lattice_basis
-from shiftproof.verifying import shifts_of
+from shiftproof.refuting.trials import make_trial
 from shiftproof.zoo import wrap_pool
 from shiftproof_kernel import check
 
@@ -327,7 +327,7 @@ def test_a_dead_model_is_told_and_both_verdicts_are_given() -> None:
 def test_a_proof_that_the_program_contradicts_stops_everything(monkeypatch, tmp_path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
-        "shiftproof.analysis.Prover.output_shift",
+        "shiftproof.proving.analysis.Prover.output_shift",
         lambda self, claim, shift: shift[: len(claim.axes)],
     )
     with pytest.raises(

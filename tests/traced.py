@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import judge
 import numpy as np
 
-from shiftproof.analysis import Prover
-from shiftproof.graph import Graph, build_graph
-from shiftproof.model import adapt, trace_model
-from shiftproof.trace import Program, evaluate, fixed_values
+from shiftproof.proving.analysis import Prover
+from shiftproof.proving.graph import Graph, build_graph
+from shiftproof.tracing.model import adapt, trace_model
+from shiftproof.tracing.trace import Program, evaluate, fixed_values
 
 ROUNDING = 1e-9
 """Far above the rounding of float64 in a few operations, far below the change that a false claim would show."""

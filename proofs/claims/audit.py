@@ -15,7 +15,7 @@ import shiftproof as sp
 from proofs.claims.claim import Evidence, Kind, Word
 from proofs.claims.training import Trained, train_all
 from proofs.outcome import Outcome
-from shiftproof.verdict import PropertyVerdict, Verdict
+from shiftproof.deciding.verdict import PropertyVerdict, Verdict
 from shiftproof_kernel import check
 
 Property = Literal["equivariance", "invariance"]

@@ -13,7 +13,7 @@ from proofs.claims.audit import Audit
 from proofs.claims.claim import Claim, Evidence, Findings, Picture, Statement
 from proofs.claims.models import parameters
 from proofs.claims.pictures import accuracy_maps, gap_figure, kept_maps, three_positions
-from shiftproof.result import Status
+from shiftproof.sweeping.result import Status
 
 SHIFTS = ((0, 0), (0, 1), (2, 2))
 """The three positions: at rest, off the stride, on the stride."""

@@ -14,7 +14,7 @@ from proofs.claims.audit import Audit, counted, filled, outputs
 from proofs.claims.claim import Claim, Evidence, Findings, Statement
 from proofs.claims.models import STAGES, Prefix
 from proofs.claims.pictures import chain
-from shiftproof.verdict import Word
+from shiftproof.deciding.verdict import Word
 from shiftproof.zoo import LeNet
 
 

@@ -28,7 +28,7 @@ from proofs.claims import (
 from proofs.claims.audit import STRIDES, WINDOWS, Audit, files_of, filled, judged
 from proofs.claims.claim import Claim, Decided, Findings, decide
 from proofs.outcome import Outcome, Status
-from shiftproof.counterexample import Counterexample
+from shiftproof.refuting.counterexample import Counterexample
 from shiftproof_kernel import check_text
 
 ANSWERS = {

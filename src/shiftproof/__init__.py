@@ -20,41 +20,41 @@ if TYPE_CHECKING:
         assert_invariant,
         assert_lattice,
     )
-    from shiftproof.calibration import Calibration, calibrate
-    from shiftproof.counterexample import Counterexample, load_counterexample, replay
+    from shiftproof.deciding.verdict import OutputVerdict, PropertyVerdict, Verdict, Word
+    from shiftproof.deciding.verify import verify
+    from shiftproof.exactness.calibration import Calibration, calibrate
+    from shiftproof.exactness.probes import integer_images
     from shiftproof.lattice import Lattice, find_lattice
-    from shiftproof.model import Model, adapt
-    from shiftproof.probes import integer_images
-    from shiftproof.result import Count, LayerRecord, Status, Sweep, load_sweep
-    from shiftproof.sweeping import sweep
+    from shiftproof.refuting.counterexample import Counterexample, load_counterexample, replay
+    from shiftproof.sweeping.result import Count, LayerRecord, Status, Sweep, load_sweep
+    from shiftproof.sweeping.sweep import sweep
+    from shiftproof.tracing.model import Model, adapt
     from shiftproof.translation import Canvas, translate
-    from shiftproof.verdict import OutputVerdict, PropertyVerdict, Verdict, Word
-    from shiftproof.verifying import verify
 
 _HOMES = {
-    "Calibration": "calibration",
-    "calibrate": "calibration",
+    "Calibration": "exactness.calibration",
+    "calibrate": "exactness.calibration",
     "Canvas": "translation",
     "translate": "translation",
-    "Count": "result",
-    "LayerRecord": "result",
-    "Status": "result",
-    "Sweep": "result",
-    "load_sweep": "result",
+    "Count": "sweeping.result",
+    "LayerRecord": "sweeping.result",
+    "Status": "sweeping.result",
+    "Sweep": "sweeping.result",
+    "load_sweep": "sweeping.result",
     "Lattice": "lattice",
     "find_lattice": "lattice",
-    "Model": "model",
-    "adapt": "model",
-    "integer_images": "probes",
-    "sweep": "sweeping",
-    "Counterexample": "counterexample",
-    "load_counterexample": "counterexample",
-    "replay": "counterexample",
-    "OutputVerdict": "verdict",
-    "PropertyVerdict": "verdict",
-    "Verdict": "verdict",
-    "Word": "verdict",
-    "verify": "verifying",
+    "Model": "tracing.model",
+    "adapt": "tracing.model",
+    "integer_images": "exactness.probes",
+    "sweep": "sweeping.sweep",
+    "Counterexample": "refuting.counterexample",
+    "load_counterexample": "refuting.counterexample",
+    "replay": "refuting.counterexample",
+    "OutputVerdict": "deciding.verdict",
+    "PropertyVerdict": "deciding.verdict",
+    "Verdict": "deciding.verdict",
+    "Word": "deciding.verdict",
+    "verify": "deciding.verify",
     **dict.fromkeys(
         ("assert_breaks", "assert_equivariant", "assert_invariant", "assert_lattice"), "assertions"
     ),

@@ -14,14 +14,14 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from shiftproof.counterexample import from_witness
+from shiftproof.deciding.verdict import PropertyVerdict, Verdict, Word
+from shiftproof.deciding.verify import Law, Property, Weights, asked_mask, shifts_of, verify
 from shiftproof.errors import InputError, UndecidedError
-from shiftproof.result import Status, axis_names
-from shiftproof.sweeping import sweep
+from shiftproof.refuting.counterexample import from_witness
+from shiftproof.refuting.witness import Witness
+from shiftproof.sweeping.result import Status, axis_names
+from shiftproof.sweeping.sweep import sweep
 from shiftproof.translation import Boundary, Shift
-from shiftproof.verdict import PropertyVerdict, Verdict, Word
-from shiftproof.verifying import Law, Property, Weights, asked_mask, shifts_of, verify
-from shiftproof.witness import Witness
 
 Evidence = Literal["proof", "sweep"]
 Claimed = Literal["equivariance", "invariance"]

@@ -253,7 +253,7 @@ def _demo(command: Demo, errors: Console) -> int:
 def _sweep(command: Sweep, errors: Console) -> int:
     from shiftproof.progress import reporting
     from shiftproof.report import report_sweep, sweep_table
-    from shiftproof.sweeping import sweep
+    from shiftproof.sweeping.sweep import sweep
     from shiftproof.targets import load_target
 
     if command.resume and command.out is None:
@@ -292,11 +292,11 @@ def _sweep(command: Sweep, errors: Console) -> int:
 
 
 def _verify(command: Verify, errors: Console) -> int:
+    from shiftproof.deciding.verify import shifts_of, verify
     from shiftproof.progress import reporting
     from shiftproof.report import report_verdict, sweep_table, verdict_tables, verdict_text
-    from shiftproof.sweeping import sweep
+    from shiftproof.sweeping.sweep import sweep
     from shiftproof.targets import load_target
-    from shiftproof.verifying import shifts_of, verify
 
     if command.brute and not command.sweep:
         raise ValueError("--brute belongs to --sweep.")
@@ -377,9 +377,9 @@ def _check(command: Check) -> int:
 
 
 def _replay(command: Replay) -> int:
-    from shiftproof.counterexample import load_counterexample, replay
-    from shiftproof.model import adapt
+    from shiftproof.refuting.counterexample import load_counterexample, replay
     from shiftproof.targets import load_target
+    from shiftproof.tracing.model import adapt
 
     example = load_counterexample(command.file)
     place = command.target or example.header.target

@@ -11,10 +11,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from shiftproof.calibration import Calibration, calibrate
-from shiftproof.engine import free_memory
+from shiftproof.exactness.calibration import Calibration, calibrate
 from shiftproof.provenance import provenance
-from shiftproof.question import settings
+from shiftproof.sweeping.engine import free_memory
+from shiftproof.tracing.settings import settings
 
 FORMATS = ("float32", "float64", "bfloat16")
 

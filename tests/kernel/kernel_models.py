@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from shiftproof.graph import build_graph
-from shiftproof.model import adapt, trace_model
+from shiftproof.proving.graph import build_graph
+from shiftproof.tracing.model import adapt, trace_model
 from shiftproof_kernel import Program, Refusal, make_certificate
 
 circular = functools.partial(nnx.Conv, padding="CIRCULAR")

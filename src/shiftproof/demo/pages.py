@@ -13,11 +13,9 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from shiftproof.checks import read_values
+from shiftproof.deciding.verdict import Verdict
 from shiftproof.demo.sweeps import Swept, all_placed, pictured
 from shiftproof.demo.train import GRAIN, Network, Stage, Variant, compiled
-from shiftproof.layers import find_layers
-from shiftproof.model import adapt, trace_model
 from shiftproof.report import (
     Folded,
     Picture,
@@ -34,9 +32,11 @@ from shiftproof.report import (
 )
 from shiftproof.report.pages import maps_picture, provenance_blocks, reading_guide
 from shiftproof.report.tables import labels_text, question_of
-from shiftproof.result import Status, Sweep
-from shiftproof.trace import fixed_values
-from shiftproof.verdict import Verdict
+from shiftproof.sweeping.checks import read_values
+from shiftproof.sweeping.result import Status, Sweep
+from shiftproof.tracing.layers import find_layers
+from shiftproof.tracing.model import adapt, trace_model
+from shiftproof.tracing.trace import fixed_values
 
 SHIFTS = ((0, 0), (0, 1), (4, 4))
 """The three positions of Figure 1: at rest, off every stride, on every stride."""

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
+from shiftproof.deciding.verdict import Verdict
+from shiftproof.deciding.verify import verify
 from shiftproof.demo.train import GRAIN, PLACED, Digits, Network, Plan, Stage
 from shiftproof.report.tables import labels_text, question_of
-from shiftproof.result import Status, Sweep
-from shiftproof.sweeping import sweep
-from shiftproof.verdict import Verdict
-from shiftproof.verifying import verify
+from shiftproof.sweeping.result import Status, Sweep
+from shiftproof.sweeping.sweep import sweep
 
 SCHEMA = "shiftproof.demo/3"
 

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from shiftproof.report.tables import labels_text, lattice_text, mark_of, question_of
-from shiftproof.result import Property, Status, Sweep
+from shiftproof.sweeping.result import Property, Status, Sweep
 
 EQUAL_COLOUR = "#0059d6"
 UNCLEAR_COLOUR = "#7d7d7d"

@@ -9,7 +9,7 @@ from shiftproof.files import write_atomic
 from shiftproof.report.html import Folded, Picture, Prose, Section, write_report
 from shiftproof.report.maps import layer_maps, to_png
 from shiftproof.report.tables import Table, count_text, question_of, sweep_table
-from shiftproof.result import DIFFERS_BEYOND, EQUAL_WITHIN, LayerRecord, Sweep
+from shiftproof.sweeping.result import DIFFERS_BEYOND, EQUAL_WITHIN, LayerRecord, Sweep
 
 
 class ReportFiles(NamedTuple):

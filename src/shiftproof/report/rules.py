@@ -8,10 +8,10 @@ from typing import Any
 
 import jax.extend
 
-from shiftproof import primitives
-from shiftproof.primitives import REFUSED, TABLE, whole
+from shiftproof.proving import primitives
+from shiftproof.proving.primitives import REFUSED, TABLE, whole
 from shiftproof.report.tables import Table
-from shiftproof.trace import CALLS
+from shiftproof.tracing.trace import CALLS
 from shiftproof_kernel import RULES
 
 

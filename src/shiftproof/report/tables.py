@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from shiftproof.result import Count, LayerRecord, Property, Sweep
+from shiftproof.sweeping.result import Count, LayerRecord, Property, Sweep
 
 EXACT, ROUNDED = "=", "≈"
 WIDE = 100

@@ -13,13 +13,13 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from shiftproof.deciding.verdict import PropertyVerdict, Verdict, Word
 from shiftproof.files import write_atomic
+from shiftproof.refuting.witness import Witness
 from shiftproof.report.html import Folded, Picture, Prose, Section, write_report
 from shiftproof.report.maps import EQUAL_COLOUR, GRID_LINES_UP_TO, to_png
 from shiftproof.report.pages import write_json
 from shiftproof.report.tables import Table
-from shiftproof.verdict import PropertyVerdict, Verdict, Word
-from shiftproof.witness import Witness
 
 GLYPHS = {Word.PROVED: "█", Word.REFUTED: "·", Word.UNDECIDED: "?"}
 COLOURS = {Word.PROVED: EQUAL_COLOUR, Word.REFUTED: "#f3d9a4", Word.UNDECIDED: "#7d7d7d"}

@@ -1,0 +1,1 @@
+"""Deciding: a word for every shift, with its evidence."""

@@ -1,0 +1,150 @@
+"""Decisions: one claim, from the lattice that is proved to a word for every shift.
+
+The shifts that keep a property form a group. So a counterexample for one element of every minimal larger group refutes
+everything outside the lattice. Where none is found for some, shifts are tried one by one; what is left is undecided.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from shiftproof.deciding.verdict import Proof, PropertyVerdict, Word
+from shiftproof.lattice import Lattice
+from shiftproof.proving.analysis import (
+    Claim,
+    Prover,
+    largest_lattice,
+    multiples,
+    orders,
+    overgroups,
+    simplest,
+)
+from shiftproof.proving.basis import Basis
+from shiftproof.proving.certify import certify
+from shiftproof.refuting.witness import Bench, Doubt, Witness
+from shiftproof.translation import Shift
+
+MOST_DIRECT = 256
+"""Shifts tried one by one where some minimal larger group is not refuted."""
+
+
+class Case:
+    """One claim while it is being decided.
+
+    Args:
+        claim: what is asked.
+        prover: asks the kernel.
+        basis: proofs by complete bases, asked where the kernel has none.
+    """
+
+    def __init__(self, claim: Claim, prover: Prover, basis: Basis) -> None:
+        self.claim, self.prover, self.basis = claim, prover, basis
+        self.generators, self.inside = largest_lattice(
+            prover.grid, lambda shift: self._proof(shift) is not None
+        )
+        self.witnesses: dict[Shift, Witness] = {}
+        self.probes: dict[Shift, int] = {}
+
+    def _proof(self, shift: Shift) -> Proof | None:
+        moved = self.prover.output_shift(self.claim, shift)
+        if moved is not None:
+            return Proof(shift, moved, "kernel")
+        if self.basis.segments:
+            moved = self.basis.output_shift(self.claim, shift)
+        return None if moved is None else Proof(shift, moved, "basis")
+
+    @property
+    def proofs(self) -> tuple[Proof, ...]:
+        """One proof per generator of the lattice."""
+        found = (self._proof(shift) for shift in self.generators)
+        return tuple(proof for proof in found if proof is not None)
+
+    def facts(self) -> list[Doubt]:
+        """What is proved, with the output shift: the compiled program must agree with it."""
+        return [Doubt(self.claim, p.shift, p.output_shift or None) for p in self.proofs]
+
+    def doubts(self) -> list[Doubt]:
+        """One element of every minimal group larger than the lattice."""
+        return [self._doubt(element.shift) for element in overgroups(self.inside)]
+
+    def _doubt(self, shift: Shift) -> Doubt:
+        return Doubt(self.claim, shift, self.claim.expected(shift))
+
+    def settle(self, found: Mapping[Doubt, Witness], bench: Bench) -> None:
+        """Take the witnesses found; where some larger group is left, try its shifts one by one."""
+        self.witnesses = {d.shift: w for d, w in found.items() if d.claim == self.claim}
+        left = ~self.inside & ~self.refuted()
+        for _ in range(MOST_DIRECT):
+            if not left.any():
+                break
+            doubt = self._doubt(simplest(left))
+            left[doubt.shift] = False
+            witness = bench.search([doubt]).get(doubt)
+            if witness is not None:
+                self.witnesses[doubt.shift] = witness
+                left &= ~self.refuted()
+        self.probes = {d.shift: n for d, n in bench.tried.items() if d.claim == self.claim}
+
+    def refuted(self) -> np.ndarray:
+        """The shifts of which a multiple is, up to the lattice, the shift of a witness."""
+        direct = np.zeros_like(self.inside)
+        for shift in self.witnesses:
+            direct |= np.roll(self.inside, shift, tuple(range(direct.ndim)))
+        refuted = direct.copy()
+        for factor in range(2, int(orders(self.inside).max())):
+            refuted |= multiples(direct, factor)
+        return refuted
+
+    def verdict(self, *, weights: str, weights_sha256: str) -> PropertyVerdict:
+        """The word for every shift, with the evidence.
+
+        Args:
+            weights: `all` or `these`.
+            weights_sha256: of these weights; "" for all.
+        """
+        words = np.full(self.inside.shape, Word.UNDECIDED, np.uint8)
+        words[self.refuted()] = Word.REFUTED
+        words[self.inside] = Word.PROVED
+        proofs = self.proofs
+        return PropertyVerdict(
+            claim=self.claim,
+            lattice=Lattice(self.prover.grid, tuple(self.generators), int(self.inside.sum())),
+            map=words,
+            proofs=proofs,
+            witnesses=tuple(self.witnesses.values()),
+            reasons=self._reasons(words == Word.UNDECIDED),
+            probes=self.probes,
+            vacuous=self._is_vacuous(),
+            certificate=certify(
+                self.prover,
+                self.claim,
+                [proof.shift for proof in proofs if proof.method == "kernel"],
+                weights=weights,
+                weights_sha256=weights_sha256,
+            ),
+            basis=self._evidence(proofs),
+        )
+
+    def _is_vacuous(self) -> bool:
+        """Whether every proof would hold of a broken program too, as that of a constant does."""
+        shifts = [proof.shift for proof in self.proofs if proof.method == "kernel"]
+        needed = (self.prover.needs_the_program(self.claim, shift) for shift in shifts)
+        return bool(shifts) and not any(needed)
+
+    def _reasons(self, left: np.ndarray) -> dict[Shift, str]:
+        """Why no proof was found, for the simplest undecided shift of every minimal larger group."""
+        found = {}
+        for element in overgroups(self.inside):
+            undecided = element.added & left
+            if undecided.any():
+                shift = simplest(undecided)
+                found[shift] = self.prover.reason(self.claim, shift)
+        if left.any() and not found:
+            shift = simplest(left)
+            found[shift] = self.prover.reason(self.claim, shift)
+        return found
+
+    def _evidence(self, proofs: Sequence[Proof]) -> Mapping[str, Any] | None:
+        shifts = [proof.shift for proof in proofs if proof.method == "basis"]
+        return self.basis.to_json(self.claim, shifts) if shifts else None

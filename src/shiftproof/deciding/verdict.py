@@ -1,0 +1,443 @@
+"""Verdicts: one of three words for every shift of the grid, and the evidence behind each.
+
+`proved` holds for all inputs, `refuted` fails on a counterexample that is kept, `undecided` is neither and says why.
+Few shifts carry direct evidence; the others follow because the shifts that keep a property form a group.
+"""
+
+import dataclasses
+import enum
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from shiftproof.errors import InputError
+from shiftproof.lattice import Lattice
+from shiftproof.proving.analysis import Cause, Claim
+from shiftproof.refuting.counterexample import Counterexample, from_witness
+from shiftproof.refuting.witness import Witness
+from shiftproof.translation import Shift
+
+SCHEMA = "shiftproof.verdict/1"
+
+
+class Word(enum.IntEnum):
+    """What is known of a property under one shift."""
+
+    UNDECIDED = 0
+    PROVED = 1
+    REFUTED = 2
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+@dataclasses.dataclass(frozen=True)
+class Proof:
+    """A generator of the lattice.
+
+    Attributes:
+        shift: of the image, pixels.
+        output_shift: by how many cells the output moves; `()` for invariance.
+        method: `kernel` (a derivation that the kernel replays) or `basis` (all impulses of a linear program).
+    """
+
+    shift: Shift
+    output_shift: Shift
+    method: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """Why a shift has its word.
+
+    Attributes:
+        word: proved, refuted or undecided.
+        shift: the shift asked about, reduced mod the grid.
+        text: one sentence.
+        multiple: for a refuted shift the k, and
+        offset: the l in the lattice, such that k Δ + l is the shift of
+        witness: the counterexample; None elsewhere.
+    """
+
+    word: Word
+    shift: Shift
+    text: str
+    multiple: int = 1
+    offset: Shift = ()
+    witness: Witness | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class PropertyVerdict:
+    """The verdict on one property of one output, for every shift.
+
+    Attributes:
+        claim: output, property, its grid axes and law.
+        lattice: the proved shifts.
+        map: (n1, ..., nd) of `Word`.
+        proofs: of the generators.
+        witnesses: the counterexamples, by shift.
+        reasons: for shifts that stay undecided, why no proof was found.
+        probes: how many images were tried in search of a counterexample, by shift.
+        vacuous: whether the proofs would hold of a broken program too, so that they say nothing.
+        certificate: what the kernel replays; None where it proves shift 0 alone.
+        basis: evidence by complete bases, as data; None where the kernel suffices.
+    """
+
+    claim: Claim
+    lattice: Lattice
+    map: np.ndarray
+    proofs: tuple[Proof, ...]
+    witnesses: tuple[Witness, ...]
+    reasons: Mapping[Shift, str]
+    probes: Mapping[Shift, int]
+    vacuous: bool
+    certificate: Mapping[str, Any] | None
+    basis: Mapping[str, Any] | None
+
+    def __str__(self) -> str:
+        doubt = f" ({self.undecided} undecided)" if self.undecided else ""
+        return f"{self.proved}/{self.map.size} {self.lattice}{doubt}"
+
+    def count(self, word: Word) -> int:
+        """How many shifts have that word."""
+        return int(np.count_nonzero(self.map == word))
+
+    @property
+    def proved(self) -> int:
+        """Number of proved shifts."""
+        return self.count(Word.PROVED)
+
+    @property
+    def refuted(self) -> int:
+        """Number of refuted shifts."""
+        return self.count(Word.REFUTED)
+
+    @property
+    def undecided(self) -> int:
+        """Number of undecided shifts."""
+        return self.count(Word.UNDECIDED)
+
+    @functools.cached_property
+    def _inside(self) -> np.ndarray:
+        return self.map == Word.PROVED
+
+    def evidence(self, shift: Sequence[int]) -> Evidence:
+        """The evidence for one shift.
+
+        Args:
+            shift: pixels, one per grid axis; reduced mod the grid.
+        """
+        grid = self.map.shape
+        if len(shift) != len(grid):
+            raise InputError(f"a shift of the grid {grid} has {len(grid)} steps; got {shift}.")
+        asked = tuple(int(s) % n for s, n in zip(shift, grid, strict=True))
+        word = Word(int(self.map[asked]))
+        if word is Word.PROVED:
+            return Evidence(word, asked, self._proof_text(asked))
+        if word is Word.UNDECIDED:
+            return Evidence(word, asked, self.reason(asked))
+        for multiple in range(1, math.lcm(*grid)):
+            reached = tuple(multiple * s % n for s, n in zip(asked, grid, strict=True))
+            for witness in self.witnesses:
+                gap = zip(witness.shift, reached, grid, strict=True)
+                offset = tuple((g - r) % n for g, r, n in gap)
+                if self._inside[offset]:
+                    text = _refuted_text(asked, multiple, offset, witness)
+                    return Evidence(word, asked, text, multiple, offset, witness)
+        raise AssertionError("a refuted shift has a witness")
+
+    def _proof_text(self, shift: Shift) -> str:
+        if not any(shift):
+            return "shift 0 changes nothing."
+        direct = next((proof for proof in self.proofs if proof.shift == shift), None)
+        if direct is not None:
+            moved = f", the output moves by {direct.output_shift}" if direct.output_shift else ""
+            how = (
+                "derived by the kernel" if direct.method == "kernel" else "decided on all impulses"
+            )
+            return f"{how}{moved}."
+        shifts = ", ".join(str(proof.shift) for proof in self.proofs)
+        return f"composed of the proved shifts {shifts}."
+
+    def reason(self, shift: Shift) -> str:
+        """Why a shift is undecided."""
+        known, tried = self.reasons.get(shift), self.probes.get(shift, 0)
+        if known is None:
+            known = next(
+                (f"as for {other}, {why}" for other, why in self.reasons.items()),
+                "no proof was found",
+            )
+        return f"{known}; {tried} images were tried under this shift, and none refutes it."
+
+    def to_dict(self) -> dict[str, Any]:
+        """Counts, lattice and evidence as plain data."""
+        return {
+            "lattice": [list(row) for row in lattice_basis(self.lattice)],
+            "proved": self.proved,
+            "refuted": self.refuted,
+            "undecided": self.undecided,
+            "law": self.claim.law if self.claim.property == "equivariance" else None,
+            "evidence": {
+                "proofs": [
+                    {"shift": list(p.shift), "output_shift": list(p.output_shift), "by": p.method}
+                    for p in self.proofs
+                ],
+                "witnesses": [
+                    {
+                        "shift": list(w.shift),
+                        "evidence": w.evidence,
+                        "deviation": w.difference.deviation,
+                        "floor": w.floor,
+                        "pixels": int(np.count_nonzero(w.image)),
+                        "weights": w.trial.draw,
+                    }
+                    for w in self.witnesses
+                ],
+                "undecided": [
+                    {"shift": list(shift), "reason": reason, "probes": self.probes.get(shift, 0)}
+                    for shift, reason in self.reasons.items()
+                ],
+                "probes": sum(self.probes.values()),
+                "vacuous": self.vacuous,
+                "basis": self.basis,
+            },
+        }
+
+
+def _refuted_text(shift: Shift, multiple: int, offset: Shift, witness: Witness) -> str:
+    if multiple == 1 and not any(offset):
+        return f"a counterexample: the output differs by {witness.difference.deviation:.3g}."
+    steps = f"{multiple} times {shift}" if multiple > 1 else str(shift)
+    shifted = f", then the proved shift {offset}," if any(offset) else ""
+    return f"{steps}{shifted} is the shift {witness.shift}, which a counterexample refutes."
+
+
+@dataclasses.dataclass(frozen=True)
+class OutputVerdict:
+    """The verdicts on one output.
+
+    Attributes:
+        name: of the output.
+        shape: of the output, batch included.
+        equivariance: None where the output has no grid, or it was not asked for.
+        invariance: None where it was not asked for.
+        vacuous: whether the output does not answer to the image with the model's own weights.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    equivariance: PropertyVerdict | None
+    invariance: PropertyVerdict | None
+    vacuous: bool
+
+    @property
+    def properties(self) -> tuple[PropertyVerdict, ...]:
+        """The verdicts that were asked for, equivariance first."""
+        return tuple(v for v in (self.equivariance, self.invariance) if v is not None)
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerVerdict:
+    """One link of the chain from the image to the outputs.
+
+    Attributes:
+        name: as in a sweep.
+        source: the user's file and line.
+        shape: of its value, batch included.
+        steps: per grid axis the smallest step under which the value is proved to move or stay; the size where none is.
+        grid: of the image.
+    """
+
+    name: str
+    source: str
+    shape: tuple[int, ...]
+    steps: tuple[int, ...] | None
+    grid: tuple[int, ...]
+
+    @property
+    def lattice(self) -> str:
+        """The steps in words, such as `2Z × 2Z`."""
+        if self.steps is None:
+            return "-"
+        moving = tuple(
+            tuple(step if a == axis else 0 for a in range(len(self.grid)))
+            for axis, step in enumerate(self.steps)
+            if step < self.grid[axis]
+        )
+        count = math.prod(n // s for n, s in zip(self.grid, self.steps, strict=True))
+        return str(Lattice(self.grid, moving, count))
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """Everything `verify` decided about a model.
+
+    Attributes:
+        model: its name.
+        grid: sizes of the grid.
+        shape: of one image.
+        spatial_axes: grid axes of one image.
+        boundary: `circular`.
+        weights: `all` or `these`.
+        outputs: one verdict per output leaf.
+        layers: the chain of lattices, from the image to the outputs.
+        causes: the equations at which a lattice shrinks, in order.
+        asked: the shifts that were asked about; (n1, ..., nd) bool.
+        notes: what a reader should know, such as a model that is dead at its initialisation.
+        these: the verdict on the model's own weights, where it was made because they are degenerate.
+        seconds: what each stage took.
+        provenance: versions and hashes.
+    """
+
+    model: str
+    grid: tuple[int, ...]
+    shape: tuple[int, ...]
+    spatial_axes: tuple[int, ...]
+    boundary: str
+    weights: str
+    outputs: tuple[OutputVerdict, ...]
+    layers: tuple[LayerVerdict, ...]
+    causes: tuple[Cause, ...]
+    asked: np.ndarray
+    notes: tuple[str, ...]
+    these: "Verdict | None"
+    seconds: Mapping[str, float]
+    provenance: Mapping[str, str]
+
+    @property
+    def equivariance(self) -> PropertyVerdict:
+        """The verdict on the equivariance of the only output, or of the first that has a grid.
+
+        Raises:
+            InputError: no output has a grid.
+        """
+        return self._first("equivariance")
+
+    @property
+    def invariance(self) -> PropertyVerdict:
+        """The verdict on the invariance of the first output."""
+        return self._first("invariance")
+
+    def _first(self, property: str) -> PropertyVerdict:
+        found = (getattr(output, property) for output in self.outputs)
+        verdict = next((v for v in found if v is not None), None)
+        if verdict is None:
+            why = "no output has a grid" if property == "equivariance" else "it was not asked for"
+            raise InputError(f"there is no verdict on {property}: {why}.")
+        return verdict
+
+    @property
+    def word(self) -> Word:
+        """The word for all shifts asked: refuted if any is, else undecided if any is, else proved."""
+        words = {
+            Word(int(w))
+            for output in self.outputs
+            for verdict in output.properties
+            for w in np.unique(verdict.map[self.asked])
+        }
+        return next((w for w in (Word.REFUTED, Word.UNDECIDED) if w in words), Word.PROVED)
+
+    @property
+    def certificates(self) -> dict[str, Mapping[str, Any]]:
+        """The kernel certificates, by `output.property`."""
+        return {
+            f"{output.name}.{verdict.claim.property}": verdict.certificate
+            for output in self.outputs
+            for verdict in output.properties
+            if verdict.certificate is not None
+        }
+
+    @property
+    def witnesses(self) -> tuple[Witness, ...]:
+        """All counterexamples."""
+        return tuple(w for o in self.outputs for v in o.properties for w in v.witnesses)
+
+    def counterexamples(self, target: str = "") -> list[Counterexample]:
+        """Every witness, ready to be saved.
+
+        Args:
+            target: how the command line found the model, so that `replay` finds it again.
+        """
+        return [
+            from_witness(w, model=self.model, spatial_axes=self.spatial_axes, target=target)
+            for w in self.witnesses
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The stable schema `shiftproof.verdict/1`."""
+        return {
+            "schema": SCHEMA,
+            "model": self.model,
+            "grid": list(self.grid),
+            "boundary": self.boundary,
+            "weights": self.weights,
+            "word": str(self.word),
+            "outputs": [
+                {
+                    "name": output.name,
+                    "shape": list(output.shape),
+                    "vacuous": output.vacuous,
+                    "equivariance": output.equivariance and output.equivariance.to_dict(),
+                    "invariance": output.invariance and output.invariance.to_dict(),
+                }
+                for output in self.outputs
+            ],
+            "layers": [
+                {
+                    "name": layer.name,
+                    "source": layer.source,
+                    "shape": list(layer.shape),
+                    "steps": None if layer.steps is None else list(layer.steps),
+                }
+                for layer in self.layers
+            ],
+            "causes": [dataclasses.asdict(cause) for cause in self.causes],
+            "notes": list(self.notes),
+            "these": self.these and self.these.to_dict(),
+            "seconds": {stage: round(time, 4) for stage, time in self.seconds.items()},
+            "provenance": dict(self.provenance),
+        }
+
+    def __repr__(self) -> str:
+        lines = [f"Verdict on {self.model}, {self.boundary}, weights {self.weights}"]
+        for output in self.outputs:
+            lines += [
+                f"  {output.name}: {v.claim.property} proved {v.proved}/{v.map.size} ({v.lattice}), "
+                f"refuted {v.refuted}, undecided {v.undecided}"
+                for v in output.properties
+            ]
+        return "\n".join(lines)
+
+
+def lattice_basis(lattice: Lattice) -> list[Shift]:
+    """A basis of the lattice together with all whole turns of the grid, in Hermite normal form.
+
+    >>> lattice_basis(Lattice((28, 28), ((4, 0), (0, 4)), 49))
+    [(4, 0), (0, 4)]
+    >>> lattice_basis(Lattice((4, 4), ((1, 1),), 4))
+    [(1, 1), (0, 4)]
+    """
+    rank = len(lattice.grid)
+    turns = [tuple(n if a == i else 0 for a in range(rank)) for i, n in enumerate(lattice.grid)]
+    rows = [list(row) for row in (*lattice.generators, *turns)]
+    basis: list[list[int]] = []
+    for column in range(rank):
+        while len(live := [row for row in rows if row[column]]) > 1:
+            least = min(live, key=lambda row: abs(row[column]))
+            for row in live:
+                if row is not least:
+                    factor = row[column] // least[column]
+                    row[:] = [a - factor * b for a, b in zip(row, least, strict=True)]
+        (pivot,) = live
+        rows = [row for row in rows if row is not pivot]
+        if pivot[column] < 0:
+            pivot = [-a for a in pivot]
+        for row in basis:
+            factor = row[column] // pivot[column]
+            row[:] = [a - factor * b for a, b in zip(row, pivot, strict=True)]
+        basis.append(pivot)
+    return [tuple(row) for row in basis]

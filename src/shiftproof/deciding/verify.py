@@ -1,0 +1,426 @@
+"""Verification: every shift decided, by a proof for all inputs or a counterexample.
+
+    model -> program -> graph -> lattice that is proved -> minimal larger groups -> one counterexample each -> Verdict
+
+The proof holds for all inputs, and for all weights unless the model's own are asked for. Where a compiled program
+contradicts a proof, verification stops: neither is chosen.
+"""
+
+import dataclasses
+import hashlib
+import re
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import jax
+import msgspec
+import numpy as np
+
+from shiftproof.deciding.decision import Case
+from shiftproof.deciding.verdict import LayerVerdict, OutputVerdict, PropertyVerdict, Verdict
+from shiftproof.errors import (
+    ContradictionError,
+    InputError,
+    ModelCallError,
+    NonDeterministicError,
+    VacuousWarning,
+)
+from shiftproof.files import write_atomic
+from shiftproof.provenance import provenance
+from shiftproof.proving.analysis import Claim, Prover, find_causes, layer_steps
+from shiftproof.proving.basis import find_basis
+from shiftproof.proving.graph import Graph, build_graph
+from shiftproof.refuting.witness import Bench
+from shiftproof.tracing.layers import Layer, find_layers
+from shiftproof.tracing.model import Model, adapt, check_images, trace_model, trace_once
+from shiftproof.tracing.settings import settings
+from shiftproof.tracing.trace import Program, hash_array
+
+Weights = Literal["all", "these"]
+Law = Literal["any", "same"]
+Property = Literal["both", "equivariance", "invariance"]
+
+DEAD = 1e-3
+"""Relative change between quite different images below which a model counts as dead."""
+
+
+def verify(
+    model: Any,
+    images: Any,
+    *,
+    property: Property = "both",
+    law: Law = "any",
+    weights: Weights = "all",
+    shifts: Sequence[Sequence[int | str]] | np.ndarray | None = None,
+    spatial_axes: Sequence[int] | None = None,
+    output_axes: Sequence[int] | None = None,
+    apply_kwargs: Mapping[str, Any] | None = None,
+    name: str | None = None,
+    seed: int = 0,
+) -> Verdict:
+    """Decide equivariance and invariance of a model under every shift of its grid, on the torus.
+
+    Equivariance under Δ: for some output shift Δ', `f(T_Δ x) = T_Δ' f(x)` for all x. Invariance: `f(T_Δ x) = f(x)`.
+
+    Args:
+        model: an `nnx.Module`, linen `(module, variables)`, or a callable on batches.
+        images: the shape of one image, such as `(28, 28, 1)`; or images (batch, *shape), tried first.
+        property: `equivariance`, `invariance` or `both`.
+        law: of the output shift: `any`, or the `same` as that of the image.
+        weights: `all` asks about the architecture, for any weights; `these` about the model with its own. The arrays
+            that a plain callable closes over are part of the function, so it is always taken as it is.
+        shifts: the shifts asked about, for `Verdict.word`; all by default. A step may be a string such as `4Z`, all
+            multiples of 4. Every shift is decided in any case.
+        spatial_axes: grid axes of one image (batch not counted), in the order of a shift; all but the last by default.
+        output_axes: grid axes of the batched outputs, where they cannot be followed through the program.
+        apply_kwargs: keyword arguments of the model's call.
+        name: of the model in reports.
+        seed: of probes and drawn weights.
+
+    Returns:
+        A `Verdict`: one word per shift with its evidence, certificates, counterexamples, layers and causes.
+
+    Raises:
+        InputError, ModelCallError, NonDeterministicError, NonFiniteError: each says what to do.
+        ContradictionError: a proof and the compiled program disagree.
+
+    Warns:
+        VacuousWarning: an output does not answer to the image.
+
+    >>> import jax.numpy as jnp
+    >>> verdict = verify(lambda x: x[:, ::2].max((1, 2)), (4, 4, 1))
+    >>> verdict.invariance.lattice.count, verdict.invariance.refuted, verdict.invariance.undecided
+    (8, 8, 0)
+    """
+    _check_choice("property", property, get_args(Property))
+    _check_choice("law", law, get_args(Law))
+    _check_choice("weights", weights, get_args(Weights))
+    adapted = adapt(model, apply_kwargs=apply_kwargs, name=name)
+    given = None if _is_shape(images) else np.asarray(images)
+    shape = tuple(images) if given is None else given.shape[1:]
+    checked, axes = check_images(np.zeros((1, *shape)) if given is None else given, spatial_axes)
+    subject = _trace(
+        adapted,
+        shape,
+        axes,
+        output_axes=output_axes,
+        # what a plain callable closes over cannot be told apart from its constants
+        weights="these" if adapted.kind == "callable" else weights,
+        images=None if given is None else checked.astype(np.float64),
+        seed=seed,
+    )
+    asked = asked_mask(shifts, subject.grid)
+    claims = _claims(subject, property, law)
+    try:
+        verdict = _decide(subject, claims, asked)
+    except ContradictionError as error:
+        raise _reported(error, subject) from error
+    if subject.weights == "all" and any(output.vacuous for output in verdict.outputs):
+        these = _decide(dataclasses.replace(subject, weights="these"), claims, asked)
+        verdict = dataclasses.replace(verdict, these=these)
+    return verdict
+
+
+def _is_shape(images: Any) -> bool:
+    return isinstance(images, (tuple, list)) and all(
+        isinstance(n, (int, np.integer)) for n in images
+    )
+
+
+def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise InputError(f"{name} must be one of {', '.join(choices)}; got {value!r}.")
+
+
+def asked_mask(
+    shifts: Sequence[Sequence[int | str]] | np.ndarray | None, grid: tuple[int, ...]
+) -> np.ndarray:
+    """The shifts asked about as a mask over the grid; all where None."""
+    if shifts is None:
+        return np.ones(grid, bool)
+    if isinstance(shifts, np.ndarray) and shifts.dtype == bool:
+        if shifts.shape != grid:
+            raise InputError(f"the mask of shifts has shape {shifts.shape}, the grid is {grid}.")
+        return shifts
+    mask = np.zeros(grid, bool)
+    for shift in shifts:
+        if len(shift) != len(grid):
+            raise InputError(f"a shift of the grid {grid} has {len(grid)} steps; got {shift}.")
+        mask[np.ix_(*(_places(step, n) for step, n in zip(shift, grid, strict=True)))] = True
+    if not mask.any():
+        raise InputError("shifts= names no shift: leave it out to ask about all.")
+    return mask
+
+
+def _places(step: int | str, size: int) -> list[int]:
+    """One place of an axis, or with `4Z` all multiples of 4."""
+    if isinstance(step, str):
+        factor = int(step.removesuffix("Z") or 1)
+        return [k * factor % size for k in range(size)]
+    return [int(step) % size]
+
+
+def shifts_of(words: Sequence[str]) -> list[tuple[int | str, ...]]:
+    """Shifts written as `4,0`, or as a lattice `4Z,4Z`.
+
+    >>> shifts_of(["4,0", "2Z,0"])
+    [(4, 0), ('2Z', 0)]
+    """
+    found: list[tuple[int | str, ...]] = []
+    for word in words:
+        steps = [step.strip() for step in word.split(",")]
+        if not all(re.fullmatch(r"-?\d+|\d*Z", step) for step in steps):
+            raise InputError(
+                f"{word!r} is no shift: write 4,0 for one shift, 4Z,4Z for all multiples."
+            )
+        found.append(tuple(step if step.endswith("Z") else int(step) for step in steps))
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class _Subject:
+    """A traced model and everything that is asked of it but the claims."""
+
+    model: Model
+    shape: tuple[int, ...]
+    axes: tuple[int, ...]
+    program: Program
+    arrays: list[Any]
+    dtype: str
+    layers: tuple[Layer, ...]
+    weights: Weights
+    images: np.ndarray | None
+    seed: int
+    seconds: dict[str, float]
+
+    @property
+    def opaque(self) -> frozenset[int]:
+        """The numbers of the weights that stand for any values."""
+        free = zip(self.program.weights, self.model.opaque, strict=True)
+        return frozenset(n for n, opaque in free if opaque and self.weights == "all")
+
+    @property
+    def weights_sha256(self) -> str:
+        """The hash of the weights, and of the program that holds all else; "" where any weights will do."""
+        if self.weights == "all":
+            return ""
+        hashes = b"".join(hash_array(array) for array in self.arrays)
+        return hashlib.sha256(self.program.fingerprint.encode() + hashes).hexdigest()
+
+    @property
+    def image_axes(self) -> tuple[int, ...]:
+        """Grid axes of one image; `axes` are those of a batch."""
+        return tuple(axis - 1 for axis in self.axes)
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Sizes of the grid."""
+        return tuple(self.shape[axis] for axis in self.image_axes)
+
+
+def _trace(
+    model: Model,
+    shape: tuple[int, ...],
+    axes: Sequence[int],
+    *,
+    output_axes: Sequence[int] | None,
+    weights: Weights,
+    images: np.ndarray | None,
+    seed: int,
+) -> _Subject:
+    """Trace the model on one image; its own weights are told apart in float64, where it runs in that."""
+    seconds: dict[str, float] = {}
+    with _timed(seconds, "trace"):
+        if weights == "all":
+            traced = _traced(model, shape, "float32")
+        else:
+            try:
+                traced = _traced(model, shape, "float64")
+            except ModelCallError:
+                traced = _traced(model, shape, "float32")
+        program, arrays, dtype = traced
+        with settings(dtype):
+            layers = find_layers(program, axes, output_axes=output_axes)
+    return _Subject(
+        model, shape, tuple(axes), program, arrays, dtype, layers, weights, images, seed, seconds
+    )
+
+
+def _traced(model: Model, shape: tuple[int, ...], dtype: str) -> tuple[Program, list[Any], str]:
+    """The program and its weights; traced twice, since randomness may sit in Python."""
+    with settings(dtype):
+        arrays = model.cast(dtype)
+        still = np.zeros((1, *shape), dtype)
+        program = trace_once(model, arrays, still)
+        if trace_model(model, arrays, still).fingerprint != program.fingerprint:
+            raise NonDeterministicError(
+                f"{model.name} is not deterministic: two traces of it differ. Pass a fixed key, switch dropout off, "
+                "and keep NumPy's generator out of the call."
+            )
+    return program, arrays, dtype
+
+
+def _graph(subject: _Subject) -> Graph:
+    with settings(subject.dtype):
+        return build_graph(
+            subject.program, subject.arrays, opaque=subject.opaque, spatial_axes=subject.axes
+        )
+
+
+def _reported(error: ContradictionError, subject: _Subject) -> ContradictionError:
+    """The error with the path of a full report, written to the working directory."""
+    report = error.report | {
+        "error": str(error),
+        "model": subject.model.name,
+        "grid": subject.grid,
+        "weights_asked": subject.weights,
+        "seed": subject.seed,
+        "graph": _graph(subject).program.to_json(),
+        "jaxpr_sha256": subject.program.fingerprint,
+        "provenance": provenance(jax.local_devices()[0]),
+    }
+    path = Path(f"shiftproof-contradiction-{subject.program.fingerprint[:12]}.json")
+    write_atomic(path, msgspec.json.format(msgspec.json.encode(report)))
+    return ContradictionError(f"{error} Please report it with the file {path}.", report)
+
+
+class _timed:
+    """Adds the seconds spent inside to an entry."""
+
+    def __init__(self, seconds: dict[str, float], stage: str) -> None:
+        self.seconds, self.stage = seconds, stage
+
+    def __enter__(self) -> None:
+        self.start = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        spent = time.perf_counter() - self.start
+        self.seconds[self.stage] = self.seconds.get(self.stage, 0.0) + spent
+
+
+def _claims(subject: _Subject, property: Property, law: Law) -> list[Claim]:
+    claims = []
+    outputs = {layer.output: layer for layer in subject.layers if layer.output is not None}
+    for leaf, name in enumerate(subject.program.output_names):
+        axes = tuple(axis for axis in outputs[name].grid if axis is not None)
+        sizes = tuple(outputs[name].shape[axis] for axis in axes)
+        if axes and law == "same" and len(axes) != len(subject.grid):
+            raise InputError(
+                f'{name} has {len(axes)} grid axes of {len(subject.grid)}: use law="any".'
+            )
+        if axes and property != "invariance":
+            claims.append(Claim(name, leaf, "equivariance", axes, sizes, law))
+        if property != "equivariance":
+            claims.append(Claim(name, leaf, "invariance", (), (), "any"))
+    if not claims:
+        raise InputError(
+            "no output has a grid, so there is no equivariance to ask about: ask for invariance, or name the grid "
+            "axes by output_axes=."
+        )
+    return claims
+
+
+def _decide(subject: _Subject, claims: Sequence[Claim], asked: np.ndarray) -> Verdict:
+    seconds = dict(subject.seconds)
+    with _timed(seconds, "analysis"), settings(subject.dtype):
+        prover = Prover(_graph(subject), subject.grid)
+        basis = find_basis(
+            prover,
+            subject.program,
+            subject.arrays,
+            opaque=subject.opaque,
+            spatial_axes=subject.axes,
+            claims=claims,
+        )
+        cases = [Case(claim, prover, basis) for claim in claims]
+        steps = layer_steps(prover, subject.layers)
+        causes = tuple(find_causes(prover, subject.layers))
+    bench = Bench(
+        subject.model,
+        subject.shape,
+        spatial_axes=subject.image_axes,
+        architecture=subject.weights == "all",
+        proved=[fact for case in cases for fact in case.facts()],
+        seed=subject.seed,
+        images=subject.images,
+    )
+    with _timed(seconds, "witnesses"):
+        sensitivity = bench.sensitivity(bench.first())
+        bench.floors(bench.first())
+        bench_found = bench.search([doubt for case in cases for doubt in case.doubts()])
+        for case in cases:
+            case.settle(bench_found, bench)
+    with _timed(seconds, "certificates"):
+        digest = subject.weights_sha256
+        verdicts = {
+            case.claim: case.verdict(weights=subject.weights, weights_sha256=digest)
+            for case in cases
+        }
+    outputs = tuple(
+        OutputVerdict(
+            name=name,
+            shape=next(layer.shape for layer in subject.layers if layer.output == name),
+            equivariance=_of(verdicts, leaf, "equivariance"),
+            invariance=_of(verdicts, leaf, "invariance"),
+            vacuous=sensitivity[leaf] < DEAD,
+        )
+        for leaf, name in enumerate(subject.program.output_names)
+    )
+    return Verdict(
+        model=subject.model.name,
+        grid=subject.grid,
+        shape=subject.shape,
+        spatial_axes=subject.image_axes,
+        boundary="circular",
+        weights=subject.weights,
+        outputs=outputs,
+        layers=tuple(
+            LayerVerdict(layer.name, str(layer.site), layer.shape, step, subject.grid)
+            for layer, step in zip(subject.layers, steps, strict=True)
+        ),
+        causes=causes,
+        asked=asked,
+        notes=tuple(_notes(subject, outputs, sensitivity)),
+        these=None,
+        seconds=seconds,
+        provenance=provenance(jax.local_devices()[0])
+        | {"program": subject.program.fingerprint, "seed": str(subject.seed)},
+    )
+
+
+def _of(
+    verdicts: Mapping[Claim, PropertyVerdict], leaf: int, property: str
+) -> PropertyVerdict | None:
+    found = (v for c, v in verdicts.items() if c.leaf == leaf and c.property == property)
+    return next(found, None)
+
+
+def _notes(
+    subject: _Subject, outputs: Sequence[OutputVerdict], sensitivity: Sequence[float]
+) -> list[str]:
+    """What a reader should know; the most serious is a warning too."""
+    notes = []
+    dead = [o.name for o in outputs if o.vacuous]
+    if dead:
+        seen = max(s for s, o in zip(sensitivity, outputs, strict=True) if o.vacuous)
+        notes.append(
+            f"{subject.model.name}: {', '.join(dead)} hardly answers to the image with the model's own weights "
+            f"(relative change {seen:.1g} between quite different images): with them every shift passes and nothing is "
+            "learnt. Zero-initialised heads and dead activations do this: train the model."
+        )
+        warnings.warn(notes[-1], VacuousWarning, stacklevel=4)
+    empty = [f"{v.claim.property} of {o.name}" for o in outputs for v in o.properties if v.vacuous]
+    if empty:
+        notes.append(
+            f"{', '.join(empty)} is proved of a broken program as well: the proof holds whatever the program does with "
+            "the image, as for a constant output, and says nothing about it."
+        )
+    small = [axis for axis, n in enumerate(subject.grid) if n == 1]
+    if small:
+        notes.append(
+            f"the grid has size 1 along axis {small[0]}, where there is nothing to shift: that is trivial, no finding."
+        )
+    return notes

@@ -1,0 +1,1 @@
+"""Exactness: where floats compute exact integers, so that == is meaningful."""

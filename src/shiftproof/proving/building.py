@@ -1,0 +1,208 @@
+"""Building a kernel program: nodes are collected equation by equation, and each remembers where it comes from.
+
+What depends neither on the images nor on opaque weights is computed, and enters as a constant whose periods are read
+off its values. How a primitive is translated stands in a table that is given to the builder.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from shiftproof.proving.periods import periods, rolls
+from shiftproof.tracing.trace import Equation, Literal, Program, apply, interpret, known_values
+from shiftproof_kernel import Node
+
+
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """A value that was computed."""
+
+    array: Any
+
+
+Operand = int | Known
+"""A node, or a value that was computed."""
+
+
+EMPTY_OPERANDS = frozenset(["concatenate", "split"])
+"""Primitives whose translators bear with operands that have no cells. The kernel knows no such arrays, and needs none:
+what is computed from them is a function of the other operands."""
+
+
+class Builder:
+    """Collects nodes; each remembers the equation that is being translated.
+
+    Attributes:
+        table: the translator of every primitive that has one.
+        other: the translator of all other primitives.
+        nodes: so far.
+        origins: for each node the equation that made it; None for inputs and constants.
+        inside: whether it builds the body of a loop or a branch.
+    """
+
+    def __init__(
+        self, table: "Mapping[str, Translator]", other: "Translator", *, inside: bool = False
+    ) -> None:
+        self.table, self.other, self.inside = table, other, inside
+        self.nodes: list[Node] = []
+        self.origins: list[Equation | None] = []
+        self._equation: Equation | None = None
+        self._constants: dict[tuple[int, tuple[int, ...]], tuple[int, Any]] = {}
+
+    def add(
+        self, op: str, inputs: Sequence[int], shape: Sequence[int], params: Mapping[str, Any]
+    ) -> int:
+        """Append a node, and return its number."""
+        eqn = self._equation
+        source = f"{eqn.name} {eqn.site}".strip() if eqn else ""
+        self.nodes.append(Node(op, tuple(inputs), tuple(int(n) for n in shape), params, source))
+        self.origins.append(eqn)
+        return len(self.nodes) - 1
+
+    def translate(
+        self, program: Program, start: Mapping[int, Operand], known: Mapping[int, Any]
+    ) -> tuple[dict[int, Operand], list[Operand]]:
+        """Nodes for all that depends on `start`; the rest is computed.
+
+        Args:
+            program: a traced program.
+            start: meanings of its weights and images that are not known.
+            known: arrays of those that are, and of its constants.
+
+        Returns:
+            The meaning of every value by number, and of the outputs.
+        """
+        unknown = program.depending_on(set(start))
+        values = known_values(program, known)
+        computed = {n: Known(values.get(n)) for n in program.avals if n not in unknown}
+
+        def step(eqn: Equation, operands: Sequence[Any]) -> Sequence[Operand]:
+            if eqn.outputs[0] not in unknown:
+                return [computed[output] for output in eqn.outputs]
+            self._equation = eqn
+            given = [Known(o.value) if isinstance(o, Literal) else o for o in operands]
+            return self._translate_equation(
+                Call(self, eqn, given, [program.avals[o] for o in eqn.outputs])
+            )
+
+        meaning = interpret(program, {**computed, **start}, step)
+        self._equation = None
+        outputs = [
+            Known(o.value) if isinstance(o, Literal) else meaning[o] for o in program.outputs
+        ]
+        return meaning, outputs
+
+    def _translate_equation(self, call: "Call") -> Sequence[Operand]:
+        translate = self.table.get(call.eqn.name, self.other)
+        if call.eqn.impure:
+            # it may give anything: a function of the images is known to be none of what stays
+            images = [n for n, node in enumerate(self.nodes) if node.op == "input"]
+            return self.other(dataclasses.replace(call, operands=[*images, *call.operands]))
+        arrays = [operand.array for operand in call.operands if isinstance(operand, Known)]
+        if len(arrays) == len(call.operands):  # as behind a product with zero
+            return [Known(array) for array in apply(call.eqn, arrays)]
+        if all(0 in aval.shape for aval in call.results):
+            return [nothing(aval) for aval in call.results]
+        if any(0 in shape for shape in call.shapes) and call.eqn.name not in EMPTY_OPERANDS:
+            translate = self.other
+        return translate(call)
+
+    def shape(self, operand: Operand) -> tuple[int, ...]:
+        """The shape of an operand."""
+        if isinstance(operand, Known):
+            return tuple(np.shape(operand.array))
+        return self.nodes[operand].shape
+
+    def node(self, operand: Operand, rank: int | None = None) -> int:
+        """The node of an operand; scalars get `rank` axes of length 1 where other operands have that many."""
+        if isinstance(operand, Known):
+            return self._constant(operand.array, rank)
+        if rank and not self.nodes[operand].shape:
+            return self.add("reshape", [operand], (1,) * rank, {})
+        return operand
+
+    def _constant(self, value: Any, rank: int | None) -> int:
+        if 0 in np.shape(value):
+            value = np.zeros(())  # nothing moves where there are no cells
+        plain = is_plain(value)
+        array = np.asarray(value) if plain else np.zeros(np.shape(value))
+        if rank and not array.shape:
+            array = array.reshape((1,) * rank)
+        key = (id(value), array.shape)
+        if key not in self._constants:
+            params = {
+                "periods": periods(array) if plain else array.shape,
+                "rolls": rolls(array) if plain else (),
+            }
+            number = self.add("constant", (), array.shape, params)
+            self.origins[number] = None
+            self._constants[key] = number, value  # kept, so that its id stays its own
+        return self._constants[key][0]
+
+
+def nothing(aval: Any) -> Known:
+    """Zeros; or, as often, an array without cells."""
+    return Known(np.zeros(aval.shape, aval.dtype))
+
+
+def is_plain(value: Any) -> bool:
+    """Whether the values are numbers that can be compared, and not, say, random keys."""
+    dtype = value.dtype if hasattr(value, "dtype") else jnp.result_type(value)
+    return jnp.issubdtype(dtype, np.number) or jnp.issubdtype(dtype, np.bool_)
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """One equation with its operands, as the translators see it.
+
+    Attributes:
+        builder: collects the nodes.
+        eqn: the equation.
+        operands: nodes, or values that were computed.
+        results: shape and dtype of every result.
+    """
+
+    builder: Builder
+    eqn: Equation
+    operands: Sequence[Operand]
+    results: Sequence[Any]
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """The parameters of the primitive."""
+        return self.eqn.params
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """The shapes of the operands."""
+        return [self.builder.shape(operand) for operand in self.operands]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the first result."""
+        return tuple(self.results[0].shape)
+
+    def node(self, position: int) -> int:
+        """The node of an operand."""
+        return self.builder.node(self.operands[position])
+
+    def shape_of(self, node: int) -> tuple[int, ...]:
+        """The shape of a node."""
+        return self.builder.nodes[node].shape
+
+    def add(
+        self, op: str, inputs: Sequence[int], shape: Sequence[int] | None = None, **params: Any
+    ) -> int:
+        """Append a node, of the first result's shape where none is given."""
+        return self.builder.add(op, inputs, self.shape if shape is None else shape, params)
+
+    def known(self, position: int) -> np.ndarray | None:
+        """The operand's values, where they were computed."""
+        operand = self.operands[position]
+        return np.asarray(operand.array) if isinstance(operand, Known) else None
+
+
+Translator = Callable[[Call], Sequence[Operand]]

@@ -1,0 +1,67 @@
+"""From a traced program to the kernel's: the graph that theorems are about, and where its nodes come from."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence, Set
+from typing import Any
+
+import numpy as np
+
+from shiftproof.proving.building import Builder, Operand
+from shiftproof.proving.primitives import REFUSED, TABLE, whole
+from shiftproof.tracing.trace import Equation, Program
+from shiftproof_kernel import Lost
+from shiftproof_kernel import Program as KernelProgram
+
+UNKNOWN = "a primitive without a rule"
+
+
+@dataclasses.dataclass(frozen=True)
+class Graph:
+    """A kernel program and where its nodes come from.
+
+    Attributes:
+        program: what the kernel reasons about; its outputs are those of the traced program.
+        nodes: the node of every value that it holds, by number of the value.
+        origins: for each node the equation that made it; None for inputs and constants.
+    """
+
+    program: KernelProgram
+    nodes: Mapping[int, int]
+    origins: tuple[Equation | None, ...]
+
+    def told(self, lost: Lost) -> str:
+        """Why nothing is claimed: the primitive, the user's file and line, and what the kernel refused."""
+        eqn = self.origins[lost.number]
+        if eqn is None:
+            return str(lost.refusal)
+        place = f" at {eqn.site}" if str(eqn.site) else ""
+        known = "" if eqn.name in TABLE else f" ({REFUSED.get(eqn.name, UNKNOWN)})"
+        return f"{eqn.name}{place}{known}: {lost.refusal}"
+
+
+def build_graph(
+    program: Program, weights: Sequence[Any], *, opaque: Set[int], spatial_axes: Sequence[int]
+) -> Graph:
+    """The kernel's program of a traced one.
+
+    Args:
+        program: the traced model.
+        weights: one array per weight, in order.
+        opaque: numbers of the weights that stand for any values.
+        spatial_axes: grid axes of the batched images.
+    """
+    builder = Builder(TABLE, other=whole)
+    known: dict[int, Any] = dict(program.constants)
+    start: dict[int, Operand] = {}
+    for number, weight in zip(program.weights, weights, strict=True):
+        shape = program.avals[number].shape
+        if number in opaque and 0 not in shape:
+            start[number] = builder.add("weight", (), shape, {})
+        else:
+            known[number] = np.zeros(shape, program.avals[number].dtype) if 0 in shape else weight
+    images = program.avals[program.images].shape
+    start[program.images] = builder.add("input", (), images, {"grid": tuple(spatial_axes)})
+    meaning, outputs = builder.translate(program, start, known)
+    nodes = {n: m for n, m in meaning.items() if isinstance(m, int)}
+    numbers = tuple(builder.node(output) for output in outputs)
+    return Graph(KernelProgram(tuple(builder.nodes), numbers), nodes, tuple(builder.origins))

@@ -1,0 +1,1 @@
+"""Refuting: counterexamples, searched for on the compiled program and kept as files."""

@@ -1,0 +1,261 @@
+"""Counterexamples as files: an image, a shift and weights under which a claim fails, to be run again by anyone.
+
+The file holds the image, both outputs, the weights' seed and hash, and the bound or the floor against which the
+difference was judged. `replay` builds the same trial of the model, runs it, and judges anew.
+"""
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import Literal, cast
+
+import jax
+import msgspec
+import numpy as np
+
+from shiftproof.archive import read_archive, write_archive
+from shiftproof.errors import InputError, ResultFileError
+from shiftproof.provenance import provenance
+from shiftproof.proving.analysis import Claim
+from shiftproof.refuting.trials import Draw, make_trial
+from shiftproof.refuting.witness import Doubt, Witness, compare_outputs, judge, rounding_floors
+from shiftproof.tracing.model import Model
+
+SCHEMA = "shiftproof.counterexample/1"
+_ARRAYS = ("image", "still", "moved")
+
+
+class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a counterexample shows, and what it depends on.
+
+    Attributes:
+        schema: `shiftproof.counterexample/1`.
+        model: its name.
+        target: how the command line found it, or "".
+        spatial_axes: grid axes of one image.
+        property: `equivariance` or `invariance`.
+        output: name of the output, at position
+        leaf: among the outputs.
+        axes: grid axes of the output.
+        sizes: of the output along them.
+        law: `any` or `same`.
+        shift: of the image, pixels.
+        draw: whose weights: `these`, `integers` or `random`.
+        seed: of drawn weights.
+        scale: what the image is multiplied by.
+        weights_sha256: hash of all weights.
+        dtype: number format.
+        evidence: `exact` or `separated`.
+        bound: for exact evidence the largest number of units met, of
+        limit: units that the number format holds.
+        deviation: the largest difference of the outputs, for the output shift that fits best.
+        floor: rounding floor; 0 for exact evidence.
+        program: fingerprint of the traced program.
+        arrays: sha256 of the arrays.
+        provenance: versions and device.
+    """
+
+    schema: str
+    model: str
+    target: str
+    spatial_axes: tuple[int, ...]
+    property: Literal["equivariance", "invariance"]
+    output: str
+    leaf: int
+    axes: tuple[int, ...]
+    sizes: tuple[int, ...]
+    law: Literal["any", "same"]
+    shift: tuple[int, ...]
+    draw: Literal["these", "integers", "random"]
+    seed: int
+    scale: int
+    weights_sha256: str
+    dtype: str
+    evidence: Literal["exact", "separated"]
+    bound: float
+    limit: float
+    deviation: float
+    floor: float
+    program: str
+    arrays: str
+    provenance: dict[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Counterexample:
+    """A file's content.
+
+    Attributes:
+        header: what it shows.
+        image: (*image shape) float64, unscaled.
+        still: the output for the image.
+        moved: the output for the shifted image.
+    """
+
+    header: Header
+    image: np.ndarray
+    still: np.ndarray
+    moved: np.ndarray
+
+    def save(self, path: str | Path) -> Path:
+        """Write one `.npz` file, atomically."""
+        return write_archive(path, self.header, {name: getattr(self, name) for name in _ARRAYS})
+
+    def __str__(self) -> str:
+        h = self.header
+        how = (
+            f"exact, {h.bound:.3g} of {h.limit:.3g} units"
+            if h.evidence == "exact"
+            else f"{h.deviation / h.floor:.3g} times the rounding floor of {h.floor:.2g}"
+        )
+        return (
+            f"{h.model}: {h.property} of {h.output} fails under the shift {h.shift}: the outputs differ by "
+            f"{h.deviation:.6g} ({how})"
+        )
+
+
+def from_witness(
+    witness: Witness, *, model: str, spatial_axes: tuple[int, ...], target: str = ""
+) -> Counterexample:
+    """A witness as a counterexample.
+
+    Args:
+        witness: what was found.
+        model: its name.
+        spatial_axes: grid axes of one image.
+        target: how the command line found the model, so that `replay` finds it again.
+    """
+    trial, claim = witness.trial, witness.claim
+    exactness = trial.exactness[claim.leaf]
+    arrays = {"image": witness.image, "still": witness.outputs[0], "moved": witness.outputs[1]}
+    header = Header(
+        schema=SCHEMA,
+        model=model,
+        target=target,
+        spatial_axes=spatial_axes,
+        property=cast(Literal["equivariance", "invariance"], claim.property),
+        output=claim.output,
+        leaf=claim.leaf,
+        axes=claim.axes,
+        sizes=claim.sizes,
+        law=cast(Literal["any", "same"], claim.law),
+        shift=witness.shift,
+        draw=trial.draw,
+        seed=trial.seed,
+        scale=trial.scale,
+        weights_sha256=trial.weights_sha256,
+        dtype=trial.dtype,
+        evidence=witness.evidence,
+        bound=exactness.bound,
+        limit=exactness.limit,
+        deviation=witness.difference.deviation,
+        floor=witness.floor,
+        program=trial.program.fingerprint,
+        arrays=_hash(arrays),
+        provenance=provenance(jax.local_devices()[0]),
+    )
+    return Counterexample(header, **arrays)
+
+
+def _hash(arrays: dict[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for name in _ARRAYS:
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name}{array.dtype.str}{array.shape}".encode() + array.tobytes())
+    return digest.hexdigest()
+
+
+def load_counterexample(path: str | Path) -> Counterexample:
+    """Read what `Counterexample.save` wrote.
+
+    Raises:
+        ResultFileError: truncated, altered, of another schema, or no counterexample at all.
+    """
+    header, raw = read_archive(
+        path, Header, _ARRAYS, schema=SCHEMA, what="counterexample", remedy="Verify again."
+    )
+    if _hash(raw) != header.arrays:
+        raise ResultFileError(f"{path} was altered: its arrays do not fit their hash.")
+    return Counterexample(header, **raw)
+
+
+@dataclasses.dataclass(frozen=True)
+class Replay:
+    """What a counterexample shows when it is run again.
+
+    Attributes:
+        reproduced: whether the claim fails again, by the same rule.
+        deviation: the largest difference of the outputs now.
+        floor: the rounding floor now; 0 where exact.
+        bound: units met, of
+        limit: units that the number format holds; for exact evidence.
+        changed: what is not as it was when the file was written.
+        still: the output for the image, now.
+        moved: the output for the shifted image, now.
+    """
+
+    reproduced: bool
+    deviation: float
+    floor: float
+    bound: float
+    limit: float
+    changed: tuple[str, ...]
+    still: np.ndarray
+    moved: np.ndarray
+
+    def text(self) -> str:
+        """One line: reproduced or not, and on what grounds."""
+        word = "reproduced" if self.reproduced else "NOT reproduced"
+        if self.floor == 0:
+            grounds = f"exact ({self.bound:.3g} of {self.limit:.3g} units)"
+        else:
+            grounds = f"{self.deviation / self.floor:.3g} times the rounding floor {self.floor:.2g}"
+        return f"{word}: the outputs differ by {self.deviation:.6g}, {grounds}"
+
+
+def replay(counterexample: Counterexample, model: Model) -> Replay:
+    """Run a counterexample on the compiled model.
+
+    Args:
+        counterexample: from `load_counterexample`.
+        model: the adapted model.
+
+    Raises:
+        InputError: the model takes other images, or has other outputs.
+    """
+    h, image = counterexample.header, counterexample.image
+    draw: Draw = h.draw
+    trial = make_trial(model, image[None], draw=draw, seed=h.seed, dtype=h.dtype, scale=h.scale)
+    names = trial.program.output_names
+    if h.leaf >= len(names) or names[h.leaf] != h.output:
+        raise InputError(
+            f"{model.name} has the outputs {', '.join(names)}; the file is about {h.output}."
+        )
+    pair = np.stack([image, np.roll(image, h.shift, h.spatial_axes)])
+    outputs = trial.outputs(pair)
+    still, moved = outputs[h.leaf]
+    floor = rounding_floors(trial, pair, outputs, seed=h.seed)[h.leaf]
+    claim = Claim(h.output, h.leaf, h.property, h.axes, h.sizes, h.law)
+    doubt = Doubt(claim, h.shift, claim.expected(h.shift))
+    witness = judge(trial, doubt, image, (still, moved), floor=floor)
+    found = witness.difference if witness else compare_outputs(doubt, still, moved)
+    exactness = trial.exactness[h.leaf]
+    changed = []
+    if trial.weights_sha256 != h.weights_sha256:
+        changed.append("the weights are others")
+    if trial.program.fingerprint != h.program:
+        changed.append("the program is another (another model, or another version of JAX or Flax)")
+    if not np.array_equal(still, counterexample.still) or not np.array_equal(
+        moved, counterexample.moved
+    ):
+        changed.append("the outputs differ from those in the file")
+    return Replay(
+        reproduced=witness is not None,
+        deviation=found.deviation,
+        floor=floor,
+        bound=exactness.bound,
+        limit=exactness.limit,
+        changed=tuple(changed),
+        still=still,
+        moved=moved,
+    )

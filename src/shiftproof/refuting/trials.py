@@ -1,0 +1,236 @@
+"""Trials: one choice of weights and number format of a model, compiled, on which counterexamples are sought.
+
+A trial of an architecture draws its weights: small integers where the program is exact on them, random ones else,
+never zero and never all alike. A trial of this very model keeps its weights. Everything that is compared
+comes from one executable at one batch size.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from shiftproof.errors import ModelCallError
+from shiftproof.exactness.calibration import calibrate
+from shiftproof.exactness.exact import Exactness, grade_program, judge
+from shiftproof.exactness.probes import integer_question
+from shiftproof.tracing.model import Model, trace_once
+from shiftproof.tracing.settings import settings
+from shiftproof.tracing.trace import Program, evaluate, fixed_divisors, fixed_values, hash_array
+
+Draw = Literal["these", "integers", "random"]
+
+WORKING_BYTES = 2**26
+"""Memory that one call of a trial may fill with intermediate values."""
+
+MOST_SLOTS = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """A model with weights and a number format.
+
+    Attributes:
+        program: traced on one image in that format.
+        weights: one array per weight of the program.
+        draw: whose weights: `these`, `integers` or `random`.
+        seed: of drawn weights.
+        scale: what images are multiplied by before they enter the program.
+        dtype: of images and floating weights.
+        exactness: of every output, on all images of the magnitude it was graded for.
+        fixed: the values of the program that do not depend on the images.
+    """
+
+    program: Program
+    weights: list[Any]
+    draw: Draw
+    seed: int
+    scale: int
+    dtype: str
+    exactness: tuple[Exactness, ...]
+    fixed: dict[int, jax.Array]
+
+    @property
+    def exact(self) -> bool:
+        """Whether `==` is meaningful on every output."""
+        return all(exactness.exact for exactness in self.exactness)
+
+    @functools.cached_property
+    def weights_sha256(self) -> str:
+        """The hash of all weights."""
+        return hashlib.sha256(b"".join(hash_array(w) for w in self.weights)).hexdigest()
+
+    @functools.cached_property
+    def eps(self) -> float:
+        """The relative rounding of the coarsest float on the way; attention computes in float32 even in float64."""
+        dtypes = [self.program.avals[n].dtype for n in self.program.from_images]
+        floats = [d for d in dtypes if jnp.issubdtype(d, np.floating)]
+        return max((float(jnp.finfo(d).eps) for d in floats), default=0.0)
+
+    @functools.cached_property
+    def slots(self) -> int:
+        """Images per call: as many as are useful and fit."""
+        sizes = [
+            math.prod(self.program.avals[n].shape) * self.program.avals[n].dtype.itemsize
+            for n in self.program.from_images
+        ]
+        return int(min(MOST_SLOTS, max(2, WORKING_BYTES // max(1, 4 * max(sizes, default=1)))))
+
+    def outputs(self, images: np.ndarray) -> list[np.ndarray]:
+        """Every output, (count, *shape), for images (count, *image shape), unscaled.
+
+        Raises:
+            ModelCallError: the program has an operation that cannot run on several images at once.
+        """
+        count, slots = len(images), self.slots
+        batches = []
+        with settings(self.dtype):
+            for begin in range(0, count, slots):
+                part = np.zeros((slots, 1, *images.shape[1:]), np.float64)
+                given = images[begin : begin + slots]
+                part[: len(given), 0] = given * float(self.scale)
+                values = self._run(jnp.asarray(part.astype(jnp.dtype(self.dtype))))
+                batches.append([np.asarray(value)[: len(given)] for value in values])
+        return [np.concatenate(leaf) for leaf in zip(*batches, strict=True)]
+
+    def _run(self, images: jax.Array) -> list[Any]:
+        program = self.program
+        # a fingerprint does not tell the functions apart that a program calls back
+        own = id(program) if program.calls_python else 0
+        key = (program.fingerprint, self.dtype, self.slots, own)
+        if key not in _COMPILED:
+            while len(_COMPILED) >= MOST_COMPILED:
+                del _COMPILED[next(iter(_COMPILED))]
+            # the program is kept, so that its id stays its own
+            _COMPILED[key] = program, _compile(program, images, self._divisors, self.fixed)
+        return _COMPILED[key][1](images, self._divisors, self.fixed)
+
+    @functools.cached_property
+    def _divisors(self) -> dict[int, jax.Array]:
+        """Given in full shape, divisions stay divisions."""
+        return {
+            number: jnp.broadcast_to(jnp.asarray(value), (self.slots, *value.shape))
+            for number, value in fixed_divisors(self.program, self.fixed).items()
+        }
+
+
+_COMPILED: dict[tuple[str, str, int, int], tuple[Program, Any]] = {}
+"""Executables by program, format and slots: trials that differ in their weights share one."""
+
+MOST_COMPILED = 8
+
+
+def forget_compiled() -> None:
+    """Drop all executables, so that the next trial compiles again; for benchmarks."""
+    _COMPILED.clear()
+
+
+def _compile(program: Program, images: Any, divisors: Any, fixed: Any) -> Any:
+    def one(image: jax.Array, divisors: dict[int, Any], fixed: dict[int, Any]) -> list[Any]:
+        values = evaluate(program, fixed, image, divisors)
+        return [jnp.asarray(values[o] if isinstance(o, int) else o.value) for o in program.outputs]
+
+    def run(images: jax.Array, divisors: dict[int, Any], fixed: dict[int, Any]) -> list[Any]:
+        return jax.vmap(one, in_axes=(0, 0, None))(images, divisors, fixed)
+
+    try:
+        return jax.jit(run).lower(images, divisors, fixed).compile()
+    except Exception as error:
+        raise ModelCallError(
+            f"the model cannot be run on several images at once: {type(error).__name__}: "
+            f"{str(error).splitlines()[0] if str(error) else ''}"
+        ) from error
+
+
+def make_trial(
+    model: Model,
+    images: np.ndarray,
+    *,
+    draw: Draw,
+    seed: int = 0,
+    dtype: str = "auto",
+    scale: int | None = None,
+) -> Trial:
+    """A trial; its exactness holds for all shifts of the images given.
+
+    Args:
+        model: the adapted model.
+        images: (count, *image shape) the probes, unscaled.
+        draw: whose weights.
+        seed: of drawn weights.
+        dtype: `auto` takes float32 where every output is exact, else float64 where the model runs in it.
+        scale: of the images, where it is known already.
+
+    Raises:
+        ModelCallError: the model cannot be called on such images.
+    """
+    if dtype != "auto":
+        return _make(model, images, draw=draw, seed=seed, dtype=dtype, scale=scale)
+    single = None
+    if draw != "random":
+        single = _make(model, images, draw=draw, seed=seed, dtype="float32")
+        if single.exact:
+            return single
+    try:
+        return _make(model, images, draw=draw, seed=seed, dtype="float64")
+    except ModelCallError:  # the model insists on float32
+        return single or _make(model, images, draw=draw, seed=seed, dtype="float32")
+
+
+def _make(
+    model: Model,
+    images: np.ndarray,
+    *,
+    draw: Draw,
+    seed: int,
+    dtype: str,
+    scale: int | None = None,
+) -> Trial:
+    with settings(dtype):
+        weights = model.cast(dtype)
+        program = trace_once(model, weights, np.zeros((1, *images.shape[1:]), jnp.dtype(dtype)))
+        factor = scale or 1
+        if draw == "integers":
+            drawn = integer_question(
+                program,
+                weights,
+                images,
+                replaceable=model.replaceable,
+                seed=seed,
+                scale=scale,
+            )
+            weights, factor = drawn.weights, drawn.scale
+        elif draw == "random":
+            weights = _random_weights(weights, model.replaceable, seed)
+        fixed = fixed_values(program, weights)
+        grades, reach = grade_program(program, fixed, images * float(factor))
+        exactness = tuple(judge(program, o, grades=grades, reach=reach) for o in program.outputs)
+        calibration = calibrate(jax.local_devices()[0], dtype)
+        if not calibration.exact:
+            exactness = tuple(e.downgraded(calibration.reason) for e in exactness)
+    return Trial(program, weights, draw, seed, factor, dtype, exactness, fixed)
+
+
+def _random_weights(
+    weights: Sequence[Any], replaceable: Sequence[bool], seed: int
+) -> list[jax.Array]:
+    """Random parameters of a usual size: kernels around 0, vectors around what they are."""
+    generator = np.random.default_rng(seed)
+    drawn = []
+    for weight, free in zip(weights, replaceable, strict=True):
+        if not free or not jnp.issubdtype(weight.dtype, np.floating):
+            drawn.append(weight)
+            continue
+        noise = generator.normal(size=weight.shape)
+        if weight.ndim >= 2:
+            values = noise / math.sqrt(max(1, math.prod(weight.shape[:-1])))
+        else:
+            values = np.asarray(weight, np.float64) + 0.3 * noise
+        drawn.append(jnp.asarray(values, weight.dtype))
+    return drawn

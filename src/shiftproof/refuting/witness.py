@@ -1,0 +1,555 @@
+"""Witnesses: inputs that show that a claim fails under a shift.
+
+Exact integers come first, on which `!=` is a counterexample; then float64, where a difference counts only if it
+stands orders of magnitude above the rounding floor. For equivariance a shift is refuted only if no output shift fits;
+a shift keeps the multiset of values, so where that changed none does, and no search is needed.
+"""
+
+import dataclasses
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from shiftproof.errors import ContradictionError, NonFiniteError
+from shiftproof.exactness.probes import integer_images
+from shiftproof.proving.analysis import Claim
+from shiftproof.refuting.trials import MOST_SLOTS, Draw, Trial, make_trial
+from shiftproof.tracing.model import Model
+from shiftproof.translation import Shift
+
+SEPARATION = 1024.0
+"""How far above the rounding floor a deviation must stand to refute."""
+
+EXPLAINED = 2.0**16
+"""Up to how many times the floor a deviation under a proved shift is rounding; more is a contradiction."""
+
+OWN: Sequence[tuple[Draw, int, str]] = (
+    ("these", 0, "small"),
+    ("these", 0, "levels"),
+    ("these", 0, "generic"),
+)
+DRAWN: Sequence[tuple[Draw, int, str]] = (
+    ("integers", 0, "small"),
+    ("integers", 1, "levels"),
+    ("random", 0, "small"),
+    ("random", 1, "small"),
+    ("random", 2, "generic"),
+)
+"""Whose weights the trials have, in order, what is added to the seed, and which images they try."""
+
+DISTURBANCES = 3
+"""How often the last place of an image is disturbed, at random, to see what rounding can do."""
+
+MOST_REDUCTIONS = 60
+"""Calls spent on making a counterexample smaller."""
+
+Evidence = Literal["exact", "separated"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """How two outputs differ, at best.
+
+    Attributes:
+        deviation: the largest difference, for the output shift that fits best.
+        output_shift: that output shift; None where the multisets of values differ, so that none can fit.
+        place: index of the largest difference in the output.
+    """
+
+    deviation: float
+    output_shift: Shift | None
+    place: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Witness:
+    """An image under which a claim fails.
+
+    Attributes:
+        claim: what fails.
+        shift: of the image, pixels.
+        image: (*image shape) float64, unscaled.
+        trial: the weights and the number format.
+        evidence: `exact` (equality is meaningful) or `separated` (the deviation stands far above the floor).
+        difference: of the two outputs.
+        floor: rounding floor of the output; 0 for exact evidence.
+        outputs: the output for the image, and for the shifted image.
+    """
+
+    claim: Claim
+    shift: Shift
+    image: np.ndarray
+    trial: Trial
+    evidence: Evidence
+    difference: Difference
+    floor: float
+    outputs: tuple[np.ndarray, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Doubt:
+    """A claim under a shift that is neither proved nor refuted; `expected` is the output shift that a law demands."""
+
+    claim: Claim
+    shift: Shift
+    expected: Shift | None = None
+
+
+def compare_outputs(
+    doubt: Doubt, still: np.ndarray, moved: np.ndarray, *, limit: float = 0.0
+) -> Difference:
+    """How far the claim is from holding on a pair of outputs: `f(x)` and `f(T x)`.
+
+    Args:
+        doubt: the claim and shift.
+        still: output for the image at rest.
+        moved: output for the shifted image.
+        limit: differences up to this one count as none.
+    """
+    still, moved = _numbers(still), _numbers(moved)
+    axes = doubt.claim.axes
+    with np.errstate(invalid="ignore"):
+        if doubt.claim.property == "invariance":
+            return _difference(still, moved, ())
+        if doubt.expected is not None:
+            return _difference(np.roll(still, doubt.expected, axes), moved, doubt.expected)
+        return _best(still, moved, axes, limit)
+
+
+def _numbers(value: np.ndarray) -> np.ndarray:
+    return value.astype(np.complex128 if value.dtype.kind == "c" else np.float64)
+
+
+def _difference(first: np.ndarray, second: np.ndarray, shift: Shift | None) -> Difference:
+    gap = np.where(first == second, 0.0, np.abs(first - second))  # infinities may be equal
+    place = np.unravel_index(int(np.argmax(gap)), gap.shape) if gap.size else ()
+    return Difference(float(np.max(gap, initial=0.0)), shift, tuple(int(i) for i in place))
+
+
+def _best(still: np.ndarray, moved: np.ndarray, axes: Sequence[int], limit: float) -> Difference:
+    """The smallest difference over all output shifts, stopping at the first within the limit."""
+    kept = [axis for axis in range(still.ndim) if axis not in axes]
+    lines = [
+        np.transpose(a, (*kept, *axes)).reshape(*(a.shape[k] for k in kept), -1)
+        for a in (still, moved)
+    ]
+    if still.dtype.kind != "c":
+        # sorting never brings values closer than the best shift does
+        multiset = _difference(np.sort(lines[0]), np.sort(lines[1]), None).deviation
+        if multiset > limit:
+            found = _difference(still, moved, None)
+            return dataclasses.replace(found, deviation=multiset)
+    best: Difference | None = None
+    probe = np.argsort(-np.abs(moved).ravel(), kind="stable")[:64]
+    cells = np.array(np.unravel_index(probe, moved.shape))
+    for shift in itertools.product(*(range(moved.shape[axis]) for axis in axes)):
+        places = cells.copy()
+        for axis, step in zip(axes, shift, strict=True):
+            places[axis] = (places[axis] - step) % moved.shape[axis]
+        quick = _difference(still[tuple(places)], moved[tuple(cells)], None).deviation
+        if best is not None and quick >= best.deviation:
+            continue
+        found = _difference(np.roll(still, shift, tuple(axes)), moved, shift)
+        if best is None or found.deviation < best.deviation:
+            best = found
+        if best.deviation <= limit:
+            break
+    return best if best is not None else Difference(0.0, (), ())
+
+
+class Bench:
+    """Searches witnesses for one model, trial after trial; what was computed once is kept.
+
+    Args:
+        model: the adapted model.
+        shape: of one image.
+        spatial_axes: grid axes of one image.
+        architecture: whether weights may be drawn (a claim about all weights), or the model's own must be kept.
+        proved: claims that are proved, with the output shift: every trial must agree with them.
+        seed: of probes and weights.
+        images: images to try first, such as the user's own; (count, *shape).
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        shape: Sequence[int],
+        *,
+        spatial_axes: Sequence[int],
+        architecture: bool,
+        proved: Sequence[Doubt] = (),
+        seed: int = 0,
+        images: np.ndarray | None = None,
+    ) -> None:
+        self.model, self.shape, self.axes = model, tuple(shape), tuple(spatial_axes)
+        self.proved, self.seed = tuple(proved), seed
+        self.tried: Counter[Doubt] = Counter()
+        probes = {
+            "small": small_probes(self.shape, self.axes, seed),
+            "levels": level_probes(self.shape, seed),
+            "generic": generic_probes(self.shape, seed),
+        }
+        if images is not None:
+            probes["small"] = np.concatenate([images.astype(np.float64), probes["small"]])
+        drawn = architecture and any(model.replaceable)
+        self._draws: list[tuple[Draw, int, np.ndarray]] = [
+            (draw, seed + offset, probes[kind]) for draw, offset, kind in (DRAWN if drawn else OWN)
+        ]
+        self._trials: dict[int, Trial] = {}
+        self._rest: dict[tuple[int, int], list[np.ndarray]] = {}
+        self._floors: dict[int, list[np.ndarray]] = {}
+
+    def trial(self, index: int) -> Trial:
+        """A trial, made when it is first asked for."""
+        if index not in self._trials:
+            draw, seed, images = self._draws[index]
+            self._trials[index] = make_trial(self.model, images, draw=draw, seed=seed)
+        return self._trials[index]
+
+    def first(self) -> int:
+        """The number of the first trial that judges every output, or else of the first that judges some."""
+        useful = [i for i in range(len(self._draws)) if self._is_useful(i)]
+        return next((i for i in useful if self._judges_all(i)), useful[0])
+
+    def _is_useful(self, index: int) -> bool:
+        """Integer weights in a program that rounds show nothing that random ones do not show better."""
+        return self._draws[index][0] != "integers" or any(
+            exactness.exact for exactness in self.trial(index).exactness
+        )
+
+    def _judges_all(self, index: int) -> bool:
+        return self._draws[index][0] != "integers" or self.trial(index).exact
+
+    def at_rest(self, index: int, number: int) -> list[np.ndarray]:
+        """The outputs of a trial for one of its images, unshifted."""
+        if (index, number) not in self._rest:
+            trial, images = self.trial(index), self._draws[index][2]
+            begin = number - number % trial.slots
+            block = images[begin : begin + trial.slots]
+            values = trial.outputs(block)
+            for i in range(len(block)):
+                self._rest[index, begin + i] = [leaf[i] for leaf in values]
+        return self._rest[index, number]
+
+    def floors(self, index: int) -> list[np.ndarray]:
+        """The rounding floor of every output, for each of the first images: 0 where exact.
+
+        Else the largest of: one unit in the last place of the output, its answer to a disturbance of the last place of
+        the image, and what it deviates under shifts that are proved, where the true difference is zero. Each image has
+        its own, since where a program jumps (rounds, compares, picks the largest), few images lie at the edge.
+
+        Raises:
+            ContradictionError: a proved shift deviates by more than rounding explains.
+        """
+        if index not in self._floors:
+            trial, images = self.trial(index), self._draws[index][2]
+            block = images[: trial.slots]
+            still = [
+                np.stack(leaf)
+                for leaf in zip(*(self.at_rest(index, i) for i in range(len(block))), strict=True)
+            ]
+            floors = image_floors(trial, block, still, seed=self.seed)
+            self._floors[index] = self._confirmed(trial, block, still, floors)
+        return self._floors[index]
+
+    def _floor(self, index: int, number: int, leaf: int) -> float:
+        """The floor of an output for one image; of the first images, the largest where it is none of them."""
+        floors = self.floors(index)[leaf]
+        return float(floors[number] if number < len(floors) else floors.max())
+
+    def _confirmed(
+        self,
+        trial: Trial,
+        block: np.ndarray,
+        still: Sequence[np.ndarray],
+        floors: Sequence[np.ndarray],
+    ) -> list[np.ndarray]:
+        """The floors, after the trial was held against everything that is proved."""
+        seen = list(floors)
+        moved: dict[Shift, list[np.ndarray]] = {}
+        for fact in self.proved:
+            if fact.shift not in moved:
+                moved[fact.shift] = trial.outputs(self.shifted(block, fact.shift))
+            leaf = fact.claim.leaf
+            exactness = trial.exactness[leaf]
+            pairs = zip(still[leaf], moved[fact.shift][leaf], strict=True)
+            gaps = np.nan_to_num(
+                [compare_outputs(fact, a, b).deviation for a, b in pairs], posinf=0
+            )
+            if trial.draw == "integers" and not exactness.exact:
+                continue
+            gap, floor = float(gaps.max()), float(floors[leaf].max())
+            if gap > EXPLAINED * floor:
+                raise _contradiction(fact, trial, gap, floor)
+            seen[leaf] = np.maximum(seen[leaf], gaps)
+        return seen
+
+    def shifted(self, images: np.ndarray, shift: Shift) -> np.ndarray:
+        """`T x` for images (count, *image shape)."""
+        return np.roll(images, shift, tuple(axis + 1 for axis in self.axes))
+
+    def judge(
+        self, index: int, number: int, doubt: Doubt, outputs: tuple[np.ndarray, np.ndarray]
+    ) -> Witness | None:
+        """The witness that the outputs for an image and the shifted image are, or None where the claim may hold."""
+        trial, image = self.trial(index), self._draws[index][2][number]
+        floor = self._floor(index, number, doubt.claim.leaf)
+        witness = judge(trial, doubt, image, outputs, floor=floor)
+        if witness is None or witness.evidence == "exact":
+            return witness
+        # what rounding does to the shifted image counts too
+        pair = np.stack([image, self.shifted(image[None], doubt.shift)[0]])
+        both = rounding_floors(trial, pair, trial.outputs(pair), seed=self.seed)
+        floor = max(floor, both[doubt.claim.leaf])
+        return judge(trial, doubt, image, outputs, floor=floor)
+
+    def search(self, doubts: Sequence[Doubt]) -> dict[Doubt, Witness]:
+        """A witness for every doubt for which one is found, made small where that is cheap."""
+        found: dict[Doubt, Witness] = {}
+        for index in range(len(self._draws)):
+            pending = [doubt for doubt in doubts if doubt not in found]
+            if not pending:
+                break
+            if self._is_useful(index):
+                found |= self._search(index, pending)
+        return found
+
+    def _search(self, index: int, doubts: Sequence[Doubt]) -> dict[Doubt, Witness]:
+        """One image after the other, for all shifts that are still in doubt."""
+        trial, found = self.trial(index), {}
+        for number, image in enumerate(self._draws[index][2]):
+            shifts = sorted({doubt.shift for doubt in doubts if doubt not in found})
+            if not shifts:
+                break
+            values = trial.outputs(
+                np.stack([self.shifted(image[None], shift)[0] for shift in shifts])
+            )
+            self.tried.update(doubt for doubt in doubts if doubt not in found)
+            for doubt in (doubt for doubt in doubts if doubt not in found):
+                leaf, slot = doubt.claim.leaf, shifts.index(doubt.shift)
+                still = self.at_rest(index, number)[leaf]
+                witness = self.judge(index, number, doubt, (still, values[leaf][slot]))
+                if witness is not None:
+                    found[doubt] = self._reduced(index, witness, doubt)
+        return found
+
+    def _reduced(self, index: int, witness: Witness, doubt: Doubt) -> Witness:
+        """The same witness with fewer non-zero pixels, where the evidence is exact and trying is cheap."""
+        if witness.evidence != "exact" or witness.trial.slots < MOST_SLOTS:
+            return witness
+        best, left = witness, MOST_REDUCTIONS
+        pixels = _pixels(best.image, self.axes)
+        size = len(pixels) // 2
+        while size and left:
+            parts = (pixels[:i] + pixels[i + size :] for i in range(0, len(pixels), size))
+            for kept in itertools.islice((part for part in parts if part), left):
+                left -= 1
+                smaller = self.retry(index, doubt, _only(best.image, kept, self.axes))
+                if smaller is not None:
+                    best, pixels = smaller, kept
+                    break
+            else:
+                size //= 2
+            size = min(size, len(pixels) // 2)
+        return best
+
+    def retry(self, index: int, doubt: Doubt, image: np.ndarray) -> Witness | None:
+        """The witness that this image is under an exact trial, or None."""
+        pair = np.stack([image, self.shifted(image[None], doubt.shift)[0]])
+        values = self.trial(index).outputs(pair)[doubt.claim.leaf]
+        return judge(self.trial(index), doubt, image, (values[0], values[1]), floor=0.0)
+
+    def sensitivity(self, index: int) -> list[float]:
+        """For every output of the model with its own weights: the relative change between quite different images."""
+        images = self._draws[index][2]
+        trial = self.trial(index)
+        if trial.draw != "these":
+            trial = make_trial(self.model, images, draw="these", dtype=trial.dtype)
+        # positive, as images are, of two ranges, since a maximum of many values hardly varies; and of zeros and ones,
+        # since to an automaton nothing else is an image
+        dense = np.random.default_rng(self.seed + 7).random((3, *self.shape))
+        dense[1] *= 3
+        dense[2] = dense[2] < 0.4
+        values = [_numbers(leaf) for leaf in trial.outputs(dense)]
+        for name, (*leaf, _) in zip(trial.program.output_names, values, strict=True):
+            if not np.all(np.isfinite(leaf)):
+                raise NonFiniteError(
+                    f"{self.model.name} gives NaN or infinity in {name}, in {int((~np.isfinite(leaf)).sum())} of "
+                    f"{np.size(leaf)} entries. Check the weights and the scale of the images."
+                )
+        return [_change(leaf if np.all(np.isfinite(leaf[2])) else leaf[:2]) for leaf in values]
+
+
+def _change(outputs: np.ndarray) -> float:
+    """The largest difference from the first output, relative to the largest value."""
+    largest = float(np.max(np.abs(outputs), initial=0.0))
+    return float(np.max(np.abs(outputs - outputs[:1]), initial=0.0)) / max(largest, 1e-300)
+
+
+def _contradiction(fact: Doubt, trial: Trial, gap: float, floor: float) -> ContradictionError:
+    claim = fact.claim
+    report = {
+        "claim": dataclasses.asdict(claim),
+        "shift": fact.shift,
+        "output_shift": fact.expected,
+        "deviation": gap,
+        "explained_by_rounding": EXPLAINED * floor,
+        "weights": {"draw": trial.draw, "seed": trial.seed, "sha256": trial.weights_sha256},
+        "scale": trial.scale,
+        "dtype": trial.dtype,
+        "exactness": [str(exactness) for exactness in trial.exactness],
+        "program": trial.program.fingerprint,
+    }
+    return ContradictionError(
+        f"{claim.property} of {claim.output} under the shift {fact.shift} is proved, but the compiled program "
+        f"deviates by {gap:.3g}, of which rounding explains {EXPLAINED * floor:.3g} ({trial.draw} weights, seed "
+        f"{trial.seed}, {trial.dtype}). One of the two is wrong, and none is chosen: this is a defect of shiftproof.",
+        report,
+    )
+
+
+def judge(
+    trial: Trial,
+    doubt: Doubt,
+    image: np.ndarray,
+    outputs: tuple[np.ndarray, np.ndarray],
+    *,
+    floor: float,
+) -> Witness | None:
+    """The witness that a pair of outputs is, or None where the claim may hold.
+
+    Args:
+        trial: that gave the outputs.
+        doubt: the claim and shift.
+        image: unscaled.
+        outputs: for the image and for the shifted image.
+        floor: the rounding floor of the output.
+    """
+    exactness = trial.exactness[doubt.claim.leaf]
+    if trial.draw == "integers" and not exactness.exact:
+        return None
+    if any(exactness.contradicted_by(value) for value in outputs):
+        return None
+    limit = 0.0 if exactness.exact else SEPARATION * floor
+    found = compare_outputs(doubt, *outputs, limit=limit)
+    if not found.deviation > limit:
+        return None
+    evidence: Evidence = "exact" if exactness.exact else "separated"
+    return Witness(doubt.claim, doubt.shift, image, trial, evidence, found, floor, outputs)
+
+
+def rounding_floors(
+    trial: Trial, images: np.ndarray, still: Sequence[np.ndarray], *, seed: int = 0
+) -> list[float]:
+    """The largest of `image_floors`, for every output."""
+    return [float(floors.max()) for floors in image_floors(trial, images, still, seed=seed)]
+
+
+def image_floors(
+    trial: Trial, images: np.ndarray, still: Sequence[np.ndarray], *, seed: int = 0
+) -> list[np.ndarray]:
+    """For every output and image the answer to disturbances of the last place of the image; 0 where it is exact.
+
+    Args:
+        trial: whose outputs.
+        images: (count, *image shape), no more than the trial has slots.
+        still: the outputs for them.
+        seed: of the disturbance.
+    """
+    floors = [np.zeros(len(images)) for _ in still]
+    if trial.exact:
+        return floors
+    generator = np.random.default_rng(seed)
+    for _ in range(DISTURBANCES):
+        noise = generator.integers(-2, 3, images.shape)
+        disturbed = trial.outputs(images * (1 + noise * trial.eps))
+        for leaf, exactness in enumerate(trial.exactness):
+            if not exactness.exact:
+                pairs = zip(still[leaf], disturbed[leaf], strict=True)
+                seen = [_floor(a, b, trial.eps) for a, b in pairs]
+                floors[leaf] = np.maximum(floors[leaf], seen)
+    return floors
+
+
+def _floor(first: np.ndarray, second: np.ndarray, eps: float) -> float:
+    """Of the finite entries; a probe outside the model's domain says nothing."""
+    first, second = _numbers(first), _numbers(second)
+    finite = np.isfinite(first) & np.isfinite(second)
+    first, second = first[finite], second[finite]
+    largest = float(np.max(np.abs(first), initial=0.0))
+    return max(float(np.max(np.abs(first - second), initial=0.0)), eps * largest)
+
+
+def _pixels(image: np.ndarray, axes: Sequence[int]) -> list[tuple[int, ...]]:
+    others = tuple(axis for axis in range(image.ndim) if axis not in axes)
+    support = np.any(image != 0, axis=others)
+    order = sorted(range(len(axes)), key=lambda i: axes[i])
+    places = np.argwhere(support)
+    back = np.argsort(order)
+    return [tuple(int(p[i]) for i in back) for p in places]
+
+
+def _only(image: np.ndarray, pixels: Sequence[tuple[int, ...]], axes: Sequence[int]) -> np.ndarray:
+    """The image with all other pixels zero."""
+    result = np.zeros_like(image)
+    for pixel in pixels:
+        where: list[Any] = [slice(None)] * image.ndim
+        for axis, place in zip(axes, pixel, strict=True):
+            where[axis] = place
+        result[tuple(where)] = image[tuple(where)]
+    return result
+
+
+def small_probes(shape: Sequence[int], axes: Sequence[int], seed: int) -> np.ndarray:
+    """Integer images of magnitude at most 8: a bright pixel, a dense image, a dark pixel, two pixels, and others.
+
+    Args:
+        shape: of one image.
+        axes: its grid axes.
+        seed: of NumPy's generator.
+
+    >>> small_probes((8, 8, 1), (0, 1), 0).shape
+    (7, 8, 8, 1)
+    """
+    generator = np.random.default_rng(seed)
+    count = [shape[axis] for axis in range(len(shape)) if axis not in axes]
+    colours = generator.integers(1, 9, count)
+
+    def dot(value: Any) -> np.ndarray:
+        image = np.zeros(shape)
+        where: list[Any] = [slice(None)] * len(shape)
+        for axis in axes:
+            where[axis] = int(generator.integers(0, shape[axis]))
+        image[tuple(where)] = value
+        return image
+
+    dots = [dot(colours), -dot(colours), np.maximum(dot(colours), dot(9 - colours))]
+    dense, *others = integer_images(shape, seed=seed)
+    return np.stack([dots[0], dense, *dots[1:], *others])
+
+
+def level_probes(shape: Sequence[int], seed: int) -> np.ndarray:
+    """Integer images with values far apart and hardly a tie: 0..63, and -63..63.
+
+    >>> level_probes((8, 8, 1), 0).shape
+    (2, 8, 8, 1)
+    """
+    generator = np.random.default_rng(seed + 1)
+    shape = tuple(shape)
+    return np.stack([generator.integers(0, 64, shape), generator.integers(-63, 64, shape)]).astype(
+        np.float64
+    )
+
+
+def generic_probes(shape: Sequence[int], seed: int) -> np.ndarray:
+    """Images of random floats, which lie at no edge where a program rounds or compares.
+
+    >>> generic_probes((8, 8, 1), 0).shape
+    (3, 8, 8, 1)
+    """
+    generator = np.random.default_rng(seed + 2)
+    scales = np.reshape([1.0, 8.0, 64.0], (3, *(1,) * len(shape)))
+    return scales * generator.uniform(-0.5, 1, (3, *shape))

@@ -1,0 +1,1 @@
+"""Sweeping: every shift of given images, compared at every layer."""

@@ -1,0 +1,200 @@
+"""Checks of a call, made before it is swept: a sweep of a broken call says nothing.
+
+Random, non-finite, batch-coupled and vacuous models are each detected by what they do, in the very executable
+that the sweep runs.
+"""
+
+import dataclasses
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from shiftproof.errors import (
+    BatchCoupledWarning,
+    NonDeterministicError,
+    NonFiniteError,
+    VacuousWarning,
+)
+from shiftproof.exactness.exact import Exactness
+from shiftproof.sweeping.engine import Engine
+from shiftproof.sweeping.question import Question
+from shiftproof.tracing.layers import Layer
+from shiftproof.tracing.model import trace_model
+from shiftproof.tracing.trace import Literal, Program, evaluate, fixed_values
+
+
+@dataclasses.dataclass(frozen=True)
+class CallReport:
+    """What the check of a call found.
+
+    Attributes:
+        batch_coupled: whether images of one batch influence each other.
+        vacuous: for each layer, whether it is the same for quite other images.
+        magnitude: for each layer, its largest absolute value.
+        exactness: of each layer, downgraded where the compiled values contradict it.
+    """
+
+    batch_coupled: bool
+    vacuous: tuple[bool, ...]
+    magnitude: tuple[float, ...]
+    exactness: tuple[Exactness, ...]
+
+
+def check_call(engine: Engine) -> CallReport:
+    """Call the model and distrust it.
+
+    Warns:
+        VacuousWarning: an output does not depend on the images.
+        BatchCoupledWarning: images of one batch influence each other.
+
+    Raises:
+        NonDeterministicError: two calls differ in bits.
+        NonFiniteError: a layer holds NaN or infinity; the first one is named.
+    """
+    question = engine.question
+    first = engine.at_rest()
+    _check_repeat(engine, first)
+    for layer, value in zip(question.layers, first, strict=True):
+        _check_finite(question.model.name, layer, value)
+    second = engine.at_rest(_other_images(question.canvas.array))
+    report = CallReport(
+        batch_coupled=_is_coupled(engine, first),
+        vacuous=tuple(np.array_equal(a, b) for a, b in zip(first, second, strict=True)),
+        magnitude=tuple(float(np.max(np.abs(value), initial=0.0)) for value in first),
+        exactness=tuple(map(_confirm, question.exactness, first)),
+    )
+    _warn(question, report)
+    _check_images_move(question)
+    return report
+
+
+def _confirm(exactness: Exactness, value: np.ndarray) -> Exactness:
+    if exactness.contradicted_by(value):
+        return exactness.downgraded("the compiled program rounds where the written one does not")
+    return exactness
+
+
+def _check_images_move(question: Question) -> None:
+    """Images that are constant along an axis pass every shift along it, whatever the model does."""
+    canvas = question.canvas
+    for position, axis in enumerate(canvas.axes):
+        first = np.take(canvas.array, [0], axis=axis)
+        if canvas.grid[position] > 1 and np.all(canvas.array == first):
+            warnings.warn(
+                f"all images are constant along spatial axis {position}, so every shift along it passes and nothing "
+                "is learnt: use images with content.",
+                VacuousWarning,
+                stacklevel=5,
+            )
+
+
+def read_values(
+    program: Program, values: Sequence[int | Literal], *, fixed: dict[int, Any], images: Any
+) -> list[np.ndarray]:
+    """Some values of the compiled program for one batch of images."""
+
+    def run(fixed: Any, images: Any) -> list[Any]:
+        known = evaluate(program, fixed, images)
+        return [value.value if isinstance(value, Literal) else known[value] for value in values]
+
+    return [np.asarray(result) for result in jax.jit(run)(fixed, images)]
+
+
+def _check_repeat(engine: Engine, first: Sequence[np.ndarray]) -> None:
+    """Trace again and run again: randomness may sit in Python as well as in the program."""
+    question = engine.question
+    model, program, images = question.model, question.program, question.canvas.still
+    again = trace_model(model, question.weights, images)
+    if again.fingerprint == program.fingerprint:
+        named = zip([layer.name for layer in question.layers], first, engine.at_rest(), strict=True)
+    else:
+        runs = [
+            read_values(p, p.outputs, fixed=fixed_values(p, question.weights), images=images)
+            for p in (program, again)
+        ]
+        named = zip(program.output_names, *runs, strict=True)
+    for name, a, b in named:
+        if a.tobytes() != b.tobytes():
+            raise NonDeterministicError(
+                f"{model.name} is not deterministic: two calls on the same images differ in {name}{_by(a, b)}. "
+                "Pass a fixed key, switch dropout off, and keep NumPy's generator out of the call."
+            )
+
+
+def _by(a: np.ndarray, b: np.ndarray) -> str:
+    if a.shape != b.shape or a.dtype.kind not in "fiu":
+        return ""
+    return f" by up to {np.max(np.abs(a.astype(np.float64) - b.astype(np.float64))):.3g}"
+
+
+def _check_finite(name: str, layer: Layer, value: np.ndarray) -> None:
+    if not jnp.issubdtype(value.dtype, np.inexact):
+        return
+    bad = ~np.isfinite(value.astype(np.complex128))
+    if np.any(bad):
+        place = tuple(int(i) for i in np.argwhere(bad)[0])
+        where = f" ({layer.site})" if str(layer.site) else ""
+        raise NonFiniteError(
+            f"{name} gives NaN or infinity: first in layer {layer.name}{where}, in {int(bad.sum())} of "
+            f"{value.size} entries, first at index {place}. Check the weights and the scale of the images."
+        )
+
+
+def _other_images(images: np.ndarray) -> np.ndarray:
+    """Images of the same shape, dtype and magnitude, but others."""
+    generator = np.random.default_rng(1)
+    scale = max(1.0, float(np.max(np.abs(images.astype(np.float64)))))
+    noise = generator.integers(-8, 9, images.shape) / 8 * scale
+    return noise.astype(images.dtype)
+
+
+def _is_coupled(engine: Engine, first: Sequence[np.ndarray]) -> bool:
+    """Whether image 0 changes its output when only the other images of the batch change."""
+    question = engine.question
+    if question.canvas.array.shape[0] == 1:
+        return _is_coupled_pair(question)
+    array = question.canvas.array
+    mixed = engine.at_rest(np.concatenate([array[:1], _other_images(array)[1:]]))
+    return any(
+        layer.batch == 0 and layer.output is not None and a[0].tobytes() != b[0].tobytes()
+        for layer, a, b in zip(question.layers, first, mixed, strict=True)
+    )
+
+
+def _is_coupled_pair(question: Question) -> bool:
+    """The same for a single image, which is given another one for company."""
+    still = question.canvas.still
+    company = [_other_images(still), still]
+    pairs = [np.concatenate([still, other]) for other in company]
+    program = trace_model(question.model, question.weights, pairs[0])
+    fixed = fixed_values(program, question.weights)
+    a, b = (read_values(program, program.outputs, fixed=fixed, images=pair) for pair in pairs)
+    return any(
+        x.ndim > 0 and x.shape[0] == 2 and x[0].tobytes() != y[0].tobytes()
+        for x, y in zip(a, b, strict=True)
+    )
+
+
+def _warn(question: Question, report: CallReport) -> None:
+    name = question.model.name
+    pairs = zip(question.layers, report.vacuous, strict=True)
+    dead = [layer.output for layer, vacuous in pairs if vacuous and layer.output]
+    if dead:
+        warnings.warn(
+            f"{name}: {', '.join(dead)} does not depend on the images, so every shift passes and nothing is learnt. "
+            "Zero-initialised heads and dead activations do this: train the model, or use other weights.",
+            VacuousWarning,
+            stacklevel=5,
+        )
+    if report.batch_coupled:
+        warnings.warn(
+            f"{name}: the output for one image changes with the other images of the batch, as with batch statistics in "
+            "training mode. All images are shifted together and judged as one input; to judge each alone, pass the "
+            'inference switch, such as apply_kwargs={"train": False}.',
+            BatchCoupledWarning,
+            stacklevel=5,
+        )

@@ -1,0 +1,169 @@
+"""Questions: what a sweep compares, fixed before anything runs.
+
+A question holds the traced program, its layers, the weights and images in one dtype, and what is exact.
+`Asker.choose` finds the cheapest dtype in which everything is exact.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import jaxlib.version
+import numpy as np
+
+from shiftproof._version import __version__
+from shiftproof.errors import InputError, ModelCallError
+from shiftproof.exactness.exact import Exactness, grade_program, judge
+from shiftproof.exactness.probes import integer_question
+from shiftproof.sweeping.compare import Law
+from shiftproof.tracing.layers import Layer, find_layers
+from shiftproof.tracing.model import Model, trace_model
+from shiftproof.tracing.settings import settings
+from shiftproof.tracing.trace import Program, fixed_values, hash_array
+from shiftproof.translation import Canvas
+
+Weights = Literal["these", "integers"]
+DTYPES = ("auto", "float32", "float64", "bfloat16", "float16", "int32")
+
+
+@dataclasses.dataclass(frozen=True)
+class Question:
+    """A sweep that is ready to run.
+
+    Attributes:
+        model: the adapted model.
+        program: its trace on the images at rest.
+        layers: what is compared, outputs last.
+        weights: leaves, cast and replaced as asked.
+        fixed: the values of the program that do not depend on the images.
+        canvas: what the window slides over, in the dtype of the sweep.
+        law: of the output shift.
+        dtype: type of the images.
+        exactness: of each layer.
+        weights_kind: `these` or `integers`.
+        scale: what integer images were multiplied by.
+        output_axes: grid axes of the outputs, where the user gave them.
+    """
+
+    model: Model
+    program: Program
+    layers: tuple[Layer, ...]
+    weights: list[Any]
+    fixed: dict[int, jax.Array]
+    canvas: Canvas
+    law: Law
+    dtype: str
+    exactness: tuple[Exactness, ...]
+    weights_kind: Weights
+    scale: int
+    output_axes: Sequence[int] | None
+
+
+def describe(question: Question, device: jax.Device) -> dict[str, str]:
+    """What the chunks of a question's sweep depend on, one readable line each."""
+    canvas = question.canvas
+    weights = hashlib.sha256(b"".join(hash_array(w) for w in question.weights)).hexdigest()
+    return {
+        "model": question.model.name,
+        "program": question.program.fingerprint,
+        "weights": weights,
+        "images": hash_array(canvas.array).hex(),
+        "grid": " x ".join(map(str, canvas.grid)),
+        "axes": f"{canvas.axes} of the images, {[layer.grid for layer in question.layers]} of the layers",
+        "boundary": canvas.boundary,
+        "law": question.law,
+        "dtype": question.dtype,
+        "layers": ", ".join(layer.name for layer in question.layers),
+        "platform": device.platform,
+        "shiftproof": __version__,
+        "jax": jax.__version__,
+        "jaxlib": jaxlib.version.__version__,
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Asker:
+    """Traces and grades a model in a dtype, and chooses the dtype.
+
+    Attributes:
+        model: the adapted model.
+        canvas: what the window slides over.
+        law: of the output shift.
+        kind: whose weights.
+        output_axes: grid axes of the outputs, where the user gave them.
+        keep: names of the layers to keep; all where None.
+        seed: of integer weights.
+    """
+
+    model: Model
+    canvas: Canvas
+    _: dataclasses.KW_ONLY
+    law: Law = "stride"
+    kind: Weights = "these"
+    output_axes: Sequence[int] | None = None
+    keep: Sequence[str] | None = None
+    seed: int = 0
+
+    def choose(self, dtype: str) -> Question:
+        """The question in the dtype asked for; `auto` takes the first in which more is exact."""
+        if dtype != "auto":
+            return self.ask(dtype)
+        single = self.ask("float32")
+        if all(e.exact for e in single.exactness):
+            return single
+        try:
+            double = self.ask("float64")
+        except ModelCallError:
+            return single  # the model insists on float32
+        exact_in = [sum(e.exact for e in question.exactness) for question in (single, double)]
+        return double if exact_in[1] > exact_in[0] else single
+
+    def ask(self, dtype: str) -> Question:
+        """The question in one dtype."""
+        with settings(dtype):
+            return self._ask(dtype)
+
+    def _ask(self, dtype: str) -> Question:
+        canvas = dataclasses.replace(self.canvas, array=self.canvas.array.astype(jnp.dtype(dtype)))
+        weights = self.model.cast("float32" if dtype == "int32" else dtype)
+        program = trace_model(self.model, weights, canvas.still)
+        layers = find_layers(program, canvas.axes, output_axes=self.output_axes)
+        scale = 1
+        if self.kind == "integers":
+            drawn = integer_question(
+                program, weights, canvas.array, replaceable=self.model.replaceable, seed=self.seed
+            )
+            weights, scale = drawn.weights, drawn.scale
+            canvas = dataclasses.replace(
+                canvas, array=canvas.array * np.asarray(scale, canvas.array.dtype)
+            )
+        fixed = fixed_values(program, weights)
+        grades, reach = grade_program(program, fixed, canvas.array)
+        layers = _select(layers, self.keep)
+        return Question(
+            model=self.model,
+            program=program,
+            layers=layers,
+            weights=weights,
+            fixed=fixed,
+            canvas=canvas,
+            law=self.law,
+            dtype=dtype,
+            exactness=tuple(judge(program, x.value, grades=grades, reach=reach) for x in layers),
+            weights_kind=self.kind,
+            scale=scale,
+            output_axes=self.output_axes,
+        )
+
+
+def _select(layers: Sequence[Layer], keep: Sequence[str] | None) -> tuple[Layer, ...]:
+    if keep is None:
+        return tuple(layers)
+    names = [layer.name for layer in layers]
+    unknown = [name for name in keep if name not in names]
+    if unknown:
+        raise InputError(f"no layer is named {', '.join(unknown)}; there are {', '.join(names)}.")
+    return tuple(layer for layer in layers if layer.name in keep or layer.output is not None)

@@ -1,0 +1,507 @@
+"""The sweep: every shift of the grid, every layer, in one pass of equal chunks.
+
+    model, images -> program, layers -> exactness -> checked call -> chunks over all devices -> Sweep
+
+By brute force every shift has its forward pass. By cosets a proved lattice leaves one forward pass per coset, and the
+other shifts are lifted from it; some of them are computed as well, and must agree.
+
+A sweep saw what it saw: it can refute, and on exact layers its refutations are exact, but an equality that holds for
+these images is no proof for others.
+"""
+
+import collections
+import dataclasses
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import jax
+import numpy as np
+
+from shiftproof.errors import ContradictionError, InexactWarning, InputError, NonFiniteError
+from shiftproof.exactness.calibration import calibrate
+from shiftproof.exactness.probes import integer_images
+from shiftproof.provenance import provenance
+from shiftproof.sweeping.checks import CallReport, check_call
+from shiftproof.sweeping.compare import Law, defined, output_steps, overlap_cells
+from shiftproof.sweeping.cosets import Cosets, find_cosets
+from shiftproof.sweeping.engine import Engine, chunk_size
+from shiftproof.sweeping.noise import measure_noise
+from shiftproof.sweeping.question import DTYPES, Asker, Question, Weights, describe
+from shiftproof.sweeping.result import EQUAL_WITHIN, SCHEMA, CosetRecord, Header, LayerRecord, Sweep
+from shiftproof.sweeping.store import PLAN_SCHEMA, Plan, Store
+from shiftproof.tracing.layers import Layer
+from shiftproof.tracing.model import adapt, check_images
+from shiftproof.tracing.settings import settings
+from shiftproof.translation import Boundary, Canvas, check_boundary
+
+Method = Literal["brute", "cosets"]
+Progress = Callable[[int, int], None]
+LIFTED_SAMPLE = 8
+"""Lifted shifts that are computed as well."""
+
+
+def sweep(
+    model: Any,
+    images: Any,
+    *,
+    spatial_axes: Sequence[int] | None = None,
+    output_axes: Sequence[int] | None = None,
+    boundary: Boundary = "circular",
+    grid: Sequence[int] | None = None,
+    law: Law = "stride",
+    method: Method = "brute",
+    weights: Weights | None = None,
+    dtype: str = "auto",
+    layers: Sequence[str] | None = None,
+    apply_kwargs: Mapping[str, Any] | None = None,
+    name: str | None = None,
+    seed: int = 0,
+    probes: int = 4,
+    chunk: int | None = None,
+    directory: str | Path | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+    devices: Sequence[jax.Device] | None = None,
+) -> Sweep:
+    """Compare every layer of a model under every integer shift of its grid.
+
+    Args:
+        model: an `nnx.Module`, linen `(module, variables)`, or a callable on batches.
+        images: (batch, *grid, channels) numbers; or the shape of one image, such as `(28, 28, 1)`, for integer probes.
+        spatial_axes: grid axes of one image (batch not counted), in the order of a shift; all but the last by default.
+        output_axes: grid axes of the batched outputs, where they cannot be followed through the program.
+        boundary: `circular`, `zero`, or `scene` (then `images` are scenes larger than `grid`).
+        grid: sizes of the window, for `scene` only.
+        law: `stride` (Δ' = Δ/s), `same` (Δ' = Δ) or `any` (the best of all output shifts; torus only).
+        method: `brute` computes every shift; `cosets` computes one shift per coset of the lattice under which every
+            layer kept is proved to move, and lifts the others (torus only). Without such a lattice it is brute force,
+            and `provenance["cosets"]` says why; fewer `layers` may have one.
+        weights: `these`, or `integers` to ask about the architecture; the latter by default when `images` is a shape.
+        dtype: `auto` takes float32 where exact, else float64 where exact, else float32.
+        layers: names of the layers to keep; all by default. Outputs always stay.
+        apply_kwargs: keyword arguments of the model's call.
+        name: of the model in reports.
+        seed: of integer probes and weights.
+        probes: how many integer probes, when `images` is a shape.
+        chunk: shifts per chunk and device, at least 3 by cosets; chosen from the memory by default.
+        directory: where finished chunks and `sweep.npz` are stored.
+        resume: go on with what `directory` holds.
+        progress: called with (shifts done, shifts in all).
+        devices: the devices to share the work; all local ones by default.
+
+    Returns:
+        A `Sweep`: deviations (layer, *shift), exactness and provenance.
+
+    Raises:
+        InputError, ModelCallError, NonDeterministicError, NonFiniteError, ResumeError: each says what to do.
+        ContradictionError: a lifted shift was computed, and differs.
+
+    >>> import jax.numpy as jnp
+    >>> result = sweep(lambda x: jnp.maximum(x, 0).sum((1, 2)), (4, 4, 1))
+    >>> str(result.count("invariance"))
+    '16/16'
+    """
+    adapted = adapt(model, apply_kwargs=apply_kwargs, name=name)
+    _check_choice("law", law, get_args(Law))
+    _check_choice("method", method, get_args(Method))
+    _check_choice("dtype", dtype, DTYPES)
+    if chunk is not None and chunk < 2:
+        raise InputError(
+            f"chunk={chunk} is too small: shift 0 sits in every chunk, so at least 2 are needed."
+        )
+    check_boundary(boundary)
+    if law == "any" and boundary != "circular":
+        raise InputError('law="any" needs the torus: use boundary="circular", or law="stride".')
+    if method == "cosets" and boundary != "circular":
+        raise InputError(
+            f'method="cosets" needs the torus, where shifts form a group; use "brute" with boundary={boundary!r}.'
+        )
+    if _is_shape(images):
+        images, default = integer_images(images, count=probes, seed=seed), "integers"
+    else:
+        default = "these"
+    kind: Weights = weights or ("these" if not adapted.replaceable else default)
+    _check_choice("weights", kind, get_args(Weights))
+    if kind == "integers" and not any(adapted.replaceable):
+        raise InputError(
+            f"{adapted.name} has no parameters to replace by integers: a plain callable hides them. Pass the "
+            'nnx.Module or (module, variables) itself, or weights="these".'
+        )
+    array, axes = check_images(images, spatial_axes)
+    canvas = _make_canvas(array, axes, boundary=boundary, grid=grid)
+    asker = Asker(
+        adapted, canvas, law=law, kind=kind, output_axes=output_axes, keep=layers, seed=seed
+    )
+    question = asker.choose(dtype)
+    with settings(question.dtype):
+        return _run(
+            question,
+            method=method,
+            chunk=chunk,
+            store=Store(directory) if directory is not None else None,
+            resume=resume,
+            progress=progress,
+            devices=list(devices or jax.local_devices()),
+            seed=seed,
+        )
+
+
+def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise InputError(f"{name} must be one of {', '.join(choices)}; got {value!r}.")
+
+
+def _is_shape(images: Any) -> bool:
+    return (
+        isinstance(images, tuple)
+        and bool(images)
+        and all(isinstance(size, (int, np.integer)) for size in images)
+    )
+
+
+def _make_canvas(
+    images: np.ndarray, axes: Sequence[int], *, boundary: Boundary, grid: Sequence[int] | None
+) -> Canvas:
+    if boundary == "scene":
+        if grid is None:
+            raise InputError(
+                'boundary="scene" needs grid=, the size of the window that moves over the scene.'
+            )
+        return Canvas.scene(images, axes=axes, grid=grid)
+    if grid is not None:
+        raise InputError(
+            f'grid= belongs to boundary="scene"; with {boundary!r} the grid is that of the images.'
+        )
+    return (
+        Canvas.circular(images, axes=axes)
+        if boundary == "circular"
+        else Canvas.zero(images, axes=axes)
+    )
+
+
+def _run(
+    question: Question,
+    *,
+    method: Method,
+    chunk: int | None,
+    store: Store | None,
+    resume: bool,
+    progress: Progress | None,
+    devices: Sequence[jax.Device],
+    seed: int,
+) -> Sweep:
+    question = _calibrated(question, devices[0])
+    asked, details = describe(question, devices[0]), {"seed": str(seed)}
+    cosets = find_cosets(question) if method == "cosets" else None
+    if cosets is not None and not cosets.generators:
+        details["cosets"] = _why_brute(cosets)
+        cosets = None
+    if cosets is not None:
+        asked["method"] = f"cosets of {cosets.generators}"
+    plan = Plan(PLAN_SCHEMA, asked, chunk or chunk_size(question, devices[0]))
+    if store is not None:
+        plan = store.open(plan, resume=resume)
+    shifts = question.canvas.shifts if cosets is None else cosets.representatives
+    groups = make_groups(shifts, plan.chunk, least=1 if cosets is None else 3)
+    engine = Engine(
+        question,
+        chunk=len(groups[0]),
+        devices=devices[: len(groups)],
+        cosets=cosets,
+        block=plan.chunk,
+    )
+    report = check_call(engine)
+    question = dataclasses.replace(question, exactness=report.exactness)
+    _warn_inexact(question)
+    rows = run_chunks(engine, groups, plan=plan, store=store, progress=progress)
+    noise = measure_noise(question)
+    record = _check_lifted(engine, question, noise, seed=seed) if cosets is not None else None
+    placed = _place(groups, rows, cosets, grid=question.canvas.grid)
+    maps = _make_maps(question, *placed)
+    header = _make_header(
+        question,
+        report,
+        noise,
+        provenance=provenance(devices[0]) | describe(question, devices[0]) | details,
+        cosets=record,
+    )
+    result = Sweep(header, **maps)
+    if store is not None:
+        result.save(store.directory / "sweep.npz")
+    return result
+
+
+def _why_brute(cosets: Cosets) -> str:
+    why = "every shift was computed: no lattice was found under which all layers are proved to move"
+    if cosets.limit is None:
+        return why
+    where = f" ({cosets.limit.site})" if str(cosets.limit.site) else ""
+    advice = "" if cosets.limit.output else "; layers= can leave it out"
+    return f"{why}, and none for layer {cosets.limit.name}{where} alone{advice}"
+
+
+def _check_lifted(
+    engine: Engine, question: Question, noise: Sequence[float], *, seed: int
+) -> CosetRecord:
+    """Compute a sample of lifted shifts as well, and compare.
+
+    Raises:
+        ContradictionError: they differ; on layers that are not exact, by more than 16 times the measured noise.
+    """
+    cosets = engine.cosets
+    if cosets is None:
+        raise ValueError("an engine without cosets lifts nothing")
+    grid = question.canvas.grid
+    allowed = [
+        0.0 if e.exact else EQUAL_WITHIN * floor
+        for e, floor in zip(question.exactness, noise, strict=True)
+    ]
+    sample = cosets.sample(LIFTED_SAMPLE, seed)
+    room = (engine.chunk - 1) // 2
+    for begin in range(0, len(sample), room):
+        part = sample[begin : begin + room]
+        starts = cosets.representatives[part[:, 0]]
+        ends = (starts + cosets.elements[part[:, 1]]) % grid
+        shifts = np.zeros((engine.chunk, len(grid)), np.int32)
+        shifts[1 : 1 + len(part)], shifts[1 + len(part) : 1 + 2 * len(part)] = starts, ends
+        slots = np.arange(1, 1 + len(part))
+        pairs = np.stack([slots, part[:, 1], slots + len(part)], axis=1)
+        gaps = engine.gaps(shifts, pairs)
+        for layer, gap, limit in zip(question.layers, gaps, allowed, strict=True):
+            # a limit of NaN, where no noise could be measured, judges nothing; a gap of NaN is no agreement
+            bad = np.flatnonzero(~(np.abs(gap[:, 0]) <= limit) & ~np.isnan(limit))
+            if len(bad):
+                number = bad[0]
+                raise ContradictionError(
+                    _contradiction(
+                        question, layer, starts[number], ends[number], gap[number], limit
+                    )
+                )
+    return CosetRecord(
+        generators=cosets.generators,
+        forwards=len(cosets.representatives),
+        checked=len(sample),
+        unchecked=tuple(
+            layer.name
+            for layer, limit in zip(question.layers, allowed, strict=True)
+            if np.isnan(limit)
+        ),
+    )
+
+
+def _contradiction(
+    question: Question,
+    layer: Layer,
+    start: np.ndarray,
+    end: np.ndarray,
+    gap: np.ndarray,
+    limit: float,
+) -> str:
+    where = f" ({layer.site})" if str(layer.site) else ""
+    difference, lifted, computed = gap.tolist()
+    return (
+        f"{question.model.name}: layer {layer.name}{where} under shift {tuple(end.tolist())}, lifted from shift "
+        f"{tuple(start.tolist())} by what the kernel proved, holds {lifted!r} where the compiled program gives "
+        f"{computed!r}: {abs(difference):.3g} apart, and rounding explains {limit:.3g}. Either the proof or the "
+        'program is wrong: please report a bug, with the model. method="brute" relies on no proof. (A step in the '
+        "model, such as round or sign, can turn rounding into such a difference; integer images decide.)"
+    )
+
+
+def _calibrated(question: Question, device: jax.Device) -> Question:
+    """Downgrade `exact` where the device itself is not exact on integers."""
+    if not question.dtype.startswith(("float", "bfloat")):
+        return question
+    found = calibrate(device, question.dtype)
+    if found.exact:
+        return question
+    return dataclasses.replace(
+        question,
+        exactness=tuple(exactness.downgraded(found.reason) for exactness in question.exactness),
+    )
+
+
+def _warn_inexact(question: Question) -> None:
+    rounded = [
+        (x, e) for x, e in zip(question.layers, question.exactness, strict=True) if not e.exact
+    ]
+    if rounded and question.weights_kind == "integers":
+        layer, first = rounded[0]
+        warnings.warn(
+            f"{question.model.name}: not exact from layer {layer.name} on ({first.reason}); from there equality is "
+            "judged against the measured rounding noise.",
+            InexactWarning,
+            stacklevel=4,
+        )
+
+
+def make_groups(shifts: np.ndarray, chunk: int, *, least: int = 1) -> list[np.ndarray]:
+    """All shifts but 0 in equal chunks that each begin with shift 0; short ones are filled up with it."""
+    moving = shifts[np.any(shifts != 0, axis=1)]
+    count = -(-len(moving) // (chunk - 1))
+    each = -(-len(moving) // max(1, count))
+    groups = np.zeros((max(1, count), max(each + 1, least), shifts.shape[1]), np.int32)
+    for i in range(count):
+        part = moving[i * each : (i + 1) * each]
+        groups[i, 1 : 1 + len(part)] = part
+    return list(groups)
+
+
+def run_chunks(
+    engine: Engine,
+    groups: Sequence[np.ndarray],
+    *,
+    plan: Plan | None = None,
+    store: Store | None = None,
+    progress: Progress | None = None,
+) -> list[dict[str, np.ndarray]]:
+    """The rows of every chunk, stored ones read and the others computed, one chunk per device at a time."""
+    rows: dict[int, dict[str, np.ndarray]] = {}
+    for index in range(len(groups)):
+        stored = store.read(plan, index) if store and plan else None
+        if stored is not None:
+            rows[index] = stored
+    total = len(engine.question.canvas.shifts)
+    each = 1 if engine.cosets is None else len(engine.cosets.elements)
+
+    def report() -> None:
+        if progress is not None:
+            # the last chunk is filled up, and shift 0 sits in every one
+            done = 1 + each * sum(len(groups[index]) - 1 for index in rows)
+            progress(total if len(rows) == len(groups) else min(done, total), total)
+
+    def finish(indices: Sequence[int], pending: Mapping[str, jax.Array]) -> None:
+        result = {name: np.asarray(value) for name, value in pending.items()}
+        for position, index in enumerate(indices):
+            rows[index] = {name: value[position] for name, value in result.items()}
+            if store and plan:
+                store.write(plan, index, rows[index])
+        report()
+
+    report()
+    missing = [index for index in range(len(groups)) if index not in rows]
+    width = len(engine.devices)
+    waiting: collections.deque[tuple[Sequence[int], Mapping[str, jax.Array]]] = collections.deque()
+    for begin in range(0, len(missing), width):
+        indices = missing[begin : begin + width]
+        batch = [groups[index] for index in indices]
+        batch += [np.zeros_like(groups[0])] * (width - len(batch))
+        waiting.append((indices, engine.rows(np.stack(batch))))
+        if len(waiting) > 1:  # the device works on one chunk while the host stores the one before
+            finish(*waiting.popleft())
+    while waiting:
+        finish(*waiting.popleft())
+    return [rows[index] for index in range(len(groups))]
+
+
+def _place(
+    groups: Sequence[np.ndarray],
+    rows: Sequence[Mapping[str, np.ndarray]],
+    cosets: Cosets | None,
+    *,
+    grid: Sequence[int],
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Every shift once, and its rows: fillers are left out, and so is shift 0 in all chunks but the first."""
+    shifts, kept = [], []
+    for index, group in enumerate(groups):
+        real = np.any(group != 0, axis=1)
+        real[0] = index == 0
+        if cosets is not None:
+            group = ((group[:, None] + cosets.elements) % grid).reshape(-1, len(grid))
+            real = np.repeat(real, len(cosets.elements))
+        shifts.append(group[real])
+        kept.append(real)
+    placed = {
+        name: np.concatenate([row[name][real] for row, real in zip(rows, kept, strict=True)])
+        for name in rows[0]
+    }
+    return np.concatenate(shifts), placed
+
+
+def _make_maps(
+    question: Question, order: np.ndarray, rows: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Put the rows where their shifts belong and mask what the law leaves undefined."""
+    canvas = question.canvas
+    shape = (len(question.layers), *(len(room) for room in canvas.ranges))
+    starts = np.array([room.start for room in canvas.ranges])
+    maps: dict[str, np.ndarray] = {}
+    for name, found in rows.items():
+        whole = np.zeros(shape, np.float64 if name in ("equivariance", "invariance") else np.int32)
+        whole[(slice(None), *(order - starts).T)] = found.T
+        maps[name] = whole
+    _check_rows(question, maps)
+    shifts = canvas.shifts
+    for i, layer in enumerate(question.layers):
+        undefined = np.ones(len(shifts), bool)
+        if layer.has_grid and question.law == "any":
+            undefined[:] = False
+        elif layer.has_grid:
+            undefined = ~defined(shifts, output_steps(layer, canvas, question.law))
+            undefined |= overlap_cells(layer, canvas, shifts, question.law) == 0
+        maps["equivariance"][i][undefined.reshape(shape[1:])] = np.nan
+        maps["equivariance_cells"][i][undefined.reshape(shape[1:])] = -1
+    return maps
+
+
+def _make_header(
+    question: Question,
+    report: CallReport,
+    noise: Sequence[float],
+    *,
+    provenance: dict[str, str],
+    cosets: CosetRecord | None,
+) -> Header:
+    canvas = question.canvas
+    records = tuple(
+        LayerRecord(
+            name=layer.name,
+            source=str(layer.site),
+            shape=layer.shape,
+            dtype=layer.dtype,
+            grid=layer.grid,
+            strides=tuple(None if s is None else str(s) for s in layer.strides),
+            output=layer.output,
+            exact=exactness.exact,
+            bound=exactness.bound,
+            limit=exactness.limit,
+            reason=exactness.reason,
+            noise=noise[i],
+            magnitude=report.magnitude[i],
+            vacuous=report.vacuous[i],
+        )
+        for i, (layer, exactness) in enumerate(
+            zip(question.layers, question.exactness, strict=True)
+        )
+    )
+    return Header(
+        schema=SCHEMA,
+        model=question.model.name,
+        grid=canvas.grid,
+        ranges=tuple((room.start, room.stop) for room in canvas.ranges),
+        boundary=canvas.boundary,
+        law=question.law,
+        dtype=question.dtype,
+        weights=question.weights_kind,
+        scale=question.scale,
+        images=canvas.array.shape[0],
+        layers=records,
+        provenance=provenance,
+        cosets=cosets,
+    )
+
+
+def _check_rows(question: Question, maps: Mapping[str, np.ndarray]) -> None:
+    """Stop where a layer became NaN or infinite under some shift, though it was finite at shift 0."""
+    bad = np.argwhere(~np.isfinite(maps["invariance"]))
+    if len(bad):
+        layer = question.layers[bad[0][0]]
+        shift = tuple(
+            int(i) + room.start for i, room in zip(bad[0][1:], question.canvas.ranges, strict=True)
+        )
+        raise NonFiniteError(
+            f"{question.model.name} gives NaN or infinity in layer {layer.name} ({layer.site}) under {len(bad)} "
+            f"shifts, first under {shift}. Check the scale of the images."
+        )

@@ -1,0 +1,270 @@
+"""Models: one adapter for `nnx.Module`, linen `(module, variables)` and any callable on batches.
+
+A `Model` is a pure function `(weights, images) -> outputs` plus its weights. An `nnx.Module` is taken in its evaluation
+view (dropout off, stored statistics), which is a copy: the user's model is never changed. Every failure of the
+user's code while it is traced is told with its likely remedy.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import flax.errors
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen, nnx
+
+from shiftproof.errors import InputError, ModelCallError
+from shiftproof.tracing.trace import Program, dotted, trace
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """A model as a pure function.
+
+    Attributes:
+        name: for reports.
+        kind: `nnx`, `linen` or `callable`.
+        call: `(weights, images) -> pytree of arrays`; images have the batch as axis 0.
+        weights: pytree of arrays; empty for a callable.
+        replaceable: for each leaf of `weights`, whether it is a parameter (and no statistic, table or key).
+        opaque: for each leaf, whether it is a parameter or a statistic, any value of which is the same architecture.
+        programs: traces made so far, by dtype and shape of the images; for `trace_once`.
+    """
+
+    name: str
+    kind: str
+    call: Callable[[Any, Any], Any]
+    weights: Any
+    replaceable: tuple[bool, ...]
+    opaque: tuple[bool, ...]
+    programs: dict[tuple[str, tuple[int, ...]], Program] = dataclasses.field(
+        default_factory=dict, compare=False, repr=False
+    )
+
+    def cast(self, dtype: Any) -> list[Any]:
+        """The leaves of `weights`, floating ones in `dtype`."""
+        leaves = jax.tree_util.tree_leaves(self.weights)
+        return [_cast(leaf, dtype) for leaf in leaves]
+
+
+def _cast(leaf: Any, dtype: Any) -> Any:
+    array = leaf if isinstance(leaf, jax.Array) else jnp.asarray(leaf)
+    return array.astype(dtype) if jnp.issubdtype(array.dtype, np.floating) else array
+
+
+def adapt(
+    model: Any, *, apply_kwargs: Mapping[str, Any] | None = None, name: str | None = None
+) -> Model:
+    """Make a `Model` of anything callable on a batch of images.
+
+    Args:
+        model: an `nnx.Module`, a linen `(module, variables)` pair, a callable, or a `Model`.
+        apply_kwargs: keyword arguments of the call, such as `{"train": False}`; `method` and `rngs` for linen too.
+        name: for reports; the class or function name by default.
+
+    Raises:
+        InputError: anything else, with what was passed and what is accepted.
+    """
+    arguments = dict(apply_kwargs or {})
+    if isinstance(model, Model):
+        return model
+    if isinstance(model, nnx.Module):
+        return _adapt_nnx(model, arguments, name or type(model).__name__)
+    if isinstance(model, tuple) and len(model) == 2 and isinstance(model[0], linen.Module):
+        return _adapt_linen(model[0], model[1], arguments, name or type(model[0]).__name__)
+    if isinstance(model, linen.Module) and model.scope is not None:
+        return _adapt_linen(*model.unbind(), arguments, name or type(model).__name__)
+    if isinstance(model, linen.Module):
+        raise InputError(
+            f"a linen module has no weights of its own: pass ({type(model).__name__}(...), variables), "
+            "with variables = module.init(key, images)."
+        )
+    if isinstance(model, type):
+        raise InputError(f"{model.__name__} is a class: pass a model that was made of it.")
+    if not callable(model):
+        raise InputError(
+            f"a model is an nnx.Module, a linen (module, variables) pair or a callable on batches; "
+            f"got {type(model).__name__}."
+        )
+    label = name or getattr(model, "__name__", type(model).__name__)
+    return Model(label, "callable", lambda _, images: model(images, **arguments), (), (), ())
+
+
+def _adapt_nnx(module: nnx.Module, arguments: dict[str, Any], name: str) -> Model:
+    view = nnx.view(module, deterministic=True, use_running_average=True, raise_if_not_found=False)
+    graph, state = nnx.split(view)
+
+    def call(weights: Any, images: Any) -> Any:
+        # merged inside the traced function: modules that write their own state write to a copy
+        return nnx.merge(graph, weights)(images, **arguments)
+
+    def leaves_of(*kinds: type[nnx.Variable]) -> tuple[bool, ...]:
+        found = jax.tree_util.tree_map(
+            lambda variable: isinstance(variable, kinds),
+            state,
+            is_leaf=lambda node: isinstance(node, nnx.Variable),
+        )
+        return tuple(jax.tree_util.tree_leaves(found))
+
+    parameters, statistics = leaves_of(nnx.Param), leaves_of(nnx.Param, nnx.BatchStat)
+    return Model(name, "nnx", call, state, parameters, _floating(state, statistics))
+
+
+def _floating(weights: Any, chosen: Sequence[bool]) -> tuple[bool, ...]:
+    """Of the leaves chosen, those that hold floats."""
+    leaves = jax.tree_util.tree_leaves(weights)
+    return tuple(
+        free and bool(jnp.issubdtype(jnp.result_type(leaf), np.floating))
+        for leaf, free in zip(leaves, chosen, strict=True)
+    )
+
+
+def _adapt_linen(
+    module: linen.Module, variables: Any, arguments: dict[str, Any], name: str
+) -> Model:
+    if not isinstance(variables, Mapping):
+        raise InputError(
+            f"the variables of a linen module are a mapping of collections; got {type(variables).__name__}."
+        )
+    leaves = jax.tree_util.tree_flatten_with_path(variables)[0]
+    collections = [dotted(path[:1]) for path, _ in leaves]
+    replaceable = tuple(collection == "params" for collection in collections)
+    learnt = [collection in ("params", "batch_stats") for collection in collections]
+
+    def call(weights: Any, images: Any) -> Any:
+        return module.apply(weights, images, **arguments)
+
+    return Model(name, "linen", call, variables, replaceable, _floating(variables, learnt))
+
+
+def check_images(
+    images: Any, spatial_axes: Sequence[int] | None
+) -> tuple[np.ndarray, tuple[int, ...]]:
+    """The images as a NumPy array, and the grid axes of that array.
+
+    Args:
+        images: (batch, *grid, channels), or with `spatial_axes` any layout whose axis 0 is the batch.
+        spatial_axes: grid axes of *one* image, batch not counted, in the order of a shift; all but the last
+            by default.
+
+    Raises:
+        InputError: wrong rank, dtype, empty or non-finite images.
+    """
+    try:
+        array = np.asarray(images)
+    except ValueError as error:
+        raise InputError(f"images are no array: {error}") from error
+    if array.dtype == bool or array.dtype == np.uint8:
+        raise InputError(
+            f"images have dtype {array.dtype}, which leaves their scale open: convert them first, "
+            "for example images.astype(np.float32) / 256."
+        )
+    if not jnp.issubdtype(array.dtype, np.floating) and not np.issubdtype(array.dtype, np.integer):
+        raise InputError(
+            f"images have dtype {array.dtype}; numbers are needed (float32, int32, ...)."
+        )
+    if array.ndim < (2 if spatial_axes is not None else 3):
+        raise InputError(
+            f"images have shape {array.shape}; needed is (batch, *grid, channels), for example (8, 28, 28, 1). "
+            "Add what is missing, as in images[None, ..., None], or name the grid by spatial_axes=."
+        )
+    if 0 in array.shape:
+        raise InputError(f"images have shape {array.shape}: there is nothing to shift.")
+    if not np.all(np.isfinite(array.astype(np.float64))):
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array.astype(np.float64)))[0])
+        raise InputError(
+            f"images hold NaN or infinity, first at index {place}: remove or replace them."
+        )
+    rank = array.ndim - 1
+    chosen = range(rank - 1) if spatial_axes is None else spatial_axes
+    if len(list(chosen)) == 0 or any(not -rank <= axis < rank for axis in chosen):
+        raise InputError(
+            f"spatial_axes={tuple(chosen)} do not fit one image of shape {array.shape[1:]}."
+        )
+    axes = tuple(axis % rank + 1 for axis in chosen)
+    if len(set(axes)) != len(axes):
+        raise InputError(f"spatial_axes={tuple(chosen)} name the same axis twice.")
+    return array, axes
+
+
+def trace_model(model: Model, weights: Sequence[Any], images: np.ndarray) -> Program:
+    """Trace a model on images; every failure of the user's code is told with its likely remedy.
+
+    Raises:
+        ModelCallError: the model cannot be called on such images, or cannot be traced.
+    """
+    structure = jax.tree_util.tree_structure(model.weights)
+    tree = jax.tree_util.tree_unflatten(structure, list(weights))
+    try:
+        program = trace(model.call, tree, jax.ShapeDtypeStruct(images.shape, images.dtype))
+    except Exception as error:
+        raise ModelCallError(
+            f"{model.name} cannot be called on images of shape {images.shape}, {images.dtype}: "
+            f"{_first_line(error)}\n{_remedy(error)}"
+        ) from error
+    if not program.outputs:
+        raise ModelCallError(f"{model.name} returns no arrays, so there is nothing to compare.")
+    return program
+
+
+def trace_once(model: Model, weights: Sequence[Any], images: np.ndarray) -> Program:
+    """As `trace_model`, but what was traced in that dtype before is not traced again."""
+    key = str(images.dtype), images.shape
+    if key not in model.programs:
+        model.programs[key] = trace_model(model, weights, images)
+    return model.programs[key]
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"
+
+
+_REMEDIES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+    (
+        (flax.errors.ModifyScopeVariableError,),
+        "The model updates batch statistics, so it is in training mode. Pass its inference switch, for example "
+        'apply_kwargs={"train": False} or {"use_running_average": True}.',
+    ),
+    (
+        (flax.errors.InvalidRngError,),
+        "The model asks for random numbers, so dropout is probably in training mode. Pass its inference switch, "
+        'for example apply_kwargs={"train": False} or {"deterministic": True}.',
+    ),
+    (
+        (flax.errors.TraceContextError,),
+        "The function closes over an nnx model that writes its own state. Pass the nnx.Module itself (it is then "
+        "copied), or call model.eval() first.",
+    ),
+    (
+        (
+            jax.errors.ConcretizationTypeError,
+            jax.errors.TracerArrayConversionError,
+            jax.errors.TracerBoolConversionError,
+            jax.errors.TracerIntegerConversionError,
+        ),
+        "The model reads values while it runs (.item(), float(x), if x > 0, NumPy calls), so it cannot be traced. Use "
+        "jax.numpy, jnp.where or jax.lax.cond there.",
+    ),
+)
+
+_DEFAULT_REMEDY = (
+    "Images are (batch, *grid, channels). Check rank and channels, and pass further arguments by "
+    "apply_kwargs= or a lambda."
+)
+
+
+_WORDS = {
+    "integer": "Images are floats here. Where the model takes integers, such as tokens or levels, convert inside: "
+    "lambda x: model(x.astype(int)).",
+    "not a valid JAX type": "Outputs are arrays. Drop all else by a lambda.",
+}
+"""Remedies by a word of the message, where its type says little."""
+
+
+def _remedy(error: Exception) -> str:
+    found = next((text for kinds, text in _REMEDIES if isinstance(error, kinds)), None)
+    spoken = (text for word, text in _WORDS.items() if word in str(error))
+    return found or next(spoken, _DEFAULT_REMEDY)

@@ -1,0 +1,580 @@
+"""Tracing: a model becomes a flat `Program`, and one loop, `interpret`, walks it for every analysis.
+
+This is the only module that touches JAX internals. Calls (`jit`, `custom_jvp_call`, `remat`, ...) are inlined, so
+that a program is one list of equations; each remembers the place in the user's code that made it.
+`scan`, `while` and `cond` stay single equations.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import os
+import re
+import sysconfig
+from collections.abc import Callable, Mapping, Sequence, Set
+from pathlib import Path
+from typing import Any
+
+import flax
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax._src import source_info_util
+
+CALLS: Mapping[str, str] = {
+    "jit": "jaxpr",
+    "pjit": "jaxpr",
+    "closed_call": "call_jaxpr",
+    "core_call": "call_jaxpr",
+    "call": "call_jaxpr",
+    "custom_jvp_call": "call_jaxpr",
+    "custom_vjp_call": "call_jaxpr",
+    "custom_vjp_call_jaxpr": "fun_jaxpr",
+    "remat": "jaxpr",
+    "remat2": "jaxpr",
+    "checkpoint": "jaxpr",
+    "composite": "jaxpr",
+}
+"""Call primitives and the parameter that holds what they call."""
+
+_ADDRESS = r"0x[0-9a-f]+"
+_MARK = "__shiftproof_trace__"
+_OWN = f"{Path(__file__).parents[1]}{os.sep}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Frame:
+    """One place in the user's code: file, line, columns of the call, and the function it is in."""
+
+    file: str
+    line: int
+    columns: tuple[int, int]
+    function: str
+
+    def __str__(self) -> str:
+        return f"{os.path.basename(self.file)}:{self.line}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Site:
+    """Where an equation comes from.
+
+    Attributes:
+        frames: the user's frames, innermost first; empty where the model is no user code.
+        callee: the public library function that the innermost frame called, such as `max_pool`, or "".
+    """
+
+    frames: tuple[Frame, ...]
+    callee: str
+
+    def __str__(self) -> str:
+        return str(self.frames[0]) if self.frames else ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Equation:
+    """One primitive application; values are numbered, literals stand in place.
+
+    Attributes:
+        primitive: the JAX primitive.
+        params: its parameters.
+        inputs: for each operand the number of a value, or a `Literal`.
+        outputs: the numbers of the values it defines.
+        site: the place in the user's code.
+        context: JAX's settings where it was traced, such as 64-bit mode.
+        impure: whether it does more than compute, such as calling back to Python: it may give another result each time.
+    """
+
+    primitive: Any
+    params: Mapping[str, Any]
+    inputs: "tuple[int | Literal, ...]"
+    outputs: tuple[int, ...]
+    site: Site
+    context: Any
+    impure: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name of the primitive."""
+        return self.primitive.name
+
+
+@dataclasses.dataclass(frozen=True)
+class Literal:
+    """A constant written into an equation."""
+
+    value: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """A traced model, `(weights, images) -> outputs`, as a flat list of equations.
+
+    Attributes:
+        equations: in order of execution.
+        avals: shape and dtype of every value, by number.
+        weights: numbers of the weight values, in the order of `weight_names`.
+        weight_names: dotted path of each weight.
+        images: number of the image value.
+        constants: value of every constant of the program (tables, masks, closed-over arrays), by number.
+        outputs: numbers (or literals) of the outputs.
+        output_names: dotted path of each output leaf; `output` where there is one.
+        fingerprint: sha256 of the program's text and of its constants.
+    """
+
+    equations: tuple[Equation, ...]
+    avals: Mapping[int, jax.ShapeDtypeStruct]
+    weights: tuple[int, ...]
+    weight_names: tuple[str, ...]
+    images: int
+    constants: Mapping[int, Any]
+    outputs: tuple[int | Literal, ...]
+    output_names: tuple[str, ...]
+    fingerprint: str
+
+    @functools.cached_property
+    def beforehand(self) -> dict[frozenset[int], Any]:
+        """For sets of known values, by number: what `known_values` found to follow, and its compiled function."""
+        return {}
+
+    @functools.cached_property
+    def calls_python(self) -> bool:
+        """Whether an equation holds a Python function, which the fingerprint does not tell from others."""
+        texts = (str(value) for eqn in self.equations for value in eqn.params.values())
+        return any(re.search(_ADDRESS, text) for text in texts)
+
+    @functools.cached_property
+    def from_images(self) -> frozenset[int]:
+        """The numbers of all values that depend on the images."""
+        return self.depending_on({self.images})
+
+    def depending_on(self, numbers: Set[int]) -> frozenset[int]:
+        """The numbers of all values that depend on some of those given, these included.
+
+        What an impure equation gives counts as depending on anything, so it is never computed beforehand.
+        """
+        reached = set(numbers)
+        for eqn in self.equations:
+            if eqn.impure or any(o in reached for o in eqn.inputs if isinstance(o, int)):
+                reached.update(eqn.outputs)
+        return frozenset(reached)
+
+    def narrower_than(self, dtype: Any) -> frozenset[int]:
+        """The numbers of all values that depend on the images through a float of less precision than `dtype`."""
+        narrow = {
+            number
+            for number in self.from_images
+            if jnp.issubdtype(self.avals[number].dtype, np.floating)
+            and jnp.finfo(self.avals[number].dtype).eps > jnp.finfo(dtype).eps
+        }
+        return self.depending_on(narrow)
+
+    @functools.cached_property
+    def weights_of(self) -> Mapping[int, frozenset[str]]:
+        """For every value that depends on weights but not on the images: which weights."""
+        names = {
+            number: frozenset([name])
+            for number, name in zip(self.weights, self.weight_names, strict=True)
+        }
+        for eqn in self.equations:
+            if not any(output in self.from_images for output in eqn.outputs):
+                used = [names.get(o, frozenset()) for o in eqn.inputs if isinstance(o, int)]
+                names.update(dict.fromkeys(eqn.outputs, frozenset().union(*used)))
+        return names
+
+
+def interpret(
+    program: Program, values: Mapping[int, Any], step: Callable[..., Sequence[Any]]
+) -> dict[int, Any]:
+    """Walk the program once: `step(equation, operands)` gives the meanings of its outputs.
+
+    Args:
+        program: what to walk.
+        values: the meaning of every input and constant, by number.
+        step: called with an equation and the list of its operands, literals as `Literal`.
+
+    Returns:
+        The meaning of every value, by number.
+    """
+    meaning = dict(values)
+    for eqn in program.equations:
+        operands = [o if isinstance(o, Literal) else meaning[o] for o in eqn.inputs]
+        meaning.update(zip(eqn.outputs, step(eqn, operands), strict=True))
+    return meaning
+
+
+def apply(eqn: Equation, operands: Sequence[Any]) -> Sequence[Any]:
+    """The step of plain evaluation: bind the primitive to concrete or traced arrays."""
+    arrays = [o.value if isinstance(o, Literal) else o for o in operands]
+    params = eqn.primitive.get_bind_params(dict(eqn.params))
+    with eqn.context.manager:
+        result = eqn.primitive.bind(*arrays, **params)
+    return result if eqn.primitive.multiple_results else [result]
+
+
+def fixed_values(program: Program, weights: Sequence[Any]) -> dict[int, jax.Array]:
+    """All values that do not depend on the images but are needed by what does, computed once."""
+    known = dict(zip(program.weights, weights, strict=True)) | dict(program.constants)
+    return known_values(program, known)
+
+
+def known_values(program: Program, known: Mapping[int, Any]) -> dict[int, jax.Array]:
+    """All values that follow from the known ones and are used together with some that do not, computed once."""
+    key = frozenset(known)
+    if key not in program.beforehand:
+        program.beforehand[key] = _beforehand(program, key)
+    wanted, compute = program.beforehand[key]
+    return dict(zip(wanted, compute(dict(known)), strict=True))
+
+
+def _beforehand(program: Program, known: Set[int]) -> tuple[list[int], Callable[..., list[Any]]]:
+    """Which values follow from those known and are needed, and a compiled function that computes them."""
+    unknown = program.depending_on({*program.weights, program.images} - known)
+    needed = {o for o in program.outputs if isinstance(o, int)}
+    for eqn in program.equations:
+        if eqn.outputs[0] in unknown:
+            needed.update(o for o in eqn.inputs if isinstance(o, int))
+    wanted = sorted(needed - unknown)
+
+    def compute(inputs: dict[int, Any]) -> list[Any]:
+        def step(eqn: Equation, operands: Sequence[Any]) -> Sequence[Any]:
+            if eqn.outputs[0] in unknown:
+                return [None] * len(eqn.outputs)
+            return apply(eqn, operands)
+
+        found = interpret(program, {**dict.fromkeys(unknown), **inputs}, step)
+        return [found[number] for number in wanted]
+
+    return wanted, jax.jit(compute)
+
+
+def fixed_divisors(program: Program, fixed: Mapping[int, Any]) -> dict[int, np.ndarray]:
+    """For every division by a fixed value, by the number of its result: the divisor in the result's full shape.
+
+    Given to `evaluate` as arguments of full shape, they stay divisions. XLA turns a division by anything broadcast into
+    a multiplication by its rounded reciprocal, and 49 * (1 / 49) is not 1: another program than the one asked about.
+    """
+    found = {}
+    for eqn in program.equations:
+        if eqn.name == "div" and eqn.outputs[0] in program.from_images:
+            divisor = eqn.inputs[1]
+            value = divisor.value if isinstance(divisor, Literal) else fixed.get(divisor)
+            if value is not None:
+                aval = program.avals[eqn.outputs[0]]
+                found[eqn.outputs[0]] = np.broadcast_to(np.asarray(value, aval.dtype), aval.shape)
+    return found
+
+
+def evaluate(
+    program: Program,
+    fixed: Mapping[int, Any],
+    images: Any,
+    divisors: Mapping[int, Any] | None = None,
+) -> dict[int, Any]:
+    """All values that depend on the images, given the fixed ones; traceable, so it can be jitted and vmapped.
+
+    Args:
+        program: the traced model.
+        fixed: from `fixed_values`.
+        images: one batch.
+        divisors: from `fixed_divisors`, where divisions must round as they are written.
+    """
+    divisors = divisors or {}
+
+    def step(eqn: Equation, operands: Sequence[Any]) -> Sequence[Any]:
+        if eqn.outputs[0] not in program.from_images:
+            return [fixed.get(output) for output in eqn.outputs]
+        if eqn.outputs[0] in divisors:
+            operands = [operands[0], divisors[eqn.outputs[0]]]
+        return apply(eqn, operands)
+
+    start = dict.fromkeys((*program.weights, *program.constants))
+    return interpret(program, {**start, **fixed, program.images: images}, step)
+
+
+def trace(fn: Callable[[Any, Any], Any], weights: Any, images: Any) -> Program:
+    """Trace `fn(weights, images)` into a `Program`.
+
+    Args:
+        fn: a pure function of a pytree of weights and one array of images.
+        weights: pytree of arrays.
+        images: array, or a shape and dtype.
+
+    Raises:
+        Whatever `fn` raises, unchanged.
+    """
+    closed, shapes = jax.make_jaxpr(_marked(fn), return_shape=True)(weights, images)
+    builder, numbers, outputs = _flatten(closed)
+    weight_paths = jax.tree_util.tree_flatten_with_path(weights)[0]
+    output_paths = jax.tree_util.tree_flatten_with_path(shapes)[0]
+    return Program(
+        equations=_live(builder.equations, outputs),
+        avals=builder.avals,
+        weights=tuple(numbers[:-1]),
+        weight_names=tuple(dotted(path) for path, _ in weight_paths),
+        images=numbers[-1],
+        constants=builder.constants,
+        outputs=tuple(outputs),
+        output_names=tuple(("output." + dotted(path)).strip(".") for path, _ in output_paths),
+        fingerprint=_fingerprint(closed, builder.constants),
+    )
+
+
+def open_body(closed: Any) -> Program:
+    """The program of a loop's body or a branch: all its inputs are `weights`, and it has no images."""
+    builder, numbers, outputs = _flatten(closed)
+    return Program(
+        equations=_live(builder.equations, outputs),
+        avals=builder.avals,
+        weights=tuple(numbers),
+        weight_names=tuple(f"input.{i}" for i in range(len(numbers))),
+        images=-1,
+        constants=builder.constants,
+        outputs=tuple(outputs),
+        output_names=tuple(f"output.{i}" for i in range(len(outputs))),
+        fingerprint=_fingerprint(closed, builder.constants),
+    )
+
+
+def scan_counts(eqn: Equation) -> tuple[int, int]:
+    """How many of a scan's operands are constants, and how many are carried."""
+    if "ft_in" in eqn.params:  # jax 0.12: one tree of constants, carries and slices
+        constants, carries, _ = eqn.params["ft_in"].unpack()
+        return len(list(constants)), len(list(carries))
+    return eqn.params["num_consts"], eqn.params["num_carry"]
+
+
+def _flatten(closed: Any) -> tuple["_Builder", list[int], list["int | Literal"]]:
+    """A builder that holds all equations of a jaxpr, and the numbers of its inputs and outputs."""
+    jaxpr, constants = _open(closed)
+    builder = _Builder()
+    numbers = builder.declare(jaxpr.invars)
+    constant_numbers = builder.declare(jaxpr.constvars)
+    builder.constants.update(zip(constant_numbers, map(_canonical, constants), strict=True))
+    environment = dict(zip(jaxpr.invars, numbers, strict=True))
+    environment |= dict(zip(jaxpr.constvars, constant_numbers, strict=True))
+    outputs = builder.inline(jaxpr, environment, prefix=None)
+    if _canonical_dtype(np.dtype(np.float64)) == np.float64:  # 64-bit mode
+        _widen_tables(builder)
+    return builder, numbers, outputs
+
+
+def _live(equations: Sequence[Equation], outputs: Sequence[int | Literal]) -> tuple[Equation, ...]:
+    """The equations that the outputs depend on."""
+    needed = {o for o in outputs if isinstance(o, int)}
+    kept = []
+    for eqn in reversed(equations):
+        if needed.intersection(eqn.outputs):
+            kept.append(eqn)
+            needed.update(o for o in eqn.inputs if isinstance(o, int))
+    return tuple(reversed(kept))
+
+
+def dotted(path: Sequence[Any]) -> str:
+    """A key path of a pytree as `conv1.kernel`; the `value` that Flax wraps around arrays is dropped."""
+    keys = [getattr(key, "key", getattr(key, "name", getattr(key, "idx", key))) for key in path]
+    if (
+        keys
+        and keys[-1] in ("value", "raw_value")
+        and isinstance(path[-1], jax.tree_util.GetAttrKey)
+    ):
+        keys = keys[:-1]
+    return ".".join(str(key) for key in keys)
+
+
+class _Builder:
+    """Collects equations and numbers values while calls are inlined."""
+
+    def __init__(self) -> None:
+        self.equations: list[Equation] = []
+        self.avals: dict[int, jax.ShapeDtypeStruct] = {}
+        self.constants: dict[int, Any] = {}
+
+    def declare(self, variables: Sequence[Any]) -> list[int]:
+        numbers = []
+        for variable in variables:
+            number = len(self.avals)
+            dtype = _canonical_dtype(variable.aval.dtype)
+            self.avals[number] = jax.ShapeDtypeStruct(variable.aval.shape, dtype)
+            numbers.append(number)
+        return numbers
+
+    def inline(
+        self, jaxpr: Any, environment: dict[Any, Any], prefix: Site | None
+    ) -> list[int | Literal]:
+        """Append the equations of `jaxpr`, calls replaced by what they call; returns its outputs."""
+
+        def read(atom: Any) -> int | Literal:
+            return Literal(_canonical(atom.val)) if hasattr(atom, "val") else environment[atom]
+
+        for eqn in jaxpr.eqns:
+            site = prefix or _site(eqn)
+            inputs = tuple(read(atom) for atom in eqn.invars)
+            called = CALLS.get(eqn.primitive.name)
+            if called is None:
+                outputs = self.declare(eqn.outvars)
+                made = Equation(eqn.primitive, eqn.params, inputs, tuple(outputs), site, eqn.ctx)
+                self.equations.append(dataclasses.replace(made, impure=_is_impure(eqn)))
+            else:
+                outputs = self._inline_call(eqn.params[called], inputs, site)
+            environment.update(zip(eqn.outvars, outputs, strict=True))
+        return [read(atom) for atom in jaxpr.outvars]
+
+    def _inline_call(
+        self, closed: Any, inputs: Sequence[int | Literal], site: Site
+    ) -> list[int | Literal]:
+        jaxpr, constants = _open(closed)
+        numbers = self.declare(jaxpr.constvars)
+        self.constants.update(zip(numbers, map(_canonical, constants), strict=True))
+        inner = dict(zip(jaxpr.constvars, numbers, strict=True))
+        inner |= dict(zip(jaxpr.invars, inputs, strict=True))
+        # A library's own jit (relu, pad, mean) belongs to the line that called it. A jit around user code keeps
+        # the user's lines inside it: its equations have frames below the calling line.
+        own = None if _holds_user_code(jaxpr, site) else site
+        return self.inline(jaxpr, inner, prefix=own)
+
+
+def _canonical_dtype(dtype: Any) -> Any:
+    """Without 64-bit mode, JAX keeps float64 tables of NumPy in a program, and narrows them where they are used."""
+    return (
+        dtype
+        if jnp.issubdtype(dtype, jax.dtypes.extended)
+        else jax.dtypes.canonicalize_dtype(dtype)
+    )
+
+
+def _canonical(value: Any) -> Any:
+    dtype = getattr(value, "dtype", None)
+    if dtype is None or _canonical_dtype(dtype) == dtype:
+        return value
+    return np.asarray(value).astype(_canonical_dtype(dtype))
+
+
+WIDER = {"float32": "float64", "int32": "int64", "uint32": "uint64", "complex64": "complex128"}
+
+
+def _widen_tables(builder: "_Builder") -> None:
+    """In 64-bit mode, give back their width to tables that JAX remembers as it narrowed them in an earlier trace.
+
+    It keeps one copy of a NumPy array that a function closes over, whatever the mode; the equations are right.
+    """
+    avals = builder.avals
+    for eqn in builder.equations:
+        narrow = {
+            o: jax.ShapeDtypeStruct(avals[o].shape, WIDER[avals[o].dtype.name])
+            for o in eqn.inputs
+            if isinstance(o, int) and o in builder.constants and avals[o].dtype.name in WIDER
+        }
+        if narrow and not _fits(eqn, avals) and _fits(eqn, {**avals, **narrow}):
+            avals.update(narrow)
+            for number, aval in narrow.items():
+                builder.constants[number] = np.asarray(builder.constants[number], aval.dtype)
+
+
+def _fits(eqn: Equation, avals: Mapping[int, Any]) -> bool:
+    """Whether the equation, on such operands, gives results of the types that it states."""
+    operands = [o if isinstance(o, Literal) else avals[o] for o in eqn.inputs]
+    places = [i for i, o in enumerate(operands) if not isinstance(o, Literal)]
+
+    def bound(*given: Any) -> Sequence[Any]:
+        full = list(operands)
+        for place, value in zip(places, given, strict=True):
+            full[place] = value
+        return apply(eqn, full)
+
+    try:
+        found = jax.eval_shape(bound, *(operands[place] for place in places))
+    except TypeError:
+        return False
+    return [aval.dtype for aval in found] == [avals[o].dtype for o in eqn.outputs]
+
+
+def _open(closed: Any) -> tuple[Any, Sequence[Any]]:
+    """The jaxpr and its constants, across the merge of ClosedJaxpr into Jaxpr (jax 0.11)."""
+    return getattr(closed, "jaxpr", closed), getattr(closed, "consts", ())
+
+
+def _holds_user_code(jaxpr: Any, site: Site) -> bool:
+    for eqn in jaxpr.eqns:
+        frames = _site(eqn).frames
+        # jit caches: the frames may be those of an earlier call, so compare the innermost function only
+        if frames and site.frames and frames[0].function != site.frames[0].function:
+            return True
+    return False
+
+
+def _is_impure(eqn: Any) -> bool:
+    """Printing is no matter: what is printed goes nowhere."""
+    return any("Debug" not in type(effect).__name__ for effect in eqn.effects)
+
+
+@functools.lru_cache(maxsize=1)
+def _library_roots() -> tuple[str, ...]:
+    packages = [Path(module.__file__ or "").parent for module in (jax, flax, np)]
+    packages += [Path(sysconfig.get_paths()["stdlib"]), Path(_OWN)]
+    packages += [packages[0].parent / name for name in ("jaxlib", "optax", "chex", "einops")]
+    return tuple(f"{root}{os.sep}" for root in packages)
+
+
+def _is_library(file: str) -> bool:
+    # the zoo is written as a user would write it, and is traced as user code
+    return file.startswith(_library_roots()) and not file.startswith(f"{_OWN}zoo{os.sep}")
+
+
+@functools.cache
+def _is_public(name: str) -> bool:
+    return any(hasattr(library, name) for library in (jnp, jax.nn, jax.lax, nnx))
+
+
+def _marked(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """`fn` under a name that ends the walk up the stack: what called shiftproof is no part of the model."""
+
+    def call(*arguments: Any) -> Any:
+        return fn(*arguments)
+
+    call.__code__ = call.__code__.replace(co_name=_MARK, co_qualname=_MARK)
+    return call
+
+
+def _site(eqn: Any) -> Site:
+    traceback = eqn.source_info.traceback
+    if traceback is None:
+        return Site((), "")
+    frames: list[Frame] = []
+    callee = ""
+    for code, instruction in zip(*traceback.raw_frames(), strict=True):
+        if code.co_name == _MARK:
+            break
+        if _is_library(code.co_filename):
+            # outwards: the last public name before the user's line (jnp.mean goes through _mean and meth)
+            own = code.co_filename.startswith(_OWN)
+            if not frames and not own and _is_public(code.co_name.lstrip("_")):
+                callee = code.co_name.lstrip("_")
+            continue
+        place = source_info_util.raw_frame_to_frame(code, instruction)
+        frames.append(
+            Frame(
+                place.file_name,
+                place.start_line,
+                (place.start_column, place.end_column),
+                place.function_name,
+            )
+        )
+    return Site(tuple(frames), callee)
+
+
+def _fingerprint(closed: Any, constants: Mapping[int, Any]) -> str:
+    digest = hashlib.sha256(re.sub(_ADDRESS, "0x", str(closed)).encode())
+    for value in constants.values():
+        digest.update(hash_array(value))
+    return digest.hexdigest()
+
+
+def hash_array(value: Any) -> bytes:
+    """sha256 of an array's dtype, shape and bytes; typed PRNG keys by their data."""
+    if jnp.issubdtype(getattr(value, "dtype", np.float32), jax.dtypes.prng_key):
+        value = jax.random.key_data(value)
+    array = np.ascontiguousarray(value)
+    header = f"{array.dtype.str}{array.shape}".encode()
+    return hashlib.sha256(header + array.tobytes()).digest()
