@@ -16,11 +16,11 @@ import shiftproof as sp
 from shiftproof import zoo
 from shiftproof.errors import ContradictionError, InputError, ResumeError
 from shiftproof.lattice import span
+from shiftproof.sweeping import cosets as cosets_module
 from shiftproof.sweeping.cosets import Cosets, find_cosets
 from shiftproof.sweeping.engine import Engine
 from shiftproof.sweeping.question import Asker
 from shiftproof.sweeping.result import EQUAL_WITHIN, CosetRecord, Header
-from shiftproof.sweeping.sweep import cosets as cosets_module
 from shiftproof.tracing.model import adapt
 from shiftproof.translation import Canvas
 

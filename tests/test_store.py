@@ -102,7 +102,7 @@ def test_resume_refuses_another_question_and_names_the_difference(tmp_path, key)
 
 def test_resume_refuses_another_version(tmp_path, monkeypatch) -> None:
     run(tmp_path)
-    monkeypatch.setattr("shiftproof.provenance.__version__", "9.9")
+    monkeypatch.setattr("shiftproof.sweeping.question.__version__", "9.9")
     with pytest.raises(ResumeError, match=r"shiftproof: stored .*, now 9.9"):
         run(tmp_path, resume=True)
 
