@@ -82,6 +82,16 @@ class Sweep:
     """Folder for report.html, maps.png, sweep.npz, sweep.json and finished chunks."""
     resume: bool = False
     """Go on with an interrupted sweep in the folder of --out."""
+    precision: Literal["highest", "high", "default"] = "highest"
+    """Of matrix products and convolutions in float32; only accelerators tell them apart."""
+    distributed: bool = False
+    """Share the sweep with the other processes of a TPU slice or a Slurm or MPI job, through the folder of --out."""
+    coordinator: str | None = None
+    """HOST:PORT of the first process, with --processes and --process: to share without such a launcher."""
+    processes: int | None = None
+    """How many processes share the sweep."""
+    process: int | None = None
+    """Which of them this is, from 0."""
     json: bool = False
     """Print counts, lattices and exactness as JSON on standard output."""
 
@@ -253,11 +263,14 @@ def _demo(command: Demo, errors: Console) -> int:
 def _sweep(command: Sweep, errors: Console) -> int:
     from shiftproof.progress import reporting
     from shiftproof.report import report_sweep, sweep_table
+    from shiftproof.sweeping.processes import Crew, join
     from shiftproof.sweeping.sweep import sweep
     from shiftproof.targets import load_target
 
     if command.resume and command.out is None:
         raise ValueError("--resume needs --out, the folder of the interrupted sweep.")
+    if command.distributed or command.coordinator:
+        join(command.coordinator, command.processes, command.process)
     target = load_target(command.target, seed=command.seed)
     images = _images(command, target.shape)
     with reporting(errors, target.name) as progress:
@@ -278,8 +291,11 @@ def _sweep(command: Sweep, errors: Console) -> int:
             chunk=command.chunk,
             directory=command.out,
             resume=command.resume,
+            precision=command.precision,
             progress=progress,
         )
+    if not Crew.here().first:
+        return 0  # the first process tells and writes
     written = report_sweep(result, command.out) if command.out else []
     if command.json:
         _print_json(result.to_json())

@@ -28,6 +28,10 @@ class ResumeError(ShiftproofError):
     """The stored sweep answers another question than the one asked."""
 
 
+class DeviceMemoryError(ShiftproofError):
+    """The device ran out of memory, and no smaller chunk of shifts is possible."""
+
+
 class ResultFileError(ShiftproofError, ValueError):
     """A stored result is truncated, altered, or of an unknown schema."""
 
@@ -46,6 +50,10 @@ class VacuousWarning(ShiftproofWarning):
 
 class InexactWarning(ShiftproofWarning):
     """The exactness bound could not be kept; equality is judged against a measured noise floor."""
+
+
+class SmallerChunkWarning(ShiftproofWarning):
+    """The device ran out of memory; the sweep goes on with fewer shifts at a time."""
 
 
 class DamagedChunkWarning(ShiftproofWarning):

@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import jax
 import msgspec
 import numpy as np
 
@@ -28,6 +27,7 @@ from shiftproof.errors import (
     NonDeterministicError,
     VacuousWarning,
 )
+from shiftproof.exactness.calibration import float64_device
 from shiftproof.files import write_atomic
 from shiftproof.provenance import provenance
 from shiftproof.proving.analysis import Claim, Prover, find_causes, layer_steps
@@ -36,7 +36,7 @@ from shiftproof.proving.graph import Graph, build_graph
 from shiftproof.refuting.witness import Bench
 from shiftproof.tracing.layers import Layer, find_layers
 from shiftproof.tracing.model import Model, adapt, check_images, trace_model, trace_once
-from shiftproof.tracing.settings import settings
+from shiftproof.tracing.settings import current_device, settings
 from shiftproof.tracing.trace import Program, hash_array
 
 Weights = Literal["all", "these"]
@@ -47,6 +47,7 @@ DEAD = 1e-3
 """Relative change between quite different images below which a model counts as dead."""
 
 
+@float64_device()
 def verify(
     model: Any,
     images: Any,
@@ -280,7 +281,7 @@ def _reported(error: ContradictionError, subject: _Subject) -> ContradictionErro
         "seed": subject.seed,
         "graph": _graph(subject).program.to_json(),
         "jaxpr_sha256": subject.program.fingerprint,
-        "provenance": provenance(jax.local_devices()[0]),
+        "provenance": provenance(current_device()),
     }
     path = Path(f"shiftproof-contradiction-{subject.program.fingerprint[:12]}.json")
     write_atomic(path, msgspec.json.format(msgspec.json.encode(report)))
@@ -386,7 +387,7 @@ def _decide(subject: _Subject, claims: Sequence[Claim], asked: np.ndarray) -> Ve
         notes=tuple(_notes(subject, outputs, sensitivity)),
         these=None,
         seconds=seconds,
-        provenance=provenance(jax.local_devices()[0])
+        provenance=provenance(current_device())
         | {"program": subject.program.fingerprint, "seed": str(subject.seed)},
     )
 

@@ -4,12 +4,17 @@ FFT and Winograd convolutions, TF32 and bf16 products round even where the exact
 calibration fails, `exact` becomes `rounded`, and the reason says by how much.
 """
 
+import contextlib
 import dataclasses
 import functools
+from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from shiftproof.errors import InputError
+from shiftproof.tracing.settings import Precision, current_device, settings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,15 +39,21 @@ CASES = ((1, 3, 1), (4, 3, 2), (8, 5, 1), (16, 1, 1), (32, 3, 1))
 
 
 @functools.lru_cache(maxsize=32)
-def calibrate(device: jax.Device, dtype: str) -> Calibration:
+def calibrate(device: jax.Device, dtype: str, precision: Precision = "highest") -> Calibration:
     """Compare integer convolutions and matrix products on a device with int64 on the host.
 
     Values grow until the largest sum fills half of what the format holds (2^24 in float32, 2^53 in float64).
 
     Args:
         device: where to compute.
-        dtype: a floating type; float64 needs `jax.enable_x64`.
+        dtype: a floating type.
+        precision: of the products.
     """
+    with settings(dtype, precision):
+        return _calibrate(device, dtype)
+
+
+def _calibrate(device: jax.Device, dtype: str) -> Calibration:
     digits = int(jnp.finfo(dtype).nmant)
     worst, failed = 0.0, []
     for channels, size, stride in CASES:
@@ -62,6 +73,38 @@ def calibrate(device: jax.Device, dtype: str) -> Calibration:
         else ""
     )
     return Calibration(not failed, len(CASES) + 1, worst, reason)
+
+
+@functools.lru_cache(maxsize=32)
+def has_float64(device: jax.Device) -> bool:
+    """Whether a device computes in float64, and not in something narrower that it takes for it."""
+    small = 2.0**-52
+    with settings("float64"):
+        try:
+            one, rest = jax.device_put((np.float64(1), np.float64(small)), device)
+            return float(jax.jit(lambda a, b: (a + b) - 1)(one, rest)) == small
+        except (jax.errors.JaxRuntimeError, TypeError, ValueError):
+            return False
+
+
+@contextlib.contextmanager
+def float64_device() -> Iterator[jax.Device]:
+    """Run on the current device where it computes in float64, and on the host's processor where it does not.
+
+    Raises:
+        InputError: there is no processor that JAX may use.
+    """
+    device = current_device()
+    if not has_float64(device):
+        try:
+            device = jax.local_devices(backend="cpu")[0]
+        except RuntimeError as error:
+            raise InputError(
+                f"{device.device_kind} does not compute in float64, which a verdict needs, and JAX was told not to use "
+                "the processor: add cpu to JAX_PLATFORMS."
+            ) from error
+    with jax.default_device(device):
+        yield device
 
 
 def _largest_value(terms: int, digits: int) -> int:

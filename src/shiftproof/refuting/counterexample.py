@@ -9,17 +9,18 @@ import hashlib
 from pathlib import Path
 from typing import Literal, cast
 
-import jax
 import msgspec
 import numpy as np
 
 from shiftproof.archive import read_archive, write_archive
 from shiftproof.errors import InputError, ResultFileError
+from shiftproof.exactness.calibration import float64_device
 from shiftproof.provenance import provenance
 from shiftproof.proving.analysis import Claim
 from shiftproof.refuting.trials import Draw, make_trial
 from shiftproof.refuting.witness import Doubt, Witness, compare_outputs, judge, rounding_floors
 from shiftproof.tracing.model import Model
+from shiftproof.tracing.settings import current_device
 
 SCHEMA = "shiftproof.counterexample/1"
 _ARRAYS = ("image", "still", "moved")
@@ -152,7 +153,7 @@ def from_witness(
         floor=witness.floor,
         program=trial.program.fingerprint,
         arrays=_hash(arrays),
-        provenance=provenance(jax.local_devices()[0]),
+        provenance=provenance(current_device()),
     )
     return Counterexample(header, **arrays)
 
@@ -213,6 +214,7 @@ class Replay:
         return f"{word}: the outputs differ by {self.deviation:.6g}, {grounds}"
 
 
+@float64_device()
 def replay(counterexample: Counterexample, model: Model) -> Replay:
     """Run a counterexample on the compiled model.
 

@@ -21,7 +21,7 @@ from shiftproof.exactness.calibration import calibrate
 from shiftproof.exactness.exact import Exactness, grade_program, judge
 from shiftproof.exactness.probes import integer_question
 from shiftproof.tracing.model import Model, trace_once
-from shiftproof.tracing.settings import settings
+from shiftproof.tracing.settings import compiler_options, current_device, settings
 from shiftproof.tracing.trace import Program, evaluate, fixed_divisors, fixed_values, hash_array
 
 Draw = Literal["these", "integers", "random"]
@@ -140,7 +140,8 @@ def _compile(program: Program, images: Any, divisors: Any, fixed: Any) -> Any:
         return jax.vmap(one, in_axes=(0, 0, None))(images, divisors, fixed)
 
     try:
-        return jax.jit(run).lower(images, divisors, fixed).compile()
+        options = compiler_options(current_device().platform)
+        return jax.jit(run).lower(images, divisors, fixed).compile(options)
     except Exception as error:
         raise ModelCallError(
             f"the model cannot be run on several images at once: {type(error).__name__}: "
@@ -211,7 +212,7 @@ def _make(
         fixed = fixed_values(program, weights)
         grades, reach = grade_program(program, fixed, images * float(factor))
         exactness = tuple(judge(program, o, grades=grades, reach=reach) for o in program.outputs)
-        calibration = calibrate(jax.local_devices()[0], dtype)
+        calibration = calibrate(current_device(), dtype)
         if not calibration.exact:
             exactness = tuple(e.downgraded(calibration.reason) for e in exactness)
     return Trial(program, weights, draw, seed, factor, dtype, exactness, fixed)

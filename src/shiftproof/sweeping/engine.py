@@ -17,6 +17,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from shiftproof.sweeping.compare import make_compare, make_forward, make_gaps, make_lifted_compare
 from shiftproof.sweeping.cosets import Cosets
 from shiftproof.sweeping.question import Question
+from shiftproof.tracing.settings import compiler_options
 from shiftproof.tracing.trace import fixed_divisors
 
 TARGET_IMAGES = 128
@@ -138,7 +139,8 @@ def _compile(fn: Any, mesh: Any, specs: Any, arguments: Any) -> Any:
     sharded = jax.shard_map(
         fn, mesh=mesh, in_specs=specs, out_specs=PartitionSpec("chunk"), check_vma=False
     )
-    return jax.jit(sharded).lower(*arguments).compile()
+    platform = mesh.devices.flat[0].platform
+    return jax.jit(sharded).lower(*arguments).compile(compiler_options(platform))
 
 
 def chunk_size(question: Question, device: jax.Device) -> int:

@@ -3,10 +3,13 @@
 Where a layer is not exact, `==` means nothing, and a deviation is judged against this floor instead of a tolerance.
 """
 
+import contextlib
+
 import jax.numpy as jnp
 import numpy as np
 
 from shiftproof.errors import ModelCallError
+from shiftproof.exactness.calibration import float64_device
 from shiftproof.sweeping.checks import read_values
 from shiftproof.sweeping.question import Question
 from shiftproof.tracing.layers import find_layers
@@ -60,7 +63,7 @@ def _is_float(dtype: str) -> bool:
 
 def _layer_values(question: Question, dtype: str) -> list[np.ndarray | None]:
     """The layers at rest in another precision; None for a layer that this trace does not have."""
-    with settings(dtype):
+    with settings(dtype), float64_device() if dtype == "float64" else contextlib.nullcontext():
         weights = [
             w.astype(dtype) if jnp.issubdtype(w.dtype, np.floating) else w
             for w in map(jnp.asarray, question.weights)

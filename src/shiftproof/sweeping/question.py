@@ -21,7 +21,7 @@ from shiftproof.exactness.probes import integer_question
 from shiftproof.sweeping.compare import Law
 from shiftproof.tracing.layers import Layer, find_layers
 from shiftproof.tracing.model import Model, trace_model
-from shiftproof.tracing.settings import settings
+from shiftproof.tracing.settings import Precision, settings
 from shiftproof.tracing.trace import Program, fixed_values, hash_array
 from shiftproof.translation import Canvas
 
@@ -46,6 +46,7 @@ class Question:
         weights_kind: `these` or `integers`.
         scale: what integer images were multiplied by.
         output_axes: grid axes of the outputs, where the user gave them.
+        precision: of matrix products.
     """
 
     model: Model
@@ -60,6 +61,7 @@ class Question:
     weights_kind: Weights
     scale: int
     output_axes: Sequence[int] | None
+    precision: Precision
 
 
 def describe(question: Question, device: jax.Device) -> dict[str, str]:
@@ -76,6 +78,7 @@ def describe(question: Question, device: jax.Device) -> dict[str, str]:
         "boundary": canvas.boundary,
         "law": question.law,
         "dtype": question.dtype,
+        "matmul_precision": question.precision,
         "layers": ", ".join(layer.name for layer in question.layers),
         "platform": device.platform,
         "shiftproof": __version__,
@@ -96,6 +99,7 @@ class Asker:
         output_axes: grid axes of the outputs, where the user gave them.
         keep: names of the layers to keep; all where None.
         seed: of integer weights.
+        precision: of matrix products.
     """
 
     model: Model
@@ -106,13 +110,26 @@ class Asker:
     output_axes: Sequence[int] | None = None
     keep: Sequence[str] | None = None
     seed: int = 0
+    precision: Precision = "highest"
 
-    def choose(self, dtype: str) -> Question:
-        """The question in the dtype asked for; `auto` takes the first in which more is exact."""
+    def choose(self, dtype: str, *, float64: bool = True) -> Question:
+        """The question in the dtype asked for; `auto` takes the first in which more is exact.
+
+        Args:
+            dtype: one of `DTYPES`.
+            float64: whether the device computes in float64.
+
+        Raises:
+            InputError: float64 is asked for, and the device lacks it.
+        """
+        if dtype == "float64" and not float64:
+            raise InputError(
+                "the device does not compute in float64: leave dtype out, or pass devices=jax.devices('cpu')."
+            )
         if dtype != "auto":
             return self.ask(dtype)
         single = self.ask("float32")
-        if all(e.exact for e in single.exactness):
+        if not float64 or all(e.exact for e in single.exactness):
             return single
         try:
             double = self.ask("float64")
@@ -123,7 +140,7 @@ class Asker:
 
     def ask(self, dtype: str) -> Question:
         """The question in one dtype."""
-        with settings(dtype):
+        with settings(dtype, self.precision):
             return self._ask(dtype)
 
     def _ask(self, dtype: str) -> Question:
@@ -156,6 +173,7 @@ class Asker:
             weights_kind=self.kind,
             scale=scale,
             output_axes=self.output_axes,
+            precision=self.precision,
         )
 
 

@@ -60,7 +60,7 @@ class Store:
             ResumeError: something is stored and `resume` is False, or it answers another question.
         """
         if not self.plan_file.exists():
-            write_atomic(self.plan_file, msgspec.json.format(msgspec.json.encode(plan), indent=2))
+            self.begin(plan)
             return plan
         if not resume:
             raise ResumeError(
@@ -79,6 +79,15 @@ class Store:
                 f"{'; '.join(differences)}. Choose another folder, or restore what changed."
             )
         return stored
+
+    def begin(self, plan: Plan) -> None:
+        """Write down the plan that all chunks will follow."""
+        write_atomic(self.plan_file, msgspec.json.format(msgspec.json.encode(plan), indent=2))
+
+    @property
+    def holds_chunks(self) -> bool:
+        """Whether some chunk was finished."""
+        return any(self.chunks.glob("*.chunk"))
 
     def _read_plan(self) -> Plan:
         try:

@@ -17,10 +17,18 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import jax
+import msgspec
 import numpy as np
 
-from shiftproof.errors import ContradictionError, InexactWarning, InputError, NonFiniteError
-from shiftproof.exactness.calibration import calibrate
+from shiftproof.errors import (
+    ContradictionError,
+    DeviceMemoryError,
+    InexactWarning,
+    InputError,
+    NonFiniteError,
+    SmallerChunkWarning,
+)
+from shiftproof.exactness.calibration import calibrate, has_float64
 from shiftproof.exactness.probes import integer_images
 from shiftproof.provenance import provenance
 from shiftproof.sweeping.checks import CallReport, check_call
@@ -28,12 +36,13 @@ from shiftproof.sweeping.compare import Law, defined, output_steps, overlap_cell
 from shiftproof.sweeping.cosets import Cosets, find_cosets
 from shiftproof.sweeping.engine import Engine, chunk_size
 from shiftproof.sweeping.noise import measure_noise
+from shiftproof.sweeping.processes import Crew
 from shiftproof.sweeping.question import DTYPES, Asker, Question, Weights, describe
 from shiftproof.sweeping.result import EQUAL_WITHIN, SCHEMA, CosetRecord, Header, LayerRecord, Sweep
 from shiftproof.sweeping.store import PLAN_SCHEMA, Plan, Store
 from shiftproof.tracing.layers import Layer
 from shiftproof.tracing.model import adapt, check_images
-from shiftproof.tracing.settings import settings
+from shiftproof.tracing.settings import Precision, settings
 from shiftproof.translation import Boundary, Canvas, check_boundary
 
 Method = Literal["brute", "cosets"]
@@ -64,6 +73,7 @@ def sweep(
     resume: bool = False,
     progress: Progress | None = None,
     devices: Sequence[jax.Device] | None = None,
+    precision: Precision = "highest",
 ) -> Sweep:
     """Compare every layer of a model under every integer shift of its grid.
 
@@ -90,6 +100,8 @@ def sweep(
         resume: go on with what `directory` holds.
         progress: called with (shifts done, shifts in all).
         devices: the devices to share the work; all local ones by default.
+        precision: of matrix products and convolutions, `highest`, `high` or `default`, as JAX names them. A device that
+            then rounds integers is found out by calibration, and its layers are not called exact.
 
     Returns:
         A `Sweep`: deviations (layer, *shift), exactness and provenance.
@@ -107,6 +119,7 @@ def sweep(
     _check_choice("law", law, get_args(Law))
     _check_choice("method", method, get_args(Method))
     _check_choice("dtype", dtype, DTYPES)
+    _check_choice("precision", precision, get_args(Precision))
     if chunk is not None and chunk < 2:
         raise InputError(
             f"chunk={chunk} is too small: shift 0 sits in every chunk, so at least 2 are needed."
@@ -132,10 +145,18 @@ def sweep(
     array, axes = check_images(images, spatial_axes)
     canvas = _make_canvas(array, axes, boundary=boundary, grid=grid)
     asker = Asker(
-        adapted, canvas, law=law, kind=kind, output_axes=output_axes, keep=layers, seed=seed
+        adapted,
+        canvas,
+        law=law,
+        kind=kind,
+        output_axes=output_axes,
+        keep=layers,
+        seed=seed,
+        precision=precision,
     )
-    question = asker.choose(dtype)
-    with settings(question.dtype):
+    devices = list(devices or jax.local_devices())
+    question = asker.choose(dtype, float64=has_float64(devices[0]))
+    with settings(question.dtype, precision):
         return _run(
             question,
             method=method,
@@ -143,7 +164,7 @@ def sweep(
             store=Store(directory) if directory is not None else None,
             resume=resume,
             progress=progress,
-            devices=list(devices or jax.local_devices()),
+            devices=devices,
             seed=seed,
         )
 
@@ -201,21 +222,29 @@ def _run(
     if cosets is not None:
         asked["method"] = f"cosets of {cosets.generators}"
     plan = Plan(PLAN_SCHEMA, asked, chunk or chunk_size(question, devices[0]))
-    if store is not None:
-        plan = store.open(plan, resume=resume)
+    crew = Crew.here()
+    plan = crew.open(store, plan, resume=resume)
     shifts = question.canvas.shifts if cosets is None else cosets.representatives
-    groups = make_groups(shifts, plan.chunk, least=1 if cosets is None else 3)
-    engine = Engine(
-        question,
-        chunk=len(groups[0]),
-        devices=devices[: len(groups)],
-        cosets=cosets,
-        block=plan.chunk,
-    )
-    report = check_call(engine)
+    least = 1 if cosets is None else 3
+    while True:
+        groups = make_groups(shifts, plan.chunk, least=least)
+        try:
+            engine = Engine(
+                question,
+                chunk=len(groups[0]),
+                devices=devices[: len(groups)],
+                cosets=cosets,
+                block=plan.chunk,
+            )
+            report = check_call(engine)
+            rows = run_chunks(engine, groups, plan=plan, store=store, crew=crew, progress=progress)
+            break
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error):
+                raise
+            plan = _smaller(plan, len(groups[0]), error, least=least, store=store, crew=crew)
     question = dataclasses.replace(question, exactness=report.exactness)
     _warn_inexact(question)
-    rows = run_chunks(engine, groups, plan=plan, store=store, progress=progress)
     noise = measure_noise(question)
     record = _check_lifted(engine, question, noise, seed=seed) if cosets is not None else None
     placed = _place(groups, rows, cosets, grid=question.canvas.grid)
@@ -228,9 +257,40 @@ def _run(
         cosets=record,
     )
     result = Sweep(header, **maps)
-    if store is not None:
+    if store is not None and crew.first:
         result.save(store.directory / "sweep.npz")
+    crew.meet("sweep")
     return result
+
+
+def _smaller(
+    plan: Plan, chunk: int, error: Exception, *, least: int, store: Store | None, crew: Crew
+) -> Plan:
+    """The plan with half as many shifts per chunk, after the device ran out of memory.
+
+    Raises:
+        DeviceMemoryError: there is no smaller chunk, or others rely on this one.
+    """
+    cause = f"the device has no memory for chunks of {chunk} shifts ({str(error).splitlines()[0]})"
+    smaller = chunk // 2
+    if smaller < max(2, least):
+        raise DeviceMemoryError(
+            f"{cause}, and fewer are not possible. Use fewer images, or only some layers (layers=), or a device with "
+            "more memory."
+        ) from error
+    if crew.count > 1:
+        raise DeviceMemoryError(
+            f"{cause}. Pass chunk={smaller} to all processes, and a new folder."
+        ) from error
+    if store is not None and store.holds_chunks:
+        raise DeviceMemoryError(
+            f"{cause}, with which {store.directory} was begun. Choose another folder, or a device with more memory."
+        ) from error
+    warnings.warn(f"{cause}; going on with {smaller}.", SmallerChunkWarning, stacklevel=4)
+    plan = msgspec.structs.replace(plan, chunk=smaller)
+    if store is not None:
+        store.begin(plan)
+    return plan
 
 
 def _why_brute(cosets: Cosets) -> str:
@@ -314,7 +374,7 @@ def _calibrated(question: Question, device: jax.Device) -> Question:
     """Downgrade `exact` where the device itself is not exact on integers."""
     if not question.dtype.startswith(("float", "bfloat")):
         return question
-    found = calibrate(device, question.dtype)
+    found = calibrate(device, question.dtype, question.precision)
     if found.exact:
         return question
     return dataclasses.replace(
@@ -355,9 +415,14 @@ def run_chunks(
     *,
     plan: Plan | None = None,
     store: Store | None = None,
+    crew: Crew | None = None,
     progress: Progress | None = None,
 ) -> list[dict[str, np.ndarray]]:
-    """The rows of every chunk, stored ones read and the others computed, one chunk per device at a time."""
+    """The rows of every chunk, stored ones read and the others computed, one chunk per device at a time.
+
+    Of what is missing a crew of several processes computes one share each, and reads the others' from the store.
+    """
+    crew = crew or Crew()
     rows: dict[int, dict[str, np.ndarray]] = {}
     for index in range(len(groups)):
         stored = store.read(plan, index) if store and plan else None
@@ -381,7 +446,8 @@ def run_chunks(
         report()
 
     report()
-    missing = [index for index in range(len(groups)) if index not in rows]
+    there = crew.agree(np.array([index in rows for index in range(len(groups))]))
+    missing = crew.share(np.flatnonzero(~there)).tolist()
     width = len(engine.devices)
     waiting: collections.deque[tuple[Sequence[int], Mapping[str, jax.Array]]] = collections.deque()
     for begin in range(0, len(missing), width):
@@ -393,7 +459,30 @@ def run_chunks(
             finish(*waiting.popleft())
     while waiting:
         finish(*waiting.popleft())
+    if crew.count > 1:
+        crew.meet("chunks")
+        _join(rows, groups, plan=plan, store=store)
+        report()
     return [rows[index] for index in range(len(groups))]
+
+
+def _join(
+    rows: dict[int, dict[str, np.ndarray]],
+    groups: Sequence[np.ndarray],
+    *,
+    plan: Plan | None,
+    store: Store | None,
+) -> None:
+    """Read the chunks that other processes stored."""
+    for index in range(len(groups)):
+        stored = store.read(plan, index) if store and plan and index not in rows else None
+        if stored is not None:
+            rows[index] = stored
+        elif index not in rows:
+            raise InputError(
+                f"chunk {index}, which another process finished, is not in the folder of this one: the folder must be "
+                "shared by all processes."
+            )
 
 
 def _place(
