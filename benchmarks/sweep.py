@@ -17,7 +17,7 @@ from flax import nnx
 from rich.console import Console
 
 import shiftproof as sp
-from benchmarks.harness import Rows, interleaved, ratios, table
+from benchmarks.harness import Rows, interleaved, ratios
 from shiftproof import zoo
 from shiftproof.sweeping.engine import Engine, chunk_size
 from shiftproof.sweeping.question import Asker
@@ -108,7 +108,7 @@ def hand_loop(setup: Setup, shifts: np.ndarray) -> Callable[[], None]:
 
 def run(path: Path, *, repeats: int, quick: bool) -> None:
     """Measure every case, append the rows to `path`, print a table."""
-    rows, console = Rows(path), Console()
+    rows, console = Rows(path, part="sweep"), Console()
     for name, count in list(CASES.items())[: 1 if quick else None]:
         console.print(f"{name}: compiling ...")
         setup = prepare(name, count=count)
@@ -121,8 +121,7 @@ def run(path: Path, *, repeats: int, quick: bool) -> None:
             repeats=repeats,
             sizes=(16, 64) if quick else (8, 16, 32, 64, 128, 256),
         )
-    console.print(table(rows))
-    console.print(f"{len(rows.rows)} rows in {path}")
+    rows.show(console)
 
 
 def _facts(setup: Setup) -> dict[str, Any]:

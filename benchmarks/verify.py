@@ -21,7 +21,7 @@ from flax import nnx
 from rich.console import Console
 
 import shiftproof as sp
-from benchmarks.harness import Rows, interleaved, table
+from benchmarks.harness import Rows, interleaved
 from shiftproof import zoo
 from shiftproof.proving.analysis import Claim, Prover, largest_lattice
 from shiftproof.proving.graph import build_graph
@@ -71,14 +71,13 @@ QUICK = ("lenet-28",)
 
 def run(path: Path, *, repeats: int, quick: bool) -> None:
     """Measure every case, append the rows to `path`, print a table."""
-    rows, console = Rows(path), Console()
+    rows, console = Rows(path, part="verify"), Console()
     for case in CASES:
         if not quick or case.name in QUICK:
             console.print(f"{case.name} ...")
             _decide(rows, case, repeats)
     _growth(rows, repeats, quick=quick)
-    console.print(table(rows))
-    console.print(f"{len(rows.rows)} rows in {path}")
+    rows.show(console)
 
 
 def _decide(rows: Rows, case: Case, repeats: int) -> None:
@@ -114,7 +113,7 @@ def _decide(rows: Rows, case: Case, repeats: int) -> None:
             stages.setdefault(stage, []).append(seconds)
     rows.add(case.name, "verify, compiled", again, unit="s", **facts)
     for stage, samples in stages.items():
-        aim = _aim(case, 1.5) if stage == "analysis" else ""
+        aim = _aim(case, 1.5) if stage == "analysis" else None
         rows.add(case.name, f"stage {stage}, compiled", samples, unit="s", aim=aim, **facts)
     for certificate in verdict.certificates.values():
         seconds = interleaved({"check": partial(check, certificate)}, repeats=repeats)["check"]
@@ -131,8 +130,8 @@ def _decide(rows: Rows, case: Case, repeats: int) -> None:
     rows.add(case.name, "brute force / compiled verify", ratio, unit="ratio", **facts)
 
 
-def _aim(case: Case, aim: float) -> Any:
-    return aim if case.name == "resnet18-224" else ""
+def _aim(case: Case, aim: float) -> float | None:
+    return aim if case.name == "resnet18-224" else None
 
 
 def _brute_force(model: nnx.Module, case: Case, repeats: int) -> tuple[list[float], str]:
