@@ -1,49 +1,152 @@
-"""`python -m benchmarks sweep | verify`: rows to a file, a table to the terminal."""
+"""`python -m benchmarks [layers | learning | sweep | verify | scale | report]`: rows to a file, a table to look at.
+
+Without a part it runs all of them.
+"""
 
 import dataclasses
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import jax
 import tyro
+from rich.console import Console
 
-from benchmarks import sweep, verify
+from benchmarks import layers, learning, report, scale, sweep, verify
 
 
 @dataclasses.dataclass(frozen=True)
-class Sweep:
-    """Full sweeps against bare forwards and against the loop that people write by hand."""
+class _Part:
+    """What all parts share."""
 
-    out: Path = Path("benchmarks-sweep.jsonl")
+    out: Path = Path("benchmarks.jsonl")
     """Rows are appended to this file."""
     repeats: int = 7
     """Interleaved repetitions; medians need at least 5."""
     quick: bool = False
     """Small cases only, for a look."""
+    device: str | None = None
+    """Platform to run on, such as cpu, gpu or tpu; JAX's own choice by default."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Verify:
+class Layers(_Part):
+    """A convolution against dense layers, and against its own matrix."""
+
+    sizes: tuple[int, ...] = ()
+    """Only the equal-function pair, at these sizes of the image."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Learning(_Part):
+    """What convolutional and dense networks learn from digits, judged on every placement."""
+
+    mnist: Path | None = None
+    """Folder with MNIST's IDX files, instead of scikit-learn's digits."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep(_Part):
+    """Full sweeps against bare forwards and against the loop that people write by hand."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Verify(_Part):
     """Verdicts on every shift against the sweep that runs them all, and the growth of the analysis."""
 
-    out: Path = Path("benchmarks-verify.jsonl")
-    """Rows are appended to this file."""
-    repeats: int = 5
-    """Repetitions; medians need at least 5."""
-    quick: bool = False
-    """Small cases only, for a look."""
+
+@dataclasses.dataclass(frozen=True)
+class Scale(_Part):
+    """One sweep shared by several devices and processes."""
 
 
-def main() -> None:
-    command = tyro.cli(
-        Annotated[Sweep, tyro.conf.subcommand("sweep")]
-        | Annotated[Verify, tyro.conf.subcommand("verify")],  # type: ignore[arg-type]
+@dataclasses.dataclass(frozen=True)
+class All(_Part):
+    """All parts, one after the other."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """Tables and plots of recorded rows, also of several machines side by side."""
+
+    files: tyro.conf.Positional[tuple[Path, ...]]
+    """JSON Lines as the other parts write them."""
+    out: Path = Path("benchmarks-report")
+    """Folder for report.html and the plots."""
+
+
+RUNS: dict[type, Callable[[Any], None]] = {
+    Layers: lambda c: layers.run(c.out, repeats=c.repeats, quick=c.quick, sizes=c.sizes),
+    Learning: lambda c: learning.run(c.out, quick=c.quick, mnist=c.mnist),
+    Sweep: lambda c: sweep.run(c.out, repeats=c.repeats, quick=c.quick),
+    Verify: lambda c: verify.run(c.out, repeats=c.repeats, quick=c.quick),
+    Scale: lambda c: scale.run(c.out, repeats=c.repeats, quick=c.quick),
+}
+PARTS = tuple(RUNS)
+COMMANDS = (*PARTS, All, Report)
+
+
+def main() -> int:
+    """Run one command; returns the exit code, after one clear message where it failed."""
+    names = [kind.__name__.lower() for kind in COMMANDS]
+    arguments = sys.argv[1:]
+    if not arguments or (arguments[0] not in names and arguments[0] not in ("-h", "--help")):
+        if arguments and not arguments[0].startswith("-"):
+            print(
+                f"error: there is no part {arguments[0]!r}; there are {', '.join(names)}.",
+                file=sys.stderr,
+            )
+            return 2
+        arguments = ["all", *arguments]
+    command: Any = Annotated[COMMANDS[0], tyro.conf.subcommand(names[0])]
+    for kind, name in zip(COMMANDS[1:], names[1:], strict=True):
+        command = command | Annotated[kind, tyro.conf.subcommand(name)]
+    chosen = tyro.cli(
+        command,
         prog="python -m benchmarks",
-        description="What sweeps and verdicts cost, recorded and never asserted.",
+        description="Convolution against dense, sweeps and verdicts: recorded, never asserted.",
+        config=(tyro.conf.FlagCreatePairsOff,),
+        args=arguments,
     )
+    try:
+        _run(chosen)
+    except (ValueError, OSError, ImportError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _choose(platform: str | None) -> None:
+    """Use one platform, before anything is computed."""
+    if platform is None:
+        return
+    jax.config.update("jax_platforms", platform)
+    try:
+        jax.devices()
+    except RuntimeError as error:
+        raise ValueError(
+            f"there is no device {platform!r} that JAX can use here: {error}"
+        ) from error
+
+
+def _run(command: Any) -> None:
+    if isinstance(command, Report):
+        for written in report.write(command.files, command.out):
+            print(f"wrote {written}")
+        return
     if command.repeats < 5:
-        raise SystemExit("--repeats must be at least 5: medians of fewer say little.")
-    run = sweep.run if isinstance(command, Sweep) else verify.run
-    run(command.out, repeats=command.repeats, quick=command.quick)
+        raise ValueError("--repeats must be at least 5: medians of fewer say little.")
+    _choose(command.device)
+    if not isinstance(command, All):
+        RUNS[type(command)](command)
+        return
+    for part in PARTS:
+        begin = time.perf_counter()
+        RUNS[part](part(command.out, command.repeats, command.quick, command.device))
+        Console().rule(f"{part.__name__.lower()}: {time.perf_counter() - begin:.0f} s")
 
 
-main()
+if __name__ == "__main__":
+    sys.exit(main())
