@@ -114,6 +114,8 @@ def run(path: Path, *, repeats: int, quick: bool) -> None:
         setup = prepare(name, count=count)
         _against_forwards(rows, setup, repeats)
         _against_loop(rows, setup, repeats)
+        if name == "lenet-global":
+            _against_torch(rows, console, setup, repeats)
         _memory(
             rows,
             name,
@@ -198,6 +200,45 @@ def _against_loop(rows: Rows, setup: Setup, repeats: int) -> None:
     rows.add(setup.name, "first loop / first sp.sweep", [first / whole], unit="ratio", **facts)
 
 
+def _against_torch(rows: Rows, console: Console, setup: Setup, repeats: int) -> None:
+    """The hand-written loop in PyTorch, with the same weights, where PyTorch is installed."""
+    try:
+        import torch
+    except ImportError:
+        console.print("PyTorch is not installed: its loop is left out.")
+        return
+    layers = []
+    for convolution in setup.model.convolutions:
+        kernel, bias = (np.asarray(p[...]) for p in (convolution.kernel, convolution.bias))
+        copy = torch.nn.Conv2d(
+            *kernel.shape[2:], kernel.shape[0], padding="same", padding_mode="circular"
+        )
+        copy.weight.data = torch.tensor(kernel.transpose(3, 2, 0, 1))
+        copy.bias.data = torch.tensor(bias)
+        layers += [copy, torch.nn.ReLU(), torch.nn.MaxPool2d(2)]
+    linear = setup.model.logits
+    head = torch.nn.Linear(linear.in_features, linear.out_features)
+    head.weight.data = torch.tensor(np.asarray(linear.kernel[...]).T)
+    head.bias.data = torch.tensor(np.asarray(linear.bias[...]))
+    net = torch.nn.Sequential(*layers, torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), head)
+    images = torch.tensor(setup.images.transpose(0, 3, 1, 2))
+    shifts = setup.engine.question.canvas.shifts
+    scores = np.asarray(setup.model(jnp.asarray(setup.images)))
+
+    def loop() -> None:
+        reference = net(images)
+        for dy, dx in shifts.tolist():
+            float((net(torch.roll(images, (dy, dx), (2, 3))) - reference).abs().max())
+
+    with torch.no_grad():
+        np.testing.assert_allclose(net(images).numpy(), scores, rtol=1e-4, atol=1e-5)
+        seconds = interleaved({"torch": loop, "sweep": lambda: sweep_all(setup)}, repeats=repeats)
+    facts = _facts(setup) | {"torch": torch.__version__}
+    rows.add(setup.name, "hand-written loop in PyTorch", seconds["torch"], unit="s", **facts)
+    ratio = ratios(seconds["torch"], seconds["sweep"])
+    rows.add(setup.name, "loop in PyTorch / sweep", ratio, unit="ratio", **facts)
+
+
 def _memory(rows: Rows, name: str, count: int, *, repeats: int, sizes: tuple[int, ...]) -> None:
     """Bytes that the compiler sets aside, and time per shift, for several chunk sizes."""
     for size in sizes:
@@ -209,6 +250,8 @@ def _memory(rows: Rows, name: str, count: int, *, repeats: int, sizes: tuple[int
         rows.add(
             name, f"memory, chunk {size}", [setup.engine.memory() / 2**20], unit="MiB", **facts
         )
+        rates = [setup.shifts / s for s in seconds]
+        rows.add(name, f"shifts per second, chunk {size}", rates, unit="1/s", **facts)
         rows.add(
             name,
             f"time per shift, chunk {size}",

@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from rich.console import Console
 
 import shiftproof as sp
-from benchmarks.harness import Rows, interleaved
+from benchmarks.harness import Rows, compile_program, interleaved
 from shiftproof import zoo
 from shiftproof.proving.analysis import Claim, Prover, largest_lattice
 from shiftproof.proving.graph import build_graph
@@ -120,7 +119,16 @@ def _decide(rows: Rows, case: Case, repeats: int) -> None:
         rows.add(
             case.name, "replay of the certificate", seconds, unit="s", aim=_aim(case, 1), **facts
         )
-    brute, how = _brute_force(model, case, repeats)
+    rows.add(
+        case.name, "shifts decided per second", _rates(found.map.size, again), unit="1/s", **facts
+    )
+    forward = _forward(model, case, repeats)
+    rows.add(case.name, "forward pass per image", forward, unit="s", **facts)
+    predicted = float(np.median(forward)) * found.map.size
+    if not case.brute:
+        brute, how = [s * found.map.size for s in forward], f"extrapolated from {BATCH} forwards"
+    else:
+        brute, how = _swept(rows, model, case, predicted, facts, repeats), "compilation included"
     rows.add(case.name, f"brute force, {how}", brute, unit="s", **facts)
     ratio = [b / first for b in brute]
     rows.add(
@@ -130,30 +138,54 @@ def _decide(rows: Rows, case: Case, repeats: int) -> None:
     rows.add(case.name, "brute force / compiled verify", ratio, unit="ratio", **facts)
 
 
+def _rates(shifts: int, seconds: list[float]) -> list[float]:
+    return [shifts / s for s in seconds]
+
+
+def _swept(
+    rows: Rows, model: nnx.Module, case: Case, predicted: float, facts: dict[str, Any], repeats: int
+) -> list[float]:
+    """Sweep all shifts, outputs only, one image, by both methods; seconds in all of brute force."""
+    image = np.random.default_rng(0).random((1, *case.shape)).astype(np.float32)
+    whole: dict[str, list[float]] = {}
+    for method, share in (("brute", 1.0), ("cosets", 1 / facts["proved"])):
+        running: list[float] = []
+        for _ in range(min(repeats, 5)):
+            times: list[float] = []
+            begin = time.perf_counter()
+            sp.sweep(
+                model,
+                image,
+                dtype="float32",
+                layers=[],
+                method=method,  # type: ignore[arg-type]
+                progress=lambda *_, times=times: times.append(time.perf_counter()),
+            )
+            whole.setdefault(method, []).append(time.perf_counter() - begin)
+            running.append(times[-1] - times[0])
+        rows.add(case.name, f"sweep by {method}, running", running, unit="s", **facts)
+        rates = _rates(facts["shifts"], running)
+        rows.add(case.name, f"shifts swept per second by {method}", rates, unit="1/s", **facts)
+        ratio = [predicted * share / s for s in running]
+        rows.add(case.name, f"forwards of {method} / sweep running", ratio, unit="ratio", **facts)
+    return whole["brute"]
+
+
 def _aim(case: Case, aim: float) -> float | None:
     return aim if case.name == "resnet18-224" else None
 
 
-def _brute_force(model: nnx.Module, case: Case, repeats: int) -> tuple[list[float], str]:
-    """Seconds of a sweep of all shifts, outputs only, one image; run where it is feasible."""
-    image = np.random.default_rng(0).random((1, *case.shape)).astype(np.float32)
-    if case.brute:
-        samples = []
-        for _ in range(min(repeats, 5)):
-            begin = time.perf_counter()
-            sp.sweep(model, image, dtype="float32", layers=[])
-            samples.append(time.perf_counter() - begin)
-        return samples, "compilation included"
+def _forward(model: nnx.Module, case: Case, repeats: int) -> list[float]:
+    """Seconds per image of a forward pass of a batch, nothing compared."""
     graph, state = nnx.split(model)
+    images = np.random.default_rng(0).random((BATCH, *case.shape)).astype(np.float32)
     with jax.default_matmul_precision("highest"):
-        forward = jax.jit(lambda state, x: nnx.merge(graph, state)(x))
-        images = jnp.asarray(np.repeat(image, BATCH, 0))
-        run = interleaved(
-            {"forward": lambda: jax.block_until_ready(forward(state, images))},
-            repeats=min(repeats, 5),
-        )["forward"]
-    shifts = case.shape[0] * case.shape[1]
-    return [s / BATCH * shifts for s in run], f"extrapolated from {BATCH} forwards"
+        program = compile_program(
+            lambda state, x: nnx.merge(graph, state)(x),
+            [(state, np.roll(images, i, 1)) for i in range(4)],
+        )
+        run = interleaved({"forward": program.run}, repeats=min(repeats, 5))["forward"]
+    return [s / BATCH for s in run]
 
 
 def _growth(rows: Rows, repeats: int, *, quick: bool) -> None:
