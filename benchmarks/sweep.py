@@ -233,7 +233,7 @@ def _against_torch(rows: Rows, console: Console, setup: Setup, repeats: int) -> 
     with torch.no_grad():
         np.testing.assert_allclose(net(images).numpy(), scores, rtol=1e-4, atol=1e-5)
         seconds = interleaved({"torch": loop, "sweep": lambda: sweep_all(setup)}, repeats=repeats)
-    facts = _facts(setup) | {"torch": torch.__version__}
+    facts = _facts(setup) | {"torch": str(torch.__version__)}
     rows.add(setup.name, "hand-written loop in PyTorch", seconds["torch"], unit="s", **facts)
     ratio = ratios(seconds["torch"], seconds["sweep"])
     rows.add(setup.name, "loop in PyTorch / sweep", ratio, unit="ratio", **facts)
