@@ -37,7 +37,7 @@ def test_a_sweep_on_such_a_device_is_not_called_exact(monkeypatch) -> None:
     failed = Calibration(
         False, 6, 8.0, "this device is not exact on integers in float32: conv is off by 8"
     )
-    monkeypatch.setattr("shiftproof.sweeping.sweep.calibrate", lambda *_: failed)
+    monkeypatch.setattr("shiftproof.sweeping.question.calibrate", lambda *_: failed)
     from flax import nnx
 
     conv = nnx.Conv(1, 2, (3, 3), padding="CIRCULAR", rngs=nnx.Rngs(0))

@@ -20,7 +20,14 @@ def call(capsys, *arguments: object) -> tuple[int, str, str]:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["sweep", "--help"], ["verify", "--help"], ["demo", "--help"], ["--version"]],
+    [
+        ["--help"],
+        ["sweep", "--help"],
+        ["verify", "--help"],
+        ["placements", "--help"],
+        ["demo", "--help"],
+        ["--version"],
+    ],
 )
 def test_help_does_not_import_jax(arguments) -> None:
     code = (
@@ -65,6 +72,28 @@ def test_sweep_of_a_file_with_json_and_a_report(capsys, tmp_path) -> None:
     )
     assert code == 0
     assert again == out
+
+
+def test_placements_of_a_file_and_of_a_zoo_model(capsys, tmp_path) -> None:
+    (tmp_path / "two.py").write_text(
+        "from flax import nnx\n"
+        "def make():\n"
+        "    convs = [nnx.Conv(1, 1, (3, 3), use_bias=False, rngs=nnx.Rngs(i)) for i in (0, 1)]\n"
+        "    return nnx.Sequential(*convs)\n"
+    )
+    place = ("placements", f"{tmp_path / 'two.py'}:make")
+    code, out, _ = call(capsys, *place, "--object", 3, 3, 1, "--canvas", 9, 9)
+    assert code == 0
+    assert "49 placements" in out
+    assert "25/49" in out
+    code, out, _ = call(capsys, *place, "--object", 3, 3, 1, "--canvas", 9, 9, "--json")
+    assert json.loads(out)["causes"][0]["code"] == "border"
+    code, _, err = call(capsys, *place)
+    assert code == 2
+    assert "add --object 3 3 1 --canvas 28 28" in err
+    code, out, _ = call(capsys, "placements", "maxpool2x2-stride2")
+    assert code == 0
+    assert "an object of 2x2 on a canvas of 8x8, 49 placements" in out
 
 
 def test_a_model_that_is_a_function_of_one_argument(capsys, tmp_path) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from shiftproof.exactness.probes import integer_images
     from shiftproof.lattice import Lattice, find_lattice
     from shiftproof.refuting.counterexample import Counterexample, load_counterexample, replay
+    from shiftproof.sweeping.placements import Placements, placements
     from shiftproof.sweeping.result import Count, LayerRecord, Status, Sweep, load_sweep
     from shiftproof.sweeping.sweep import sweep
     from shiftproof.tracing.model import Model, adapt
@@ -36,6 +37,8 @@ _HOMES = {
     "calibrate": "exactness.calibration",
     "Canvas": "translation",
     "translate": "translation",
+    "Placements": "sweeping.placements",
+    "placements": "sweeping.placements",
     "Count": "sweeping.result",
     "LayerRecord": "sweeping.result",
     "Status": "sweeping.result",
@@ -70,6 +73,7 @@ __all__ = [
     "LayerRecord",
     "Model",
     "OutputVerdict",
+    "Placements",
     "PropertyVerdict",
     "Status",
     "Sweep",
@@ -87,6 +91,7 @@ __all__ = [
     "integer_images",
     "load_counterexample",
     "load_sweep",
+    "placements",
     "replay",
     "sweep",
     "translate",

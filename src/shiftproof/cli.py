@@ -1,4 +1,4 @@
-"""The command line: `shiftproof demo | verify | sweep | check | replay | rules | doctor`.
+"""The command line: `shiftproof demo | verify | sweep | placements | check | replay | rules | doctor`.
 
 Nothing heavy is imported before a command runs, so that `--help` answers at once. Exit codes: 0 done (for `verify` and
 `check`: proved; for `replay`: reproduced), 1 refuted (or not proved, not reproduced), 2 a mistake in the call or its
@@ -58,8 +58,8 @@ class Sweep:
     """Sweep this PNG."""
     count: int = 4
     """How many probes or images."""
-    boundary: Literal["circular", "zero", "scene"] = "circular"
-    """What enters where content leaves."""
+    boundary: Literal["circular", "scene"] = "circular"
+    """What enters where content leaves. On an empty background see the command placements."""
     grid: Sizes | None = None
     """Size of the window that moves over the images; for --boundary scene."""
     law: Literal["same", "stride", "any"] = "stride"
@@ -94,6 +94,37 @@ class Sweep:
     """Which of them this is, from 0."""
     json: bool = False
     """Print counts, lattices and exactness as JSON on standard output."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Placements:
+    """Put an object on an empty canvas everywhere it fits: which layers just move with it, and what stops the others.
+
+    The question is about the architecture: integer objects and integer weights, compared exactly in all cells.
+    """
+
+    target: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TARGET")]
+    """file.py:factory, package.module:factory, or the name of a zoo model."""
+    object: Sizes | None = None
+    """Shape of one object, channels last, such as 3 3 1; a quarter of the canvas of zoo models."""
+    canvas: Sizes | None = None
+    """Sizes of the canvas, such as 28 28; zoo models know theirs."""
+    digits: bool = False
+    """Place real digits (scikit-learn's, on a 28x28 canvas), with the model's own weights."""
+    count: int = 4
+    """How many objects are moved together."""
+    weights: Literal["these", "integers"] | None = None
+    """The model's own weights, or small integers."""
+    spatial_axes: Sizes | None = None
+    """Grid axes of one object, batch not counted; all but the last by default."""
+    output_axes: Sizes | None = None
+    """Grid axes of the batched outputs, where they cannot be followed."""
+    layers: tuple[str, ...] | None = None
+    """Names of the layers to keep; all by default."""
+    seed: int = 0
+    """Of the objects and weights."""
+    json: bool = False
+    """Print counts, backgrounds and causes as JSON on standard output."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,6 +207,7 @@ Command = (
     Annotated[Demo, tyro.conf.subcommand("demo")]
     | Annotated[Verify, tyro.conf.subcommand("verify")]
     | Annotated[Sweep, tyro.conf.subcommand("sweep")]
+    | Annotated[Placements, tyro.conf.subcommand("placements")]
     | Annotated[Check, tyro.conf.subcommand("check")]
     | Annotated[Replay, tyro.conf.subcommand("replay")]
     | Annotated[Rules, tyro.conf.subcommand("rules")]
@@ -199,7 +231,7 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(run(command))
 
 
-AnyCommand = Demo | Verify | Sweep | Check | Replay | Rules | Doctor
+AnyCommand = Demo | Verify | Sweep | Placements | Check | Replay | Rules | Doctor
 
 
 def run(command: AnyCommand) -> int:
@@ -220,6 +252,8 @@ def run(command: AnyCommand) -> int:
                     return _verify(command, errors)
                 case Sweep():
                     return _sweep(command, errors)
+                case Placements():
+                    return _placements(command)
                 case Check():
                     return _check(command)
                 case Replay():
@@ -304,6 +338,43 @@ def _sweep(command: Sweep, errors: Console) -> int:
     console.print(sweep_table(result))
     for path in written:
         console.print(f"wrote {path}", highlight=False)
+    return 0
+
+
+def _placements(command: Placements) -> int:
+    from shiftproof import data
+    from shiftproof.sweeping.placements import placements
+    from shiftproof.targets import load_target
+
+    target = load_target(command.target, seed=command.seed)
+    objects: Any = command.object
+    canvas = command.canvas
+    if command.digits:
+        objects = data.digits().images[: command.count]
+    elif target.shape is not None:
+        canvas = canvas or target.shape[:-1]
+        objects = objects or (*(max(1, size // 4) for size in canvas), target.shape[-1])
+    if objects is None or (canvas is None and not command.digits):
+        raise ValueError(
+            f"what is to be placed is missing: add --object 3 3 1 --canvas 28 28, or --digits, to place objects for "
+            f"{command.target}."
+        )
+    result = placements(
+        target.model,
+        objects,
+        canvas=canvas,
+        spatial_axes=command.spatial_axes,
+        output_axes=command.output_axes,
+        weights=command.weights,
+        layers=command.layers,
+        name=target.name,
+        seed=command.seed,
+        probes=command.count,
+    )
+    if command.json:
+        _print_json(result.to_dict())
+    else:
+        print(result)
     return 0
 
 

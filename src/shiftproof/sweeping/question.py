@@ -6,8 +6,9 @@ A question holds the traced program, its layers, the weights and images in one d
 
 import dataclasses
 import hashlib
+import warnings
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,8 @@ import jaxlib.version
 import numpy as np
 
 from shiftproof._version import __version__
-from shiftproof.errors import InputError, ModelCallError
+from shiftproof.errors import InexactWarning, InputError, ModelCallError
+from shiftproof.exactness.calibration import calibrate
 from shiftproof.exactness.exact import Exactness, grade_program, judge
 from shiftproof.exactness.probes import integer_question
 from shiftproof.sweeping.compare import Law
@@ -185,3 +187,57 @@ def _select(layers: Sequence[Layer], keep: Sequence[str] | None) -> tuple[Layer,
     if unknown:
         raise InputError(f"no layer is named {', '.join(unknown)}; there are {', '.join(names)}.")
     return tuple(layer for layer in layers if layer.name in keep or layer.output is not None)
+
+
+def choose_weights(model: Model, asked: Weights | None, *, probing: bool) -> Weights:
+    """The weights asked for; without word integers for integer probes, where the model has any to replace.
+
+    Raises:
+        InputError: no such choice, or integers for a model that hides its weights.
+    """
+    kind: Weights = asked or ("integers" if probing and model.replaceable else "these")
+    if kind not in get_args(Weights):
+        raise InputError(f"weights must be one of {', '.join(get_args(Weights))}; got {kind!r}.")
+    if kind == "integers" and not any(model.replaceable):
+        raise InputError(
+            f"{model.name} has no parameters to replace by integers: a plain callable hides them. Pass the "
+            'nnx.Module or (module, variables) itself, or weights="these".'
+        )
+    return kind
+
+
+def is_shape(images: Any) -> bool:
+    """Whether what was passed for images is the shape of one."""
+    return (
+        isinstance(images, tuple)
+        and bool(images)
+        and all(isinstance(size, (int, np.integer)) for size in images)
+    )
+
+
+def calibrated(question: Question, device: jax.Device) -> Question:
+    """Downgrade `exact` where the device itself is not exact on integers."""
+    if not question.dtype.startswith(("float", "bfloat")):
+        return question
+    found = calibrate(device, question.dtype, question.precision)
+    if found.exact:
+        return question
+    return dataclasses.replace(
+        question,
+        exactness=tuple(exactness.downgraded(found.reason) for exactness in question.exactness),
+    )
+
+
+def warn_inexact(question: Question) -> None:
+    """Say where exactness ends, when exact integers were asked for."""
+    rounded = [
+        (x, e) for x, e in zip(question.layers, question.exactness, strict=True) if not e.exact
+    ]
+    if rounded and question.weights_kind == "integers":
+        layer, first = rounded[0]
+        warnings.warn(
+            f"{question.model.name}: not exact from layer {layer.name} on ({first.reason}); from there equality is "
+            "judged against the measured rounding noise.",
+            InexactWarning,
+            stacklevel=4,
+        )

@@ -23,12 +23,11 @@ import numpy as np
 from shiftproof.errors import (
     ContradictionError,
     DeviceMemoryError,
-    InexactWarning,
     InputError,
     NonFiniteError,
     SmallerChunkWarning,
 )
-from shiftproof.exactness.calibration import calibrate, has_float64
+from shiftproof.exactness.calibration import has_float64
 from shiftproof.exactness.probes import integer_images
 from shiftproof.provenance import provenance
 from shiftproof.sweeping.checks import CallReport, check_call
@@ -37,7 +36,17 @@ from shiftproof.sweeping.cosets import Cosets, find_cosets
 from shiftproof.sweeping.engine import Engine, chunk_size
 from shiftproof.sweeping.noise import measure_noise
 from shiftproof.sweeping.processes import Crew
-from shiftproof.sweeping.question import DTYPES, Asker, Question, Weights, describe
+from shiftproof.sweeping.question import (
+    DTYPES,
+    Asker,
+    Question,
+    Weights,
+    calibrated,
+    choose_weights,
+    describe,
+    is_shape,
+    warn_inexact,
+)
 from shiftproof.sweeping.result import EQUAL_WITHIN, SCHEMA, CosetRecord, Header, LayerRecord, Sweep
 from shiftproof.sweeping.store import PLAN_SCHEMA, Plan, Store
 from shiftproof.tracing.layers import Layer
@@ -131,17 +140,10 @@ def sweep(
         raise InputError(
             f'method="cosets" needs the torus, where shifts form a group; use "brute" with boundary={boundary!r}.'
         )
-    if _is_shape(images):
-        images, default = integer_images(images, count=probes, seed=seed), "integers"
-    else:
-        default = "these"
-    kind: Weights = weights or ("these" if not adapted.replaceable else default)
-    _check_choice("weights", kind, get_args(Weights))
-    if kind == "integers" and not any(adapted.replaceable):
-        raise InputError(
-            f"{adapted.name} has no parameters to replace by integers: a plain callable hides them. Pass the "
-            'nnx.Module or (module, variables) itself, or weights="these".'
-        )
+    probing = is_shape(images)
+    if probing:
+        images = integer_images(images, count=probes, seed=seed)
+    kind = choose_weights(adapted, weights, probing=probing)
     array, axes = check_images(images, spatial_axes)
     canvas = _make_canvas(array, axes, boundary=boundary, grid=grid)
     asker = Asker(
@@ -172,14 +174,6 @@ def sweep(
 def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
     if value not in choices:
         raise InputError(f"{name} must be one of {', '.join(choices)}; got {value!r}.")
-
-
-def _is_shape(images: Any) -> bool:
-    return (
-        isinstance(images, tuple)
-        and bool(images)
-        and all(isinstance(size, (int, np.integer)) for size in images)
-    )
 
 
 def _make_canvas(
@@ -213,7 +207,7 @@ def _run(
     devices: Sequence[jax.Device],
     seed: int,
 ) -> Sweep:
-    question = _calibrated(question, devices[0])
+    question = calibrated(question, devices[0])
     asked, details = describe(question, devices[0]), {"seed": str(seed)}
     cosets = find_cosets(question) if method == "cosets" else None
     if cosets is not None and not cosets.generators:
@@ -244,12 +238,12 @@ def _run(
                 raise
             plan = _smaller(plan, len(groups[0]), error, least=least, store=store, crew=crew)
     question = dataclasses.replace(question, exactness=report.exactness)
-    _warn_inexact(question)
+    warn_inexact(question)
     noise = measure_noise(question)
     record = _check_lifted(engine, question, noise, seed=seed) if cosets is not None else None
     placed = _place(groups, rows, cosets, grid=question.canvas.grid)
     maps = _make_maps(question, *placed)
-    header = _make_header(
+    header = make_header(
         question,
         report,
         noise,
@@ -368,33 +362,6 @@ def _contradiction(
         'program is wrong: please report a bug, with the model. method="brute" relies on no proof. (A step in the '
         "model, such as round or sign, can turn rounding into such a difference; integer images decide.)"
     )
-
-
-def _calibrated(question: Question, device: jax.Device) -> Question:
-    """Downgrade `exact` where the device itself is not exact on integers."""
-    if not question.dtype.startswith(("float", "bfloat")):
-        return question
-    found = calibrate(device, question.dtype, question.precision)
-    if found.exact:
-        return question
-    return dataclasses.replace(
-        question,
-        exactness=tuple(exactness.downgraded(found.reason) for exactness in question.exactness),
-    )
-
-
-def _warn_inexact(question: Question) -> None:
-    rounded = [
-        (x, e) for x, e in zip(question.layers, question.exactness, strict=True) if not e.exact
-    ]
-    if rounded and question.weights_kind == "integers":
-        layer, first = rounded[0]
-        warnings.warn(
-            f"{question.model.name}: not exact from layer {layer.name} on ({first.reason}); from there equality is "
-            "judged against the measured rounding noise.",
-            InexactWarning,
-            stacklevel=4,
-        )
 
 
 def make_groups(shifts: np.ndarray, chunk: int, *, least: int = 1) -> list[np.ndarray]:
@@ -535,7 +502,7 @@ def _make_maps(
     return maps
 
 
-def _make_header(
+def make_header(
     question: Question,
     report: CallReport,
     noise: Sequence[float],
@@ -543,6 +510,7 @@ def _make_header(
     provenance: dict[str, str],
     cosets: CosetRecord | None,
 ) -> Header:
+    """What a result of this question says besides its maps."""
     canvas = question.canvas
     records = tuple(
         LayerRecord(
