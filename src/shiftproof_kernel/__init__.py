@@ -6,9 +6,9 @@ holds what the rules must reproduce. TRUST.md beside this file says what is trus
 """
 
 from shiftproof_kernel.certificate import Checked, check, check_text, make_certificate
-from shiftproof_kernel.facts import Fact, Fold, Moving, Refusal, Still
+from shiftproof_kernel.facts import Fact, Fold, Moving, Refusal, Scene, Still
 from shiftproof_kernel.program import Node, Program, decode_program
-from shiftproof_kernel.rules import RULES, Lost, Theorem, derive, equivariant, invariant
+from shiftproof_kernel.rules import RULES, Lost, Theorem, derive, equivariant, interior, invariant
 
 __all__ = [
     "RULES",
@@ -20,6 +20,7 @@ __all__ = [
     "Node",
     "Program",
     "Refusal",
+    "Scene",
     "Still",
     "Theorem",
     "check",
@@ -27,6 +28,7 @@ __all__ = [
     "decode_program",
     "derive",
     "equivariant",
+    "interior",
     "invariant",
     "make_certificate",
 ]

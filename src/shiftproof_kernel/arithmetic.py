@@ -3,7 +3,7 @@
 They neither branch nor call anything, so they run on the symbols of a solver too, which proves them for all sizes.
 Greatest common divisors and inverses come as arguments. A condition is a tuple, all of whose members must hold.
 Notation: a window shows n cells of a signal of a period N from the offset o, A[i] = S[(o + i) mod N], and the shift
-moves the signal by r: S(Tx)[u] = S(x)[u - r].
+moves the signal by r: S(Tx)[u] = S(x)[u - r]. A scene has no period: A[i] = S[o + i] for low <= i < high.
 """
 
 
@@ -90,6 +90,43 @@ def folds(n: int, period: int, stride: int, low: int, high: int, reach: int) -> 
 def same_cell(period: int, first: int, second: int) -> tuple[bool, ...]:
     """Two positions are the same cell of the signal."""
     return ((first - second) % period == 0,)
+
+
+def stays(step: int, still: int) -> tuple[bool, ...]:
+    """Values that repeat after `still` cells look alike one step of a scene on."""
+    return (step % still == 0,)
+
+
+def within(low: int, high: int, start: int, stride: int, reach: int) -> tuple[int, int]:
+    """From which place q on, and below which, cell start + stride q, and the next up to `reach`, are in an interior."""
+    return -((start - low) // stride), -((start + reach - high) // stride)
+
+
+def scene_strides(step: int, stride: int) -> tuple[bool, ...]:
+    """T[q] = S[a + s q] moves, by the r' that solves s r' = r."""
+    return (step % stride == 0,)
+
+
+def scene_strided(step: int, stride: int) -> int:
+    """That r'."""
+    return step // stride
+
+
+def scene_merge(
+    n: int, low: int, high: int, offset: int, step: int, block: int
+) -> tuple[int, int, int, int, int]:
+    """S[u block + j] = B[u][j]: size, interior, offset and step of the cells of the blocks."""
+    return n * block, low * block, high * block, offset * block, step * block
+
+
+def scene_stretch(low: int, high: int, step: int, pad: int, base: int) -> tuple[int, int, int]:
+    """Interior and step after cells were pulled `base` apart, and `pad` put before: what lies between two is right."""
+    return (low - 1) * base + 1 + pad, high * base + pad, step * base
+
+
+def mirror(n: int, low: int, high: int) -> tuple[int, int]:
+    """The cells from low to below high, counted from the other end."""
+    return n - high, n - low
 
 
 def rolls(size: int, roll: int, known: int, multiple: int) -> tuple[bool, ...]:

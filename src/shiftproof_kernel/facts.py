@@ -8,8 +8,12 @@ its shifted copy Tx. A factor says how the array A(x) depends on the index i alo
   and S(Tx)[u] = S(x)[u - step]. The window may show less or more than one period.
 - `Fold(n, period, step, part, tag)`: A is no such window, but the sum P of A over all indices that agree modulo the
   period is: P(Tx)[u] = P(x)[u - step]. Split into laps and cells (`part`), summing the laps gives P.
+- `Scene(n, low, high, offset, step)`: there is no torus, x is cut out of an infinite scene X, and T shifts that. A
+  shows a signal S of the whole scene: A[i] = S[offset + i] for low <= i < high, for every X, and S(TX)[u] =
+  S(X)[u - step]. The step is not 0. Of cells outside this *interior*, where the border reaches, nothing is said.
 
 A fact joins the factors of all axes: all moving ones shift together, the array is one signal seen through windows.
+Where there are scenes it speaks of the cells that lie in the interiors of all of them, and of no others.
 `signal` names that signal: two facts of the same signal show parts of the same array, and may be glued.
 """
 
@@ -60,7 +64,17 @@ class Fold(NamedTuple):
     tag: int
 
 
-Factor = Still | Moving | Fold
+class Scene(NamedTuple):
+    """A window of `n` cells, right from `low` to below `high`, on an infinite signal that moves by `step`."""
+
+    n: int
+    low: int
+    high: int
+    offset: int
+    step: int
+
+
+Factor = Still | Moving | Fold | Scene
 Factors = tuple[Factor, ...]
 
 
@@ -92,7 +106,9 @@ def is_still(factors: Iterable[Factor]) -> bool:
 
 
 def tidy(factors: Iterable[Factor]) -> Factors:
-    """Normal form: nothing moves by whole periods, no still factor has size 1, neighbours that say as much are one."""
+    """Normal form: nothing moves by whole periods, no still factor has size 1, the interior of a scene lies within the
+    axis, and neighbours that say as much are one.
+    """
     done: list[Factor] = []
     for given in factors:
         factor = given
@@ -100,6 +116,9 @@ def tidy(factors: Iterable[Factor]) -> Factors:
             n, period, offset, step = factor
             factor = Moving(n, period, offset % period, step % period)
             factor = factor if factor.step else Still(n, period)
+        if isinstance(factor, Scene):
+            n, low, high, _, _ = factor
+            factor = factor._replace(low=max(low, 0), high=min(high, n))
         if isinstance(factor, Still):
             factor = Still(factor.n, min(factor.n, factor.period))
             if factor.n == 1:
@@ -126,6 +145,8 @@ def _merge(major: Factor, minor: Factor, *, all_flat: bool = False) -> Factor | 
             return minor._replace(n=major.n * minor.n)
         case Moving(), Still() if minor.period > 1 or all_flat:
             return Moving(*arithmetic.merge(*major, minor.n))
+        case Scene(), Still() if minor.period > 1 or all_flat:
+            return Scene(*arithmetic.scene_merge(*major, minor.n))
     return None
 
 
@@ -165,6 +186,12 @@ def split(factor: Factor, minor: int) -> tuple[Factor, Factor]:
             whole = part == "whole" and minor == period
             need(whole, "fold", f"overlapping laps of {period} are split into {minor}")
             return factor._replace(n=major, part="laps"), factor._replace(n=minor, part="cells")
+        case Scene(_, low, high, _, step):
+            text = f"an axis that moves by {step} is cut into blocks of {minor}"
+            need(arithmetic.scene_strides(step, minor), "split", text, step=step, block=minor)
+            low, high = arithmetic.within(low, high, 0, minor, minor - 1)
+            blocks = Scene(major, low, high, 0, arithmetic.scene_strided(step, minor))
+            return blocks, Still(minor, minor)
 
 
 def reshape(axes: Iterable[Factors], shape: Sequence[int]) -> tuple[Factors, ...]:
@@ -221,6 +248,17 @@ def _join(heads: Sequence[Factor]) -> Factor:
     folded = any(isinstance(head, Fold) for head in heads)
     need(not folded, "fold", "overlapping laps are used before they are summed")
     period = math.lcm(*(head.period for head in heads if isinstance(head, Still)))
+    scenes = [head for head in heads if isinstance(head, Scene)]
+    if scenes:
+        step = scenes[0].step
+        alone = all(
+            isinstance(h, Still) or (isinstance(h, Scene) and h.step == step) for h in heads
+        )
+        need(alone, "laws", f"one operand moves by {step} of a scene, another by something else")
+        text = f"values that stay in place meet values that move by {step}"
+        need(arithmetic.stays(step, period), "positions", text, step=step)
+        low, high = max(scene.low for scene in scenes), min(scene.high for scene in scenes)
+        return scenes[0]._replace(low=low, high=high)
     moving = sorted((h for h in heads if isinstance(h, Moving)), key=lambda h: -h.period)
     if not moving:
         return Still(heads[0].n, period)

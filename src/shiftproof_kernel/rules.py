@@ -22,6 +22,7 @@ from shiftproof_kernel.facts import (
     Fold,
     Moving,
     Refusal,
+    Scene,
     Still,
     is_still,
     merged,
@@ -42,10 +43,11 @@ COSTLIEST = 10**6
 
 
 class Lost(NamedTuple):
-    """No claim about a node: the first node on the way where a rule refused, and why."""
+    """No claim about a node, of this shape: the first node on the way where a rule refused, and why."""
 
     number: int
     refusal: Refusal
+    shape: Shift = ()
 
     @property
     def axes(self) -> None:
@@ -53,11 +55,12 @@ class Lost(NamedTuple):
 
 
 Outcome = Fact | Lost
-Saying = tuple[Program, Shift, int, Fact]
+Saying = tuple[Program, Shift, str, int, Fact]
 
 
 class Theorem:
-    """Node `number` of `program` has `fact` under `shift`. Made by `derive`, and by nothing else.
+    """Node `number` of `program` has `fact` under `shift`, on the torus (the boundary is `circular`) or of a `scene`.
+    Made by `derive`, and by nothing else.
 
     The object holds nothing that could be set: what it says is written in a book that only this module has.
     """
@@ -65,8 +68,9 @@ class Theorem:
     __slots__ = ("__weakref__",)
     program = property(lambda self: _said(self)[0])
     shift = property(lambda self: _said(self)[1])
-    number = property(lambda self: _said(self)[2])
-    fact = property(lambda self: _said(self)[3])
+    boundary = property(lambda self: _said(self)[2])
+    number = property(lambda self: _said(self)[3])
+    fact = property(lambda self: _said(self)[4])
 
     def __new__(cls, *_: object, **__: object) -> NoReturn:
         """Refuse."""
@@ -100,7 +104,7 @@ _written, _said = _book()
 
 
 def derive(
-    program: Program, shift: Shift, *, choices: Choices | None = None
+    program: Program, shift: Shift, *, choices: Choices | None = None, boundary: str = "circular"
 ) -> list[Theorem | Lost]:
     """A theorem, or the reason why there is none, for every node of a program.
 
@@ -108,47 +112,59 @@ def derive(
         program: what is shifted.
         shift: the shift of its input, one step per grid axis.
         choices: for some constants, by number, a roll under which they do not change, to be taken as how they move.
+            None are made for a scene.
+        boundary: `circular`, where the image is a torus; or `scene`, where it is cut out of an infinite one.
     """
     shift = tuple(shift)
+    need(boundary in BOUNDARIES, "format", f"the boundary is none of {', '.join(BOUNDARIES)}")
+    need(not choices or boundary == "circular", "constant", "no constant moves with a scene")
+    image = functools.partial(BOUNDARIES[boundary], shift=shift)
     return [
-        fact if isinstance(fact, Lost) else _written((program, shift, number, fact))
-        for number, fact in enumerate(_walk(program, shift, None, choices or {}))
+        fact if isinstance(fact, Lost) else _written((program, shift, boundary, number, fact))
+        for number, fact in enumerate(_walk(program, image, choices or {}))
     ]
 
 
-def _walk(
-    program: Program, shift: Shift, given: Sequence[Outcome] | None, choices: Choices
-) -> list[Outcome]:
-    """What holds of every node; of the input nodes of a body what is given."""
+def _walk(program: Program, image: Callable[[Node], Outcome], choices: Choices) -> list[Outcome]:
+    """What holds of every node; of the input nodes what `image` says."""
     outcomes: list[Outcome] = []
-    arguments = iter(given or ())
     for number, node in enumerate(program.nodes):
         premises = [outcomes[source] for source in node.inputs]
         lost = [premise for premise in premises if isinstance(premise, Lost)]
         try:
             if node.op == "input":
-                outcome = assume_input(node, shift) if given is None else next(arguments)
+                outcome = image(node)
             elif node.op == "constant":
                 outcome = assume_constant(node, choices.get(number))
-            elif lost and node.op not in ("loop", "branch"):
+            elif lost and node.op not in ("loop", "branch", "concat"):
                 outcome = lost[0]
             else:
                 outcome = RULES[node.op](node, premises)
             if isinstance(outcome, Fact):
                 _recheck(node, outcome)
-            elif node.inputs and outcome not in lost:
-                outcome = Lost(number, outcome.refusal)
+            else:
+                known = not node.inputs or _among(outcome, lost)
+                at = outcome.number if known else number
+                outcome = Lost(at, outcome.refusal, node.shape)
         except Refusal as refusal:
-            outcome = Lost(number, refusal)
+            outcome = Lost(number, refusal, node.shape)
         outcomes.append(outcome)
     return outcomes
+
+
+def _among(lost: Lost, others: Iterable[Outcome]) -> bool:
+    """Whether it was lost where one of the others was."""
+    return any(isinstance(one, Lost) and one.refusal is lost.refusal for one in others)
 
 
 def _recheck(node: Node, fact: Fact) -> None:
     """A rule must give the shape that the program states, and no number may grow without bounds."""
     need(fact.shape == node.shape, "shape", f"{node.op} gives shape {fact.shape}, not {node.shape}")
-    sane = all(factor.period <= LARGEST for factors in fact.axes for factor in factors)
-    need(sane, "size", "a period is larger than 2^48")
+    for factor in (factor for factors in fact.axes for factor in factors):
+        sane = all(abs(item) <= LARGEST for item in factor if isinstance(item, int))
+        need(sane, "size", "a period, offset or step is larger than 2^48")
+        inside = not isinstance(factor, Scene) or factor.low < factor.high
+        need(inside, "interior", "the border reaches every cell: of the interior nothing is left")
 
 
 _serial = itertools.count()
@@ -164,12 +180,30 @@ def _fresh(axes: Iterable[Factors]) -> Fact:
 
 def assume_input(node: Node, shift: Shift) -> Fact:
     """The image: every grid axis is one period, moved by the shift."""
+    steps = _steps(node, shift)
+    return _fresh(tidy([Moving(n, n, 0, r)]) for n, r in zip(node.shape, steps, strict=True))
+
+
+def assume_scene(node: Node, shift: Shift) -> Fact:
+    """The image shows a part of an infinite scene that moves along the axes which the shift has steps for."""
+    steps = _steps(node, shift)
+    return _fresh(
+        tidy([Scene(n, 0, n, 0, r) if r else Still(n, n)])
+        for n, r in zip(node.shape, steps, strict=True)
+    )
+
+
+BOUNDARIES: Mapping[str, Callable[..., Fact]] = {"circular": assume_input, "scene": assume_scene}
+"""What is assumed of the image."""
+
+
+def _steps(node: Node, shift: Shift) -> list[int]:
+    """The step of every axis of the image."""
     grid = node.params["grid"]
     _need_axes(grid, len(node.shape))
     need(len(grid) == len(shift), "shape", "a shift needs one step for every axis of the grid")
     steps = dict(zip(grid, shift, strict=True))
-    windows = [Moving(n, n, 0, steps.get(axis, 0)) for axis, n in enumerate(node.shape)]
-    return _fresh(tidy([window]) for window in windows)
+    return [steps.get(axis, 0) for axis in range(len(node.shape))]
 
 
 def assume_weight(node: Node, premises: Facts) -> Fact:
@@ -258,17 +292,25 @@ def take(node: Node, premises: Facts) -> Fact:
     if isinstance(window, Still):
         factors = still(count, 1 if window.period == 1 else count)
         signal = (*signal, axis, start, count)
+    elif step == 1 and isinstance(window, Scene):
+        factors = tidy([_spread(window, -start, start + count - n, 1)])
     elif step == 1:
         factors = tidy([window._replace(n=count, offset=window.offset + start)])
     elif regular:
-        factors = tidy([_strided(window, step, count)])
+        factors = tidy([_strided(window, step, count, start, start + 1)])
     else:
         factors = _pattern(window, index)
     return _with(fact, axis, factors, *([signal] if step == 1 else []))
 
 
-def _strided(window: Moving, stride: int, count: int) -> Moving:
-    """T[q] = S[a + stride q], for any a, if gcd(period, stride) divides the step."""
+def _strided(
+    window: Moving | Scene, stride: int, count: int, start: int, end: int
+) -> Moving | Scene:
+    """T[q] = S[a + stride q], for all a from `start` to below `end`, if the stride divides the step. On a torus its gcd
+    with the period is enough, and any a is as good.
+    """
+    if isinstance(window, Scene):
+        return _passed(window, stride, count, start, end)
     common = math.gcd(window.period, stride)
     text = (
         f"stride {stride} meets a signal of period {window.period} that moves by {window.step}, "
@@ -280,26 +322,86 @@ def _strided(window: Moving, stride: int, count: int) -> Moving:
     return Moving(count, period, 0, arithmetic.strided_step(period, window.step, common, inverse))
 
 
-def _pattern(window: Moving, index: Sequence[int]) -> Factors:
-    """Positions index[q k + j] = a_j + t q modulo the period, for the smallest k: k signals of stride t."""
-    count, same = len(index), functools.partial(arithmetic.same_cell, window.period)
+def _passed(scene: Scene, stride: int, count: int, start: int, end: int) -> Scene:
+    """Backwards is forwards along the mirrored axis."""
+    n, low, high, _, step = scene
+    if stride < 0:
+        low, high = arithmetic.mirror(n, low, high)
+        start, end = arithmetic.mirror(n, start, end)
+        stride, step = -stride, -step
+    text = f"stride {stride} meets a scene that moves by {scene.step}"
+    moves = stride > 0 and all(arithmetic.scene_strides(step, stride))
+    need(moves, "stride", text, step=scene.step, stride=stride)
+    low, high = arithmetic.within(low, high, start, stride, end - 1 - start)
+    return Scene(count, low, high, 0, arithmetic.scene_strided(step, stride))
+
+
+def _pattern(window: Moving | Scene, index: Sequence[int]) -> Factors:
+    """Positions index[q k + j] = a_j + t q, modulo a period, for the smallest k: k signals of stride t."""
+    count = len(index)
+
+    def same(first: int, second: int) -> bool:
+        if isinstance(window, Scene):
+            return first == second
+        return all(arithmetic.same_cell(window.period, first, second))
+
     for width in (k for k in range(1, count) if count % k == 0):
         step = index[width] - index[0]
-        if all(all(same(index[i + width], index[i] + step)) for i in range(count - width)):
-            flat = all(all(same(cell, index[0])) for cell in index[:width])
-            return tidy(
-                [_strided(window, step, count // width), Still(width, 1 if flat else width)]
-            )
+        if all(same(index[i + width], index[i] + step) for i in range(count - width)):
+            block = index[:width]
+            flat = all(same(cell, block[0]) for cell in block)
+            moved = _strided(window, step, count // width, min(block), max(block) + 1)
+            return tidy([moved, Still(width, 1 if flat else width)])
     raise Refusal("order", "positions of a moving axis are picked without a regular pattern")
 
 
-def concatenate(node: Node, premises: Facts) -> Fact:
+def concatenate(node: Node, premises: Sequence[Outcome]) -> Outcome:
     """Neighbouring windows of one signal glue together; along an axis that stays, anything does."""
     axis, rank = node.params["axis"], len(node.shape)
+    facts = [premise for premise in premises if isinstance(premise, Fact)]
     _need_rank(premises, rank)
     _need_axes([axis], rank)
-    shapes = [tuple(0 if a == axis else n for a, n in enumerate(f.shape)) for f in premises]
+    shapes = [tuple(0 if a == axis else n for a, n in enumerate(p.shape)) for p in premises]
     need(len(set(shapes)) == 1, "shape", "arrays of different sizes are joined")
+    if any(isinstance(factor, Scene) for fact in facts for factor in fact.axes[axis]):
+        return _pieces(node, premises)
+    if len(facts) < len(premises):
+        return next(premise for premise in premises if isinstance(premise, Lost))
+    return _glued(node, facts)
+
+
+def _pieces(node: Node, premises: Sequence[Outcome]) -> Fact:
+    """Of arrays joined along a scene the longest part that shows one signal is kept; all else is its border."""
+    axis = node.params["axis"]
+    start, total = 0, node.shape[axis]
+    need(sum(p.shape[axis] for p in premises) == total, "shape", "arrays joined have other sizes")
+    parts: list[tuple[Fact, Scene]] = []
+    for premise in premises:
+        n = premise.shape[axis]
+        window = _window(premise, axis)
+        if isinstance(premise, Fact) and isinstance(window, Scene):
+            piece = _spread(window, start, total - start - n, 1)
+            rest = _with(premise, axis, (), premise.signal)
+            if parts and parts[-1] == (rest, piece._replace(low=parts[-1][1].low, high=piece.low)):
+                piece = piece._replace(low=parts.pop()[1].low)
+            parts.append((rest, piece))
+        start += n
+    need(len(parts) > 0, "glue", "a scene is joined whose axis has several factors")
+    rest, piece = max(parts, key=lambda part: part[1].high - part[1].low)
+    return _with(rest, axis, (piece,), rest.signal)
+
+
+def _window(premise: Outcome, axis: int) -> Factor | None:
+    """An axis as one factor, where it is known to be one."""
+    try:
+        return None if isinstance(premise, Lost) else merged(premise.axes[axis])
+    except Refusal:
+        return None
+
+
+def _glued(node: Node, premises: Facts) -> Fact:
+    """On a torus every operand counts."""
+    axis = node.params["axis"]
     if all(is_still(fact.axes[axis]) for fact in premises):
         total = still(sum(fact.shape[axis] for fact in premises))
         return _fresh(
@@ -351,18 +453,30 @@ def pad(node: Node, premises: Facts) -> Fact:
     return _with(fact, axis, tidy([_stretched(window, low, high, base)]))
 
 
-def _stretched(window: Still | Moving, low: int, high: int, base: int) -> Still | Moving:
+def _stretched(
+    window: Still | Moving | Scene, low: int, high: int, base: int
+) -> Still | Moving | Scene:
     """The window after `base - 1` cells of one value were put between its cells, and some before and behind."""
     n = arithmetic.stretched_size(window.n, low, high, base)
     need(n > 0, "shape", "everything is cut away")
     if isinstance(window, Still):
         return Still(n, window.period if base == 1 and low <= 0 and high <= 0 else n)
+    if isinstance(window, Scene):
+        return _spread(window, low, high, base)
     _, period, offset, step = window
     text = f"an axis that moves by {step} of {period} is padded by foreign values"
     inside = arithmetic.pads_inside(low, high, base)
     need(inside, "padding", text, low=low, high=high, step=step, period=period)
     period, step = arithmetic.stretch(period, step, base)
     return Moving(n, period, arithmetic.stretched_offset(offset, low, base), step)
+
+
+def _spread(scene: Scene, low: int, high: int, base: int) -> Scene:
+    """The same of a scene: where there were no right cells, none are made."""
+    n, first, end, offset, step = scene
+    n = arithmetic.stretched_size(n, low, high, base)
+    first, end, step = arithmetic.scene_stretch(first, end, step, low, base)
+    return Scene(n, first, end, arithmetic.stretched_offset(offset, low, base), step)
 
 
 def slide(node: Node, premises: Facts) -> Fact:
@@ -386,18 +500,20 @@ def _slid(window: Factor, dim: Mapping[str, int], params: Mapping[str, Any]) -> 
     cells = arithmetic.stretched_size(window.n, low, high, base)
     count = arithmetic.places(cells, reach, stride)
     need(count > 0, "shape", "the window is larger than its axis")
-    folded = all(arithmetic.folds(window.n, window.period, stride, low, high, reach))
-    laps = folded and params["linear"] and max(low, high) >= base  # with less padding it moves
-    if laps and isinstance(window, Moving):
-        period, step = arithmetic.stretch(window.period, window.step, base)
-        return (Fold(count, period, step, "whole", dim["axis"]),)
+    if isinstance(window, Moving):
+        folded = all(arithmetic.folds(window.n, window.period, stride, low, high, reach))
+        if folded and params["linear"] and max(low, high) >= base:  # with less padding it moves
+            period, step = arithmetic.stretch(window.period, window.step, base)
+            return (Fold(count, period, step, "whole", dim["axis"]),)
     moved = _stretched(window, low, high, base)
     if isinstance(moved, Still):
         common = math.gcd(moved.period, stride)
         return still(count, arithmetic.strided_period(moved.period, common))
-    if params["symmetric"] and dim["dilation"] == 1 and all(arithmetic.covers(size, moved.period)):
-        return still(count, 1)  # every window holds whole periods
-    return tidy([_strided(moved, stride, count)])
+    if isinstance(moved, Moving):
+        whole = all(arithmetic.covers(size, moved.period))
+        if whole and params["symmetric"] and dim["dilation"] == 1:
+            return still(count, 1)  # every window holds whole periods
+    return tidy([_strided(moved, stride, count, 0, reach + 1)])
 
 
 def mix(node: Node, premises: Facts) -> Fact:
@@ -417,6 +533,8 @@ def mix(node: Node, premises: Facts) -> Fact:
                 return _fresh(_lap(premises[0].axes[axis], tag) for axis in others)
     for axis in mixed:
         along = [fact.axes[axis] for fact in premises]
+        scene = any(isinstance(factor, Scene) for factors in along for factor in factors)
+        need(not scene, "part", "of an axis of a scene, which has no end, only a part is there")
         for factor in unify(along, max(size(factors) for factors in along)):
             if isinstance(factor, Moving):
                 need(symmetric, "order", "a result depends on the order of cells of a moving axis")
@@ -510,10 +628,11 @@ def _inside(program: Program, given: Sequence[Outcome]) -> list[Outcome]:
     """What holds of the outputs of a body, from what holds of its inputs; with the place in it where that was lost."""
     count = sum(node.op == "input" for node in program.nodes)
     need(count == len(given), "shape", "a body has another number of inputs than operands")
-    outcomes = _walk(program, (), given, {})
+    inputs = iter(given)
+    outcomes = _walk(program, lambda _: next(inputs), {})
     found = [outcomes[output] for output in program.outputs]
     for position, outcome in enumerate(found):
-        if isinstance(outcome, Lost) and outcome not in given:
+        if isinstance(outcome, Lost) and not _among(outcome, given):
             node, refusal = program.nodes[outcome.number], outcome.refusal
             text = f"{refusal} ({' '.join([node.op, node.source]).strip()})"
             found[position] = Lost(0, Refusal(refusal.code, text, **refusal.detail))
@@ -555,8 +674,8 @@ def _only(premises: Facts) -> Fact:
     return premises[0]
 
 
-def _need_rank(premises: Facts, rank: int) -> None:
-    same = len(premises) > 0 and all(len(fact.axes) == rank for fact in premises)
+def _need_rank(premises: Sequence[Outcome], rank: int) -> None:
+    same = len(premises) > 0 and all(len(premise.shape) == rank for premise in premises)
     need(same, "shape", "operands of different rank meet")
 
 
@@ -604,9 +723,32 @@ def equivariant(theorem: Theorem, axes: Sequence[int]) -> Shift | None:
     for axis, window in enumerate(windows):
         if not isinstance(window, Still) and (
             axis not in axes
-            or isinstance(window, Fold)
+            or not isinstance(window, Moving)
             or not all(arithmetic.covers(window.n, window.period))
         ):
             return None
     steps = [0 if isinstance(window, Still) else window.step for window in windows]
     return tuple(steps[axis] for axis in axes)
+
+
+def interior(theorem: Theorem, axes: Sequence[int]) -> tuple[tuple[int, int, int], ...] | None:
+    """Step and interior, (step, low, high), along each of the axes given, where the theorem says of a scene that the
+    value moves by these steps; None where it does not. For every k and every u: A[u](T^k X) = A[u - k steps](X), if
+    u and u - k steps lie in the interior.
+
+    Every axis named must show a scene, or stay, which counts as step 0; all other axes must stay.
+    """
+    try:
+        _need_axes(axes, len(theorem.fact.axes))
+        windows = [merged(factors) for factors in theorem.fact.axes]
+    except Refusal:
+        return None
+    found = []
+    for axis, window in enumerate(windows):
+        if isinstance(window, Still):
+            found.append((0, 0, window.n))
+        elif isinstance(window, Scene) and axis in axes:
+            found.append((window.step, window.low, window.high))
+        else:
+            return None
+    return tuple(found[axis] for axis in axes) if theorem.boundary == "scene" else None
