@@ -4,7 +4,7 @@ The shifts that keep a property form a group. So a counterexample for one elemen
 everything outside the lattice. Where none is found for some, shifts are tried one by one; what is left is undecided.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -87,14 +87,8 @@ class Case:
         self.probes = {d.shift: n for d, n in bench.tried.items() if d.claim == self.claim}
 
     def refuted(self) -> np.ndarray:
-        """The shifts of which a multiple is, up to the lattice, the shift of a witness."""
-        direct = np.zeros_like(self.inside)
-        for shift in self.witnesses:
-            direct |= np.roll(self.inside, shift, tuple(range(direct.ndim)))
-        refuted = direct.copy()
-        for factor in range(2, int(orders(self.inside).max())):
-            refuted |= multiples(direct, factor)
-        return refuted
+        """The shifts that the witnesses refute."""
+        return refuted_by(self.inside, self.witnesses)
 
     def verdict(self, *, weights: str, weights_sha256: str) -> PropertyVerdict:
         """The word for every shift, with the evidence.
@@ -148,3 +142,19 @@ class Case:
     def _evidence(self, proofs: Sequence[Proof]) -> Mapping[str, Any] | None:
         shifts = [proof.shift for proof in proofs if proof.method == "basis"]
         return self.basis.to_json(self.claim, shifts) if shifts else None
+
+
+def refuted_by(inside: np.ndarray, shifts: Iterable[Shift]) -> np.ndarray:
+    """The shifts of which a multiple is, up to the lattice, one of those that counterexamples refute.
+
+    Args:
+        inside: mask of the lattice that is proved.
+        shifts: of the counterexamples.
+    """
+    direct = np.zeros_like(inside)
+    for shift in shifts:
+        direct |= np.roll(inside, shift, tuple(range(direct.ndim)))
+    refuted = direct.copy()
+    for factor in range(2, int(orders(inside).max())):
+        refuted |= multiples(direct, factor)
+    return refuted

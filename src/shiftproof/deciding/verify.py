@@ -96,6 +96,43 @@ def verify(
     >>> verdict.invariance.lattice.count, verdict.invariance.refuted, verdict.invariance.undecided
     (8, 8, 0)
     """
+    subject, claims = ask(
+        model,
+        images,
+        property=property,
+        law=law,
+        weights=weights,
+        spatial_axes=spatial_axes,
+        output_axes=output_axes,
+        apply_kwargs=apply_kwargs,
+        name=name,
+        seed=seed,
+    )
+    asked = asked_mask(shifts, subject.grid)
+    try:
+        verdict = _decide(subject, claims, asked)
+    except ContradictionError as error:
+        raise _reported(error, subject) from error
+    if subject.weights == "all" and any(output.vacuous for output in verdict.outputs):
+        these = _decide(dataclasses.replace(subject, weights="these"), claims, asked)
+        verdict = dataclasses.replace(verdict, these=these)
+    return verdict
+
+
+def ask(
+    model: Any,
+    images: Any,
+    *,
+    property: Property = "both",
+    law: Law = "any",
+    weights: Weights = "all",
+    spatial_axes: Sequence[int] | None = None,
+    output_axes: Sequence[int] | None = None,
+    apply_kwargs: Mapping[str, Any] | None = None,
+    name: str | None = None,
+    seed: int = 0,
+) -> "tuple[Subject, list[Claim]]":
+    """What `verify` decides: the traced model, and one claim per output and property; arguments are its own."""
     _check_choice("property", property, get_args(Property))
     _check_choice("law", law, get_args(Law))
     _check_choice("weights", weights, get_args(Weights))
@@ -113,16 +150,7 @@ def verify(
         images=None if given is None else checked.astype(np.float64),
         seed=seed,
     )
-    asked = asked_mask(shifts, subject.grid)
-    claims = _claims(subject, property, law)
-    try:
-        verdict = _decide(subject, claims, asked)
-    except ContradictionError as error:
-        raise _reported(error, subject) from error
-    if subject.weights == "all" and any(output.vacuous for output in verdict.outputs):
-        these = _decide(dataclasses.replace(subject, weights="these"), claims, asked)
-        verdict = dataclasses.replace(verdict, these=these)
-    return verdict
+    return subject, _claims(subject, property, law)
 
 
 def _is_shape(images: Any) -> bool:
@@ -182,7 +210,7 @@ def shifts_of(words: Sequence[str]) -> list[tuple[int | str, ...]]:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Subject:
+class Subject:
     """A traced model and everything that is asked of it but the claims."""
 
     model: Model
@@ -231,7 +259,7 @@ def _trace(
     weights: Weights,
     images: np.ndarray | None,
     seed: int,
-) -> _Subject:
+) -> Subject:
     """Trace the model on one image; its own weights are told apart in float64, where it runs in that."""
     seconds: dict[str, float] = {}
     with _timed(seconds, "trace"):
@@ -245,7 +273,7 @@ def _trace(
         program, arrays, dtype = traced
         with settings(dtype):
             layers = find_layers(program, axes, output_axes=output_axes)
-    return _Subject(
+    return Subject(
         model, shape, tuple(axes), program, arrays, dtype, layers, weights, images, seed, seconds
     )
 
@@ -264,14 +292,15 @@ def _traced(model: Model, shape: tuple[int, ...], dtype: str) -> tuple[Program, 
     return program, arrays, dtype
 
 
-def _graph(subject: _Subject) -> Graph:
+def graph_of(subject: Subject) -> Graph:
+    """The kernel's program of a traced model."""
     with settings(subject.dtype):
         return build_graph(
             subject.program, subject.arrays, opaque=subject.opaque, spatial_axes=subject.axes
         )
 
 
-def _reported(error: ContradictionError, subject: _Subject) -> ContradictionError:
+def _reported(error: ContradictionError, subject: Subject) -> ContradictionError:
     """The error with the path of a full report, written to the working directory."""
     report = error.report | {
         "error": str(error),
@@ -279,7 +308,7 @@ def _reported(error: ContradictionError, subject: _Subject) -> ContradictionErro
         "grid": subject.grid,
         "weights_asked": subject.weights,
         "seed": subject.seed,
-        "graph": _graph(subject).program.to_json(),
+        "graph": graph_of(subject).program.to_json(),
         "jaxpr_sha256": subject.program.fingerprint,
         "provenance": provenance(current_device()),
     }
@@ -302,7 +331,7 @@ class _timed:
         self.seconds[self.stage] = self.seconds.get(self.stage, 0.0) + spent
 
 
-def _claims(subject: _Subject, property: Property, law: Law) -> list[Claim]:
+def _claims(subject: Subject, property: Property, law: Law) -> list[Claim]:
     claims = []
     outputs = {layer.output: layer for layer in subject.layers if layer.output is not None}
     for leaf, name in enumerate(subject.program.output_names):
@@ -324,10 +353,10 @@ def _claims(subject: _Subject, property: Property, law: Law) -> list[Claim]:
     return claims
 
 
-def _decide(subject: _Subject, claims: Sequence[Claim], asked: np.ndarray) -> Verdict:
+def _decide(subject: Subject, claims: Sequence[Claim], asked: np.ndarray) -> Verdict:
     seconds = dict(subject.seconds)
     with _timed(seconds, "analysis"), settings(subject.dtype):
-        prover = Prover(_graph(subject), subject.grid)
+        prover = Prover(graph_of(subject), subject.grid)
         basis = find_basis(
             prover,
             subject.program,
@@ -400,7 +429,7 @@ def _of(
 
 
 def _notes(
-    subject: _Subject, outputs: Sequence[OutputVerdict], sensitivity: Sequence[float]
+    subject: Subject, outputs: Sequence[OutputVerdict], sensitivity: Sequence[float]
 ) -> list[str]:
     """What a reader should know; the most serious is a warning too."""
     notes = []

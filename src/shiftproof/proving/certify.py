@@ -28,11 +28,38 @@ def certify(
     for shift in shifts:
         choices = prover.derive(shift).choices
         generators.append((shift, {places[n]: roll for n, roll in choices.items() if n in places}))
+    return certificate_of(
+        program, claim, prover.grid, generators, weights=weights, weights_sha256=weights_sha256
+    )
+
+
+def certificate_of(
+    program: Program,
+    claim: Claim,
+    grid: Sequence[int],
+    generators: Sequence[tuple[Shift, Mapping[int, Sequence[int]]]],
+    *,
+    weights: str,
+    weights_sha256: str,
+) -> dict[str, Any]:
+    """The certificate that the kernel makes of derivations on a program.
+
+    Args:
+        program: of the one output in question.
+        claim: what is proved.
+        grid: its sizes.
+        generators: shifts, each with the rolls chosen for constants.
+        weights: `all` or `these`.
+        weights_sha256: of these weights; "" for all.
+
+    Raises:
+        Refusal: the claim does not follow.
+    """
     statement = {
         "property": claim.property,
         "output": claim.output,
         "axes": list(claim.axes),
-        "grid": list(prover.grid),
+        "grid": list(grid),
         "law": claim.law,
         "weights": weights,
         "weights_sha256": weights_sha256,
