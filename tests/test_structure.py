@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).parent.parent
 MODULES = sorted(ROOT.rglob("*.py"))
 
 ORDER = (
-    ("_version", "errors", "files"),
+    ("_version", "errors", "files", "listening"),
     ("archive", "progress"),
     ("translation", "zoo", "data"),
     ("lattice", "provenance"),
@@ -27,7 +27,7 @@ ORDER = (
     ("deciding",),
     ("targets", "doctor", "report", "assertions"),
     ("demo",),
-    ("cli",),
+    ("cli", "pytest_plugin"),
     ("__main__", "__init__"),
 )
 RANK = {name: level for level, names in enumerate(ORDER) for name in names}

@@ -8,24 +8,35 @@ too but never to be mistaken for a failure of the model.
 import dataclasses
 import re
 import tempfile
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 
+from shiftproof.deciding.cache import Entry
 from shiftproof.deciding.verdict import PropertyVerdict, Verdict, Word
-from shiftproof.deciding.verify import Law, Property, Weights, asked_mask, shifts_of, verify
+from shiftproof.deciding.verify import Law, Weights, ask, asked_mask, shifts_of, verify
 from shiftproof.errors import InputError, UndecidedError
+from shiftproof.lattice import Lattice
+from shiftproof.listening import tell, verdicts_are_wanted
+from shiftproof.proving.analysis import Cause
 from shiftproof.refuting.counterexample import from_witness
-from shiftproof.refuting.witness import Witness
-from shiftproof.sweeping.result import Status, axis_names
+from shiftproof.refuting.witness import Witness, witness_nearby
+from shiftproof.sweeping.result import Status, Sweep, axis_names
 from shiftproof.sweeping.sweep import sweep
 from shiftproof.translation import Boundary, Shift
 
 Evidence = Literal["proof", "sweep"]
 Claimed = Literal["equivariance", "invariance"]
 Shifts = Sequence[Sequence[int | str]] | np.ndarray | None
+
+WIDTH = 72
+"""Columns of a message, which pytest indents."""
+
+INDENT = 14
+"""Where the text of a message's rows begins."""
 
 WIDEST = 16
 """Rows and columns of an image that are drawn."""
@@ -41,12 +52,39 @@ class _Request:
     model: Any
     images: Any
     options: Mapping[str, Any]
+    cache: str | Path | None
     custom_message: str | None
     include_default_message: bool
     exception_type: type[Exception]
 
-    def verdict(self, property: Property) -> Verdict:
-        return verify(self.model, self.images, property=property, **self.options)
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Sizes of the grid."""
+        given = isinstance(self.images, (tuple, list))
+        shape = self.images if given else np.shape(self.images)[1:]
+        axes = self.options.get("spatial_axes")
+        return tuple(shape[axis] for axis in (range(len(shape) - 1) if axes is None else axes))
+
+    def settle(self, property: Claimed, wanted: np.ndarray) -> Verdict | None:
+        """The verdict; None where the cache confirms the words wanted, so that none is needed.
+
+        Args:
+            property: in question.
+            wanted: (n1, ..., nd) of `Word`; shifts marked undecided are not asked about.
+        """
+        asked = wanted != Word.UNDECIDED
+        options = {"property": property, **self.options}
+        if self.cache is None:
+            return verify(self.model, self.images, shifts=asked, **options)
+        subject, claims = ask(self.model, self.images, **options)
+        entry = Entry(self.cache, subject, claims)
+        confirmed = None if verdicts_are_wanted() else entry.confirm(wanted)
+        if confirmed is not None:
+            tell(confirmed)
+            return None
+        verdict = verify(self.model, self.images, shifts=asked, **options)
+        entry.keep(verdict)
+        return verdict
 
     def fail(self, message: str, kind: type[Exception] | None = None) -> None:
         """Raise, with the user's words first, as chex does."""
@@ -66,6 +104,7 @@ def assert_equivariant(
     boundary: Boundary = "circular",
     evidence: Evidence = "proof",
     weights: Weights = "all",
+    cache: str | Path | None = None,
     custom_message: str | None = None,
     include_default_message: bool = True,
     exception_type: type[Exception] = AssertionError,
@@ -83,6 +122,8 @@ def assert_equivariant(
         evidence: `proof`, or `sweep`: equality seen for the images (integer probes for a shape) is enough.
             The law `any` is then swept as Δ/s, s being the stride.
         weights: `all` or `these`.
+        cache: folder of evidence from earlier runs. Proofs are taken again by the kernel, and counterexamples run
+            again; only the search is saved.
         custom_message: put before the message, or in its place where `include_default_message` is false.
         include_default_message: whether the message that explains is shown.
         exception_type: raised where the property fails.
@@ -99,6 +140,7 @@ def assert_equivariant(
         model,
         images,
         {"law": law, "weights": weights, **options},
+        cache,
         custom_message,
         include_default_message,
         exception_type,
@@ -115,6 +157,7 @@ def assert_invariant(
     boundary: Boundary = "circular",
     evidence: Evidence = "proof",
     weights: Weights = "all",
+    cache: str | Path | None = None,
     custom_message: str | None = None,
     include_default_message: bool = True,
     exception_type: type[Exception] = AssertionError,
@@ -128,6 +171,7 @@ def assert_invariant(
         model,
         images,
         {"weights": weights, **options},
+        cache,
         custom_message,
         include_default_message,
         exception_type,
@@ -142,6 +186,7 @@ def assert_breaks(
     property: Claimed = "invariance",
     shifts: Shifts = None,
     weights: Weights = "all",
+    cache: str | Path | None = None,
     custom_message: str | None = None,
     include_default_message: bool = True,
     exception_type: type[Exception] = AssertionError,
@@ -155,27 +200,28 @@ def assert_breaks(
         model,
         images,
         {"weights": weights, **options},
+        cache,
         custom_message,
         include_default_message,
         exception_type,
     )
-    verdict = request.verdict(property)
-    asked = asked_mask(shifts, verdict.grid)
+    asked = asked_mask(shifts, request.grid)
     if shifts is None:
         asked = asked.copy()
         asked[(0,) * asked.ndim] = False
+    verdict = request.settle(property, _words(asked, Word.REFUTED))
+    if verdict is None:
+        return
     for name, found in _claims(verdict, property):
-        words = found.map[asked]
-        if np.any(words == Word.UNDECIDED):
-            request.fail(_undecided_text(name, found, asked), UndecidedError)
+        if np.any(found.map[asked] == Word.UNDECIDED):
+            request.fail(undecided_text(name, found, asked), UndecidedError)
         kept = asked & (found.map == Word.PROVED)
         if kept.any():
-            shift = _smallest(kept)
-            request.fail(
-                f"{property} of {name} was to break, but it is proved under {int(kept.sum())} of "
-                f"{int(asked.sum())} shifts asked, {residues(found)[0]}.\n"
-                f"  smallest: {_steps(shift)}: {found.evidence(shift).text}"
+            head = _head(
+                f"{property} of {name} was to break, but it is proved under "
+                f"{int(kept.sum())} of {int(asked.sum())} shifts asked."
             )
+            request.fail(head + _kept_text(found, kept))
 
 
 def assert_lattice(
@@ -185,6 +231,7 @@ def assert_lattice(
     *,
     property: Claimed = "invariance",
     weights: Weights = "all",
+    cache: str | Path | None = None,
     custom_message: str | None = None,
     include_default_message: bool = True,
     exception_type: type[Exception] = AssertionError,
@@ -198,6 +245,8 @@ def assert_lattice(
         lattice: such as `4Z x 4Z`, `2Z x 0`, or `Z` on one axis.
         property: `equivariance` or `invariance`.
         weights: `all` or `these`.
+        cache: folder of evidence from earlier runs. Proofs are taken again by the kernel, and counterexamples run
+            again; only the search is saved.
         custom_message: as there.
         include_default_message: as there.
         exception_type: as there.
@@ -211,35 +260,47 @@ def assert_lattice(
         model,
         images,
         {"weights": weights, **options},
+        cache,
         custom_message,
         include_default_message,
         exception_type,
     )
-    steps = [step.strip() for step in re.split(r"[x×]", lattice)]
-    verdict = request.verdict(property)
-    if len(steps) != len(verdict.grid):
-        raise InputError(
-            f"the lattice {lattice!r} has {len(steps)} axes, the grid {verdict.grid} has {len(verdict.grid)}."
-        )
-    expected = asked_mask(shifts_of([",".join(steps)]), verdict.grid)
+    expected = _lattice_mask(lattice, request.grid)
+    wanted = np.where(expected, Word.PROVED, Word.REFUTED).astype(np.uint8)
+    verdict = request.settle(property, wanted)
+    if verdict is None:
+        return
     for name, found in _claims(verdict, property):
         if found.undecided:
             everywhere = np.ones_like(expected)
-            request.fail(_undecided_text(name, found, everywhere), UndecidedError)
+            request.fail(undecided_text(name, found, everywhere), UndecidedError)
         proved = found.map == Word.PROVED
-        if not np.array_equal(proved, expected):
-            only = int(proved.sum())
-            message = (
-                f"{property} of {name} holds on {found.lattice} ({only} of {proved.size} shifts), expected "
-                f"{lattice} ({int(expected.sum())})."
-            )
-            missing = expected & ~proved
-            if missing.any():
-                message += "\n" + _failure(verdict, name, found, missing)
-            else:
-                shift = _smallest(proved & ~expected)
-                message += f"\n  also under {_steps(shift)}: {found.evidence(shift).text}"
-            request.fail(message)
+        if np.array_equal(proved, expected):
+            continue
+        message = _head(
+            f"{property} of {name} holds on {found.lattice} ({int(proved.sum())} of {proved.size} "
+            f"shifts), expected {lattice} ({int(expected.sum())})."
+        )
+        missing = expected & ~proved
+        if missing.any():
+            request.fail(message + failure_text(verdict, found, missing))
+        else:
+            request.fail(message + _kept_text(found, proved & ~expected))
+
+
+def _lattice_mask(lattice: str, grid: tuple[int, ...]) -> np.ndarray:
+    steps = [step.strip() for step in re.split(r"[x×]", lattice)]
+    if len(steps) != len(grid):
+        axes = " x ".join(["4Z"] * len(grid))
+        raise InputError(
+            f"the lattice {lattice!r} has {len(steps)} axes, the grid {grid} has {len(grid)}: "
+            f"write one step per axis, such as {axes!r}."
+        )
+    return asked_mask(shifts_of([",".join(steps)]), grid)
+
+
+def _words(asked: np.ndarray, word: Word) -> np.ndarray:
+    return np.where(asked, word, Word.UNDECIDED).astype(np.uint8)
 
 
 def _multiples(stride: int | Sequence[int] | None, shifts: Shifts, request: _Request) -> Shifts:
@@ -247,18 +308,13 @@ def _multiples(stride: int | Sequence[int] | None, shifts: Shifts, request: _Req
         return shifts
     if shifts is not None:
         raise InputError("stride= and shifts= exclude each other.")
-    sizes = (
-        len(_grid_of(request)) * [stride] if isinstance(stride, (int, np.integer)) else list(stride)
-    )
+    grid = request.grid
+    sizes = len(grid) * [stride] if isinstance(stride, (int, np.integer)) else list(stride)
+    if len(sizes) != len(grid) or min(sizes) < 1:
+        raise InputError(
+            f"stride={stride} is no stride of the grid {grid}: give one number of at least 1, or one per axis."
+        )
     return [tuple(f"{int(step)}Z" for step in sizes)]
-
-
-def _grid_of(request: _Request) -> tuple[int, ...]:
-    shape = (
-        request.images if isinstance(request.images, (tuple, list)) else request.images.shape[1:]
-    )
-    axes = request.options.get("spatial_axes")
-    return tuple(shape[axis] for axis in (range(len(shape) - 1) if axes is None else axes))
 
 
 def _claims(verdict: Verdict, property: Claimed) -> list[tuple[str, PropertyVerdict]]:
@@ -280,32 +336,33 @@ def _assert_holds(
         return
     if boundary != "circular":
         raise InputError(f'boundary={boundary!r} can be swept only: add evidence="sweep".')
-    verdict = request.verdict(property)
-    asked = asked_mask(shifts, verdict.grid)
+    asked = asked_mask(shifts, request.grid)
+    verdict = request.settle(property, _words(asked, Word.PROVED))
+    if verdict is None:
+        return
     for name, found in _claims(verdict, property):
         refuted = asked & (found.map == Word.REFUTED)
         if refuted.any():
-            request.fail(
-                f"{property} of {name} is refuted under {int(refuted.sum())} of {int(asked.sum())} shifts asked.\n"
-                + _failure(verdict, name, found, refuted)
+            head = _head(
+                f"{property} of {name} is refuted under {int(refuted.sum())} of "
+                f"{int(asked.sum())} shifts asked."
             )
+            request.fail(head + failure_text(verdict, found, refuted))
         if np.any(found.map[asked] == Word.UNDECIDED):
-            request.fail(_undecided_text(name, found, asked), UndecidedError)
+            request.fail(undecided_text(name, found, asked), UndecidedError)
 
 
 def _assert_swept(request: _Request, property: Claimed, shifts: Shifts, boundary: Boundary) -> None:
+    if shifts is not None and boundary != "circular":
+        raise InputError("shifts= belongs to the torus: leave it out, or use boundary='circular'.")
     options = dict(request.options)
     kind = options.pop("weights")
-    law = {"any": "stride"}.get(options.pop("law", "any"), "same")
-    result = sweep(
-        request.model,
-        request.images,
-        layers=[],
-        law=law,  # type: ignore[arg-type]
-        boundary=boundary,
-        weights="these" if kind == "these" else None,
-        **options,
-    )
+    options |= {
+        "law": {"any": "stride"}.get(options.pop("law", "any"), "same"),
+        "boundary": boundary,
+        "weights": "these" if kind == "these" else None,
+    }
+    result = sweep(request.model, request.images, layers=[], **options)
     for layer in result.layers:
         if property == "equivariance" and not layer.has_grid:
             continue
@@ -313,54 +370,30 @@ def _assert_swept(request: _Request, property: Claimed, shifts: Shifts, boundary
         asked = np.ones(status.shape, bool)
         if boundary == "circular":
             asked = asked_mask(shifts, result.grid)
-        elif shifts is not None:
-            raise InputError(
-                "shifts= belongs to the torus: leave it out, or use boundary='circular'."
-            )
         bad = asked & (status != Status.EQUAL)
         if bad.any():
-            place = tuple(int(i) for i in np.argwhere(bad)[0])
-            shift = tuple(i + room[0] for i, room in zip(place, result.ranges, strict=True))
-            deviation = getattr(result, property)[result.index(layer.name)][place]
-            request.fail(
-                f"{property} of {layer.output} was swept and fails under {int(bad.sum())} of {int(asked.sum())} shifts "
-                f"asked ({boundary}).\n  first: {_steps(shift)}: deviates by {deviation:.4g}"
+            everything = sweep(request.model, request.images, **options)
+            head = _head(
+                f"{property} of {layer.output} was swept ({boundary}) and fails under "
+                f"{int(bad.sum())} of {int(asked.sum())} shifts asked."
             )
-
-
-# --- messages ---
-
-
-def _failure(verdict: Verdict, name: str, found: PropertyVerdict, failing: np.ndarray) -> str:
-    """Which shifts, the smallest, its counterexample drawn, the layer and line, the repair, and how to replay."""
-    shift = _smallest(failing)
-    evidence = found.evidence(shift)
-    lines = [
-        f"  fails for: {residues(found)[1]}",
-        f"  smallest: {_steps(shift)}: {evidence.text}",
-    ]
-    if evidence.witness is not None:
-        lines += _picture(evidence.witness, verdict)
-    causes = [cause for cause in verdict.causes if cause.repair]
-    if causes:
-        cause = causes[0]
-        place = f" ({cause.source})" if cause.source else ""
-        lines.append(f"  breaks first at: {cause.layer}{place}, {cause.primitive}: {cause.reason}")
-        lines.append(f"  cheapest repair: {cause.repair}")
-    if evidence.witness is not None:
-        path = _stored(verdict, evidence.witness)
-        lines.append(f"  replay: shiftproof replay {path} --target YOUR_FILE.py:FACTORY")
-    return "\n".join(lines)
+            request.fail(head + _swept_text(everything, property, layer.name, bad))
 
 
 def residues(found: PropertyVerdict) -> tuple[str, str]:
     """The shifts that keep the property, and those that do not, in words."""
-    steps = found.lattice.steps
-    names = axis_names(len(found.lattice.grid))
+    return _residues(found.lattice)
+
+
+def _residues(lattice: Lattice) -> tuple[str, str]:
+    steps = lattice.steps
+    names = axis_names(len(lattice.grid))
     if steps is None:
-        return f"those of {found.lattice}", f"all shifts outside {found.lattice}"
+        return f"those of {lattice}", f"all outside {lattice}"
+    if lattice.count == 1:
+        return "shift 0 alone", "every shift but 0"
     kept, broken = [], []
-    for axis, step, size in zip(names, steps, found.lattice.grid, strict=True):
+    for axis, step, size in zip(names, steps, lattice.grid, strict=True):
         if step == 1:
             continue
         if step == size:
@@ -377,14 +410,126 @@ def residues(found: PropertyVerdict) -> tuple[str, str]:
     )
 
 
-def _undecided_text(name: str, found: PropertyVerdict, asked: np.ndarray) -> str:
+def undecided_text(name: str, found: PropertyVerdict, asked: np.ndarray) -> str:
+    """What is neither proved nor refuted, and why; below it what to do.
+
+    Args:
+        name: of the output.
+        found: the verdict on the property.
+        asked: mask of the shifts asked about.
+    """
     left = asked & (found.map == Word.UNDECIDED)
     shift = _smallest(left)
-    return (
-        f"{found.claim.property} of {name} is undecided under {int(left.sum())} of {int(asked.sum())} shifts asked: "
-        f"neither proved nor refuted.\n  smallest: {_steps(shift)}: {found.reason(shift)}\n"
-        '  evidence="sweep" accepts equality that was only seen.'
+    head = _head(
+        f"{found.claim.property} of {name} is undecided under {int(left.sum())} of "
+        f"{int(asked.sum())} shifts asked: neither proved nor refuted."
     )
+    rows = [
+        ("smallest", _steps(shift)),
+        ("because", found.reason(tuple(s % n for s, n in zip(shift, left.shape, strict=True)))),
+        ("to do", 'write that line in another way, or accept what was only seen: evidence="sweep"'),
+    ]
+    return head + "\n".join(_rows(rows))
+
+
+def failure_text(verdict: Verdict, found: PropertyVerdict, failing: np.ndarray) -> str:
+    """Which shifts, the smallest with its counterexample drawn, the layer and line, the repair, and how to replay.
+
+    Args:
+        verdict: of the model.
+        found: of the property.
+        failing: mask of the refuted shifts asked about.
+    """
+    shift = _smallest(failing)
+    evidence = found.evidence(shift)
+    assert evidence.witness is not None, "a refuted shift has a witness"
+    nearer = witness_nearby(
+        evidence.witness, evidence.shift, evidence.multiple, verdict.spatial_axes
+    )
+    witness = nearer or evidence.witness
+    rows = [("fails for", residues(found)[1])]
+    if nearer is None:
+        rows.append(("smallest", f"{_steps(shift)}: {evidence.text}"))
+    at = shift if nearer else witness.shift
+    shown = f"{_steps(at)}: the outputs differ by {_strength(witness)}, for this image:"
+    lines = _rows([*rows, ("smallest" if nearer else "example", shown)])
+    lines += [" " * INDENT + line for line in draw_image(witness.image, verdict.spatial_axes)]
+    rows = []
+    cause = _cause_of(verdict, shift)
+    if cause is not None:
+        place = f" ({cause.source})" if cause.source else ""
+        rows.append(("breaks at", f"{cause.layer}{place}, {cause.primitive}: {cause.reason}"))
+        rows.append(("repair", cause.repair))
+    lines += _rows(rows)
+    lines += [
+        f"  {'replay':<{INDENT - 4}}  shiftproof replay --target YOUR_FILE.py:FACTORY \\",
+        " " * INDENT + str(_stored(verdict, witness)),
+    ]
+    return "\n".join(lines)
+
+
+def _kept_text(found: PropertyVerdict, kept: np.ndarray) -> str:
+    """What holds although it should not."""
+    shift = _smallest(kept)
+    rows = [
+        ("holds for", residues(found)[0]),
+        ("smallest", f"{_steps(shift)}: {found.evidence(shift).text}"),
+    ]
+    return "\n".join(_rows(rows))
+
+
+def _swept_text(everything: Sweep, property: Claimed, output: str, bad: np.ndarray) -> str:
+    """What a sweep of all layers says of the smallest shift that fails."""
+    circular = everything.header.boundary == "circular"
+    starts = [room[0] for room in everything.ranges]
+    if circular:
+        shift = _smallest(bad)
+    else:
+        moved = np.argwhere(bad) + starts
+        shift = tuple(int(i) for i in moved[np.argmin(np.abs(moved).sum(1))])
+    place = tuple((s - first) % n for s, first, n in zip(shift, starts, bad.shape, strict=True))
+    deviation = getattr(everything, property)[everything.index(output)][place]
+    rows = [("smallest", f"{_steps(shift)}: the outputs deviate by {deviation:.4g}")]
+    lattice = everything.lattice(property, output) if circular else None
+    if lattice is not None:
+        rows.insert(0, ("fails for", _residues(lattice)[1]))
+    if property == "equivariance":
+        broken = (
+            layer
+            for layer in everything.layers
+            if layer.has_grid and everything.status(property, layer.name)[place] != Status.EQUAL
+        )
+        first = next(broken, None)
+        if first is not None:
+            rows.append(("breaks at", f"{first.name} ({first.source})"))
+    return "\n".join(_rows(rows))
+
+
+def _head(text: str) -> str:
+    """The first sentence, wrapped, with room for the name of the exception before it."""
+    room = " " * len("AssertionError: ")
+    return textwrap.fill(text, WIDTH, initial_indent=room).lstrip() + "\n"
+
+
+def _rows(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """Labels in a column, texts beside them, wrapped."""
+    lines = []
+    for label, text in rows:
+        width = WIDTH - INDENT
+        first, *others = textwrap.wrap(text, width, break_on_hyphens=False) or [""]
+        lines.append(f"  {label:<{INDENT - 4}}  {first}")
+        lines += [" " * INDENT + line for line in others]
+    return lines
+
+
+def _cause_of(verdict: Verdict, shift: Shift) -> Cause | None:
+    """The first equation that this shift does not survive: a multiple of the step before it, and not of that behind."""
+    steps = [s % n for s, n in zip(shift, verdict.grid, strict=True)]
+    for cause in verdict.causes:
+        step = steps[cause.axis]
+        if step and step % cause.before == 0 and step % cause.after:
+            return cause
+    return next(iter(verdict.causes), None)
 
 
 def _smallest(mask: np.ndarray) -> Shift:
@@ -401,21 +546,20 @@ def _steps(shift: Shift) -> str:
     return "(" + ", ".join(f"{n}={s}" for n, s in zip(names, shift, strict=True)) + ")"
 
 
-def _picture(witness: Witness, verdict: Verdict) -> list[str]:
-    """The image of a counterexample in characters, cropped to its content, and what it shows."""
+def _strength(witness: Witness) -> str:
+    """The difference, and why it counts."""
     difference = witness.difference
-    strength = (
-        "exact integers"
+    how = (
+        "exactly"
         if witness.evidence == "exact"
-        else f"{difference.deviation / witness.floor:.0e} times the rounding floor"
+        else f"{difference.deviation / witness.floor:.0e} times what rounding explains"
     )
-    weights = {"these": "own weights", "integers": "integer weights", "random": "random weights"}
-    drawn = draw_image(witness.image, verdict.spatial_axes)
-    return [
-        f"  counterexample for {_steps(witness.shift)}: the outputs differ by {difference.deviation:.4g} ({strength}, "
-        f"{weights[witness.trial.draw]}); the image:",
-        *(f"      {line}" for line in drawn),
-    ]
+    weights = {
+        "these": "the model's own weights",
+        "integers": "integers as weights",
+        "random": "random weights",
+    }[witness.trial.draw]
+    return f"{difference.deviation:.4g} ({how}, with {weights})"
 
 
 def draw_image(image: np.ndarray, axes: Sequence[int]) -> list[str]:

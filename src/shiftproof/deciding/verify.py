@@ -29,6 +29,7 @@ from shiftproof.errors import (
 )
 from shiftproof.exactness.calibration import float64_device
 from shiftproof.files import write_atomic
+from shiftproof.listening import tell
 from shiftproof.provenance import provenance
 from shiftproof.proving.analysis import Claim, Prover, find_causes, layer_steps
 from shiftproof.proving.basis import find_basis
@@ -116,6 +117,7 @@ def verify(
     if subject.weights == "all" and any(output.vacuous for output in verdict.outputs):
         these = _decide(dataclasses.replace(subject, weights="these"), claims, asked)
         verdict = dataclasses.replace(verdict, these=these)
+    tell(verdict)
     return verdict
 
 

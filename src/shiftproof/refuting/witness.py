@@ -441,6 +441,34 @@ def judge(
     return Witness(doubt.claim, doubt.shift, image, trial, evidence, found, floor, outputs)
 
 
+def witness_nearby(
+    witness: Witness, shift: Shift, multiple: int, axes: Sequence[int], *, seed: int = 0
+) -> Witness | None:
+    """A witness for a shift of which a multiple is refuted, from the images on the way there.
+
+    Where `f(T x)` and `f(x)` agree for an image and all that `T` makes of it, they agree for its multiples.
+
+    Args:
+        witness: of the multiple.
+        shift: in question.
+        multiple: how often it is taken.
+        axes: grid axes of one image.
+        seed: of disturbances, where the trial rounds.
+    """
+    claim, trial = witness.claim, witness.trial
+    doubt = Doubt(claim, shift, claim.expected(shift))
+    for step in range(multiple):
+        start = np.roll(witness.image, [step * s for s in shift], tuple(axes))
+        pair = np.stack([start, np.roll(start, shift, tuple(axes))])
+        outputs = trial.outputs(pair)
+        floor = rounding_floors(trial, pair, outputs, seed=seed)[claim.leaf]
+        still, moved = outputs[claim.leaf]
+        found = judge(trial, doubt, start, (still, moved), floor=floor)
+        if found is not None:
+            return found
+    return None
+
+
 def rounding_floors(
     trial: Trial, images: np.ndarray, still: Sequence[np.ndarray], *, seed: int = 0
 ) -> list[float]:

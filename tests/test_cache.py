@@ -1,0 +1,138 @@
+"""The cache of evidence: it saves the search, and believes nothing that it reads."""
+
+import msgspec
+import numpy as np
+import pytest
+from flax import nnx
+
+import shiftproof as sp
+from shiftproof.deciding import cache as module
+from shiftproof.deciding.cache import Confirmed
+from shiftproof.listening import Listener, listening
+
+SHAPE = (8, 8, 1)
+
+
+class Net(nnx.Module):
+    """A strided convolution and a global mean."""
+
+    def __init__(self, padding: str = "CIRCULAR") -> None:
+        self.conv = nnx.Conv(1, 2, (3, 3), strides=2, padding=padding, rngs=nnx.Rngs(0))
+
+    def __call__(self, x):
+        return nnx.relu(self.conv(x))
+
+
+@pytest.fixture
+def told(tmp_path):
+    """What is told while one question after the other is asked of the cache in this folder."""
+    heard = []
+    with listening(Listener(heard.append)):
+        yield heard
+
+
+def lattice(folder, model=None, **options) -> None:
+    sp.assert_lattice(
+        model or Net(), SHAPE, "2Z x 2Z", property="equivariance", cache=folder, **options
+    )
+
+
+def evidence(folder):
+    (path,) = folder.glob("*/evidence.json")
+    return path, msgspec.json.decode(path.read_bytes())
+
+
+def test_what_was_decided_is_confirmed(tmp_path, told) -> None:
+    for _ in range(2):
+        sp.assert_equivariant(Net(), SHAPE, stride=2, cache=tmp_path)
+        sp.assert_breaks(
+            Net(), SHAPE, property="equivariance", shifts=[(1, 0), (3, 5)], cache=tmp_path
+        )
+        lattice(tmp_path)
+    assert [type(answer) for answer in told] == [sp.Verdict] + 5 * [Confirmed]
+    assert np.count_nonzero(told[1].words) == 2
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_failure_is_decided_and_told_in_full(tmp_path, told) -> None:
+    for _ in range(2):
+        with pytest.raises(AssertionError, match="fails for"):
+            sp.assert_equivariant(Net(), SHAPE, cache=tmp_path)
+    assert {type(answer) for answer in told} == {sp.Verdict}
+
+
+def test_another_question_is_another_entry(tmp_path, told) -> None:
+    lattice(tmp_path)
+    sp.assert_breaks(Net("SAME"), SHAPE, property="equivariance", cache=tmp_path)
+    lattice(tmp_path, weights="these")
+    other = Net()
+    other.conv.kernel[...] *= 2
+    lattice(tmp_path, other, weights="these")
+    assert {type(answer) for answer in told} == {sp.Verdict}
+    lattice(tmp_path, other)  # all weights: the same architecture
+    assert type(told[-1]) is Confirmed
+
+
+def test_a_proof_for_another_program_is_refused(tmp_path, told, monkeypatch) -> None:
+    """The key is no part of the trust: with one key for all, the kernel still decides on the fresh graph."""
+    monkeypatch.setattr(module, "_key", lambda *_: "one")
+    lattice(tmp_path)
+    with pytest.raises(AssertionError, match="refuted"):
+        sp.assert_equivariant(Net("SAME"), SHAPE, stride=2, cache=tmp_path)
+    assert {type(answer) for answer in told} == {sp.Verdict}
+
+
+def test_a_counterexample_for_another_program_does_not_count(tmp_path, told, monkeypatch) -> None:
+    monkeypatch.setattr(module, "_key", lambda *_: "one")
+    asked = {"property": "equivariance", "shifts": [(2, 0)], "cache": tmp_path}
+    sp.assert_breaks(Net("SAME"), SHAPE, **asked)
+    with pytest.raises(AssertionError, match="was to break"):
+        sp.assert_breaks(Net(), SHAPE, **asked)
+    assert {type(answer) for answer in told} == {sp.Verdict}
+
+
+@pytest.mark.parametrize("part", ["shift", "schema", "count", "cut", "field"])
+def test_an_altered_entry_is_decided_anew(tmp_path, told, part) -> None:
+    lattice(tmp_path)
+    path, data = evidence(tmp_path)
+    if part == "shift":
+        data["steps"][0][0][0] = [1, 0]
+    if part == "schema":
+        data["schema"] = "shiftproof.cache/0"
+    if part == "count":
+        data["counterexamples"] = [0]
+    if part == "field":
+        data["word"] = "proved"
+    path.write_bytes(msgspec.json.encode(data)[: 20 if part == "cut" else None])
+    lattice(tmp_path)
+    assert type(told[-1]) is sp.Verdict
+
+
+@pytest.mark.parametrize("part", ["missing", "cut", "claim"])
+def test_an_altered_counterexample_does_not_count(tmp_path, told, part) -> None:
+    lattice(tmp_path)
+    for path in tmp_path.glob("*/*.counterexample.npz"):
+        example = sp.load_counterexample(path)
+        if part == "missing":
+            path.unlink()
+        if part == "cut":
+            path.write_bytes(path.read_bytes()[:-40])
+        if part == "claim":
+            header = msgspec.structs.replace(example.header, shift=(2, 0))
+            sp.Counterexample(header, example.image, example.still, example.moved).save(path)
+    lattice(tmp_path)
+    assert type(told[-1]) is sp.Verdict
+
+
+def test_what_must_be_said_again_is_not_kept(tmp_path) -> None:
+    with pytest.warns(match="hardly answers"):
+        sp.assert_invariant(lambda x: 0 * x.max((1, 2)), SHAPE, cache=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_listeners_who_need_verdicts_get_them(tmp_path) -> None:
+    heard = []
+    with listening(Listener(heard.append, complete=True)):
+        lattice(tmp_path)
+        lattice(tmp_path)
+    assert [type(answer) for answer in heard] == [sp.Verdict, sp.Verdict]
