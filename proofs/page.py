@@ -1,4 +1,4 @@
-"""The page of the audit: one self-contained HTML file, and beside it what anyone can check again.
+"""The page of the audit: one self-contained HTML file in the style of all reports, and what anyone can check again.
 
 audit.html                     the claims, their statements, evidence and pictures
 evidence/ID/NAME.certificate.json   python -m shiftproof_kernel check FILE
@@ -6,14 +6,12 @@ evidence/ID/NAME.counterexample.npz image, shift, weights and both outputs
 audit.json                     the verdicts and all findings as data
 """
 
-import base64
 import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import msgspec
 from markupsafe import Markup
 
@@ -22,8 +20,8 @@ from proofs.notation import to_html, to_text
 from proofs.outcome import Outcome
 from shiftproof.files import write_atomic
 from shiftproof.refuting.counterexample import Counterexample
+from shiftproof.report.html import page_environment
 
-TEMPLATE = Path(__file__).with_name("page.html.jinja")
 MARKS = {"holds": "✓", "fails": "✗", "measured": "●", "undecided": "?", "not run": "–"}
 
 
@@ -127,19 +125,16 @@ def render(
     decided: Sequence[Decided], outcomes: Sequence[Outcome], *, settings: Mapping[str, str]
 ) -> str:
     """The page as text."""
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = page_environment(Path(__file__).parent)
     environment.filters |= {
         "math": lambda text: Markup(to_html(text)),
         "anchor": anchor,
         "kindname": lambda kind: KINDS[kind],
-        "uri": lambda png: "data:image/png;base64," + base64.b64encode(png).decode("ascii"),
         "tone": tone,
         "label": label,
     }
-    template = environment.from_string(TEMPLATE.read_text("utf-8"))
-    return template.render(
+    return environment.get_template("audit.html.jinja").render(
+        title="What shifts do to CNNs: the claims, decided",
         decided=decided,
         summary=summary(decided),
         statements=_statements,

@@ -10,6 +10,8 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
+from shiftproof.report import Picture
+
 Kind = Literal["theorem", "verdict", "count", "sweep", "counterexample", "training"]
 KINDS: Mapping[Kind, str] = {
     "theorem": "theorem for all sizes",
@@ -62,21 +64,6 @@ class Evidence:
     word: Word
     text: str
     files: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-
-
-@dataclasses.dataclass(frozen=True)
-class Picture:
-    """A figure of the page.
-
-    Attributes:
-        png: its bytes.
-        alternative: what is to be seen, for those who do not see it.
-        caption: below it.
-    """
-
-    png: bytes
-    alternative: str
-    caption: str
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,9 +10,10 @@ import numpy as np
 import shiftproof as sp
 from proofs.claims import training
 from proofs.claims.audit import Audit
-from proofs.claims.claim import Claim, Evidence, Findings, Picture, Statement
+from proofs.claims.claim import Claim, Evidence, Findings, Statement
 from proofs.claims.models import parameters
 from proofs.claims.pictures import accuracy_maps, gap_figure, kept_maps, three_positions
+from shiftproof.report import Picture
 from shiftproof.sweeping.result import Status
 
 SHIFTS = ((0, 0), (0, 1), (2, 2))

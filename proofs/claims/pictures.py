@@ -9,8 +9,7 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from proofs.claims.claim import Picture
-from shiftproof.report import to_png
+from shiftproof.report import Picture, to_png
 
 BLUE, RED, GREY = "#2f6db3", "#a63a3a", "#9aa3ad"
 WIDTH = 4.2
@@ -19,7 +18,7 @@ WIDTH = 4.2
 
 def picture(figure: Figure, alternative: str, caption: str) -> Picture:
     """The figure as part of a page."""
-    return Picture(to_png(figure, dpi=220), alternative, caption)
+    return Picture(to_png(figure, dpi=220), alternative, caption, wide=False)
 
 
 def canvas(rows: float) -> Figure:

@@ -6,7 +6,12 @@ Reads a `Sweep` or a `Verdict`; nothing of the package but the demo and the comm
 from shiftproof.report.activations import Strip, activation_figure
 from shiftproof.report.html import (
     Block,
+    Chain,
+    Commands,
+    Example,
+    Explorer,
     Folded,
+    Link,
     Picture,
     Prose,
     Section,
@@ -23,10 +28,9 @@ from shiftproof.report.maps import (
 from shiftproof.report.pages import ReportFiles, report_sweep, summary_of
 from shiftproof.report.rules import rules_tables
 from shiftproof.report.tables import Table, compare_table, sweep_table
+from shiftproof.report.verdict_page import VerdictFiles, report_verdict
 from shiftproof.report.verdicts import (
-    VerdictFiles,
     evidence_table,
-    report_verdict,
     text_map,
     verdict_maps,
     verdict_tables,
@@ -35,7 +39,12 @@ from shiftproof.report.verdicts import (
 
 __all__ = [
     "Block",
+    "Chain",
+    "Commands",
+    "Example",
+    "Explorer",
     "Folded",
+    "Link",
     "Picture",
     "Prose",
     "ReportFiles",

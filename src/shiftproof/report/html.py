@@ -1,24 +1,39 @@
-"""One self-contained HTML page: text, tables and figures, styled by `template.html.jinja`.
+"""One self-contained HTML page: text, tables, figures, and maps of shifts that can be explored.
 
-Nothing is loaded from elsewhere: figures are data URIs and there is no script. All text is escaped.
+    blocks -> blocks.html.jinja, page.html.jinja, style.css, explore.js -> one file
+
+Every page of the project is made here, the audit's too, which extends the same template. Nothing is loaded from
+elsewhere, and the page's own policy forbids it: figures are data URIs, the script and the style stand inside. All text
+is escaped.
 """
 
 import base64
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import msgspec
+from markupsafe import Markup
 
 from shiftproof.files import write_atomic
+from shiftproof.report.pictures import Tile
 from shiftproof.report.tables import Table
+from shiftproof.translation import Shift
 
 
 @dataclasses.dataclass(frozen=True)
 class Prose:
     """A paragraph."""
+
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Commands:
+    """Lines for a shell."""
 
     text: str
 
@@ -39,10 +54,67 @@ class Picture:
     caption: str = ""
     wide: bool = True
 
-    @property
-    def uri(self) -> str:
-        """The bytes as a data URI."""
-        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """A counterexample, drawn small: its tiles stand side by side.
+
+    Attributes:
+        key: unique on the page; a map shows the tiles by it.
+        text: what they show.
+        tiles: from left to right.
+    """
+
+    key: str
+    text: str
+    tiles: tuple[Tile, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Explorer:
+    """Maps with one cell per shift; pointing at a cell, or going there by keys, says all that is known of it.
+
+    Attributes:
+        title: for a screen reader.
+        alternative: the finding in words, where no script runs.
+        data: what `explore.js` reads: a verdict or a sweep as its JSON, and its arrays.
+    """
+
+    title: str
+    alternative: str
+    data: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Link:
+    """One layer of a chain.
+
+    Attributes:
+        name: of the layer.
+        dots: shifts (dy, dx) near 0 that the lattice holds.
+        cells: one per column of the chain.
+        reasons: why the lattice shrinks here, each with its cheapest repair.
+    """
+
+    name: str
+    dots: tuple[Shift, ...]
+    cells: tuple[str, ...]
+    reasons: tuple[tuple[str, str], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Chain:
+    """The layers from the image to the outputs, and what each leaves of the lattice.
+
+    Attributes:
+        columns: headings of the cells, and of the reasons.
+        links: in order.
+        note: below.
+    """
+
+    columns: tuple[str, ...]
+    links: tuple[Link, ...]
+    note: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +125,7 @@ class Folded:
     blocks: tuple["Block", ...]
 
 
-Block = Prose | Picture | Table | Folded
+Block = Prose | Commands | Picture | Table | Example | Explorer | Chain | Folded
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,15 +161,68 @@ def render_report(title: str, *, summary: str, sections: Sequence[Section]) -> s
     >>> "<h1>a &lt; b</h1>" in render_report("a < b", summary="", sections=())
     True
     """
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    explores = any(isinstance(block, Explorer) for block in _all(s.blocks for s in sections))
+    return (
+        page_environment()
+        .get_template("page.html.jinja")
+        .render(title=title, summary=summary, sections=sections, explores=explores)
     )
-    environment.filters["kind"] = _kind
-    source = resources.files("shiftproof.report").joinpath("template.html.jinja").read_text("utf-8")
-    template = environment.from_string(source)
-    return template.render(title=title, summary=summary, sections=sections)
+
+
+def render_blocks(blocks: Sequence[Block]) -> str:
+    """Blocks without a page around them, for a notebook."""
+    render = page_environment().get_template("blocks.html.jinja").module.render  # type: ignore[attr-defined]
+    return "".join(map(render, blocks))
+
+
+def page_environment(*folders: Path) -> jinja2.Environment:
+    """The templates of the reports, and those in further folders, which may extend them.
+
+    Args:
+        folders: of templates.
+    """
+    loaders = [jinja2.FunctionLoader(_source), jinja2.FileSystemLoader([*folders])]
+    environment = jinja2.Environment(
+        loader=jinja2.ChoiceLoader(loaders),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"kind": _kind, "uri": png_uri, "embedded": embedded}
+    environment.globals |= {"include_raw": lambda name: Markup(_source(name)), "explores": False}
+    return environment
+
+
+def _source(name: str) -> str | None:
+    """A file beside this module; None where there is none."""
+    path = resources.files("shiftproof.report").joinpath(name)
+    return path.read_text("utf-8") if path.is_file() else None
 
 
 def _kind(block: Any) -> str:
     """The name by which the template tells blocks apart."""
     return type(block).__name__
+
+
+def png_uri(png: bytes) -> str:
+    """The bytes as a data URI."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def embedded(data: Any) -> Markup:
+    r"""JSON that may stand inside a script element, whatever its strings hold; NaN becomes null.
+
+    >>> str(embedded({"a": "</script>"}))
+    '{"a":"\\u003c/script>"}'
+    """
+    return Markup(msgspec.json.encode(data).decode("utf-8").replace("<", "\\u003c"))
+
+
+def _all(groups: Any) -> Any:
+    """Blocks, and those that are folded inside."""
+    for blocks in groups:
+        for block in blocks:
+            yield block
+            if isinstance(block, Folded):
+                yield from _all([block.blocks])

@@ -1,15 +1,23 @@
 """The pages of a sweep: its report, maps, arrays and counts in one folder."""
 
+import base64
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 
 from shiftproof.files import write_atomic
-from shiftproof.report.html import Folded, Picture, Prose, Section, write_report
+from shiftproof.report.html import Explorer, Folded, Picture, Prose, Section, write_report
 from shiftproof.report.maps import layer_maps, to_png
 from shiftproof.report.tables import Table, count_text, question_of, sweep_table
-from shiftproof.sweeping.result import DIFFERS_BEYOND, EQUAL_WITHIN, LayerRecord, Sweep
+from shiftproof.sweeping.result import (
+    DIFFERS_BEYOND,
+    EQUAL_WITHIN,
+    LayerRecord,
+    Property,
+    Sweep,
+)
 
 
 class ReportFiles(NamedTuple):
@@ -86,12 +94,43 @@ def _boundary_words(boundary: str) -> str:
 
 
 def sweep_sections(sweep: Sweep, *, maps: bytes) -> tuple[Section, ...]:
-    """Counts, maps, how to read them, and provenance."""
+    """The maps to be explored, counts, all maps side by side, and provenance."""
     return (
-        Section("Counts", (sweep_table(sweep), *_caveats(sweep))),
-        Section("Maps", (maps_picture(sweep, maps), *reading_guide())),
+        Section("Every shift", (explorer(sweep), *_caveats(sweep))),
+        Section("Counts", (sweep_table(sweep),)),
+        Section("All layers side by side", (maps_picture(sweep, maps), *reading_guide())),
         Section("Provenance", provenance_blocks(sweep)),
     )
+
+
+def explorer(sweep: Sweep) -> Explorer:
+    """The map of every layer: the sweep as its JSON, one byte of status per shift, and two of the deviation.
+
+    Outputs with a grid have two maps. Deviations are the upper halves of 32-bit floats: two to three digits.
+
+    Args:
+        sweep: what was swept.
+    """
+    shown = []
+    for layer in reversed(sweep.layers):
+        asked: list[Property] = [question_of(layer)]
+        if layer.output is not None and layer.has_grid:
+            asked.append("invariance")
+        shown += [_map_data(sweep, layer.name, property) for property in asked]
+    data = {"sweep": sweep.to_json(), "maps": shown}
+    return Explorer(f"Every shift of {sweep.header.model}", summary_of(sweep), data)
+
+
+def _map_data(sweep: Sweep, layer: str, property: Property) -> dict[str, str]:
+    deviation = np.nan_to_num(getattr(sweep, property)[sweep.index(layer)]).astype("<f4")
+    halves = (deviation.view("<u4") >> 16).astype("<u2")
+    status = sweep.status(property, layer).astype(np.uint8)
+    return {
+        "layer": layer,
+        "property": property,
+        "status": base64.b64encode(status.tobytes()).decode("ascii"),
+        "deviation": base64.b64encode(halves.tobytes()).decode("ascii"),
+    }
 
 
 def _caveats(sweep: Sweep) -> tuple[Prose, ...]:

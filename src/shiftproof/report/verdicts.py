@@ -3,38 +3,21 @@
 The same tables stand in the terminal and on the page. Nothing depends on colour alone.
 """
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import NamedTuple
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from shiftproof.deciding.verdict import PropertyVerdict, Verdict, Word
-from shiftproof.files import write_atomic
+from shiftproof.deciding.verdict import LayerVerdict, PropertyVerdict, Verdict, Word
 from shiftproof.refuting.witness import Witness
-from shiftproof.report.html import Folded, Picture, Prose, Section, write_report
-from shiftproof.report.maps import EQUAL_COLOUR, GRID_LINES_UP_TO, to_png
-from shiftproof.report.pages import write_json
+from shiftproof.report.maps import EQUAL_COLOUR, GRID_LINES_UP_TO
 from shiftproof.report.tables import Table
 
 GLYPHS = {Word.PROVED: "█", Word.REFUTED: "·", Word.UNDECIDED: "?"}
 COLOURS = {Word.PROVED: EQUAL_COLOUR, Word.REFUTED: "#f3d9a4", Word.UNDECIDED: "#7d7d7d"}
 MOST_ROWS = 40
 """Grids of more rows or columns are not drawn with characters."""
-
-
-class VerdictFiles(NamedTuple):
-    """Where the files of a verdict lie."""
-
-    html: Path
-    maps: Path
-    json: Path
-    certificates: tuple[Path, ...]
-    counterexamples: tuple[Path, ...]
 
 
 def summary_of(verdict: Verdict) -> str:
@@ -46,7 +29,8 @@ def summary_of(verdict: Verdict) -> str:
         for output in verdict.outputs
         for v in output.properties
     ]
-    return f"On the torus, {weights_words(verdict)}: {'; '.join(claims)}."
+    whose = {"all": "whatever its weights", "these": "with its own weights"}[verdict.weights]
+    return f"{verdict.model} on the torus, {whose}: {'; '.join(claims)}."
 
 
 def weights_words(verdict: Verdict) -> str:
@@ -56,10 +40,11 @@ def weights_words(verdict: Verdict) -> str:
 
 def verdict_tables(verdict: Verdict) -> tuple[Table, ...]:
     """The counts, and the chain of layers with what shrinks the lattice."""
-    return (_counts(verdict), _chain(verdict))
+    return (counts_table(verdict), _chain(verdict))
 
 
-def _counts(verdict: Verdict) -> Table:
+def counts_table(verdict: Verdict) -> Table:
+    """One row per output and property: how many shifts have which word, and the lattice."""
     columns = ("output", "property", "proved", "refuted", "undecided", "lattice", "output moves")
     rows = tuple(
         (
@@ -123,11 +108,7 @@ def _chain(verdict: Verdict) -> Table:
     columns = ("layer", "source", "lattice so far", "why it shrinks", "cheapest repair")
     rows = []
     for layer in verdict.layers:
-        why = dict.fromkeys(
-            (cause.reason + _place(cause.source, layer.source), cause.repair)
-            for cause in verdict.causes
-            if cause.layer == layer.name
-        )
+        why = shrinking(verdict, layer)
         reasons = list(dict.fromkeys(reason for reason, _ in why))
         repairs = list(dict.fromkeys(repair for _, repair in why))
         rows.append(
@@ -141,6 +122,16 @@ def _chain(verdict: Verdict) -> Table:
         note="lattice so far: the shifts under which the layer is proved to move as a whole, or to stay.",
         optional=(1,),
     )
+
+
+def shrinking(verdict: Verdict, layer: LayerVerdict) -> list[tuple[str, str]]:
+    """Why the lattice shrinks at a layer, each reason once with its cheapest repair."""
+    why = (
+        (cause.reason + _place(cause.source, layer.source), cause.repair)
+        for cause in verdict.causes
+        if cause.layer == layer.name
+    )
+    return list(dict.fromkeys(why))
 
 
 def _place(source: str, known: str) -> str:
@@ -245,74 +236,6 @@ def _draw(axes: Axes, name: str, verdict: PropertyVerdict) -> None:
     kind = {"equivariance": "equivariant", "invariance": "invariant"}[verdict.claim.property]
     title = f"{name}\n{verdict.proved} of {verdict.map.size} {kind}: {verdict.lattice}"
     axes.set_title(title, fontsize=8, loc="left", parse_math=False)
-
-
-def report_verdict(verdict: Verdict, directory: str | Path, *, target: str = "") -> VerdictFiles:
-    """Write `report.html`, `maps.png`, `verdict.json`, certificates and counterexamples, each atomically.
-
-    Args:
-        verdict: what was decided.
-        directory: made if it does not exist.
-        target: how the command line found the model, for `replay`.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
-    directory = Path(directory)
-    maps = to_png(verdict_maps(verdict))
-    write_atomic(directory / "maps.png", maps)
-    write_json(directory / "verdict.json", verdict.to_dict())
-    certificates = []
-    for name, certificate in verdict.certificates.items():
-        certificates.append(directory / f"{name}.certificate.json")
-        write_json(certificates[-1], certificate)
-    examples = []
-    for example in verdict.counterexamples(target):
-        h = example.header
-        steps = "_".join(map(str, h.shift))
-        name = f"{h.output}.{h.property}.{steps}.counterexample.npz"
-        examples.append(example.save(directory / name))
-    sections = verdict_sections(verdict, maps)
-    title = f"{verdict.model}: every shift decided"
-    write_report(directory / "report.html", title, summary=summary_of(verdict), sections=sections)
-    return VerdictFiles(
-        directory / "report.html",
-        directory / "maps.png",
-        directory / "verdict.json",
-        tuple(certificates),
-        tuple(examples),
-    )
-
-
-def verdict_sections(verdict: Verdict, maps: bytes) -> tuple[Section, ...]:
-    """Counts, maps, layers, evidence and provenance."""
-    counts, chain = verdict_tables(verdict)
-    described = summary_of(verdict)
-    picture = Picture(
-        maps,
-        f"Maps of verdicts. {described}",
-        "One square per shift, shift 0 in the middle, dy down and dx right.",
-    )
-    settings = tuple((k, v) for k, v in verdict.provenance.items())
-    return (
-        Section("Verdict", (counts, *(Prose(note) for note in verdict.notes))),
-        Section("Maps", (picture,)),
-        Section("Layers", (chain,)),
-        Section("Evidence", (evidence_table(verdict), *_undecided(verdict))),
-        Section(
-            "Provenance",
-            (Folded("Versions", (Table("Versions", ("what", "value"), settings),)),),
-        ),
-    )
-
-
-def _undecided(verdict: Verdict) -> Sequence[Prose]:
-    return [
-        Prose(f"{v.claim.property} of {output.name} under {shift} is undecided: {v.reason(shift)}")
-        for output in verdict.outputs
-        for v in output.properties
-        for shift in v.reasons
-    ]
 
 
 def evidence_table(verdict: Verdict) -> Table:

@@ -1,0 +1,242 @@
+"""The page of a verdict: the map to be explored, the layers, the counterexamples, and how to check all of it.
+
+The page holds the verdict as its JSON and one byte per shift and property; the evidence for a shift is worked out in
+the browser, in the words of `PropertyVerdict.evidence`.
+"""
+
+import base64
+import itertools
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from shiftproof.deciding.verdict import PropertyVerdict, Verdict
+from shiftproof.files import write_atomic
+from shiftproof.report.html import (
+    Block,
+    Chain,
+    Commands,
+    Example,
+    Explorer,
+    Folded,
+    Link,
+    Prose,
+    Section,
+    write_report,
+)
+from shiftproof.report.maps import to_png
+from shiftproof.report.pages import write_json
+from shiftproof.report.pictures import witness_tiles
+from shiftproof.report.tables import Table
+from shiftproof.report.verdicts import (
+    counts_table,
+    evidence_table,
+    shrinking,
+    summary_of,
+    verdict_maps,
+    witness_text,
+)
+
+NEAR = 8
+"""The lattice of a layer is drawn for shifts up to so many pixels."""
+MOST_OPEN = 4
+"""So many counterexamples stand open, of different properties; the others are folded."""
+
+
+class VerdictFiles(NamedTuple):
+    """Where the files of a verdict lie."""
+
+    html: Path
+    maps: Path
+    json: Path
+    certificates: tuple[Path, ...]
+    counterexamples: tuple[Path, ...]
+
+
+def report_verdict(verdict: Verdict, directory: str | Path, *, target: str = "") -> VerdictFiles:
+    """Write `report.html`, `maps.png`, `verdict.json`, certificates and counterexamples, each atomically.
+
+    Args:
+        verdict: what was decided.
+        directory: made if it does not exist.
+        target: how the command line found the model, for `replay`.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    directory = Path(directory)
+    write_atomic(directory / "maps.png", to_png(verdict_maps(verdict)))
+    write_json(directory / "verdict.json", verdict.to_dict())
+    certificates = []
+    for name, certificate in verdict.certificates.items():
+        certificates.append(directory / f"{name}.certificate.json")
+        write_json(certificates[-1], certificate)
+    examples = []
+    for example in verdict.counterexamples(target):
+        h = example.header
+        steps = "_".join(map(str, h.shift))
+        name = f"{h.output}.{h.property}.{steps}.counterexample.npz"
+        examples.append(example.save(directory / name))
+    commands = [f"python -m shiftproof_kernel check {shlex.quote(c.name)}" for c in certificates]
+    commands += [f"shiftproof replay {shlex.quote(example.name)}" for example in examples]
+    write_report(
+        directory / "report.html",
+        f"{verdict.model}: every shift decided",
+        summary=summary_of(verdict),
+        sections=verdict_sections(verdict, commands),
+    )
+    return VerdictFiles(
+        directory / "report.html",
+        directory / "maps.png",
+        directory / "verdict.json",
+        tuple(certificates),
+        tuple(examples),
+    )
+
+
+def verdict_sections(verdict: Verdict, commands: Sequence[str] = ()) -> tuple[Section, ...]:
+    """The page, in order.
+
+    Args:
+        verdict: what was decided.
+        commands: that check the files beside the page.
+    """
+    examples = verdict_examples(verdict)
+    settings = tuple((k, v) for k, v in verdict.provenance.items())
+    versions = Table("Versions", ("what", "value"), settings, flexible=frozenset({1}))
+    sections = [
+        Section("Every shift", (explorer(verdict, examples), *map(Prose, verdict.notes))),
+        *_these_section(verdict),
+        Section("Layer by layer", (verdict_chain(verdict),)),
+        *_example_section(examples),
+        Section("Evidence", (counts_table(verdict), evidence_table(verdict), *_undecided(verdict))),
+        Section("Check it yourself", (*_checks(commands), Folded("Versions", (versions,)))),
+    ]
+    return tuple(sections)
+
+
+def verdict_examples(verdict: Verdict, prefix: str = "") -> dict[str, list[Example]]:
+    """The counterexamples of every property, drawn, in the order of its witnesses.
+
+    Args:
+        verdict: what was decided.
+        prefix: of their keys, where several verdicts stand on one page.
+    """
+    drawn = {}
+    for key, property in _properties(verdict).items():
+        claim = property.claim
+        law = {"equivariance": "T′ f(x), whichever T′", "invariance": "f(x)"}[claim.property]
+        drawn[key] = [
+            Example(
+                f"{prefix}{key}.{number}",
+                f"{claim.property.capitalize()} of {claim.output} fails under {witness.shift}: "
+                f"f(T x) is not {law}. It {witness_text(witness)}.",
+                witness_tiles(witness, verdict.spatial_axes),
+            )
+            for number, witness in enumerate(property.witnesses)
+        ]
+    return drawn
+
+
+def explorer(verdict: Verdict, examples: Mapping[str, Sequence[Example]]) -> Explorer:
+    """The maps of all properties: the verdict as its JSON, and one byte per shift and property.
+
+    Args:
+        verdict: what was decided.
+        examples: from `verdict_examples`; they stand on the same page.
+    """
+    properties = _properties(verdict)
+    words = {key: v.map.astype(np.uint8).tobytes() for key, v in properties.items()}
+    data = {
+        "verdict": verdict.to_dict(),
+        "maps": {key: base64.b64encode(raw).decode("ascii") for key, raw in words.items()},
+        "probes": {key: list(v.probes.items()) for key, v in properties.items()},
+        "examples": {key: [{"key": e.key} for e in drawn] for key, drawn in examples.items()},
+    }
+    return Explorer(f"Every shift of {verdict.model}", summary_of(verdict), data)
+
+
+def verdict_chain(verdict: Verdict) -> Chain:
+    """The layers, each with the shifts near 0 under which it is proved to move as a whole, or to stay."""
+    links = [
+        Link(
+            layer.name,
+            tuple(_near(verdict.grid, layer.steps)),
+            (layer.lattice, _times(layer.shape[1:]), layer.source),
+            tuple(shrinking(verdict, layer)),
+        )
+        for layer in verdict.layers
+    ]
+    note = (
+        f"Blue dots: the shifts by at most {NEAR} pixels under which the layer is proved to move as a whole, or to "
+        "stay; the middle is shift 0. 2Z × 2Z are the shifts by even steps. Red: why a lattice shrinks, then the "
+        "cheapest repair."
+    )
+    columns = ("lattice so far", "value", "source", "why it shrinks → repair")
+    return Chain(columns, tuple(links), note)
+
+
+def _near(grid: Sequence[int], steps: Sequence[int] | None) -> list[tuple[int, int]]:
+    """The shifts (dy, dx) near 0 of a lattice that has one step per axis; the last two axes."""
+    rooms = [range(-min(NEAR, n // 2), min(NEAR, (n - 1) // 2) + 1) for n in grid[-2:]]
+    kept = list(grid[-2:] if steps is None else steps[-2:])
+    if len(rooms) == 1:
+        rooms, kept = [range(1), *rooms], [1, *kept]
+    return [(y, x) for y, x in itertools.product(*rooms) if y % kept[0] == 0 and x % kept[1] == 0]
+
+
+def _these_section(verdict: Verdict) -> list[Section]:
+    """The verdict on the model's own weights, where it was made as well."""
+    if verdict.these is None:
+        return []
+    examples = verdict_examples(verdict.these, "these.")
+    drawn = [example for each in examples.values() for example in each]
+    blocks: list[Block] = [Prose(summary_of(verdict.these)), explorer(verdict.these, examples)]
+    blocks += [Folded("Counterexamples", tuple(drawn))] if drawn else []
+    return [Section("With the model's own weights", tuple(blocks))]
+
+
+def _example_section(examples: Mapping[str, Sequence[Example]]) -> list[Section]:
+    drawn = [example for each in examples.values() for example in each]
+    if not drawn:
+        return []
+    shown = [each[0] for each in examples.values() if each][:MOST_OPEN]
+    guide = Prose(
+        "Each shows an image x on which the property fails, the shifted image T x, and what the model makes of "
+        "both. Black is positive, orange negative, paper is zero; red is where the outputs differ."
+    )
+    rest = [example for example in drawn if example not in shown]
+    folded = (Folded(f"{len(rest)} more", tuple(rest)),) if rest else ()
+    return [Section("Counterexamples", (guide, *shown, *folded))]
+
+
+def _checks(commands: Sequence[str]) -> list[Block]:
+    if not commands:
+        return []
+    words = (
+        "In the folder of this page. The first kind replays a proof in a small kernel that needs no JAX; the second "
+        "runs a counterexample again on the compiled model."
+    )
+    return [Prose(words), Commands("\n".join(commands))]
+
+
+def _undecided(verdict: Verdict) -> list[Prose]:
+    return [
+        Prose(
+            f"{v.claim.property} of {v.claim.output} under {shift} is undecided: {v.reason(shift)}"
+        )
+        for v in _properties(verdict).values()
+        for shift in v.reasons
+    ]
+
+
+def _properties(verdict: Verdict) -> dict[str, PropertyVerdict]:
+    """By `output.property`."""
+    return {f"{o.name}.{v.claim.property}": v for o in verdict.outputs for v in o.properties}
+
+
+def _times(sizes: Sequence[int]) -> str:
+    return "×".join(map(str, sizes))
