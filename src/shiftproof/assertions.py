@@ -88,6 +88,7 @@ class _Request:
 
     def fail(self, message: str, kind: type[Exception] | None = None) -> None:
         """Raise, with the user's words first, as chex does."""
+        __tracebackhide__ = True
         parts = [self.custom_message or ""]
         if self.include_default_message or not self.custom_message:
             parts.append(message)
@@ -136,6 +137,7 @@ def assert_equivariant(
     >>> from flax import nnx
     >>> assert_equivariant(lambda x: nnx.max_pool(x, (2, 2), (2, 2)), (8, 8, 1), stride=2)
     """
+    __tracebackhide__ = True  # pytest then shows the line of the test, and not these
     request = _Request(
         model,
         images,
@@ -167,6 +169,7 @@ def assert_invariant(
 
     >>> assert_invariant(lambda x: x.max((1, 2)), (8, 8, 1))
     """
+    __tracebackhide__ = True  # pytest then shows the line of the test, and not these
     request = _Request(
         model,
         images,
@@ -196,6 +199,7 @@ def assert_breaks(
 
     >>> assert_breaks(lambda x: x[:, ::2], (8, 8, 1), property="equivariance", shifts=[(1, 0)])
     """
+    __tracebackhide__ = True  # pytest then shows the line of the test, and not these
     request = _Request(
         model,
         images,
@@ -256,6 +260,7 @@ def assert_lattice(
     >>> pool = lambda x: nnx.max_pool(x, (2, 2), (2, 2))
     >>> assert_lattice(pool, (8, 8, 1), "2Z x 2Z", property="equivariance")
     """
+    __tracebackhide__ = True  # pytest then shows the line of the test, and not these
     request = _Request(
         model,
         images,
@@ -329,6 +334,7 @@ def _claims(verdict: Verdict, property: Claimed) -> list[tuple[str, PropertyVerd
 def _assert_holds(
     request: _Request, property: Claimed, shifts: Shifts, evidence: Evidence, boundary: Boundary
 ) -> None:
+    __tracebackhide__ = True
     if evidence not in get_args(Evidence):
         raise InputError(f"evidence must be one of proof, sweep; got {evidence!r}.")
     if evidence == "sweep":
@@ -353,6 +359,7 @@ def _assert_holds(
 
 
 def _assert_swept(request: _Request, property: Claimed, shifts: Shifts, boundary: Boundary) -> None:
+    __tracebackhide__ = True
     if shifts is not None and boundary != "circular":
         raise InputError("shifts= belongs to the torus: leave it out, or use boundary='circular'.")
     options = dict(request.options)
@@ -422,7 +429,8 @@ def undecided_text(name: str, found: PropertyVerdict, asked: np.ndarray) -> str:
     shift = _smallest(left)
     head = _head(
         f"{found.claim.property} of {name} is undecided under {int(left.sum())} of "
-        f"{int(asked.sum())} shifts asked: neither proved nor refuted."
+        f"{int(asked.sum())} shifts asked: neither proved nor refuted.",
+        UndecidedError,
     )
     rows = [
         ("smallest", _steps(shift)),
@@ -505,9 +513,10 @@ def _swept_text(everything: Sweep, property: Claimed, output: str, bad: np.ndarr
     return "\n".join(_rows(rows))
 
 
-def _head(text: str) -> str:
-    """The first sentence, wrapped, with room for the name of the exception before it."""
-    room = " " * len("AssertionError: ")
+def _head(text: str, kind: type[Exception] = AssertionError) -> str:
+    """The first sentence, wrapped, with room for the name of the exception that pytest puts before it."""
+    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+    room = " " * len(f"{module}{kind.__name__}: ")
     return textwrap.fill(text, WIDTH, initial_indent=room).lstrip() + "\n"
 
 
@@ -516,7 +525,9 @@ def _rows(rows: Sequence[tuple[str, str]]) -> list[str]:
     lines = []
     for label, text in rows:
         width = WIDTH - INDENT
-        first, *others = textwrap.wrap(text, width, break_on_hyphens=False) or [""]
+        first, *others = textwrap.wrap(
+            text, width, break_on_hyphens=False, break_long_words=False
+        ) or [""]
         lines.append(f"  {label:<{INDENT - 4}}  {first}")
         lines += [" " * INDENT + line for line in others]
     return lines

@@ -1,0 +1,301 @@
+"""The pytest plugin: a fixture that remembers evidence between runs, a report of a run, and a line that sums it up.
+
+    def test_backbone(shiftproof):
+        shiftproof.assert_equivariant(make_backbone(), (28, 28, 1), stride=4)
+
+Loading it imports neither JAX nor NumPy; they come with the first assertion. What is decided in a test travels with
+the reports of that test, so that it reaches the controller of xdist too, and is not lost with a worker that dies.
+"""
+
+import json
+import re
+import textwrap
+from collections import Counter
+from collections.abc import Generator
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+
+from shiftproof.listening import Listener, listening
+
+if TYPE_CHECKING:
+    from shiftproof.deciding.verdict import Verdict
+
+WIDTH = 80
+"""Columns of what is printed at the end."""
+
+MOST_LINES = 8
+"""Undecided claims that are listed."""
+
+WORDS = ("proved", "refuted", "undecided")
+MARKER = (
+    "shiftproof(**options): what the `shiftproof` fixture passes to every verification and assertion of a test, such "
+    "as weights='these', apply_kwargs={'train': False} or spatial_axes=(1, 2); the nearest marker wins."
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of the command line and of the configuration file."""
+    group = parser.getgroup("shiftproof", "which shifts a model keeps")
+    group.addoption(
+        "--shiftproof-report",
+        metavar="DIR",
+        help="write every verdict of the run to this folder: pages, maps, certificates, counterexamples",
+    )
+    group.addoption(
+        "--shiftproof-cache",
+        metavar="DIR",
+        help="folder of evidence from earlier runs, or 'off' (default: in pytest's own cache)",
+    )
+    parser.addini("shiftproof_report", "as --shiftproof-report", default="")
+    parser.addini("shiftproof_cache", "as --shiftproof-cache", default="")
+    parser.addini(
+        "shiftproof_weights",
+        "weights that the fixture asks about: all (default) or these",
+        default="",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker, and listen."""
+    config.addinivalue_line("markers", MARKER)
+    config.pluginmanager.register(Run(config), "shiftproof-run")
+
+
+@pytest.fixture
+def shiftproof(request: pytest.FixtureRequest) -> "Bound":
+    """`verify` and the assertions of shiftproof, bound to the options of the run, its markers, and its cache."""
+    options: dict[str, Any] = {}
+    weights = request.config.getini("shiftproof_weights")
+    if weights:
+        options["weights"] = weights
+    for marker in reversed(list(request.node.iter_markers("shiftproof"))):
+        if marker.args:
+            raise pytest.UsageError(
+                f"@pytest.mark.shiftproof takes keyword arguments, such as weights='these'; got {marker.args}."
+            )
+        options |= marker.kwargs
+    return Bound(options, _cache_of(request.config))
+
+
+def _cache_of(config: pytest.Config) -> Path | None:
+    """The folder of the cache; None where it is off, or where pytest's own is and no other is named."""
+    named = config.getoption("--shiftproof-cache") or config.getini("shiftproof_cache")
+    if named == "off":
+        return None
+    if named:
+        return config.rootpath / named
+    cache = getattr(config, "cache", None)
+    return None if cache is None else Path(cache.mkdir("shiftproof"))
+
+
+class Bound:
+    """The functions of shiftproof with options of a test run; arguments of a call come before them.
+
+    Args:
+        options: of `verify`, for every call.
+        cache: folder of evidence, or None.
+    """
+
+    def __init__(self, options: dict[str, Any], cache: Path | None) -> None:
+        self.options, self.cache = options, cache
+
+    def verify(self, model: Any, images: Any, **options: Any) -> "Verdict":
+        """As `shiftproof.verify`."""
+        import shiftproof
+
+        return shiftproof.verify(model, images, **self.options | options)
+
+    def assert_equivariant(self, model: Any, images: Any, **options: Any) -> None:
+        """As `shiftproof.assert_equivariant`."""
+        __tracebackhide__ = True
+        self._assert("assert_equivariant", model, images, options)
+
+    def assert_invariant(self, model: Any, images: Any, **options: Any) -> None:
+        """As `shiftproof.assert_invariant`."""
+        __tracebackhide__ = True
+        self._assert("assert_invariant", model, images, options)
+
+    def assert_breaks(self, model: Any, images: Any, **options: Any) -> None:
+        """As `shiftproof.assert_breaks`."""
+        __tracebackhide__ = True
+        self._assert("assert_breaks", model, images, options)
+
+    def assert_lattice(self, model: Any, images: Any, lattice: str, **options: Any) -> None:
+        """As `shiftproof.assert_lattice`."""
+        __tracebackhide__ = True
+        self._assert("assert_lattice", model, images, options, lattice)
+
+    def _assert(
+        self, name: str, model: Any, images: Any, options: dict[str, Any], *more: Any
+    ) -> None:
+        __tracebackhide__ = True
+        import shiftproof
+
+        chosen = {"cache": self.cache, **self.options, **options}
+        getattr(shiftproof, name)(model, images, *more, **chosen)
+
+
+class Run:
+    """Collects what the tests of a run decide.
+
+    Args:
+        config: of pytest.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        named = config.getoption("--shiftproof-report") or config.getini("shiftproof_report")
+        self.report = config.rootpath / named if named else None
+        self.gathers = not hasattr(config, "workerinput")
+        self.records: list[dict[str, Any]] = []
+        self._here: list[dict[str, Any]] = []
+        self._test = ""
+        self._names: Counter[str] = Counter()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Listen while a test runs, its fixtures included."""
+        self._test = item.nodeid
+        with listening(Listener(self._hear, complete=self.report is not None)):
+            return (yield)
+
+    def _hear(self, answer: Any) -> None:
+        record = _record(answer) | {"test": self._test}
+        if self.report is not None:
+            from shiftproof.report import report_verdict
+
+            record["folder"] = self._folder(answer.model)
+            report_verdict(answer, self.report / record["folder"])
+        self._here.append(record)
+
+    def _folder(self, model: str) -> str:
+        """A name for the files of a verdict: the test, the model, and a number where there are several."""
+        name = re.sub(r"[^\w.-]+", "_", f"{self._test}-{model}").strip("_")[-100:]
+        self._names[name] += 1
+        return name if self._names[name] == 1 else f"{name}-{self._names[name]}"
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self) -> Generator[None, Any, Any]:
+        """What was decided in a phase of a test travels with its report."""
+        report = yield
+        report.shiftproof, self._here = self._here, []
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take what a report brings, from this process or another."""
+        self.records += getattr(report, "shiftproof", [])
+
+    def pytest_sessionfinish(self) -> None:
+        """Write the first page of the report, once for all workers."""
+        if self.report is not None and self.gathers:
+            self.report.mkdir(parents=True, exist_ok=True)
+            (self.report / "run.json").write_text(json.dumps(self.records, indent=1))
+            (self.report / "index.html").write_text(_page(self.records), encoding="utf-8")
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """How many shifts were proved, refuted and left undecided, and why; nothing where none was asked about."""
+        if not self.records:
+            return
+        lines = [summary_of(self.records)]
+        lines += undecided_of(self.records)
+        if self.report is not None:
+            lines.append(f"report: {self.report / 'index.html'}")
+        terminalreporter.section("shiftproof")
+        for line in lines:
+            for part in textwrap.wrap(line, WIDTH, subsequent_indent="  ", break_long_words=False):
+                terminalreporter.write_line(part)
+
+
+def _record(answer: Any) -> dict[str, Any]:
+    """A verdict, or what a cache confirmed, as plain data; counts are of the shifts asked about."""
+    from shiftproof.deciding.verdict import Verdict, Word
+
+    if isinstance(answer, Verdict):
+        found = [
+            (v.claim, v.map[answer.asked], str(v.lattice), next(iter(v.reasons.values()), ""))
+            for output in answer.outputs
+            for v in output.properties
+        ]
+    else:
+        words = answer.words[answer.words != Word.UNDECIDED]
+        found = [(claim, words, "", "") for claim in answer.claims]
+    claims = [
+        {
+            "property": claim.property,
+            "output": claim.output,
+            "lattice": lattice,
+            "reason": reason,
+            **{str(word): int((words == word).sum()) for word in Word},
+        }
+        for claim, words, lattice, reason in found
+    ]
+    return {
+        "model": answer.model,
+        "claims": claims,
+        "cached": not isinstance(answer, Verdict),
+    }
+
+
+def summary_of(records: list[dict[str, Any]]) -> str:
+    """One sentence on what a run decided.
+
+    >>> claim = {"proved": 4, "refuted": 12, "undecided": 0}
+    >>> summary_of([{"test": "a", "claims": [claim, claim], "cached": False}])
+    '2 claims in 1 test: 8 shifts proved, 24 refuted, 0 undecided'
+    """
+    claims = [claim for record in records for claim in record["claims"]]
+    tests = len({record["test"] for record in records})
+    counts = {word: sum(claim[word] for claim in claims) for word in WORDS}
+    cached = sum(len(record["claims"]) for record in records if record["cached"])
+    return (
+        f"{len(claims)} claim{'s' * (len(claims) != 1)} in {tests} test{'s' * (tests != 1)}: "
+        f"{counts['proved']:,} shifts proved, {counts['refuted']:,} refuted, {counts['undecided']:,} undecided"
+        + (f"; {cached} from the cache, checked again" if cached else "")
+    )
+
+
+def undecided_of(records: list[dict[str, Any]]) -> list[str]:
+    """One line for each of the first undecided claims: the test, the claim, and why."""
+    lines = [
+        f"undecided: {record['test']}: {claim['property']} of {claim['output']}: {claim['reason']}"
+        for record in records
+        for claim in record["claims"]
+        if claim["undecided"]
+    ]
+    more = len(lines) - MOST_LINES
+    return lines[:MOST_LINES] + ([f"and {more} more are undecided"] if more > 0 else [])
+
+
+def _page(records: list[dict[str, Any]]) -> str:
+    """The first page of the report of a run: one row a claim, with a link to its verdict."""
+    rows = []
+    for record in records:
+        for claim in record["claims"]:
+            link = f'<a href="{quote(record["folder"])}/report.html">{escape(record["test"])}</a>'
+            cells = [record["model"], f"{claim['property']} of {claim['output']}", claim["lattice"]]
+            cells += [f"{claim[word]:,}" for word in WORDS]
+            rows.append(f"<tr><td>{link}" + "".join(f"<td>{escape(cell)}" for cell in cells))
+    return PAGE.format(summary=escape(summary_of(records)), rows="\n".join(rows))
+
+
+PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>shiftproof: a test run</title>
+<style>
+:root {{ color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }}
+body {{ max-width: 72rem; margin: 2rem auto; padding: 0 1rem }}
+div {{ overflow-x: auto }}
+td, th {{ text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid #8884 }}
+td:nth-child(n+5), th:nth-child(n+5) {{ text-align: right; font-variant-numeric: tabular-nums }}
+</style>
+<h1>A test run</h1>
+<p>{summary}. Counts are of the shifts that the tests ask about.</p>
+<div><table>
+<tr><th>test<th>model<th>claim<th>lattice<th>proved<th>refuted<th>undecided
+{rows}
+</table></div>
+</html>
+"""

@@ -1,0 +1,155 @@
+"""The pytest plugin in test runs of its own, as a user's would be."""
+
+import importlib.metadata
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+PLUGIN = "shiftproof.pytest_plugin"
+INSTALLED = bool(importlib.metadata.entry_points(group="pytest11", name="shiftproof"))
+NAMED = () if INSTALLED else ("-p", PLUGIN)
+
+SUITE = """
+import pytest
+import jax.numpy as jnp
+import shiftproof as sp
+from flax import nnx
+
+def pool(x):
+    return nnx.max_pool(x, (2, 2), (2, 2))
+
+def unknowable(x):
+    return jnp.where(jnp.cumsum(x**2, 1) >= 0, x, x + 1)
+
+def test_proved(shiftproof):
+    shiftproof.assert_equivariant(pool, (8, 8, 1), stride=2)
+
+@pytest.mark.shiftproof(property="equivariance")
+class TestMarked:
+    def test_lattice(self, shiftproof):
+        shiftproof.assert_lattice(pool, (8, 8, 1), "2Z x 2Z")
+
+    def test_breaks(self, shiftproof):
+        shiftproof.assert_breaks(pool, (8, 8, 1), shifts=[(1, 0)])
+
+def test_plain_functions_are_counted():
+    sp.assert_breaks(pool, (8, 8, 1), property="equivariance", shifts=[(1, 1)])
+
+def test_fails(shiftproof):
+    shiftproof.assert_equivariant(pool, (8, 8, 1))
+
+def test_undecided(shiftproof):
+    with pytest.raises(sp.errors.UndecidedError):
+        shiftproof.assert_equivariant(unknowable, (4, 1))
+"""
+
+
+def run(pytester, *arguments: str) -> tuple[pytest.RunResult, str]:
+    result = pytester.runpytest_subprocess(*NAMED, *arguments, timeout=120)
+    return result, " ".join(result.stdout.str().split())
+
+
+def test_a_run_is_summed_up_and_the_next_one_asks_the_cache(pytester) -> None:
+    pytester.makepyfile(SUITE)
+    result, said = run(pytester)
+    result.assert_outcomes(passed=5, failed=1)
+    assert "6 claims in 6 tests: 49 shifts proved, 98 refuted, 3 undecided" in said
+    assert "undecided: test_a_run_is_summed_up" in said
+    assert "cumsum at test_a_run" in said
+    assert "2 from the cache, checked again" in said  # the same question, asked of the same program
+    lines = result.stdout.str().splitlines()
+    section = next(i for i, line in enumerate(lines) if re.fullmatch("=+ shiftproof =+", line))
+    assert max(map(len, lines[section + 1 : section + 5])) <= 80
+    # the traceback is the line of the test and the message, nothing of the assertion's own frames
+    assert "assertions.py" not in said
+    result, said = run(pytester)
+    result.assert_outcomes(passed=5, failed=1)
+    assert "6 claims in 6 tests: 49 shifts proved, 98 refuted, 3 undecided" in said
+    assert "3 from the cache, checked again" in said
+
+
+def test_workers_write_one_report(pytester) -> None:
+    pytester.makepyfile(SUITE)
+    result, said = run(pytester, "-n", "2", "--shiftproof-report", "report")
+    result.assert_outcomes(passed=5, failed=1)
+    assert "6 claims in 6 tests: 49 shifts proved, 98 refuted, 3 undecided" in said
+    report = pytester.path / "report"
+    page = (report / "index.html").read_text()
+    records = json.loads((report / "run.json").read_text())
+    assert sum(len(record["claims"]) for record in records) == 6
+    assert page.count("<tr><td>") == 6
+    folders = {record["folder"] for record in records}
+    assert len(folders) == 6
+    for folder in folders:
+        names = {path.name for path in (report / folder).iterdir()}
+        assert {"report.html", "maps.png", "verdict.json"} <= names
+        assert f'href="{folder}/report.html"' in page
+    lattice = next(r["folder"] for r in records if "test_lattice" in r["test"])
+    assert list((report / lattice).glob("*.certificate.json"))
+    assert list((report / lattice).glob("*.counterexample.npz"))
+
+
+def test_options_come_from_the_configuration_and_the_nearest_marker(pytester) -> None:
+    pytester.makeini(
+        "[pytest]\nshiftproof_weights = these\nshiftproof_cache = evidence\n"
+        "shiftproof_report = out\naddopts = --strict-markers\n"
+    )
+    pytester.makepyfile(
+        """
+        import pytest
+
+        pytestmark = pytest.mark.shiftproof(law="same", seed=1)
+
+        @pytest.mark.shiftproof(seed=2)
+        def test_options(shiftproof, request):
+            assert shiftproof.options == {"weights": "these", "law": "same", "seed": 2}
+            assert shiftproof.cache == request.config.rootpath / "evidence"
+
+        @pytest.mark.shiftproof("these")
+        def test_positions(shiftproof):
+            pass
+        """
+    )
+    result, said = run(pytester)
+    result.assert_outcomes(passed=1, errors=1)
+    assert "@pytest.mark.shiftproof takes keyword arguments" in said
+    assert "= shiftproof =" not in said  # nothing was asked
+
+
+@pytest.mark.parametrize("arguments", [["--shiftproof-cache=off"], ["-p", "no:cacheprovider"]])
+def test_without_a_cache(pytester, arguments) -> None:
+    pytester.makepyfile("def test_none(shiftproof):\n    assert shiftproof.cache is None\n")
+    result, _ = run(pytester, *arguments)
+    result.assert_outcomes(passed=1)
+
+
+def test_loading_it_does_not_import_jax() -> None:
+    code = f"import sys, {PLUGIN}\nassert not {{'jax', 'numpy', 'flax', 'rich'}} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_run_that_asks_nothing_does_not_import_jax(pytester) -> None:
+    pytester.makepyfile(
+        """
+        import sys
+
+        def test_none(shiftproof):
+            assert shiftproof.cache is not None
+            assert not {"jax", "numpy", "flax"} & set(sys.modules)
+        """
+    )
+    # other plugins of this environment may import what they like
+    others = ("hypothesispytest", "jaxtyping", "typeguard", "chex", "xdist", "xdist.looponfail")
+    result, _ = run(pytester, *(f"-pno:{name}" for name in others))
+    result.assert_outcomes(passed=1)
+
+
+def test_the_wheel_names_the_plugin() -> None:
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())
+    assert project["project"]["entry-points"]["pytest11"] == {"shiftproof": PLUGIN}
+    assert not INSTALLED or importlib.import_module(PLUGIN).pytest_configure
