@@ -10,8 +10,8 @@ from flax import nnx
 
 import shiftproof as sp
 from shiftproof import zoo
-from shiftproof.assertions import draw_image
 from shiftproof.errors import InputError, UndecidedError
+from shiftproof.messages import draw_image
 
 
 def pool(x):

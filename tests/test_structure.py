@@ -25,8 +25,8 @@ ORDER = (
     ("sweeping",),
     ("refuting",),
     ("deciding",),
-    ("targets", "doctor", "report", "assertions"),
-    ("demo",),
+    ("targets", "doctor", "report", "messages"),
+    ("demo", "assertions"),
     ("cli", "pytest_plugin"),
     ("__main__", "__init__"),
 )
