@@ -35,7 +35,7 @@ os.dup2(read, 3), os.dup2(write, 4)
 os.execvp(sys.argv[3], sys.argv[3:])
 """
 """The browser reads from descriptor 3 and writes to 4."""
-PATIENCE = 15.0
+PATIENCE = 180.0
 """Seconds after which a silent browser is ended, so that a test fails instead of waiting for ever."""
 
 needs_chromium = pytest.mark.skipif(

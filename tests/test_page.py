@@ -115,6 +115,20 @@ def test_of_many_scores_those_that_differ_most_are_drawn():
     assert "32 of 100" in bars.note
 
 
+def test_a_lone_pixel_of_a_large_image_is_seen():
+    model = nnx.Sequential(
+        lambda x: x.reshape(len(x), -1), nnx.Linear(128 * 4, 2, rngs=nnx.Rngs(0))
+    )
+    verdict = sp.verify(model, (128, 4, 1))
+    (drawn, *_) = verdict_examples(verdict)["output.invariance"]
+    witness = verdict.invariance.witnesses[0]
+    assert np.count_nonzero(witness.image) == 1
+    tiles = {tile.role: tile for tile in drawn.tiles}
+    image, shifted = (decode_png(tiles[role].png)[1] for role in ("image", "shifted"))
+    assert np.count_nonzero(image != 127) == 5 * 4
+    assert np.array_equal(np.roll(image, witness.shift, (0, 1)), shifted)
+
+
 def test_data_cannot_leave_its_element():
     text = str(embedded({"name": "</script><b>", "nan": float("nan")}))
     assert "<" not in text

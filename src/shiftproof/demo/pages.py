@@ -30,7 +30,7 @@ from shiftproof.report import (
     layer_maps,
     to_png,
 )
-from shiftproof.report.pages import maps_picture, provenance_blocks, reading_guide
+from shiftproof.report.pages import explorer, maps_picture, provenance_blocks, reading_guide
 from shiftproof.report.tables import labels_text, question_of
 from shiftproof.sweeping.checks import read_values
 from shiftproof.sweeping.result import Status, Sweep
@@ -234,7 +234,14 @@ def make_sections(
         Section("Real images at every place", (_labels_picture(figures, swept),)),
         Section(
             "Every layer of every network",
-            tuple(maps_picture(one.digit, figures[maps_name(name)]) for name, one in swept.items()),
+            tuple(
+                block
+                for name, one in swept.items()
+                for block in (
+                    maps_picture(one.digit, figures[maps_name(name)]),
+                    Folded(f"{name}: every shift of every layer", (explorer(one.digit),)),
+                )
+            ),
         ),
         Section("How to read a map", reading_guide()),
         Section("Provenance", _provenance(swept)),

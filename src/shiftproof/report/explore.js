@@ -295,7 +295,7 @@ function explore(figure, number) {
 
   function draw() {
     const [down, across] = planeOf(state.map), scale = devicePixelRatio;
-    const width = canvas.parentElement.clientWidth || 320, margin = { left: state.map.axes.length > 1 ? 38 : 4, bottom: 34, top: 3, right: 3 };
+    const width = canvas.parentElement.clientWidth || 320, margin = { left: state.map.axes.length > 1 ? 46 : 4, bottom: 34, top: 3, right: 3 };
     const wide = width - margin.left - margin.right;
     const high = state.map.axes.length > 1 ? Math.min(wide * Math.max(0.3, Math.min(1.6, down.size / across.size)), 900) : 44;
     const size = [Math.round(width * scale), Math.round((high + margin.top + margin.bottom) * scale)];
@@ -472,7 +472,7 @@ function swatch(name, map, text) {
   }
   i.className = "ramp";
   i.style.background = `linear-gradient(to right, ${RAMP.map((c) => `rgb(${c})`)})`;
-  return [`${text} by ${map.ramp[0]} `, i, map.ramp[1]];
+  return [`${text.replace("differs", "differ")} by ${map.ramp[0]} `, i, map.ramp[1]];
 }
 
 const explorers = [...document.querySelectorAll(".explorer")].map(explore);

@@ -16,6 +16,8 @@ from shiftproof.refuting.witness import Witness
 
 PAPER, INK, NEGATIVE, RED = (247, 247, 245), (20, 23, 28), (214, 106, 0), (166, 20, 60)
 MOST_BARS = 32
+SEEN = 64
+"""A value that is a smaller part of its picture than one in so many is not seen."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +105,23 @@ def _plane(array: np.ndarray, axes: Sequence[int], at: Sequence[Any]) -> np.ndar
     shown = tuple(axes)[-2:]
     index = tuple(slice(None) if axis in shown else at[axis] for axis in range(array.ndim))
     plane = array[index].astype(np.float64)
-    return plane[None] if plane.ndim == 1 else plane
+    return _grown(plane[None] if plane.ndim == 1 else plane)
+
+
+def _grown(plane: np.ndarray) -> np.ndarray:
+    """Lone values of a large plane, such as one pixel of 224 by 224, made large enough to be seen."""
+    reach = max(plane.shape) // SEEN
+    if not reach or np.count_nonzero(plane) > 0.01 * plane.size:
+        return plane
+    for axis, size in enumerate(plane.shape):
+        moved = np.stack(
+            [
+                np.roll(plane, step, axis)
+                for step in range(-min(reach, size // 2), min(reach, size // 2) + 1)
+            ]
+        )
+        plane = np.take_along_axis(moved, np.abs(moved).argmax(0)[None], 0)[0]
+    return plane
 
 
 def _bars(pairs: Sequence[tuple[str, str, str, np.ndarray]]) -> list[Tile]:
