@@ -26,7 +26,7 @@ ORDER = (
     ("refuting",),
     ("deciding",),
     ("targets", "doctor", "report", "messages"),
-    ("demo", "assertions"),
+    ("demo", "assertions", "pitfalls"),
     ("cli", "pytest_plugin"),
     ("__main__", "__init__"),
 )

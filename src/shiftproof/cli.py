@@ -1,4 +1,4 @@
-"""The command line: `shiftproof demo | verify | sweep | placements | check | replay | rules | doctor`.
+"""The command line: `shiftproof demo | verify | sweep | placements | check | replay | rules | pitfalls | doctor`.
 
 Nothing heavy is imported before a command runs, so that `--help` answers at once. Exit codes: 0 done (for `verify` and
 `check`: proved; for `replay`: reproduced), 1 refuted (or not proved, not reproduced), 2 a mistake in the call or its
@@ -7,6 +7,7 @@ input, 3 undecided, 4 a defect of shiftproof itself, 130 interrupted.
 
 import dataclasses
 import sys
+import textwrap
 import warnings
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -196,6 +197,17 @@ class Rules:
 
 
 @dataclasses.dataclass(frozen=True)
+class Pitfalls:
+    """What people believe of convolutional networks: list the claims, or run one against its counterexample and repair.
+
+    Exit code 0 where every verdict is as stated, 1 where one is not.
+    """
+
+    name: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="NAME")] = None
+    """Which one, or all; without a name they are listed."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Doctor:
     """Print versions, devices and precision defaults, and check that integers stay exact."""
 
@@ -211,6 +223,7 @@ Command = (
     | Annotated[Check, tyro.conf.subcommand("check")]
     | Annotated[Replay, tyro.conf.subcommand("replay")]
     | Annotated[Rules, tyro.conf.subcommand("rules")]
+    | Annotated[Pitfalls, tyro.conf.subcommand("pitfalls")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
 )
 
@@ -231,7 +244,7 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(run(command))
 
 
-AnyCommand = Demo | Verify | Sweep | Placements | Check | Replay | Rules | Doctor
+AnyCommand = Demo | Verify | Sweep | Placements | Check | Replay | Rules | Pitfalls | Doctor
 
 
 def run(command: AnyCommand) -> int:
@@ -260,6 +273,8 @@ def run(command: AnyCommand) -> int:
                     return _replay(command)
                 case Rules():
                     return _rules(command)
+                case Pitfalls():
+                    return _pitfalls(command)
                 case Doctor():
                     return _doctor(command)
     except ContradictionError as error:
@@ -535,6 +550,32 @@ def _images(command: Sweep, shape: tuple[int, ...] | None) -> Any:
             f"--digits, --mnist DIR or --png FILE, to sweep {command.target}."
         )
     return tuple(shape)
+
+
+def _pitfalls(command: Pitfalls) -> int:
+    if command.name is None:
+        from shiftproof.zoo.pitfalls import PITFALLS
+
+        width = max(map(len, PITFALLS))
+        for pitfall in PITFALLS.values():
+            lines = textwrap.wrap(pitfall.claim, 76 - width)
+            print(f"{pitfall.name:{width}}  {lines[0]}")
+            print("".join(f"{'':{width}}  {line}\n" for line in lines[1:]), end="")
+        print(
+            f"\nshiftproof pitfalls NAME runs one, in seconds; shiftproof pitfalls all runs {len(PITFALLS)}."
+        )
+        return 0
+    from shiftproof.pitfalls import PITFALLS, find_pitfall, run_pitfall
+
+    wrong = []
+    for pitfall in PITFALLS.values() if command.name == "all" else [find_pitfall(command.name)]:
+        outcome = run_pitfall(pitfall)
+        print(f"{outcome}\n")
+        if not outcome.as_stated:
+            wrong.append(pitfall.name)
+    if wrong:
+        print(f"Not as stated: {', '.join(wrong)}.")
+    return 1 if wrong else 0
 
 
 def _doctor(command: Doctor) -> int:

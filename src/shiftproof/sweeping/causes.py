@@ -186,36 +186,27 @@ class _View:
         if uneven and self._pads() and any(not b.zero for b in read):
             code, text = "background", self._edge()
         elif uneven:
-            code, text = (
-                "places",
-                (
-                    "It answers to an empty canvas differently in different places: a table of positions, a mask, or "
-                    "weights of their own for every place."
-                ),
+            code = "places"
+            padding = "zero padding, " if self._pads() else ""
+            text = (
+                f"It answers to an empty canvas differently in different places: {padding}a table of positions, a "
+                "mask, or weights of their own for every place."
             )
         elif margins is None:
-            lost = int(before.sum() - after.sum())
-            code, text = (
-                "places",
-                (
-                    "It depends on the place of the object in other ways than through the border: "
-                    f"{lost} of {int(before.sum())} placements differ."
-                ),
-            )
+            code = "places"
+            text = "It changes with the place of the object, and in other ways than through the border."
+            if own is None:
+                text += " Here the cells of the grid are read one by one, or merged into one axis."
         elif own is None:
-            code, text = (
-                "frame",
-                (
-                    f"It sums up the whole frame, and {near} a part of the answer lies outside of it."
-                ),
+            code = "frame"
+            text = (
+                f"It sums up the whole frame, and {near} a part of the answer lies outside of it."
             )
         else:
-            code, text = (
-                "border",
-                (
-                    f"The answer to the object reaches the border before this layer {near}: what lies beyond is cut "
-                    "off, or comes back on the other side."
-                ),
+            code = "border"
+            text = (
+                f"The answer to the object reaches the border before this layer {near}: what lies beyond is cut off, "
+                "or comes back on the other side."
             )
         return code, before, after, text
 
