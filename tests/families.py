@@ -1513,8 +1513,8 @@ DYNAMIC = [
     Family("audio", nnx_model(Audio), (16, 1), ((None, 8),)),
     Family("text cnn", linen_model(TextCnn(), (8, 2)), (8, 2), ((None, 1),)),
     Family("lstm", linen_model(Recurrent(), (8, 2)), (8, 2), ((1, 1),)),
-    Family("fourier layer", linen_model(FourierLine(), (8, 2)), (8, 2), ((8, 1),), open="fft"),
-    Family("fourier operator", linen_model(FNO(), (8, 8, 1)), (8, 8, 1), ((64, 1),), open="fft"),
+    Family("fourier layer", linen_model(FourierLine(), (8, 2)), (8, 2), ((8, 1),)),
+    Family("fourier operator", linen_model(FNO(), (8, 8, 1)), (8, 8, 1), ((64, 1),)),
     Family("fourier operator, grid", linen_model(FNO(True), (8, 8, 1)), (8, 8, 1), ((1, 1),)),
     Family("fnet", linen_model(FNet(), (8, 4)), (8, 4), ((1, 1),)),
     Family(
@@ -1522,7 +1522,6 @@ DYNAMIC = [
         linen_model(SpectrumPower(), (4, 4, 1)),
         (4, 4, 1),
         ((None, 16),),
-        open="fft",
     ),
     Family("automaton", nnx_model(Automaton), (8, 8, 4), ((64, 1),)),
     Family("automaton, zeros", nnx_model(Automaton, torus=False), (8, 8, 4), ((1, 1),)),

@@ -1,9 +1,14 @@
 """The kernel's operations on whole numbers: a random member of each class of functions, run in NumPy.
 
-All arithmetic is in the ring of integers modulo 2^64, where sums, products and weighted sums are exact in any order.
-A function that is not otherwise bound is a polynomial followed by a mixing of bits, so that two inputs that differ give
-results that differ, but for a chance of about 2^-64: a claim that fails for some function fails for these.
+All arithmetic is modulo a prime, where sums, products and weighted sums are exact in any order. A function that is not
+otherwise bound is a polynomial followed by a mixing of bits, so that two inputs that differ give results that differ,
+but for a chance of about 2^-26 for each entry: a claim that fails for some function fails for these.
 Values carry a leading axis: one entry for every shift of the grid.
+
+Complex numbers are pairs of residues; the prime has the roots of unity. Where a program has a Fourier transform, one
+half of the leading axis holds the first residues, with the root that stands for exp(-2 pi i / n), the other the second
+ones, with its inverse; conjugation swaps the halves, and the real numbers are pairs of equals. So transforms,
+conjugates and real parts are exact. The first halves are returned.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +22,28 @@ Array = np.ndarray
 EMPTY = np.uint64(0x9E3779B97F4A7C15)
 """What stands in the holes of a window that is not linear."""
 
+ORDER, PRIME = 2**5 * 3**3 * 5 * 7, 67102561
+"""Modulo PRIME there are roots of unity of all orders that divide ORDER; sums of 400 products fit 64 bits."""
+ROOT = pow(13, (PRIME - 1) // ORDER, PRIME)
+SMALL = np.uint64(1021)
+"""Weights of linear functions are below it, so that products of three of them and a residue fit too."""
+
+
+def roots(order: int, exponents: Array) -> Array:
+    """Powers of the root of unity of this order that stands for exp(-2 pi i / order)."""
+    assert ORDER % order == 0, f"no root of the order {order}"
+    table = [pow(ROOT, ORDER // order * e, PRIME) for e in range(order)]
+    return np.array(table, np.uint64)[np.asarray(exponents) % order]
+
+
+def is_spectral(program: Program) -> bool:
+    """Whether it, or a body in it, has a Fourier transform or a conjugate."""
+    values = [value for node in program.nodes for value in node.params.values()]
+    lists = [value if isinstance(value, tuple) else (value,) for value in values]
+    inner = [item for items in lists for item in items if isinstance(item, Program)]
+    own = (node.op == "fourier" or node.params.get("conjugated") for node in program.nodes)
+    return any(own) or any(map(is_spectral, inner))
+
 
 def shifted(image: Array, grid_axes: Sequence[int]) -> Array:
     """The image under every shift of its grid, in row-major order of the shifts."""
@@ -25,8 +52,8 @@ def shifted(image: Array, grid_axes: Sequence[int]) -> Array:
 
 
 def numbers(rng: np.random.Generator, shape: Sequence[int]) -> Array:
-    """Random entries of the ring."""
-    return rng.integers(0, 2**64, tuple(shape), np.uint64, endpoint=False)
+    """Random residues."""
+    return rng.integers(0, PRIME, tuple(shape), np.uint64, endpoint=False)
 
 
 def mixed_up(value: Array) -> Array:
@@ -52,6 +79,22 @@ def run(
         seed: chooses the functions and the weights.
         bodies: for loops and branches the constants of their bodies, by number of the node.
     """
+    if not is_spectral(program):
+        return _run(program, inputs, constants, seed, bodies, spectral=False)
+    pairs = [np.concatenate([value, value]) for value in inputs]
+    values = _run(program, pairs, constants, seed, bodies, spectral=True)
+    return [value[: len(value) // 2] for value in values]
+
+
+def _run(
+    program: Program,
+    inputs: Sequence[Array],
+    constants: Mapping[int, Array],
+    seed: int,
+    bodies: Mapping[int, Any] | None,
+    *,
+    spectral: bool,
+) -> list[Array]:
     values: list[Array] = []
     given = iter(inputs)
     count = len(inputs[0])
@@ -63,13 +106,17 @@ def run(
         elif node.op == "constant":
             value = np.broadcast_to(constants[number], (count, *node.shape))
         elif node.op == "weight":
-            value = np.broadcast_to(numbers(rng, node.shape), (count, *node.shape))
+            halves = 2 if spectral else 1
+            weights = [numbers(rng, (1, *node.shape))] * (count // halves)
+            weights += [numbers(rng, (1, *node.shape))] * (count - len(weights))
+            value = np.concatenate(weights)
         elif node.op in ("loop", "branch"):
-            value = OPERATIONS[node.op](node, operands, seed, (bodies or {})[number])
+            body = (bodies or {})[number]
+            value = OPERATIONS[node.op](node, operands, seed, body, spectral=spectral)
         else:
             value = OPERATIONS[node.op](node, operands, rng)
         assert value.shape == (count, *node.shape), f"{node.op} makes {value.shape}, not {node}"
-        values.append(value)
+        values.append(value % np.uint64(PRIME))
     return values
 
 
@@ -87,6 +134,49 @@ def _function(rng: np.random.Generator, operands: Sequence[Array]) -> Array:
 
 def _map(node: Node, operands: Sequence[Array], rng: np.random.Generator) -> Array:
     return _function(rng, operands)
+
+
+def _combine(node: Node, operands: Sequence[Array], rng: np.random.Generator) -> Array:
+    return sum(operand * (numbers(rng, ()) % SMALL) for operand in np.broadcast_arrays(*operands))
+
+
+def _conjugate(value: Array) -> Array:
+    return np.roll(value, len(value) // 2, axis=0)
+
+
+def _multiply(node: Node, operands: Sequence[Array], rng: np.random.Generator) -> Array:
+    total = np.ones(1, np.uint64)
+    for number, operand in enumerate(operands):
+        factor = _conjugate(operand) if number in node.params["conjugated"] else operand
+        total = total * factor % np.uint64(PRIME)
+    return total
+
+
+def _transformed(value: Array, inverse: bool) -> Array:
+    """The transform along the last axis, of the first half with the root, of the second with its inverse."""
+    n = value.shape[-1]
+    scale = np.uint64(pow(n, -1, PRIME)) if inverse else np.uint64(1)
+    exponents = np.multiply.outer(np.arange(n), np.arange(n))
+    halves = [
+        half @ (roots(n, sign * exponents) * scale % np.uint64(PRIME))
+        for half, sign in zip(np.split(value, 2), (-1, 1) if inverse else (1, -1), strict=True)
+    ]
+    return np.concatenate(halves) % np.uint64(PRIME)
+
+
+def _fourier(node: Node, operands: Sequence[Array], rng: np.random.Generator) -> Array:
+    p = node.params
+    value, n = np.moveaxis(operands[0], p["axis"] + 1, -1), node.shape[p["axis"]]
+    if p["half"] and p["inverse"]:
+        full = np.zeros((*value.shape[:-1], n), np.uint64)
+        full[..., : value.shape[-1]] += value
+        mirrored = -np.arange(value.shape[-1]) % n
+        full[..., mirrored] += _conjugate(value)
+        ends = mirrored == np.arange(value.shape[-1])  # these were added twice
+        full[..., : value.shape[-1]][..., ends] *= np.uint64((PRIME + 1) // 2)
+        value = full % np.uint64(PRIME)
+    made = _transformed(value, p["inverse"])[..., :n]
+    return np.moveaxis(made, -1, p["axis"] + 1)
 
 
 def _broadcast(node: Node, operands: Sequence[Array], rng: np.random.Generator) -> Array:
@@ -199,17 +289,20 @@ def _gathered(
         whole = other.reshape(len(other), -1)
         salt = mixed_up(salt + (whole * _odd(rng, whole.shape[1:])).sum(1)) | np.uint64(1)
     salt = salt.reshape(-1, *(1,) * (value.ndim - 1))
+    if linear:
+        salt = salt % SMALL
     if symmetric:
         columns = _odd(rng, (1,) * (value.ndim - 1) + (width,))
         if linear:
-            result = value.sum(-1, keepdims=True) * salt * (columns if outs else np.uint64(1))
+            result = value.sum(-1, keepdims=True) * salt
+            result = result * (columns % SMALL if outs else np.uint64(1))
         elif rng.integers(2):
             result = value.max(-1, keepdims=True) * columns + salt
         else:
             result = (mixed_up(value * salt) * np.uint64(5)).sum(-1, keepdims=True) * columns
     else:
         weights = numbers(rng, (value.shape[-1], width))
-        result = (value * salt) @ weights
+        result = (value * salt) @ (weights % SMALL if linear else weights)
         if not linear:
             result = mixed_up(result)
     result = result.reshape(*head, *sizes)
@@ -238,7 +331,14 @@ def _whole(node: Node, operands: Sequence[Array], rng: np.random.Generator) -> A
     )
 
 
-def _loop(node: Node, operands: Sequence[Array], seed: int, bodies: Mapping[str, Any]) -> Array:
+def _loop(
+    node: Node,
+    operands: Sequence[Array],
+    seed: int,
+    bodies: Mapping[str, Any],
+    *,
+    spectral: bool,
+) -> Array:
     """As many rounds as the sliced operands have, or two; with a test, as many as it asks for, up to three."""
     p = node.params
     constants = list(operands[: p["constants"]])
@@ -252,11 +352,13 @@ def _loop(node: Node, operands: Sequence[Array], seed: int, bodies: Mapping[str,
     for i in range(rounds if p["test"] is None else 3):
         if p["test"] is not None:
             given = [*constants, *carried]
-            found = run(p["test"], given, bodies["test"], seed + 1, bodies["inside test"])
+            inside = bodies["inside test"]
+            found = _run(p["test"], given, bodies["test"], seed + 1, inside, spectral=spectral)
             outcome = found[p["test"].outputs[0]].reshape(len(active), -1).sum(1)
             active &= outcome % np.uint64(3) > 0
         given = [*constants, *carried, *(value[:, i] for value in sliced)]
-        found = run(p["body"], given, bodies["body"], seed, bodies["inside body"])
+        inside = bodies["inside body"]
+        found = _run(p["body"], given, bodies["body"], seed, inside, spectral=spectral)
         outputs = [found[output] for output in p["body"].outputs]
         carried = [
             np.where(active.reshape(-1, *(1,) * (old.ndim - 1)), new, old)
@@ -266,18 +368,28 @@ def _loop(node: Node, operands: Sequence[Array], seed: int, bodies: Mapping[str,
     return carried[p["result"]] if p["result"] < p["carries"] else np.stack(stacked, 1)
 
 
-def _branch(node: Node, operands: Sequence[Array], seed: int, bodies: Mapping[str, Any]) -> Array:
+def _branch(
+    node: Node,
+    operands: Sequence[Array],
+    seed: int,
+    bodies: Mapping[str, Any],
+    *,
+    spectral: bool,
+) -> Array:
     p = node.params
     chosen = operands[0].reshape(len(operands[0]), -1).sum(1) % np.uint64(len(p["bodies"]))
     results = []
     for i, body in enumerate(p["bodies"]):
-        found = run(body, operands[1:], bodies[f"body {i}"], seed + i, bodies[f"inside {i}"])
+        inside = bodies[f"inside {i}"]
+        found = _run(body, operands[1:], bodies[f"body {i}"], seed + i, inside, spectral=spectral)
         results.append(found[body.outputs[p["result"]]])
     return np.stack([results[int(c)][row] for row, c in enumerate(chosen)])
 
 
 OPERATIONS: Mapping[str, Any] = {
     "map": _map,
+    "combine": _combine,
+    "multiply": _multiply,
     "broadcast": _broadcast,
     "reshape": _reshape,
     "transpose": _transpose,
@@ -286,6 +398,7 @@ OPERATIONS: Mapping[str, Any] = {
     "pad": _pad,
     "window": _window,
     "mix": _mix,
+    "fourier": _fourier,
     "whole": _whole,
     "loop": _loop,
     "branch": _branch,

@@ -8,7 +8,7 @@ from typing import Any
 import meaning
 import numpy as np
 
-from shiftproof_kernel import Fact, Fold, Lost, Moving, Program, Still, Theorem
+from shiftproof_kernel import Fact, Fold, Lost, Moving, Phase, Program, Still, Theorem
 
 Outcomes = Sequence[Theorem | Lost]
 
@@ -133,6 +133,8 @@ def _kind(factor: Any) -> str:
             return f"moving, {part}{', offset' if offset else ''}"
         case Fold(part=part):
             return f"fold, {part}"
+        case Phase(n, period):
+            return f"phase, {'all' if n >= period else 'some'} frequencies"
     raise TypeError(factor)
 
 

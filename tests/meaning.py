@@ -4,7 +4,8 @@ A fact speaks of an array A and of the orbit of the image under a shift: x, Tx, 
 signal S, the same for the whole orbit, with A(T^k x)[i] = S[key(i) - k step] for every k and every index i. Along a
 moving factor the key is the offset plus the index, modulo the period; along one that stays it is the index modulo its
 period, with step 0. All axes count together. So the fact holds exactly when any two entries of the orbit that ask for
-the same cell of S are equal, and that is what is checked. Overlapping laps are summed first.
+the same cell of S are equal, and that is what is checked. Overlapping laps are summed first, and what a phase turns is
+turned back: e(-k (first + i step)) A(T^k x)[i].
 """
 
 import itertools
@@ -12,8 +13,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from interpret import PRIME, roots
 
-from shiftproof_kernel import Fact, Fold, Moving, Refusal, Still
+from shiftproof_kernel import Fact, Fold, Moving, Phase, Refusal, Still
 from shiftproof_kernel.facts import Factor, merged, size
 
 
@@ -55,14 +57,29 @@ def cells(axes: Sequence[Sequence[Factor]], orbit: np.ndarray) -> Cells:
                 key = (offset + np.arange(n) - step * turns[:, None]) % period
             case Still(n, period):
                 key, step = np.broadcast_to(np.arange(n) % period, (len(turns), n)), 0
+            case Phase(n, period, _, step):
+                values = _turned_back(values, axis, factor)
+                key = np.broadcast_to(np.arange(n), (len(turns), n))
             case Fold():
                 raise Meaningless("laps are left that no axis of cells belongs to")
-        law.append((factor.period, step % factor.period))
+        spectral = isinstance(factor, Phase)
+        law.append(tuple(factor) if spectral else (factor.period, step % factor.period))
         shape = [1] * (len(flat) + 1)
         shape[0], shape[axis + 1] = key.shape
-        number = number * factor.period + key.reshape(shape)
+        number = number * (n if spectral else factor.period) + key.reshape(shape)
     number = np.broadcast_to(number, values.shape)
     return Cells(tuple(law), number.ravel(), values.ravel())
+
+
+def _turned_back(values: np.ndarray, axis: int, phase: Phase) -> np.ndarray:
+    """The values without their phase, over the complex numbers or those of the finite field."""
+    n, period, first, step, _ = phase
+    exponents = -np.arange(len(values))[:, None] * (first + np.arange(n) * step)
+    shape = [1] * values.ndim
+    shape[0], shape[axis + 1] = exponents.shape
+    if values.dtype == np.uint64:
+        return values * roots(period, exponents).reshape(shape) % np.uint64(PRIME)
+    return values * np.exp(-2j * np.pi * exponents / period).reshape(shape)
 
 
 def _unfolded(flat: list[Factor], values: np.ndarray) -> tuple[list[Factor], np.ndarray]:
@@ -79,16 +96,22 @@ def _unfolded(flat: list[Factor], values: np.ndarray) -> tuple[list[Factor], np.
             values = np.pad(values, room).reshape(
                 *shape[: at + 1], laps, fold.period, *shape[at + 2 :]
             )
-            values, flat[at] = values.sum(at + 1), moving
+            values, flat[at] = _sum(values, at + 1), moving
             continue
         pair = {f.part: i for i, f in enumerate(flat) if isinstance(f, Fold) and f.tag == fold.tag}
         count = sum(isinstance(f, Fold) and f.tag == fold.tag for f in flat)
         if set(pair) != {"laps", "cells"} or count != 2 or flat[pair["cells"]].n != fold.period:
             raise Meaningless("laps and cells do not pair")
-        values = values.sum(pair["laps"] + 1)
+        values = _sum(values, pair["laps"] + 1)
         flat[pair["cells"]] = moving
         del flat[pair["laps"]]
     return flat, values
+
+
+def _sum(values: np.ndarray, axis: int) -> np.ndarray:
+    """Of numbers, or of residues."""
+    total = values.sum(axis)
+    return total % np.uint64(PRIME) if values.dtype == np.uint64 else total
 
 
 def agree(seen: Iterable[Cells], tolerance: float = 0.0) -> bool:

@@ -41,6 +41,7 @@ class Case:
 
 
 CASES: list[Case] = []
+GAP = np.ones((2, 2, 2), np.complex128)
 
 
 def case(
@@ -785,6 +786,137 @@ case("top_k, grid", lambda x: lax.top_k(x[..., 0], 2), (4, 1), (4, 1), (4, 1))
 case("top_k, channels", lambda x: lax.top_k(x, 2), (4, 3), (4, 4), (1, 1))
 case("median", lambda x: jnp.median(x, 1), (5, 1), 5, 5)
 case("fft, grid", lambda x: jnp.fft.fft(x, axis=1).real, (4, 2), 1)
+case("fft, twice", lambda x: jnp.fft.fft(jnp.fft.fft(x, axis=1), axis=1).real, (4, 2), 4)
+case("ifft", lambda x: jnp.abs(jnp.fft.ifft(x, axis=1)), (4, 2), 4, 4)
+case("fft, magnitudes", lambda x: jnp.abs(jnp.fft.fft2(x, axes=(1, 2))), (3, 4, 1), 12, 12)
+case("fft, the mean", lambda x: jnp.fft.fft(x, axis=1)[:, 0].real, (4, 2), 4, 4)
+case("fft, a frequency", lambda x: jnp.fft.fft(x, axis=1)[:, 1].real, (4, 2), 1)
+case("rfft, of a part", lambda x: jnp.abs(jnp.fft.rfft(x[:, :2], axis=1)), (4, 2), 1)
+case("rfft, of more cells", lambda x: jnp.abs(jnp.fft.rfft(x, n=6, axis=1)), (4, 2), 1)
+case("irfft", lambda x: jnp.fft.irfft(jnp.fft.rfft(x, axis=1), n=5, axis=1), (5, 2), 5)
+case(
+    "irfft, one cell more", lambda x: jnp.fft.irfft(jnp.fft.rfft(x, axis=1), n=4, axis=1), (5, 2), 1
+)
+case(
+    "irfft, half the cells",
+    lambda x: jnp.fft.irfft(jnp.fft.rfft(x, axis=1)[:, :3], axis=1),
+    (8, 1),
+    4,
+)
+case(
+    "irfft, twice the cells",
+    lambda x: jnp.fft.irfft(jnp.fft.rfft(x, axis=1), n=8, axis=1),
+    (4, 1),
+    4,
+)
+case(
+    "irfft beside a spectrum",
+    lambda x: jnp.fft.irfft(jnp.fft.rfft2(x, axes=(1, 2)), axis=2),
+    (3, 4, 1),
+    4,
+)
+case(
+    "a spectrum plus a number",
+    lambda x: jnp.fft.ifft(jnp.fft.fft(x, axis=1) + 1, axis=1).real,
+    (4, 2),
+    1,
+)
+case(
+    "a complex relu of a spectrum",
+    lambda x: jnp.fft.ifft(jnp.tanh(jnp.fft.fft(x, axis=1)), axis=1).real,
+    (4, 2),
+    1,
+)
+case(
+    "phases alone",
+    lambda x: (lambda y: jnp.fft.ifft2(y / (1 + jnp.abs(y)), axes=(1, 2)).real)(
+        jnp.fft.fft2(x, axes=(1, 2))
+    ),
+    (3, 4, 1),
+    12,
+)
+case(
+    "correlation of channels",
+    lambda x: (lambda y: jnp.fft.irfft(y[..., 0] * y[..., 1].conj(), n=4))(jnp.fft.rfft(x, axis=1)),
+    (4, 2),
+    4,
+    4,
+)
+case(
+    "convolution of channels",
+    lambda x: (lambda y: jnp.fft.irfft(y[..., 0] * y[..., 1], n=4))(jnp.fft.rfft(x, axis=1)),
+    (4, 2),
+    4,
+    2,
+)
+case(
+    "low frequencies, placed among zeros",
+    lambda x: (
+        lambda y: (
+            jnp.fft.ifft(
+                jnp.zeros_like(y).at[:, :2].set(y[:, :2]).at[:, -1:].set(y[:, -1:]), axis=1
+            ).real
+        )
+    )(jnp.fft.fft(x, axis=1)),
+    (5, 2),
+    5,
+)
+case(
+    "low frequencies, placed where others belong",
+    lambda x: (lambda y: jnp.fft.ifft(jnp.zeros_like(y).at[:, 1:3].add(y[:, :2]), axis=1).real)(
+        jnp.fft.fft(x, axis=1)
+    ),
+    (5, 2),
+    1,
+)
+case(
+    "low frequencies, beside zeros",
+    lambda x: (
+        lambda y: jnp.fft.ifft(jnp.concatenate([y[:, :2], 0 * GAP, y[:, -2:]], 1), axis=1).real
+    )(jnp.fft.fft(x, axis=1)),
+    (6, 2),
+    6,
+)
+case(
+    "high frequencies, between zeros",
+    lambda x: (
+        lambda y: jnp.fft.ifft(jnp.concatenate([0 * GAP, y[:, 2:4], 0 * GAP], 1), axis=1).real
+    )(jnp.fft.fft(x, axis=1)),
+    (6, 2),
+    6,
+)
+case(
+    "low frequencies, beside ones",
+    lambda x: (lambda y: jnp.fft.ifft(jnp.concatenate([y[:, :2], GAP, y[:, -2:]], 1), axis=1).real)(
+        jnp.fft.fft(x, axis=1)
+    ),
+    (6, 2),
+    1,
+)
+case(
+    "low frequencies, by a mask",
+    lambda x: (
+        lambda y: jnp.fft.ifft(jnp.where(jnp.arange(4)[:, None] % 3 < 2, y, 0), axis=1).real
+    )(jnp.fft.fft(x, axis=1)),
+    (4, 2),
+    4,
+)
+case(
+    "high frequencies, by a mask",
+    lambda x: (
+        lambda y: jnp.fft.ifft(jnp.where(jnp.arange(4)[:, None] % 3 < 2, 0, -y), axis=1).real
+    )(jnp.fft.fft(x, axis=1)),
+    (4, 2),
+    4,
+)
+case(
+    "two spectra, by a mask",
+    lambda x: (
+        lambda y: jnp.fft.ifft(jnp.where(jnp.arange(4)[:, None] % 3 < 2, y.conj(), y), axis=1).real
+    )(jnp.fft.fft(x, axis=1)),
+    (4, 2),
+    1,
+)
 case("fft, channels", lambda x: jnp.abs(jnp.fft.rfft(x, axis=-1)), (4, 3), 4)
 case("dot_general, channels", lambda x: x @ np.array([[1.0, 2, 3], [4, 5, 6]]), (4, 4, 2), 16)
 case(
@@ -1179,7 +1311,7 @@ case(
     "global filter",
     lambda x: jnp.fft.ifft(jnp.fft.fft(x, axis=1) * RAMP[:4, None], axis=1).real,
     (4, 1),
-    1,
+    4,
 )
 case(
     "polyphase, chosen by norms",

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from interpret import ORDER
 
 from shiftproof_kernel import Fact, Node, Program, Refusal
 from shiftproof_kernel.rules import RULES, assume_constant, assume_input
@@ -629,6 +630,79 @@ def _attention(g: Grower, node: int) -> int:
     return g.mixed([scores], [g.rng.choice((1, 1, 0))], symmetric=True, sum=g.rng.random() < 0.7)
 
 
+def _spectral_layer(g: Grower, node: int) -> int:
+    """A transform along some axes, the lowest modes of the spectrum, a mixture of channels, and the way back."""
+    axes = g.some(range(len(g.shape(node))), 0.5)[:2] or [g.axis(node)]
+    sizes = {axis: g.shape(node)[axis] for axis in axes}
+    if any(ORDER % n for n in sizes.values()):
+        raise ValueError("no roots")
+    half = g.rng.random() < 0.5
+    node = _transform(g, node, axes[0], sizes[axes[0]] // 2 + 1 if half else 0)
+    for axis in axes[1:]:
+        node = _transform(g, node, axis)
+    for axis in axes:
+        node = _truncated(g, node, axis, ends=axis != axes[0] or not half)
+    shape = [n if a in axes or g.rng.random() < 0.5 else 1 for a, n in enumerate(g.shape(node))]
+    conjugated = g.some((0, 1), 0.1)
+    node = g.add("multiply", [node, g.weight(shape)], g.shape(node), conjugated=tuple(conjugated))
+    if g.rng.random() < 0.5:
+        node = _combined(g, node)
+    for axis in axes[1:]:
+        node = _transform(g, node, axis, inverse=g.rng.random() < 0.9)
+    n = sizes[axes[0]] + (g.wrong(0.1) if half else 0)
+    return _transform(g, node, axes[0], n if half else 0, inverse=True)
+
+
+def _transform(g: Grower, node: int, axis: int, made: int = 0, *, inverse: bool = False) -> int:
+    """A transform along an axis; half of one where it says how many cells that makes."""
+    shape = list(g.shape(node))
+    full = shape[axis] if not inverse else made or shape[axis]
+    many = shape[axis] if inverse else made or full
+    if ORDER % full or many != (full // 2 + 1 if made else full):
+        raise ValueError("no roots, or another half")
+    shape[axis] = made or shape[axis]
+    return g.add("fourier", [node], shape, axis=axis, inverse=inverse, half=made > 0)
+
+
+def _truncated(g: Grower, node: int, axis: int, *, ends: bool) -> int:
+    """The low frequencies of a spectrum, zeros for the others: by padding, and of both ends side by side."""
+    n = g.shape(node)[axis]
+    modes = g.rng.randrange(1, n + 1)
+    low = g.part(node, axis, 0, modes)
+    if not ends or 2 * modes > n:
+        return _padded(g, low, axis, 0, n - modes + g.wrong(0.1), 0, zero=g.rng.random() < 0.9)
+    low = _padded(g, low, axis, 0, n - 2 * modes, 0, zero=True)
+    return g.joined([low, g.part(node, axis, n - modes + g.wrong(0.1), modes)], axis)
+
+
+def _power(g: Grower, node: int) -> int:
+    """A spectrum times the conjugate of one: a correlation, or its power."""
+    axis = g.axis(node)
+    node = _transform(g, node, axis, inverse=g.rng.random() < 0.2)
+    other = node if g.rng.random() < 0.5 else g.rng.choice(g.alike(g.shape(node)))
+    conjugated = g.rng.choice(((1,), (0,), ()))
+    made = g.add("multiply", [node, other], g.shape(node), conjugated=conjugated)
+    return _transform(g, made, axis, inverse=True) if g.rng.random() < 0.5 else made
+
+
+def _combined(g: Grower, node: int) -> int:
+    other = g.rng.choice(g.alike(g.shape(node)))
+    return g.add("combine", [node, other], g.shape(node))
+
+
+def _multiplied(g: Grower, node: int) -> int:
+    other = g.rng.choice(g.alike(g.shape(node)))
+    conjugated = tuple(g.some((0, 1), 0.3))
+    return g.add("multiply", [node, other], g.shape(node), conjugated=conjugated)
+
+
+def _any_transform(g: Grower, node: int) -> int:
+    axis = g.axis(node)
+    n, inverse = g.shape(node)[axis], g.rng.random() < 0.5
+    made = 0 if g.rng.random() < 0.5 else 2 * n - g.rng.choice((1, 2)) if inverse else n // 2 + 1
+    return _transform(g, node, axis, made, inverse=inverse)
+
+
 def _flatten(g: Grower, node: int) -> int:
     """A function of everything, or alike at the positions of some axes."""
     shape = g.shape(node)
@@ -756,4 +830,5 @@ PIECES = (
     *(_pad, _pad, _split_axis, _split_axis, _merge_axes, _merge_axes, _any_shape),
     *(_transpose, _patches, _patches, _slice, _slice, _pick, _pick, _broadcast, _tile),
     *(_reduce, _reduce, _along, _repaired, _attention, _flatten, _circulant, _loop, _branch),
+    *(_spectral_layer, _spectral_layer, _power, _combined, _multiplied, _any_transform),
 )

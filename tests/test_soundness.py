@@ -30,6 +30,7 @@ from shiftproof_kernel import (
     Lost,
     Moving,
     Node,
+    Phase,
     Program,
     Refusal,
     Still,
@@ -177,10 +178,11 @@ def test_every_operation_and_every_kind_of_factor_occurs_in_a_claim() -> None:
         *("flat", "still", "periodic", "fold, whole", "fold, laps", "fold, cells"),
         *("moving, part of a period", "moving, part of a period, offset"),
         *("moving, period", "moving, period, offset", "moving, periods", "moving, periods, offset"),
+        *("phase, all frequencies", "phase, some frequencies"),
     }
     assert set(tally.refusals) >= {
         *("contract", "fold", "glue", "laws", "merge", "order", "padding", "part"),
-        *("positions", "split", "stride"),
+        *("phase", "positions", "split", "stride"),
     }
 
 
@@ -213,6 +215,10 @@ def _wrong_factors(factor: Factor, rng: random.Random) -> Iterator[tuple[str, Fa
         case Fold(n, period, step, part, tag):
             if part != "laps":
                 yield "fold", Fold(n, period, (step + 1) % period, part, tag)
+        case Phase(n, period, first, step):
+            yield "unturned", Still(n, n)
+            yield "turned", Phase(n, period, first, (step + 1) % period)
+            yield "all turned", Phase(n, period, (first + 1) % period, step)
 
 
 def test_the_judge_rejects_what_is_slightly_wrong() -> None:
@@ -229,7 +235,10 @@ def test_the_judge_rejects_what_is_slightly_wrong() -> None:
             for name, wrong in weaker_and_wrong(outcome.fact, rng):
                 tried[name] += 1
                 caught[name] += not meaning.holds(wrong, values[number][orbit])
-    assert set(tried) == {"flat", "moving", "still", "step", "reversed", "period", "fold"}
+    assert set(tried) == {
+        *("flat", "moving", "still", "step", "reversed", "period", "fold"),
+        *("unturned", "turned", "all turned"),
+    }
     for name, count in tried.items():
         assert caught[name] > 0.6 * count > 20, f"{name}: {caught[name]} of {count}"
 
@@ -304,6 +313,9 @@ FLAWS = {
     "window: mixed": ("window", "contract", stays),
     "mix: part": ("mix", "part", stays),
     "mix: order": ("mix", "order", stays),
+    "map: a spectrum": ("map", "phase", stays),
+    "fourier: other frequencies": ("fourier", "phase", stays),
+    "concat: spectra": ("concat", "phase", stays),
     "whole": ("whole", "contract", stays),
     "loop": ("loop", "positions", as_first),
     "branch": ("branch", "contract", as_first),

@@ -132,3 +132,28 @@ def mirror(n: int, low: int, high: int) -> tuple[int, int]:
 def rolls(size: int, roll: int, known: int, multiple: int) -> tuple[bool, ...]:
     """Along one axis the roll is that multiple of a known one."""
     return ((multiple * known - roll) % size == 0,)
+
+
+def turned(first: int, step: int, start: int, stride: int) -> tuple[int, int]:
+    """Cells start + stride q of a spectrum: cell k is turned by first + k step."""
+    return first + start * step, step * stride
+
+
+def turned_twice(first: int, step: int, other: int, other_step: int) -> tuple[int, int]:
+    """A product is turned by what turns its factors."""
+    return first + other, step + other_step
+
+
+def turned_back(first: int, step: int) -> tuple[int, int]:
+    """A conjugate is turned the other way."""
+    return 0 - first, 0 - step
+
+
+def returns(period: int, first: int, step: int, n: int) -> tuple[bool, ...]:
+    """Cell k of n is turned by k r of n, for a whole r: first + k step of the period."""
+    return (first % period == 0, step * n % period == 0)
+
+
+def returned_step(period: int, step: int, n: int) -> int:
+    """That r."""
+    return step * n // period

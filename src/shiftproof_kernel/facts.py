@@ -11,8 +11,11 @@ its shifted copy Tx. A factor says how the array A(x) depends on the index i alo
 - `Scene(n, low, high, offset, step)`: there is no torus, x is cut out of an infinite scene X, and T shifts that. A
   shows a signal S of the whole scene: A[i] = S[offset + i] for low <= i < high, for every X, and S(TX)[u] =
   S(X)[u - step]. The step is not 0. Of cells outside this *interior*, where the border reaches, nothing is said.
+- `Phase(n, period, first, step)`: the spectrum of a moving axis: A(Tx)[k] = e(first + k step) A(x)[k], where
+  e(a) = exp(-2 pi i a / period).
 
-A fact joins the factors of all axes: all moving ones shift together, the array is one signal seen through windows.
+A fact joins the factors of all axes: all moving ones shift together, the array is one signal seen through windows, and
+the turns of all phases are multiplied.
 Where there are scenes it speaks of the cells that lie in the interiors of all of them, and of no others.
 `signal` names that signal: two facts of the same signal show parts of the same array, and may be glued.
 """
@@ -74,7 +77,17 @@ class Scene(NamedTuple):
     step: int
 
 
-Factor = Still | Moving | Fold | Scene
+class Phase(NamedTuple):
+    """Cell k is turned by `first + k step` of the period. As a tuple too it differs from what moves, by its `kind`."""
+
+    n: int
+    period: int
+    first: int
+    step: int
+    kind: str = "phase"
+
+
+Factor = Still | Moving | Fold | Scene | Phase
 Factors = tuple[Factor, ...]
 
 
@@ -119,6 +132,10 @@ def tidy(factors: Iterable[Factor]) -> Factors:
         if isinstance(factor, Scene):
             n, low, high, _, _ = factor
             factor = factor._replace(low=max(low, 0), high=min(high, n))
+        if isinstance(factor, Phase):
+            n, period, first, step, _ = factor
+            factor = Phase(n, period, first % period, step % period if n > 1 else 0)
+            factor = factor if factor.first or factor.step else Still(n, n)
         if isinstance(factor, Still):
             factor = Still(factor.n, min(factor.n, factor.period))
             if factor.n == 1:
@@ -192,6 +209,8 @@ def split(factor: Factor, minor: int) -> tuple[Factor, Factor]:
             low, high = arithmetic.within(low, high, 0, minor, minor - 1)
             blocks = Scene(major, low, high, 0, arithmetic.scene_strided(step, minor))
             return blocks, Still(minor, minor)
+        case Phase():
+            raise Refusal("phase", "the axis of a spectrum is cut into blocks")
 
 
 def reshape(axes: Iterable[Factors], shape: Sequence[int]) -> tuple[Factors, ...]:
@@ -221,8 +240,11 @@ def reshape(axes: Iterable[Factors], shape: Sequence[int]) -> tuple[Factors, ...
     return tuple(result)
 
 
-def unify(lists: Iterable[Factors], n: int) -> Factors:
-    """The factors of an axis of length n of g(A, B, ...), position by position, for any g; length 1 is repeated."""
+def unify(lists: Iterable[Factors], n: int, kind: str = "any") -> Factors:
+    """The factors of an axis of length n of g(A, B, ...), position by position; length 1 is repeated.
+
+    The kind of g is any function, a `linear` one, or a `product`. All rules but these two take it for any.
+    """
     rest = [list(factors) if size(factors) == n else _repeated(factors, n) for factors in lists]
     result: list[Factor] = []
     while any(rest):
@@ -233,7 +255,8 @@ def unify(lists: Iterable[Factors], n: int) -> Factors:
             if head.n > least:
                 heads[position], minor = split(head, head.n // least)
                 rest[position].insert(0, minor)
-        result.append(_join(heads))
+        phases = [head for head in heads if isinstance(head, Phase)]
+        result.append(_turned(heads, phases, kind) if phases else _join(heads))
     return tidy(result)
 
 
@@ -271,3 +294,18 @@ def _join(heads: Sequence[Factor]) -> Factor:
     text = f"values that stay in place meet values that move by {first.step} of {first.period}"
     need(repeats, "positions", text, step=first.step, period=first.period)
     return first
+
+
+def _turned(heads: Sequence[Factor], phases: Sequence[Phase], kind: str) -> Phase:
+    """Phases meet: a linear function keeps the one that all have, and a product turns by all of them."""
+    need(kind != "any", "phase", "a spectrum meets a function that is not linear")
+    if kind == "linear":
+        need(len(set(heads)) == 1, "phase", "values that are turned by other phases are added")
+        return phases[0]
+    beside = all(isinstance(head, Still | Phase) for head in heads)
+    beside = beside and len({phase.period for phase in phases}) == 1
+    need(beside, "phase", "a spectrum is multiplied by what moves, or by one of another period")
+    n, period, first, step, _ = phases[0]
+    for other in phases[1:]:
+        first, step = arithmetic.turned_twice(first, step, other.first, other.step)
+    return Phase(n, period, first, step)

@@ -8,6 +8,8 @@ weights and activation functions need not be known. The operations, with their p
     weight     any array that does not depend on the image
     constant   a known array; `periods`: period along each axis; `rolls`: shifts of all its axes that leave it as it is
     map        any function of the operands, position by position; axes of length 1 are repeated
+    combine    a weighted sum of the operands, position by position; its weights are complex numbers
+    multiply   their product, position by position; `conjugated`: numbers of the operands that are conjugated first
     broadcast  `axes`: where each axis of the operand goes, in order; it is repeated along the others
     reshape    the same cells in row-major order
     transpose  `order`: for each axis the operand's axis
@@ -22,6 +24,9 @@ weights and activation functions need not be known. The operations, with their p
                Operands after the first are used whole, at every place alike.
     mix        `axes`: mixed by any function, alike at every position of the others; `outs`: axes of the result it
                makes; `symmetric`: any order of the cells along the axes gives the same; `sum`: it is their sum
+    fourier    `axis`: its discrete Fourier transform, a multiple of sum_j x[j] exp(-2 pi i j k / n), or where `inverse`
+               with +; `half`: of the n frequencies only the first n // 2 + 1 are given, or made, the inverse being the
+               real signal whose other frequencies are conjugate to these (so of the ends the real part counts)
     whole      any function of the operands; it acts alike at every position of the axes `kept` of the first one
     loop       `body` and `test`: programs; `constants`, `carries`: how many operands; `result`: which output of the
                body. The other operands are cut into one slice per round. The first outputs are carried on, each
@@ -43,6 +48,8 @@ PARAMETERS: Mapping[str, Mapping[str, str]] = {
     "weight": {},
     "constant": {"periods": "integers", "rolls": "lists"},
     "map": {},
+    "combine": {},
+    "multiply": {"conjugated": "integers"},
     "broadcast": {"axes": "integers"},
     "reshape": {},
     "transpose": {"order": "integers"},
@@ -51,6 +58,7 @@ PARAMETERS: Mapping[str, Mapping[str, str]] = {
     "pad": {**dict.fromkeys(("axis", "low", "high", "inner"), "integer"), "zero": "flag"},
     "window": {"dims": "dims", "kept": "pairs", "symmetric": "flag", "linear": "flag"},
     "mix": {"axes": "integers", "outs": "integers", "symmetric": "flag", "sum": "flag"},
+    "fourier": {"axis": "integer", "inverse": "flag", "half": "flag"},
     "whole": {"kept": "pairs"},
     "loop": {
         **{"body": "program", "test": "test"},

@@ -21,6 +21,7 @@ from shiftproof_kernel.facts import (
     Factors,
     Fold,
     Moving,
+    Phase,
     Refusal,
     Scene,
     Still,
@@ -248,6 +249,39 @@ def map_positions(node: Node, premises: Facts) -> Fact:
     )
 
 
+def combine(node: Node, premises: Facts) -> Fact:
+    """What all operands are turned by turns their weighted sum."""
+    _need_rank(premises, len(node.shape))
+    return _fresh(
+        unify([fact.axes[axis] for fact in premises], n, "linear")
+        for axis, n in enumerate(node.shape)
+    )
+
+
+def multiply(node: Node, premises: Facts) -> Fact:
+    """The turns of all factors, back where they are conjugated, turn the product."""
+    _need_rank(premises, len(node.shape))
+    conjugated = node.params["conjugated"]
+    factors = [
+        _conjugate(fact) if i in conjugated else fact.axes for i, fact in enumerate(premises)
+    ]
+    return _fresh(
+        unify([axes[axis] for axes in factors], n, "product") for axis, n in enumerate(node.shape)
+    )
+
+
+def _conjugate(fact: Fact) -> list[Factors]:
+    return [
+        tuple(
+            Phase(f.n, f.period, *arithmetic.turned_back(f.first, f.step))
+            if isinstance(f, Phase)
+            else f
+            for f in factors
+        )
+        for factors in fact.axes
+    ]
+
+
 def broadcast(node: Node, premises: Facts) -> Fact:
     """New axes are flat."""
     fact, targets = _only(premises), node.params["axes"]
@@ -256,7 +290,7 @@ def broadcast(node: Node, premises: Facts) -> Fact:
     need(len(targets) == len(fact.axes), "shape", "a broadcast places every axis")
     axes = [still(n, 1) for n in node.shape]
     for factors, target in zip(fact.axes, targets, strict=True):
-        axes[target] = unify([factors], node.shape[target])
+        axes[target] = unify([factors], node.shape[target], "linear")
     return _fresh(axes)
 
 
@@ -289,9 +323,13 @@ def take(node: Node, premises: Facts) -> Fact:
     signal = fact.signal
     if isinstance(window, Fold):
         raise Refusal("fold", "overlapping laps are cut before they are summed")
+    if isinstance(window, Still | Phase):
+        signal = (*signal, axis, start, count)
     if isinstance(window, Still):
         factors = still(count, 1 if window.period == 1 else count)
-        signal = (*signal, axis, start, count)
+    elif isinstance(window, Phase):
+        need(regular, "phase", "frequencies are picked from a list")
+        factors = tidy([_turned(window, start, step, count)])
     elif step == 1 and isinstance(window, Scene):
         factors = tidy([_spread(window, -start, start + count - n, 1)])
     elif step == 1:
@@ -301,6 +339,12 @@ def take(node: Node, premises: Facts) -> Fact:
     else:
         factors = _pattern(window, index)
     return _with(fact, axis, factors, *([signal] if step == 1 else []))
+
+
+def _turned(spectrum: Phase, start: int, stride: int, count: int) -> Phase:
+    """The cells start + stride q of a spectrum."""
+    _, period, first, step, _ = spectrum
+    return Phase(count, period, *arithmetic.turned(first, step, start, stride))
 
 
 def _strided(
@@ -356,7 +400,9 @@ def _pattern(window: Moving | Scene, index: Sequence[int]) -> Factors:
 
 
 def concatenate(node: Node, premises: Sequence[Outcome]) -> Outcome:
-    """Neighbouring windows of one signal glue together; along an axis that stays, anything does."""
+    """Neighbouring windows of one signal glue together, and spectra that are turned alike; along an axis that stays,
+    anything does.
+    """
     axis, rank = node.params["axis"], len(node.shape)
     facts = [premise for premise in premises if isinstance(premise, Fact)]
     _need_rank(premises, rank)
@@ -402,10 +448,12 @@ def _window(premise: Outcome, axis: int) -> Factor | None:
 def _glued(node: Node, premises: Facts) -> Fact:
     """On a torus every operand counts."""
     axis = node.params["axis"]
-    if all(is_still(fact.axes[axis]) for fact in premises):
-        total = still(sum(fact.shape[axis] for fact in premises))
+    along = [fact.axes[axis] for fact in premises]
+    phases = [f for factors in along for f in factors if isinstance(f, Phase)]
+    if phases or all(map(is_still, along)):
+        total = _spectra(along, phases) if phases else still(sum(map(size, along)))
         return _fresh(
-            total if a == axis else unify([fact.axes[a] for fact in premises], n)
+            total if a == axis else unify([fact.axes[a] for fact in premises], n, "linear")
             for a, n in enumerate(node.shape)
         )
     first, joined = premises[0], merged(premises[0].axes[axis])
@@ -424,6 +472,19 @@ def _glued(node: Node, premises: Facts) -> Fact:
     return _with(first, axis, tidy([joined]), first.signal)
 
 
+def _spectra(along: Sequence[Factors], phases: Sequence[Phase]) -> Factors:
+    """Parts of a spectrum side by side: the longest one says how all of them must be turned."""
+    longest = max(phases, key=lambda phase: phase.n)
+    before = itertools.takewhile(lambda factors: longest not in factors, along)
+    total = _turned(longest, -sum(map(size, before)), 1, sum(map(size, along)))
+    place = 0
+    for factors in along:
+        alike = factors == tidy([_turned(total, place, 1, size(factors))])
+        need(alike, "phase", "spectra that are turned by other phases are joined")
+        place += size(factors)
+    return tidy([total])
+
+
 def _with(fact: Fact, axis: int, factors: Factors, *signal: tuple) -> Fact:
     """The fact with another axis; of the signal given, or of a new one."""
     axes = [factors if a == axis else old for a, old in enumerate(fact.axes)]
@@ -435,21 +496,26 @@ def _with(fact: Fact, axis: int, factors: Factors, *signal: tuple) -> Fact:
 
 def pad(node: Node, premises: Facts) -> Fact:
     """Cells of one value: as many as lie between two cells may be put around them, since they move with these. Laps
-    that overlap may be padded by zeros at will.
+    that overlap, and ends of spectra, may be padded by zeros at will.
     """
     need(len(premises) == 2 and premises[1].axes == (), "shape", "a padding is one scalar value")
     fact, axis = premises[0], node.params["axis"]
     low, high, base = node.params["low"], node.params["high"], node.params["inner"] + 1
     _need_axes([axis], len(fact.axes))
     need(base > 0, "shape", "cells are pulled together")
-    laps = any(isinstance(factor, Fold) for factors in fact.axes for factor in factors)
-    zero = not laps or node.params["zero"]
-    need(zero, "fold", "overlapping laps are padded by something else than zero")
+    linear = any(isinstance(f, Fold | Phase) for factors in fact.axes for f in factors)
+    zero = not linear or node.params["zero"]
+    need(zero, "fold", "overlapping laps, or a spectrum, are padded by something else than zero")
     window = merged(fact.axes[axis])
     if isinstance(window, Fold):
         more = window.part == "whole" and base == 1 and low >= 0 and high >= 0
         need(more, "fold", "overlapping laps are cut or pulled apart")
         return _with(fact, axis, (window._replace(n=window.n + low + high),))
+    if isinstance(window, Phase):
+        need(base == 1, "phase", "frequencies are pulled apart")
+        count = arithmetic.stretched_size(window.n, low, high, base)
+        need(count > 0, "shape", "everything is cut away")
+        return _with(fact, axis, tidy([_turned(window, -low, 1, count)]))
     return _with(fact, axis, tidy([_stretched(window, low, high, base)]))
 
 
@@ -496,6 +562,8 @@ def _slid(window: Factor, dim: Mapping[str, int], params: Mapping[str, Any]) -> 
     need(one, "shape", "sizes, strides and dilations of a window are at least 1")
     if isinstance(window, Fold):
         raise Refusal("fold", "overlapping laps are used before they are summed")
+    if isinstance(window, Phase):
+        raise Refusal("phase", "a window runs along frequencies")
     reach = arithmetic.reach(size, dim["dilation"])
     cells = arithmetic.stretched_size(window.n, low, high, base)
     count = arithmetic.places(cells, reach, stride)
@@ -556,6 +624,39 @@ def _lap(factors: Factors, tag: int) -> Factors:
         else f
         for f in factors
     )
+
+
+def fourier(node: Node, premises: Facts) -> Fact:
+    """A shift becomes a phase, and a phase a shift. What other axes do is kept, since it is linear; but half an inverse
+    takes real parts, so nothing else may be turned.
+    """
+    fact, axis = _only(premises), node.params["axis"]
+    inverse, half = node.params["inverse"], node.params["half"]
+    _need_axes([axis], min(len(node.shape), len(fact.axes)))
+    given, made = fact.shape[axis], node.shape[axis]
+    n, count = (made, given) if inverse else (given, made)
+    need(count == (n // 2 + 1 if half else n), "shape", "a transform has other frequencies")
+    window = merged(fact.axes[axis])
+    beside = [f for a, factors in enumerate(fact.axes) if a != axis for f in factors]
+    real = half and inverse
+    turned = any(isinstance(f, Phase) for f in beside)
+    need(not (real and turned), "phase", "the real part of a spectrum is taken")
+    match window:
+        case Still():
+            return _with(fact, axis, still(made))
+        case Moving(_, period, _, step) if not real:
+            whole = arithmetic.covers(n, period)
+            need(whole, "part", "a part of a moving axis is transformed, not a whole period")
+            turn = arithmetic.turned_back(0, step) if inverse else (0, step)
+            return _with(fact, axis, tidy([Phase(made, n, *turn)]))
+        case Phase(_, period, first, step) if inverse or not half:
+            back = arithmetic.returns(period, first, step, n)
+            need(
+                back, "phase", f"what turns a spectrum of period {period} is no shift of {n} cells"
+            )
+            moved = arithmetic.returned_step(period, step, n)
+            return _with(fact, axis, tidy([Moving(n, n, 0, moved if inverse else -moved)]))
+    raise Refusal("phase", "what is transformed is no signal, or no spectrum")
 
 
 def use_whole(node: Node, premises: Facts) -> Fact:
@@ -687,6 +788,8 @@ def _need_axes(axes: Sequence[int], rank: int) -> None:
 RULES: Mapping[str, Callable[..., Outcome]] = {
     "weight": assume_weight,
     "map": map_positions,
+    "combine": combine,
+    "multiply": multiply,
     "broadcast": broadcast,
     "reshape": reshape_cells,
     "transpose": transpose,
@@ -695,6 +798,7 @@ RULES: Mapping[str, Callable[..., Outcome]] = {
     "pad": pad,
     "window": slide,
     "mix": mix,
+    "fourier": fourier,
     "whole": use_whole,
     "loop": loop,
     "branch": branch,

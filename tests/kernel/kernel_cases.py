@@ -54,6 +54,8 @@ def show(kernel: SimpleNamespace, axes: Sequence[Any]) -> str:
             return f"S{f.n}/{f.period}"
         if isinstance(f, kernel.Moving):
             return f"M{f.n}/{f.period}+{f.offset}>{f.step}"
+        if isinstance(f, kernel.Phase):
+            return f"P{f.n}/{f.period}+{f.first}>{f.step}"
         return f"F{f.n}/{f.period}>{f.step}{f.part[0]}{f.tag}"
 
     return " | ".join(" ".join(map(one, factors)) or "1" for factors in axes)
@@ -91,6 +93,18 @@ def constant(*shape: int, periods: tuple[int, ...] | None = None, rolls: Any = (
 
 def mapped(inputs: tuple[int, ...], *shape: int) -> Spec:
     return "map", inputs, shape, {}
+
+
+def combine(inputs: tuple[int, ...], *shape: int) -> Spec:
+    return "combine", inputs, shape, {}
+
+
+def multiply(inputs: tuple[int, ...], *shape: int, conjugated: tuple[int, ...] = ()) -> Spec:
+    return "multiply", inputs, shape, {"conjugated": conjugated}
+
+
+def fourier(source: int, *shape: int, axis=0, inverse=False, half=False) -> Spec:
+    return "fourier", (source,), shape, {"axis": axis, "inverse": inverse, "half": half}
 
 
 def broadcast(source: int, axes: tuple[int, ...], *shape: int) -> Spec:
@@ -161,6 +175,8 @@ PLANE = image(4, 6, grid=(0, 1))
 ZERO = constant()
 LAPS = window((0,), (6,), dim(size=3, low=2, high=2), linear=True)  # of image(4): F6
 SAME = Inner([given(8)], (0,))
+SPECTRUM = [IMAGE, fourier(0, 8)]
+BACK = {"inverse": True, "half": True}
 
 CASES: dict[str, Case] = {
     # assumptions
@@ -291,6 +307,268 @@ CASES: dict[str, Case] = {
     ),
     "a loss that nobody asked for": Case(
         (1,), [IMAGE, weight(8), mapped((0, 1), 8), mapped((0,), 8)], "M8/8+0>1"
+    ),
+    # spectra
+    "a shift turns a spectrum": Case((3,), SPECTRUM, "P8/8+0>3"),
+    "an inverse transform turns back": Case((3,), [IMAGE, fourier(0, 8, inverse=True)], "P8/8+0>5"),
+    "half a spectrum": Case((3,), [IMAGE, fourier(0, 5, half=True)], "P5/8+0>3"),
+    "half a spectrum of odd size": Case((3,), [image(7), fourier(0, 4, half=True)], "P4/7+0>3"),
+    "a spectrum of two periods": Case(
+        (1,), [image(4), broadcast(0, (1,), 2, 4), reshape(1, 8), fourier(2, 8)], "P8/8+0>1"
+    ),
+    "a spectrum of a part": Case(
+        (1,), [IMAGE, part(0, 0, 1, 4), fourier(1, 4)], "!part: not a whole period"
+    ),
+    "a spectrum of what stays": Case((1,), [IMAGE, weight(6), fourier(1, 4, half=True)], "S4/4"),
+    "there and back": Case((3,), [*SPECTRUM, fourier(1, 8, inverse=True)], "M8/8+0>3"),
+    "a long way there and back": Case((7,), [*SPECTRUM, fourier(1, 8, inverse=True)], "M8/8+0>7"),
+    "back and there": Case((3,), [IMAGE, fourier(0, 8, inverse=True), fourier(1, 8)], "M8/8+0>3"),
+    "there and there again": Case((3,), [*SPECTRUM, fourier(1, 8)], "M8/8+0>5"),
+    "half there and back": Case(
+        (3,), [IMAGE, fourier(0, 5, half=True), fourier(1, 8, **BACK)], "M8/8+0>3"
+    ),
+    "half of odd size there and back": Case(
+        (3,), [image(7), fourier(0, 4, half=True), fourier(1, 7, **BACK)], "M7/7+0>3"
+    ),
+    "back to fewer cells": Case(
+        (6,), [IMAGE, fourier(0, 5, half=True), part(1, 0, 1, 3), fourier(2, 4, **BACK)], "M4/4+0>3"
+    ),
+    "back to fewer cells, a shift by half of one": Case(
+        (1,),
+        [IMAGE, fourier(0, 5, half=True), part(1, 0, 1, 3), fourier(2, 4, **BACK)],
+        "!phase: of period 8 is no shift of 4 cells",
+    ),
+    "back from other frequencies": Case(
+        (2,),
+        [*SPECTRUM, part(1, 1, 1, 4), fourier(2, 4, inverse=True)],
+        "!phase: of period 8 is no shift of 4 cells",
+    ),
+    "half a spectrum of a spectrum": Case(
+        (1,), [*SPECTRUM, fourier(1, 5, half=True)], "!phase: is no signal, or no spectrum"
+    ),
+    "back from half a signal": Case(
+        (1,), [IMAGE, fourier(0, 14, **BACK)], "!phase: is no signal, or no spectrum"
+    ),
+    "a spectrum of laps": Case(
+        (1,), [image(4), LAPS, fourier(1, 6)], "!phase: is no signal, or no spectrum"
+    ),
+    "a spectrum beside laps": Case(
+        (1,),
+        [
+            image(4, 3),
+            window((0,), (6, 3), dim(size=3, low=2, high=2), kept=((1, 1),), linear=True),
+            fourier(1, 6, 3, axis=1),
+        ],
+        "F6/4>1w0 | S3/3",
+    ),
+    "real parts beside a spectrum": Case(
+        (1,),
+        [image(4, 6), fourier(0, 4, 6), fourier(1, 4, 10, axis=1, **BACK)],
+        "!phase: the real part of a spectrum is taken",
+    ),
+    "complex parts beside a spectrum": Case(
+        (1,),
+        [image(4, 6), fourier(0, 4, 6), fourier(1, 4, 6, axis=1, inverse=True)],
+        "P4/4+0>1 | S6/6",
+    ),
+    "real parts beside what moves": Case(
+        (1, 2),
+        [PLANE, fourier(0, 4, 4, axis=1, half=True), fourier(1, 4, 6, axis=1, **BACK)],
+        "M4/4+0>1 | M6/6+0>2",
+    ),
+    "a plane there and back": Case(
+        (1, 2),
+        [
+            PLANE,
+            fourier(0, 4, 4, axis=1, half=True),
+            fourier(1, 4, 4),
+            fourier(2, 4, 4, inverse=True),
+            fourier(3, 4, 6, axis=1, **BACK),
+        ],
+        "M4/4+0>1 | M6/6+0>2",
+    ),
+    "a transform keeps the number of cells": Case(
+        (1,), [IMAGE, fourier(0, 7)], "!shape: other frequencies"
+    ),
+    "half a spectrum has half and one": Case(
+        (1,), [IMAGE, fourier(0, 4, half=True)], "!shape: other frequencies"
+    ),
+    "a transform back from half": Case(
+        (1,), [*SPECTRUM, fourier(1, 8, **BACK)], "!shape: other frequencies"
+    ),
+    "a transform of no axis": Case((1,), [IMAGE, fourier(0, 8, axis=1)], "!shape: not there"),
+    "a transform of an axis that goes": Case((1,), [IMAGE, fourier(0)], "!shape: not there"),
+    "a spectrum times weights": Case((3,), [*SPECTRUM, weight(8), multiply((2, 1), 8)], "P8/8+0>3"),
+    "a spectrum times one weight": Case(
+        (3,), [*SPECTRUM, weight(1), multiply((1, 2), 8)], "P8/8+0>3"
+    ),
+    "a spectrum times itself": Case((3,), [*SPECTRUM, multiply((1, 1), 8)], "P8/8+0>6"),
+    "parts of spectra multiply": Case(
+        (3,),
+        [*SPECTRUM, part(1, 1, 1, 4), part(1, 2, 1, 4), multiply((2, 3), 4)],
+        "P4/8+1>6",
+    ),
+    "a spectrum times its conjugate": Case(
+        (3,), [*SPECTRUM, multiply((1, 1), 8, conjugated=(1,))], "S8/8"
+    ),
+    "a conjugate turns back": Case(
+        (3,), [*SPECTRUM, part(1, 1, 1, 4), multiply((2,), 4, conjugated=(0,))], "P4/8+5>5"
+    ),
+    "a conjugate of what moves": Case(
+        (3,), [IMAGE, multiply((0,), 8, conjugated=(0,))], "M8/8+0>3"
+    ),
+    "a product of what moves": Case((3,), [IMAGE, multiply((0, 0), 8)], "M8/8+0>3"),
+    "a product with a table": Case(
+        (3,), [IMAGE, weight(8), multiply((0, 1), 8)], "!positions: move by 3 of 8"
+    ),
+    "a spectrum times what moves": Case(
+        (3,), [*SPECTRUM, multiply((1, 0), 8)], "!phase: multiplied by what moves"
+    ),
+    "spectra of different periods multiply": Case(
+        (1,),
+        [
+            image(8),
+            image(16),
+            fourier(0, 8),
+            fourier(1, 9, half=True),
+            part(3, 0, 1, 8),
+            multiply((2, 4), 8),
+        ],
+        "!phase: or by one of another period",
+    ),
+    "a product of operands of another rank": Case(
+        (1,), [IMAGE, weight(1, 8), multiply((0, 1), 8)], "!shape: different rank"
+    ),
+    "spectra add": Case((3,), [*SPECTRUM, combine((1, 1), 8)], "P8/8+0>3"),
+    "what moves adds": Case((3,), [IMAGE, combine((0, 0), 8)], "M8/8+0>3"),
+    "a spectrum and its conjugate add": Case(
+        (3,),
+        [*SPECTRUM, multiply((1,), 8, conjugated=(0,)), combine((1, 2), 8)],
+        "!phase: other phases are added",
+    ),
+    "a spectrum and a weight add": Case(
+        (3,), [*SPECTRUM, weight(8), combine((1, 2), 8)], "!phase: other phases are added"
+    ),
+    "a spectrum and its signal add": Case(
+        (3,), [*SPECTRUM, combine((1, 0), 8)], "!phase: other phases are added"
+    ),
+    "a sum of operands of another rank": Case(
+        (1,), [IMAGE, weight(1, 8), combine((0, 1), 8)], "!shape: different rank"
+    ),
+    "any function of a spectrum": Case((3,), [*SPECTRUM, mapped((1,), 8)], "!phase: is not linear"),
+    "a spectrum is repeated": Case((3,), [*SPECTRUM, broadcast(1, (1,), 3, 8)], "S3/1 | P8/8+0>3"),
+    "one frequency is not repeated": Case(
+        (3,), [*SPECTRUM, part(1, 1, 1, 1), broadcast(2, (0,), 5)], "!cell: meet 5 positions"
+    ),
+    "a part of a spectrum": Case((3,), [*SPECTRUM, part(1, 2, 1, 3)], "P3/8+6>3"),
+    "every other frequency": Case((3,), [*SPECTRUM, part(1, 1, 2, 3)], "P3/8+3>6"),
+    "frequencies backwards": Case((3,), [*SPECTRUM, part(1, 7, -1, 8)], "P8/8+5>5"),
+    "even frequencies of half a turn": Case((4,), [*SPECTRUM, part(1, 0, 2, 4)], "S4/4"),
+    "the mean of a signal": Case((3,), [*SPECTRUM, part(1, 0, 1, 1)], "1"),
+    "one frequency": Case((3,), [*SPECTRUM, part(1, 1, 1, 1)], "P1/8+3>0"),
+    "frequencies from a list": Case(
+        (3,), [*SPECTRUM, pick(1, (0, 1, 3), 3)], "!phase: picked from a list"
+    ),
+    "spectra are told apart by their place": Case(
+        (1, 4),
+        [
+            image(4, 8, grid=(0, 1)),
+            fourier(0, 4, 8, axis=1),
+            part(1, 0, 1, 4, 2, axis=1),
+            part(1, 2, 1, 4, 2, axis=1),
+            part(2, 0, 1, 2, 2),
+            part(3, 2, 1, 2, 2),
+            concat((4, 5), 4, 2),
+        ],
+        "!glue: something else than its own signal",
+    ),
+    "neighbouring frequencies": Case(
+        (3,), [*SPECTRUM, part(1, 0, 1, 3), part(1, 3, 1, 5), concat((2, 3), 8)], "P8/8+0>3"
+    ),
+    "frequencies around 0": Case(
+        (3,), [*SPECTRUM, part(1, 4, 1, 4), part(1, 0, 1, 4), concat((2, 3), 8)], "P8/8+4>3"
+    ),
+    "frequencies behind the mean": Case(
+        (3,), [*SPECTRUM, part(1, 0, 1, 1), part(1, 1, 1, 7), concat((2, 3), 8)], "P8/8+0>3"
+    ),
+    "three parts of a spectrum": Case(
+        (3,),
+        [*SPECTRUM, part(1, 0, 1, 2), part(1, 2, 1, 1), part(1, 3, 1, 5), concat((2, 3, 4), 8)],
+        "P8/8+0>3",
+    ),
+    "ends of a spectrum that leave a gap": Case(
+        (3,),
+        [*SPECTRUM, part(1, 0, 1, 3), part(1, 5, 1, 3), concat((2, 3), 6)],
+        "!phase: other phases are joined",
+    ),
+    "a spectrum beside a weight": Case(
+        (3,),
+        [*SPECTRUM, part(1, 1, 1, 4), weight(2), concat((2, 3), 6)],
+        "!phase: other phases are joined",
+    ),
+    "a spectrum beside its signal": Case(
+        (3,), [*SPECTRUM, concat((1, 0), 16)], "!phase: other phases are joined"
+    ),
+    "spectra side by side": Case(
+        (3,), [image(8, 1), fourier(0, 8, 1), concat((1, 1), 8, 2, axis=1)], "P8/8+0>3 | S2/2"
+    ),
+    "a spectrum and its conjugate side by side": Case(
+        (3,),
+        [
+            image(8, 1),
+            fourier(0, 8, 1),
+            multiply((1,), 8, 1, conjugated=(0,)),
+            concat((1, 2), 8, 2, axis=1),
+        ],
+        "!phase: other phases are added",
+    ),
+    "zeros around a spectrum": Case(
+        (3,), [*SPECTRUM, ZERO, pad((1, 2), 11, low=2, high=1)], "P11/8+2>3"
+    ),
+    "the ends of a spectrum cut": Case(
+        (3,), [*SPECTRUM, ZERO, pad((1, 2), 5, low=-2, high=-1)], "P5/8+6>3"
+    ),
+    "a spectrum cut away": Case(
+        (3,), [*SPECTRUM, ZERO, pad((1, 2), 1, low=-8)], "!shape: everything is cut away"
+    ),
+    "other values around a spectrum": Case(
+        (3,), [*SPECTRUM, ZERO, pad((1, 2), 11, low=2, high=1, zero=False)], "!fold: than zero"
+    ),
+    "zeros beside a spectrum": Case(
+        (3,),
+        [image(8, 1), fourier(0, 8, 1), ZERO, pad((1, 2), 8, 2, axis=1, low=1)],
+        "P8/8+0>3 | S2/2",
+    ),
+    "other values beside a spectrum": Case(
+        (3,),
+        [image(8, 1), fourier(0, 8, 1), ZERO, pad((1, 2), 8, 2, axis=1, low=1, zero=False)],
+        "!fold: than zero",
+    ),
+    "frequencies pulled apart": Case(
+        (3,), [*SPECTRUM, ZERO, pad((1, 2), 15, inner=1)], "!phase: pulled apart"
+    ),
+    "a window along frequencies": Case(
+        (3,), [*SPECTRUM, window((1,), (6,), dim(size=3))], "!phase: runs along frequencies"
+    ),
+    "a window beside frequencies": Case(
+        (3,),
+        [image(8, 3), fourier(0, 8, 3), window((1,), (8, 2), dim(axis=1, size=2), kept=((0, 0),))],
+        "!phase: is not linear",
+    ),
+    "a sum beside frequencies": Case(
+        (3,), [image(8, 3), fourier(0, 8, 3), mix((1,), (8,), (1,), total=True)], "P8/8+0>3"
+    ),
+    "a maximum beside frequencies": Case(
+        (3,),
+        [image(8, 3), fourier(0, 8, 3), mix((1,), (8,), (1,), symmetric=True)],
+        "!phase: is not linear",
+    ),
+    "a sum of frequencies": Case(
+        (3,), [*SPECTRUM, mix((1,), (), (0,), symmetric=True, total=True)], "!phase: is not linear"
+    ),
+    "a spectrum in blocks": Case((2,), [*SPECTRUM, reshape(1, 4, 2)], "!phase: cut into blocks"),
+    "a spectrum in a loop": Case(
+        (3,), [*SPECTRUM, loop((1,), (8,), SAME, carries=1)], "!phase: is not linear"
     ),
     # broadcast, transpose
     "new axes are flat": Case((1,), [IMAGE, broadcast(0, (1,), 3, 8, 2)], "S3/1 | M8/8+0>1 | S2/1"),

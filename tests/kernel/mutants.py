@@ -27,10 +27,13 @@ import shiftproof_kernel
 ROOT = Path(shiftproof_kernel.__file__).parent
 NAMES = ("arithmetic", "facts", "program", "rules")
 MUTATED = ("arithmetic", "facts", "rules")
-NUMERIC = frozenset("Still Moving Fold still _strided _replace range gcd pow".split())
+NUMERIC = frozenset("Still Moving Fold Phase still _strided _turned _replace range gcd pow".split())
 """Functions whose arguments are shifted by one, beside all of `arithmetic`."""
 
-EQUIVALENT: dict[str, str] = {}
+EQUIVALENT: dict[str, str] = {
+    "facts.tidy: n  ->  n + 1": "a period longer than the axis is cut to its length in the next lines",
+    "rules.fourier: n  ->  n + 1": "step n / period is whole, and step / period less than 1",
+}
 """Mutants that say the same as the kernel, each with the reason why."""
 
 

@@ -15,6 +15,7 @@ from kernel_cases import (
     Inner,
     broadcast,
     dim,
+    fourier,
     image,
     loop,
     mapped,
@@ -58,6 +59,13 @@ def arithmetic_is_what_it_says(k: Kernel) -> None:
     assert a.folds(3, 4, 2, 1, 1, 2) == (False, False, False, False)
     assert a.folds(4, 4, 1, 3, 3, 2) == (True, True, True, True)
     assert (a.same_cell(4, 9, 1), a.same_cell(4, 9, 2)) == ((True,), (False,))
+    assert a.turned(1, 3, 2, 5) == (7, 15)
+    assert a.turned_twice(1, 2, 3, 5) == (4, 7)
+    assert a.turned_back(1, -2) == (-1, 2)
+    assert a.returns(8, 8, 2, 4) == (True, True)
+    assert a.returns(8, 4, 2, 4) == (False, True)
+    assert a.returns(8, 0, 1, 4) == (True, False)
+    assert a.returned_step(8, 6, 4) == 3
     assert (a.rolls(8, 2, 3, 6), a.rolls(8, 2, 3, 5)) == ((True,), (False,))
 
 
@@ -72,6 +80,12 @@ def factors_have_a_normal_form(k: Kernel) -> None:
     assert k.tidy([k.Still(4, 2), k.Still(3, 1)]) == (k.Still(12, 6),)
     assert k.tidy([k.Moving(4, 4, 1, 1), k.Still(2, 1)]) == (k.Moving(4, 4, 1, 1), k.Still(2, 1))
     assert k.tidy([k.Moving(4, 5, 1, 2), k.Still(3, 3)]) == (k.Moving(12, 15, 3, 6),)
+    assert k.tidy([k.Phase(1, 8, 11, 5)]) == (k.Phase(1, 8, 3, 0),)
+    assert k.tidy([k.Phase(4, 8, 9, -1)]) == (k.Phase(4, 8, 1, 7),)
+    assert k.tidy([k.Phase(4, 8, 16, 8)]) == (k.Still(4, 4),)
+    assert k.tidy([k.Phase(4, 8, 1, 8)]) == (k.Phase(4, 8, 1, 0),)
+    assert k.tidy([k.Phase(2, 8, 0, 4)]) == (k.Phase(2, 8, 0, 4),)
+    assert k.Phase(4, 8, 1, 7) != k.Moving(4, 8, 1, 7), "as tuples too"
     fold = k.Fold(6, 4, 1, "whole", 0)
     assert k.tidy([k.Still(2, 1), fold]) == (k.Still(2, 1), fold)
 
@@ -102,6 +116,8 @@ def factors_split(k: Kernel) -> None:
     laps, cells = k.Fold(2, 4, 1, "laps", 2), k.Fold(4, 4, 1, "cells", 2)
     assert k.split(fold, 4) == (laps, cells)
     refuses(k, "fold", "laps of 4 are split into 2", k.split, fold, 2)
+    assert k.split(k.Phase(4, 8, 1, 7), 4) == (k.Still(1, 1), k.Phase(4, 8, 1, 7))
+    refuses(k, "phase", "cut into blocks", k.split, k.Phase(4, 8, 1, 7), 2)
     refuses(k, "fold", "laps of 2 are split into 2", k.split, k.Fold(4, 2, 1, "laps", 2), 2)
 
 
@@ -184,6 +200,9 @@ def conclusions(k: Kernel) -> None:
     assert laps.fact.axes == ((k.Fold(8, 4, 1, "whole", 0),),)
     assert k.equivariant(laps, (0,)) is None, "laps are not summed"
     assert not k.invariant(laps)
+    spectrum = last(k, (1,), IMAGE, fourier(0, 8))
+    assert k.equivariant(spectrum, (0,)) is None, "a spectrum does not roll"
+    assert not k.invariant(spectrum)
 
 
 def theorems_say_what_was_derived(k: Kernel) -> None:

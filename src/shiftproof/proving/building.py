@@ -84,8 +84,10 @@ class Builder:
                 return [computed[output] for output in eqn.outputs]
             self._equation = eqn
             given = [Known(o.value) if isinstance(o, Literal) else o for o in operands]
+            taken = [program.avals[o] for o in eqn.inputs if isinstance(o, int)]
+            made = [program.avals[o] for o in eqn.outputs]
             return self._translate_equation(
-                Call(self, eqn, given, [program.avals[o] for o in eqn.outputs])
+                Call(self, eqn, given, made, any(map(_is_complex, taken)))
             )
 
         meaning = interpret(program, {**computed, **start}, step)
@@ -154,6 +156,10 @@ def is_plain(value: Any) -> bool:
     return jnp.issubdtype(dtype, np.number) or jnp.issubdtype(dtype, np.bool_)
 
 
+def _is_complex(aval: Any) -> bool:
+    return jnp.issubdtype(aval.dtype, np.complexfloating)
+
+
 @dataclasses.dataclass(frozen=True)
 class Call:
     """One equation with its operands, as the translators see it.
@@ -163,12 +169,14 @@ class Call:
         eqn: the equation.
         operands: nodes, or values that were computed.
         results: shape and dtype of every result.
+        takes_complex: whether it is given complex numbers.
     """
 
     builder: Builder
     eqn: Equation
     operands: Sequence[Operand]
     results: Sequence[Any]
+    takes_complex: bool
 
     @property
     def params(self) -> Mapping[str, Any]:
@@ -184,6 +192,11 @@ class Call:
     def shape(self) -> tuple[int, ...]:
         """The shape of the first result."""
         return tuple(self.results[0].shape)
+
+    @property
+    def is_complex(self) -> bool:
+        """Whether the first result holds complex numbers."""
+        return _is_complex(self.results[0])
 
     def node(self, position: int) -> int:
         """The node of an operand."""

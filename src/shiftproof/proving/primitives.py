@@ -10,8 +10,10 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.lax import FftType
 
 from shiftproof.proving.building import Builder, Call, Operand, Translator, is_plain, nothing
 from shiftproof.tracing.axes import ELEMENTWISE
@@ -41,14 +43,49 @@ def elementwise(call: Call) -> Sequence[Operand]:
     if call.eqn.name == "mul" and (_is_zero(call, 0) or _is_zero(call, 1)):
         return [nothing(call.results[0])]
     inputs = [call.builder.node(operand, rank) for operand in call.operands]
+    if call.is_complex:
+        return [_of_spectra(call, inputs)]
+    if call.eqn.name == "abs" and call.takes_complex:
+        inputs = [call.add("multiply", [*inputs, *inputs], conjugated=(1,))]
     return [call.add("map", inputs)]
 
 
+def _of_spectra(call: Call, inputs: Sequence[int]) -> int:
+    """Position by position, of complex numbers: what is a sum or a product is told apart, since these keep phases."""
+    match call.eqn.name:
+        case (
+            "add"
+            | "add_any"
+            | "complex"
+            | "convert_element_type"
+            | "copy"
+            | "copy_p"
+            | "neg"
+            | "sub"
+        ):
+            return call.add("combine", inputs)
+        case "mul":
+            return call.add("multiply", inputs, conjugated=())
+        case "div":
+            inverse = call.add("map", inputs[1:], call.shape_of(inputs[1]))
+            return call.add("multiply", [inputs[0], inverse], conjugated=())
+        case "conj":
+            return call.add("multiply", inputs, conjugated=(0,))
+    return call.add("map", inputs)
+
+
 def select(call: Call) -> Sequence[Operand]:
-    """Position by position; a choice that is known and the same everywhere needs no other operand."""
+    """Position by position; a choice that is known and the same everywhere needs no other operand, and one between
+    zeros and something else is a product with a mask.
+    """
     choice = call.known(0)
     if choice is not None and np.all(choice == choice.flat[0]):
         return [call.operands[1 + int(choice.flat[0])]]
+    zeros = [i for i in range(1, len(call.operands)) if _is_zero(call, i)]
+    if call.is_complex and zeros and len(call.operands) == 3:
+        inputs = [call.builder.node(call.operands[i], len(call.shape)) for i in (0, 3 - zeros[0])]
+        inputs[0] = call.add("map", inputs[:1], call.shape_of(inputs[0]))
+        return [call.add("multiply", inputs, conjugated=())]
     return elementwise(call)
 
 
@@ -150,15 +187,45 @@ def unstack(call: Call) -> Sequence[Operand]:
 
 
 def concatenate(call: Call) -> Sequence[Operand]:
-    """Operands one behind the other; those without cells add nothing."""
-    parts = [call.node(i) for i, shape in enumerate(call.shapes) if 0 not in shape]
+    """Operands one behind the other; those without cells add nothing, and zeros beside a spectrum are its padding."""
+    there = [i for i, shape in enumerate(call.shapes) if 0 not in shape]
     axis = int(call.params["dimension"])
+    zeros = [i for i in there if call.is_complex and _is_zero(call, i)]
+    parts = [call.node(i) for i in there if i not in zeros]
+    if zeros and parts:
+        return [_with_zeros(call, there, zeros, axis)]
     if call.builder.inside:
         # a loop may begin with values that are the same everywhere, which slices of one value still are
         source, index = _slices_of_one(call, parts, axis)
         if source is not None:
             return [_picked(call, source, axis, index)]
     return [call.add("concat", parts, axis=axis)]
+
+
+def _with_zeros(call: Call, there: Sequence[int], zeros: Sequence[int], axis: int) -> int:
+    """Operands one behind the other, of which some are zeros, and not all."""
+    parts: list[int] = []
+    room = 0
+    for i in there:
+        if i not in zeros:
+            parts.append(_zeros_around(call, call.node(i), axis, room, 0))
+            room = 0
+        elif parts:
+            parts[-1] = _zeros_around(call, parts[-1], axis, 0, call.shapes[i][axis])
+        else:
+            room += call.shapes[i][axis]
+    return call.add("concat", parts, axis=axis) if len(parts) > 1 else parts[0]
+
+
+def _zeros_around(call: Call, node: int, axis: int, low: int, high: int) -> int:
+    """A node with zeros before and behind it."""
+    if low == high == 0:
+        return node
+    shape = list(call.shape_of(node))
+    shape[axis] += low + high
+    zero = call.builder.node(nothing(jax.ShapeDtypeStruct((), call.results[0].dtype)))
+    params = {"axis": axis, "low": int(low), "high": int(high), "inner": 0, "zero": True}
+    return call.add("pad", [node, zero], shape, **params)
 
 
 def _slices_of_one(
@@ -206,7 +273,17 @@ def dynamic_update_slice(call: Call) -> Sequence[Operand]:
     ]
     if len(first) < len(starts):
         return whole(call)
-    return [_replaced(call, call.node(0), call.node(1), first)]
+    return [_put(call, call.node(1), first)]
+
+
+def _put(call: Call, update: int, starts: Sequence[int]) -> int:
+    """The first operand with an update in its place from `starts` on; zeros around it, where that is zero."""
+    if not _is_zero(call, 0):
+        return _replaced(call, call.node(0), update, starts)
+    sizes = zip(starts, call.shape_of(update), call.shape, strict=True)
+    for axis, (start, n, outer) in enumerate(list(sizes)):
+        update = _zeros_around(call, update, axis, start, outer - n - start)
+    return update
 
 
 def _replaced(call: Call, node: int, update: int, starts: Sequence[int]) -> int:
@@ -230,7 +307,7 @@ def scatter(call: Call) -> Sequence[Operand]:
     if box is None:
         return whole(call)
     starts, sizes, order = box
-    node, update = call.node(0), call.node(2)
+    update = call.node(2)
     shape = call.shape_of(update)
     kept = [axis for axis in order if shape[axis] > 1]
     update = call.add("reshape", [update], [n for n in shape if n > 1])
@@ -239,11 +316,11 @@ def scatter(call: Call) -> Sequence[Operand]:
     update = call.add("transpose", [update], [shape[a] for a in kept], order=turned)
     update = call.add("reshape", [update], sizes)
     if call.eqn.name != "scatter":
-        old = node
+        old = call.node(0)
         for axis, (start, size) in enumerate(zip(starts, sizes, strict=True)):
             old = _part(call, old, axis, start, size)
-        update = call.add("map", [old, update], sizes)
-    return [_replaced(call, node, update, starts)]
+        update = call.add("combine" if call.is_complex else "map", [old, update], sizes)
+    return [_put(call, update, starts)]
 
 
 def _box(call: Call) -> tuple[list[int], list[int], list[int]] | None:
@@ -474,10 +551,18 @@ def top_k(call: Call) -> Sequence[Operand]:
 
 
 def fft(call: Call) -> Sequence[Operand]:
-    """All cells along the last axes, each with its place."""
-    rank = len(call.shape)
-    axes = tuple(range(rank - len(call.params["fft_lengths"]), rank))
-    return _along(call, axes, symmetric=[False])
+    """Transforms along the last axes, one after the other; of real signals half along the very last one."""
+    kind, lengths = call.params["fft_type"], call.params["fft_lengths"]
+    inverse = kind in (FftType.IFFT, FftType.IRFFT)
+    half = kind in (FftType.RFFT, FftType.IRFFT)
+    node, shape = call.node(0), list(call.shapes[0])
+    last = len(shape) - 1
+    axes = range(last, last - len(lengths), -1)
+    for axis in reversed(axes) if inverse else axes:
+        shape[axis] = call.shape[axis]
+        params = {"axis": axis, "inverse": inverse, "half": half and axis == last}
+        node = call.add("fourier", [node], shape, **params)
+    return [node]
 
 
 def contraction(call: Call) -> Sequence[Operand]:
@@ -498,7 +583,8 @@ def contraction(call: Call) -> Sequence[Operand]:
         for a, b in zip(*sides, strict=True)
     ]
     spread = [_spread(call, call.node(i), sides[i], shape) for i in range(2)]
-    products = call.add("map", spread, shape)
+    product = {"conjugated": ()} if call.is_complex else {}
+    products = call.add("multiply" if call.is_complex else "map", spread, shape, **product)
     last = tuple(range(len(shape) - len(left_c), len(shape)))
     if not last:
         return [products]
