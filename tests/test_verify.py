@@ -416,6 +416,8 @@ def test_layers_and_causes_name_the_line_and_the_repair() -> None:
     assert "pad to 8" in odd.causes[0].repair
     flat = sp.verify(zoo.build("dense"), (8, 8, 2))
     assert "pool globally first" in flat.causes[0].repair
+    halved = sp.verify(lambda x: jnp.fft.fft(x, axis=1).real, (8, 1))
+    assert "or take magnitudes" in halved.causes[0].repair
 
 
 def test_asking_for_less() -> None:

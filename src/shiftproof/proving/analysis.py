@@ -467,6 +467,10 @@ def _repair(code: str, detail: dict[str, int], primitive: str) -> str:
         return "a part of a period is summed: make the sizes divisible by the strides"
     if code == "split":
         return f"blocks of {detail.get('block', '?')}: only shifts by whole blocks are kept"
+    if code == "phase":
+        return (
+            "a shift turns each frequency: keep to weighted sums and products, or take magnitudes"
+        )
     if code == "order":
         return "the operation depends on the order of the cells: pool globally first"
     return "no rule keeps the claim here"
