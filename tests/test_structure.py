@@ -15,10 +15,10 @@ REPOSITORY = Path(__file__).parent.parent
 MODULES = sorted(ROOT.rglob("*.py"))
 
 ORDER = (
-    ("_version", "errors", "files", "display", "listening"),
+    ("_version", "errors", "files", "listening"),
     ("archive", "progress"),
     ("translation", "zoo", "data"),
-    ("lattice", "provenance", "certificate"),
+    ("lattice", "provenance"),
     ("tracing",),
     ("exactness",),
     ("proving",),

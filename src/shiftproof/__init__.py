@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         assert_invariant,
         assert_lattice,
     )
-    from shiftproof.certificate import Certificate, check
+    from shiftproof.deciding.scene import SceneVerdict, verify_scene
     from shiftproof.deciding.verdict import OutputVerdict, PropertyVerdict, Verdict, Word
     from shiftproof.deciding.verify import verify
     from shiftproof.exactness.calibration import Calibration, calibrate
@@ -51,8 +51,6 @@ _HOMES = {
     "adapt": "tracing.model",
     "integer_images": "exactness.probes",
     "sweep": "sweeping.sweep",
-    "Certificate": "certificate",
-    "check": "certificate",
     "Counterexample": "refuting.counterexample",
     "load_counterexample": "refuting.counterexample",
     "replay": "refuting.counterexample",
@@ -60,7 +58,9 @@ _HOMES = {
     "PropertyVerdict": "deciding.verdict",
     "Verdict": "deciding.verdict",
     "Word": "deciding.verdict",
+    "SceneVerdict": "deciding.scene",
     "verify": "deciding.verify",
+    "verify_scene": "deciding.scene",
     **dict.fromkeys(
         ("assert_breaks", "assert_equivariant", "assert_invariant", "assert_lattice"), "assertions"
     ),
@@ -70,7 +70,6 @@ _MODULES = ("data", "errors", "zoo")
 __all__ = [
     "Calibration",
     "Canvas",
-    "Certificate",
     "Count",
     "Counterexample",
     "Lattice",
@@ -79,6 +78,7 @@ __all__ = [
     "OutputVerdict",
     "Placements",
     "PropertyVerdict",
+    "SceneVerdict",
     "Status",
     "Sweep",
     "Verdict",
@@ -90,7 +90,6 @@ __all__ = [
     "assert_invariant",
     "assert_lattice",
     "calibrate",
-    "check",
     "data",
     "find_lattice",
     "integer_images",
@@ -101,6 +100,7 @@ __all__ = [
     "sweep",
     "translate",
     "verify",
+    "verify_scene",
     "zoo",
 ]
 

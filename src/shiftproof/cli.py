@@ -1,8 +1,10 @@
-"""The command line: `shiftproof demo | verify | sweep | placements | check | replay | rules | pitfalls | doctor`.
+"""The command line: for each command a class of options, and a function that runs it.
 
 Nothing heavy is imported before a command runs, so that `--help` answers at once. Exit codes: 0 done (for `verify` and
 `check`: proved; for `replay`: reproduced), 1 refuted (or not proved, not reproduced), 2 a mistake in the call or its
 input, 3 undecided, 4 a defect of shiftproof itself, 130 interrupted.
+
+Over 600 lines, because the commands are one list, most of it help.
 """
 
 import dataclasses
@@ -169,6 +171,37 @@ class Verify:
 
 
 @dataclasses.dataclass(frozen=True)
+class Scene:
+    """Where the border reaches, layer by layer, when the input is a window that moves over a larger scene.
+
+    Exit code 0 where every output has cells that are proved to move with the scene (or stays), else 3.
+    """
+
+    target: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TARGET")]
+    """file.py:factory, package.module:factory, or the name of a zoo model."""
+    shape: Sizes | None = None
+    """Shape of one image, channels last, such as 28 28 1; zoo models know theirs."""
+    grid: Sizes | None = None
+    """Instead of --shape: sizes of the grid, such as 28 28, and --channels."""
+    channels: int = 1
+    """Channels of one image, with --grid."""
+    weights: Literal["all", "these"] = "all"
+    """All weights (the architecture), or these of the model."""
+    spatial_axes: Sizes | None = None
+    """Grid axes of one image, batch not counted; all but the last by default."""
+    output_axes: Sizes | None = None
+    """Grid axes of the batched outputs, where they cannot be followed."""
+    sweep: bool = False
+    """Also run all windows of larger scenes, and compare cell by cell."""
+    seed: int = 0
+    """Of scenes and drawn weights."""
+    out: Path | None = None
+    """Folder for report.html, cells.png, scene.json and certificates."""
+    json: bool = False
+    """Print the verdict as JSON on standard output."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Check:
     """Check a certificate in the kernel, without JAX: exit code 0 only where it proves its statement."""
 
@@ -218,6 +251,7 @@ class Doctor:
 Command = (
     Annotated[Demo, tyro.conf.subcommand("demo")]
     | Annotated[Verify, tyro.conf.subcommand("verify")]
+    | Annotated[Scene, tyro.conf.subcommand("scene")]
     | Annotated[Sweep, tyro.conf.subcommand("sweep")]
     | Annotated[Placements, tyro.conf.subcommand("placements")]
     | Annotated[Check, tyro.conf.subcommand("check")]
@@ -244,7 +278,7 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(run(command))
 
 
-AnyCommand = Demo | Verify | Sweep | Placements | Check | Replay | Rules | Pitfalls | Doctor
+AnyCommand = Demo | Verify | Scene | Sweep | Placements | Check | Replay | Rules | Pitfalls | Doctor
 
 
 def run(command: AnyCommand) -> int:
@@ -261,6 +295,8 @@ def run(command: AnyCommand) -> int:
             match command:
                 case Demo():
                     return _demo(command, errors)
+                case Scene():
+                    return _scene(command)
                 case Verify():
                     return _verify(command, errors)
                 case Sweep():
@@ -453,10 +489,39 @@ def _verify(command: Verify, errors: Console) -> int:
     return EXITS[str(verdict.word)]
 
 
+def _scene(command: Scene) -> int:
+    from shiftproof.deciding.scene import verify_scene
+    from shiftproof.report import report_scene, scene_table, scene_text
+    from shiftproof.targets import load_target
+
+    target = load_target(command.target, seed=command.seed)
+    verdict = verify_scene(
+        target.model,
+        _shape(command, target.shape),
+        weights=command.weights,
+        sweep=command.sweep,
+        spatial_axes=command.spatial_axes,
+        output_axes=command.output_axes,
+        name=target.name,
+        seed=command.seed,
+    )
+    written = report_scene(verdict, command.out) if command.out else []
+    if command.json:
+        _print_json(verdict.to_dict())
+    else:
+        console = Console()
+        console.print(scene_table(verdict))
+        for text in scene_text(verdict):
+            console.print(text, highlight=False, markup=False)
+        for path in written:
+            console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+    return EXITS["proved" if verdict.proved else "undecided"]
+
+
 EXITS = {"proved": 0, "refuted": 1, "undecided": 3}
 
 
-def _shape(command: Verify, shape: tuple[int, ...] | None) -> tuple[int, ...]:
+def _shape(command: Verify | Scene, shape: tuple[int, ...] | None) -> tuple[int, ...]:
     """The shape of one image, by whichever option gives it."""
     if command.shape is not None and command.grid is not None:
         raise ValueError("--shape and --grid exclude each other.")

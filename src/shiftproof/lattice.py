@@ -10,12 +10,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from shiftproof.display import Displayed
 from shiftproof.translation import Shift
 
 
 @dataclasses.dataclass(frozen=True)
-class Lattice(Displayed):
+class Lattice:
     """A subgroup of the grid.
 
     Attributes:

@@ -41,6 +41,7 @@ def certificate_of(
     *,
     weights: str,
     weights_sha256: str,
+    boundary: str = "circular",
 ) -> dict[str, Any]:
     """The certificate that the kernel makes of derivations on a program.
 
@@ -51,6 +52,7 @@ def certificate_of(
         generators: shifts, each with the rolls chosen for constants.
         weights: `all` or `these`.
         weights_sha256: of these weights; "" for all.
+        boundary: `circular`, or `scene`.
 
     Raises:
         Refusal: the claim does not follow.
@@ -63,6 +65,7 @@ def certificate_of(
         "law": claim.law,
         "weights": weights,
         "weights_sha256": weights_sha256,
+        "boundary": boundary,
     }
     return make_certificate(program, statement, generators, f"shiftproof {__version__}")
 

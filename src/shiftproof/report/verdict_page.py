@@ -31,12 +31,12 @@ from shiftproof.report.maps import to_png
 from shiftproof.report.pages import write_json
 from shiftproof.report.pictures import witness_tiles
 from shiftproof.report.tables import Table
-from shiftproof.report.verdict_figure import verdict_maps
 from shiftproof.report.verdicts import (
     counts_table,
     evidence_table,
     shrinking,
     summary_of,
+    verdict_maps,
     witness_text,
 )
 
