@@ -154,6 +154,94 @@ def test_the_page_holds_the_verdict_and_forbids_the_network(verdict, tmp_path):
     assert all((tmp_path / name).is_file() for name in commands)
 
 
+COUNTERFACTUALS = {
+    "schema": "shiftproof.counterfactuals/1",
+    "model": "Net",
+    "grid": [32, 32],
+    "weights": "all",
+    "summary": "as is 1 of 1024; with circular padding 16 of 1024 (8Z × 8Z; stride 2 at net.py:31, :44, :57)",
+    "changes": [
+        {
+            "kind": "padding",
+            "source": "net.py:31",
+            "primitive": "conv_general_dilated",
+            "what": "zero padding became wrap padding",
+            "repair": 'padding="CIRCULAR"',
+        }
+    ],
+    "skipped": [{"source": "net.py:70", "primitive": "pad", "reason": "its value is no constant"}],
+    "rows": [
+        {
+            "interventions": interventions,
+            "label": label,
+            "outputs": [
+                {
+                    "name": "output",
+                    "shape": [1, 10],
+                    "property": "invariance",
+                    "lattice": lattice,
+                    "text": text,
+                    "proved": proved,
+                    "refuted": None,
+                    "undecided": None,
+                    "total": 1024,
+                }
+            ],
+            "strides": strides,
+            "left": left,
+        }
+        for interventions, label, lattice, text, proved, strides, left in (
+            (
+                [],
+                "as is",
+                [[32, 0], [0, 32]],
+                "only 0",
+                1,
+                [],
+                [{"source": "net.py:31", "reason": "zeros enter"}],
+            ),
+            (
+                ["padding"],
+                "circular padding",
+                [[8, 0], [0, 8]],
+                "8Z × 8Z",
+                16,
+                ["net.py:31", "net.py:44"],
+                [],
+            ),
+        )
+    ],
+    "repair": {
+        "interventions": ["padding"],
+        "steps": [{"source": "net.py:31", "change": 'padding="CIRCULAR"'}],
+        "proved": 16,
+        "total": 1024,
+    },
+}
+
+
+def test_causes_and_repairs_stand_where_they_are_known(verdict, tmp_path):
+    without = report.report_verdict(verdict, tmp_path / "a").html.read_text("utf-8")
+    assert "without one cause" not in without
+    known = report.report_verdict(verdict, tmp_path / "b", counterfactuals=COUNTERFACTUALS)
+    text = html.unescape(known.html.read_text("utf-8"))
+    for words in (
+        "with circular padding 16 of 1024",
+        "16 of 1024 (8Z × 8Z)",
+        "net.py:31, net.py:44",
+        "zeros enter",
+        'net.py:31: padding="CIRCULAR"',
+        "net.py:70 (pad): its value is no constant",
+    ):
+        assert words in text
+    chains = re.findall(r"<svg class=\"lattice\".*?</svg>", text, re.DOTALL)[-2:]
+    assert [chain.count("<circle") for chain in chains] == [1, 9]
+    none = report.report_verdict(
+        verdict, tmp_path / "c", counterfactuals={**COUNTERFACTUALS, "repair": None}
+    )
+    assert "No repair that was tried" in none.html.read_text("utf-8")
+
+
 # --- in the browser ---
 
 SAYS = "document.querySelector('.says').innerText"

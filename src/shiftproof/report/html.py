@@ -87,13 +87,13 @@ class Explorer:
 
 @dataclasses.dataclass(frozen=True)
 class Link:
-    """One layer of a chain.
+    """One row of a chain.
 
     Attributes:
-        name: of the layer.
+        name: of the layer or variant.
         dots: shifts (dy, dx) near 0 that the lattice holds.
         cells: one per column of the chain.
-        reasons: why the lattice shrinks here, each with its cheapest repair.
+        reasons: why the lattice shrinks here, each with its repair or place.
     """
 
     name: str
@@ -104,14 +104,16 @@ class Link:
 
 @dataclasses.dataclass(frozen=True)
 class Chain:
-    """The layers from the image to the outputs, and what each leaves of the lattice.
+    """Layers, or variants of a model, each with what is left of the lattice.
 
     Attributes:
+        head: heading of the names.
         columns: headings of the cells, and of the reasons.
         links: in order.
         note: below.
     """
 
+    head: str
     columns: tuple[str, ...]
     links: tuple[Link, ...]
     note: str

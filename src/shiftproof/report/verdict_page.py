@@ -5,16 +5,16 @@ the browser, in the words of `PropertyVerdict.evidence`.
 """
 
 import base64
-import itertools
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from shiftproof.deciding.verdict import PropertyVerdict, Verdict
 from shiftproof.files import write_atomic
+from shiftproof.report.counterfactuals import NEAR, counterfactual_sections, near_dots
 from shiftproof.report.html import (
     Block,
     Chain,
@@ -39,9 +39,8 @@ from shiftproof.report.verdicts import (
     verdict_maps,
     witness_text,
 )
+from shiftproof.translation import Shift
 
-NEAR = 8
-"""The lattice of a layer is drawn for shifts up to so many pixels."""
 MOST_OPEN = 4
 """So many counterexamples stand open, of different properties; the others are folded."""
 
@@ -56,13 +55,20 @@ class VerdictFiles(NamedTuple):
     counterexamples: tuple[Path, ...]
 
 
-def report_verdict(verdict: Verdict, directory: str | Path, *, target: str = "") -> VerdictFiles:
+def report_verdict(
+    verdict: Verdict,
+    directory: str | Path,
+    *,
+    target: str = "",
+    counterfactuals: Mapping[str, Any] | None = None,
+) -> VerdictFiles:
     """Write `report.html`, `maps.png`, `verdict.json`, certificates and counterexamples, each atomically.
 
     Args:
         verdict: what was decided.
         directory: made if it does not exist.
         target: how the command line found the model, for `replay`.
+        counterfactuals: what would hold without one cause or another, as `Counterfactuals.to_dict()`.
 
     Raises:
         OSError: the folder cannot be written.
@@ -86,7 +92,7 @@ def report_verdict(verdict: Verdict, directory: str | Path, *, target: str = "")
         directory / "report.html",
         f"{verdict.model}: every shift decided",
         summary=summary_of(verdict),
-        sections=verdict_sections(verdict, commands),
+        sections=verdict_sections(verdict, commands, counterfactuals),
     )
     return VerdictFiles(
         directory / "report.html",
@@ -97,12 +103,17 @@ def report_verdict(verdict: Verdict, directory: str | Path, *, target: str = "")
     )
 
 
-def verdict_sections(verdict: Verdict, commands: Sequence[str] = ()) -> tuple[Section, ...]:
+def verdict_sections(
+    verdict: Verdict,
+    commands: Sequence[str] = (),
+    counterfactuals: Mapping[str, Any] | None = None,
+) -> tuple[Section, ...]:
     """The page, in order.
 
     Args:
         verdict: what was decided.
         commands: that check the files beside the page.
+        counterfactuals: as plain data.
     """
     examples = verdict_examples(verdict)
     settings = tuple((k, v) for k, v in verdict.provenance.items())
@@ -111,6 +122,7 @@ def verdict_sections(verdict: Verdict, commands: Sequence[str] = ()) -> tuple[Se
         Section("Every shift", (explorer(verdict, examples), *map(Prose, verdict.notes))),
         *_these_section(verdict),
         Section("Layer by layer", (verdict_chain(verdict),)),
+        *([] if counterfactuals is None else counterfactual_sections(counterfactuals)),
         *_example_section(examples),
         Section("Evidence", (counts_table(verdict), evidence_table(verdict), *_undecided(verdict))),
         Section("Check it yourself", (*_checks(commands), Folded("Versions", (versions,)))),
@@ -164,7 +176,7 @@ def verdict_chain(verdict: Verdict) -> Chain:
     links = [
         Link(
             layer.name,
-            tuple(_near(verdict.grid, layer.steps)),
+            near_dots(verdict.grid, _axis_shifts(layer.steps or verdict.grid)),
             (layer.lattice, _times(layer.shape[1:]), layer.source),
             tuple(shrinking(verdict, layer)),
         )
@@ -176,16 +188,12 @@ def verdict_chain(verdict: Verdict) -> Chain:
         "cheapest repair."
     )
     columns = ("lattice so far", "value", "source", "why it shrinks → repair")
-    return Chain(columns, tuple(links), note)
+    return Chain("layer", columns, tuple(links), note)
 
 
-def _near(grid: Sequence[int], steps: Sequence[int] | None) -> list[tuple[int, int]]:
-    """The shifts (dy, dx) near 0 of a lattice that has one step per axis; the last two axes."""
-    rooms = [range(-min(NEAR, n // 2), min(NEAR, (n - 1) // 2) + 1) for n in grid[-2:]]
-    kept = list(grid[-2:] if steps is None else steps[-2:])
-    if len(rooms) == 1:
-        rooms, kept = [range(1), *rooms], [1, *kept]
-    return [(y, x) for y, x in itertools.product(*rooms) if y % kept[0] == 0 and x % kept[1] == 0]
+def _axis_shifts(steps: Sequence[int]) -> list[Shift]:
+    """The shift by each step along its own axis."""
+    return [tuple(s if a == axis else 0 for a in range(len(steps))) for axis, s in enumerate(steps)]
 
 
 def _these_section(verdict: Verdict) -> list[Section]:
