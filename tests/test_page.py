@@ -56,9 +56,13 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def page(verdict, browser, tmp_path_factory):
-    files = report.report_verdict(verdict, tmp_path_factory.mktemp("verdict"))
-    return browser.open(files.html)
+def written(verdict, tmp_path_factory):
+    return report.report_verdict(verdict, tmp_path_factory.mktemp("verdict")).html
+
+
+@pytest.fixture(scope="module")
+def page(browser, written):
+    return browser.open(written)
 
 
 # --- what needs no browser ---
@@ -135,11 +139,11 @@ def test_data_cannot_leave_its_element():
     assert json.loads(text) == {"name": "</script><b>", "nan": None}
 
 
-def test_the_page_holds_the_verdict_and_forbids_the_network(verdict, tmp_path):
-    text = report.report_verdict(verdict, tmp_path).html.read_text("utf-8")
+def test_the_page_holds_the_verdict_and_forbids_the_network(verdict, written):
+    text = written.read_text("utf-8")
     (raw,) = re.findall(r'<script type="application/json">(.*?)</script>', text)
     data = json.loads(raw)
-    assert data["verdict"] == json.loads((tmp_path / "verdict.json").read_text("utf-8"))
+    assert data["verdict"] == json.loads(written.with_name("verdict.json").read_text("utf-8"))
     for output in verdict.outputs:
         for v in output.properties:
             words = np.frombuffer(
@@ -151,7 +155,7 @@ def test_the_page_holds_the_verdict_and_forbids_the_network(verdict, tmp_path):
     assert html.escape(HOSTILE) in text.replace("&#34;", "&quot;")
     commands = re.findall(r"shiftproof replay ([^\s<]+)", text)
     assert commands
-    assert all((tmp_path / name).is_file() for name in commands)
+    assert all(written.with_name(name).is_file() for name in commands)
 
 
 COUNTERFACTUALS = {
@@ -220,9 +224,8 @@ COUNTERFACTUALS = {
 }
 
 
-def test_causes_and_repairs_stand_where_they_are_known(verdict, tmp_path):
-    without = report.report_verdict(verdict, tmp_path / "a").html.read_text("utf-8")
-    assert "without one cause" not in without
+def test_causes_and_repairs_stand_where_they_are_known(verdict, written, tmp_path):
+    assert "without one cause" not in written.read_text("utf-8")
     known = report.report_verdict(verdict, tmp_path / "b", counterfactuals=COUNTERFACTUALS)
     text = html.unescape(known.html.read_text("utf-8"))
     for words in (
@@ -384,11 +387,9 @@ def test_another_map_can_be_chosen(page):
 @needs_chromium
 @pytest.mark.parametrize("width", [390, 1280, 1920])
 @pytest.mark.parametrize("dark", [False, True])
-def test_it_fits_every_width_light_and_dark(verdict, browser, tmp_path, width, dark):
+def test_it_fits_every_width_light_and_dark(written, browser, width, dark):
     phone = width < 400
-    page = browser.open(
-        report.report_verdict(verdict, tmp_path).html, width=width, dark=dark, touch=phone
-    )
+    page = browser.open(written, width=width, dark=dark, touch=phone)
     assert page.value("document.documentElement.scrollWidth") == width
     ground = page.value("getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, re.findall(r"\d+", ground))) < 200) == dark
@@ -404,8 +405,8 @@ def test_it_fits_every_width_light_and_dark(verdict, browser, tmp_path, width, d
 
 
 @needs_chromium
-def test_it_prints_in_light_colours(verdict, browser, tmp_path):
-    page = browser.open(report.report_verdict(verdict, tmp_path).html, dark=True)
+def test_it_prints_in_light_colours(written, browser):
+    page = browser.open(written, dark=True)
     assert page.pdf().startswith(b"%PDF")
     corner = (
         "(() => { const c = document.querySelector('.map canvas');"

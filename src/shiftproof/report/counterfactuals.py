@@ -29,7 +29,7 @@ def counterfactual_sections(data: Mapping[str, Any]) -> list[Section]:
                 f"{output['property']} of {output['name']}",
                 ", ".join(row["strides"]) or "–",
             ),
-            tuple((left["reason"], left["source"]) for left in row["left"]),
+            tuple((f"{left['reason']} ({left['source']})", "") for left in row["left"]),
         )
         for row in data["rows"]
         for output in row["outputs"]
