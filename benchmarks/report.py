@@ -1,5 +1,6 @@
 """The report of recorded rows: tables and plots, as PNG files and one page, for one machine or several side by side."""
 
+import dataclasses
 import itertools
 import json
 from collections.abc import Iterable, Sequence
@@ -12,6 +13,7 @@ import numpy as np
 
 from benchmarks.harness import Row, read_rows
 from benchmarks.layers import exponent
+from benchmarks.zoo import family_table
 from shiftproof.files import write_atomic
 from shiftproof.report.html import Block, Folded, Picture, Prose, Section, write_report
 from shiftproof.report.maps import to_png
@@ -352,7 +354,16 @@ def _verdicts(part: str, rows: list[Row]) -> tuple[Section, dict[str, bytes]]:
     return Section("Verdicts", (_ratio_table(ratios), growth, _all_rows(rows))), {}
 
 
-_PAGES = {"layers": _layers, "learning": _learning, "verify": _verdicts}
+def _families(part: str, rows: list[Row]) -> tuple[Section, dict[str, bytes]]:
+    """One line a family, for each machine."""
+    tables = [
+        dataclasses.replace(family_table(found), title=label)
+        for label, found in _grouped(rows, key=lambda row: row.machine.label)
+    ]
+    return Section("Families of published models", (*tables, _all_rows(rows))), {}
+
+
+_PAGES = {"layers": _layers, "learning": _learning, "verify": _verdicts, "zoo": _families}
 
 
 def schema() -> dict[str, Any]:

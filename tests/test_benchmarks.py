@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from benchmarks import harness, layers, learning, report
+from benchmarks import harness, layers, learning, report, zoo
 from benchmarks.harness import Row, Rows, read_rows
 from benchmarks.layers import Convolution, equal_pair, exponent, sweeps, too_large
 
@@ -245,3 +245,52 @@ def test_bad_input_gets_one_clear_message(name, tmp_path) -> None:
     assert done.stderr.startswith("error: ")
     assert message in done.stderr
     assert not list(tmp_path.iterdir()) or done.stdout == ""
+
+
+# --- families ---
+
+
+def family(name: str) -> zoo.Family:
+    (found,) = (f for f in zoo.FAMILIES if f.name == name)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("resnet, nnx", (32, 32, 3)),
+        ("wavenet", (32, 1)),
+        ("conv lstm, nnx", (3, 32, 32, 1)),
+        ("vit, nnx", (8, 8, 3)),  # a table of positions has one size
+        ("v-net", (4, 4, 4, 1)),  # three axes of 32 are too many shifts
+    ],
+)
+def test_a_family_is_measured_at_32_pixels_where_it_takes_them(name, shape) -> None:
+    assert zoo.shape_of(family(name), family(name).build()) == shape
+
+
+def test_a_family_has_a_row_for_every_figure_and_a_line_in_the_report(
+    tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(zoo, "FAMILIES", [family("game of life")])
+    monkeypatch.setattr(zoo, "SIZE", 6)
+    monkeypatch.setattr(zoo, "_forget", lambda: None)  # what the other tests compiled is kept
+    zoo.run(tmp_path / "zoo.jsonl", repeats=2, quick=False)
+    rows = {row.figure: row for row in read_rows(tmp_path / "zoo.jsonl")}
+    assert set(rows) == {*zoo.STAGES.values(), zoo.FIRST, zoo.AGAIN, zoo.BRUTE, zoo.RATIO}
+    assert len(rows["analysis"].samples) == 2
+    facts = rows[zoo.FIRST].facts
+    assert (facts["shifts"], facts["proved"], facts["refuted"], facts["undecided"]) == (
+        36,
+        37,
+        35,
+        0,
+    )
+    (line,) = zoo.family_table(rows.values()).rows
+    assert line[:5] == ("game of life", "6x6x1", "37", "35", "0")
+    page, *_ = report.write([tmp_path / "zoo.jsonl"], tmp_path / "report")
+    assert "game of life" in page.read_text()
+
+
+def test_the_quick_families_exist() -> None:
+    assert {*zoo.QUICK} <= {f.name for f in zoo.FAMILIES}
