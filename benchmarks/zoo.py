@@ -10,6 +10,7 @@ import time
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
@@ -21,7 +22,9 @@ from shiftproof.errors import ModelCallError, ShiftproofWarning
 from shiftproof.refuting.trials import forget_compiled
 from shiftproof.report.tables import Table
 from shiftproof.tracing.model import adapt, trace_model
-from tests.families import FAMILIES, Family
+
+if TYPE_CHECKING:
+    from tests.families import Family
 
 SIZE = 32
 QUICK = (
@@ -46,7 +49,7 @@ FIRST, AGAIN, BRUTE, RATIO = (
 def run(path: Path, *, repeats: int, quick: bool) -> None:
     """Measure every family, append the rows to `path`, print a table."""
     rows, console = Rows(path, part="zoo"), Console()
-    families = [family for family in FAMILIES if not quick or family.name in QUICK]
+    families = [family for family in all_families() if not quick or family.name in QUICK]
     for number, family in enumerate(families, 1):
         console.print(f"{number}/{len(families)} {family.name} ...", highlight=False)
         with warnings.catch_warnings():
@@ -56,7 +59,14 @@ def run(path: Path, *, repeats: int, quick: bool) -> None:
     console.print(f"{len(rows.rows)} rows in {path}", highlight=False)
 
 
-def _measure(rows: Rows, family: Family, repeats: int) -> None:
+def all_families() -> "Sequence[Family]":
+    """The families of the tests; they hold arrays, so they are made after the device is chosen."""
+    from tests.families import FAMILIES
+
+    return FAMILIES
+
+
+def _measure(rows: Rows, family: "Family", repeats: int) -> None:
     model = family.build()
     shape = shape_of(family, model)
     _forget()
@@ -98,7 +108,7 @@ def _forget() -> None:
     jax.clear_caches()
 
 
-def shape_of(family: Family, model: object) -> tuple[int, ...]:
+def shape_of(family: "Family", model: object) -> tuple[int, ...]:
     """The shape of one image at `SIZE` along each grid axis, where the model takes it and has no more than two."""
     axes = family.options.get("spatial_axes", range(len(family.shape) - 1))
     wide = tuple(SIZE if axis in axes else n for axis, n in enumerate(family.shape))
