@@ -8,7 +8,7 @@ from typing import Any
 import meaning
 import numpy as np
 
-from shiftproof_kernel import Fact, Fold, Lost, Moving, Phase, Program, Still, Theorem
+from shiftproof_kernel import Fact, Fold, Lost, Moving, Phase, Program, Scene, Still, Theorem
 
 Outcomes = Sequence[Theorem | Lost]
 
@@ -72,31 +72,45 @@ def first_violation(
         tally: counts what was judged.
         tolerance: for a node, how far apart equal numbers may be for rounding.
     """
-    moved = _depending(program)
     for shift in np.ndindex(*grid):
         orbit = meaning.turns(grid, shift)
-        found, orbits = [], {}
-        made = outcomes(shift)
-        for number, outcome in enumerate(made):
-            if isinstance(outcome, Lost):
-                tally.lost += 1
-                if outcome.number == number:
-                    tally.refusals[outcome.refusal.code] += 1
-                continue
-            fact = outcome.fact
-            _count(tally, program, number, fact, shift, depends=number in moved)
-            if number not in values:
-                continue
-            orbits[number] = values[number][orbit]
-            found.append((number, fact))
-            if not meaning.holds(fact, orbits[number], tolerance(number)):
-                return Violation(shift, (number,), _told(program, made, number))
-        loose = max((tolerance(number) for number, _ in found), default=0.0)
-        broken = meaning.broken_signals(found, orbits, loose)
-        tally.signals += len(found) - len({fact.signal for _, fact in found})
-        if broken:
-            texts = [_told(program, made, number) for number in broken[0]]
-            return Violation(shift, broken[0], "one signal, different cells:\n" + "\n".join(texts))
+        orbits = {number: value[orbit] for number, value in values.items()}
+        found = violation(program, shift, outcomes(shift), orbits, tally, tolerance=tolerance)
+        if found is not None:
+            return found
+    return None
+
+
+def violation(
+    program: Program,
+    shift: tuple[int, ...],
+    outcomes: Outcomes,
+    orbits: Mapping[int, np.ndarray],
+    tally: Tally,
+    *,
+    tolerance: Callable[[int], float] = lambda number: 0.0,
+) -> Violation | None:
+    """The first claim under one shift that the orbits of the nodes contradict."""
+    moved, found = _depending(program), []
+    for number, outcome in enumerate(outcomes):
+        if isinstance(outcome, Lost):
+            tally.lost += 1
+            if outcome.number == number:
+                tally.refusals[outcome.refusal.code] += 1
+            continue
+        fact = outcome.fact
+        _count(tally, program, number, fact, shift, depends=number in moved)
+        if number not in orbits:
+            continue
+        found.append((number, fact))
+        if not meaning.holds(fact, orbits[number], tolerance(number)):
+            return Violation(shift, (number,), _told(program, outcomes, number))
+    loose = max((tolerance(number) for number, _ in found), default=0.0)
+    broken = meaning.broken_signals(found, orbits, loose)
+    tally.signals += len(found) - len({fact.signal for _, fact in found})
+    if broken:
+        texts = [_told(program, outcomes, number) for number in broken[0]]
+        return Violation(shift, broken[0], "one signal, different cells:\n" + "\n".join(texts))
     return None
 
 
@@ -135,6 +149,9 @@ def _kind(factor: Any) -> str:
             return f"fold, {part}"
         case Phase(n, period):
             return f"phase, {'all' if n >= period else 'some'} frequencies"
+        case Scene(n, low, high, _, step):
+            part = "full" if high - low == n else "part" if high - low > abs(step) else "narrow"
+            return f"scene, {part}{', backwards' if step < 0 else ''}"
     raise TypeError(factor)
 
 

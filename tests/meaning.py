@@ -6,6 +6,9 @@ moving factor the key is the offset plus the index, modulo the period; along one
 period, with step 0. All axes count together. So the fact holds exactly when any two entries of the orbit that ask for
 the same cell of S are equal, and that is what is checked. Overlapping laps are summed first, and what a phase turns is
 turned back: e(-k (first + i step)) A(T^k x)[i].
+
+Along a scene the orbit is made of crops of one larger image, the key is the offset plus the index, and entries outside
+the interior ask for nothing.
 """
 
 import itertools
@@ -15,8 +18,11 @@ from dataclasses import dataclass
 import numpy as np
 from interpret import PRIME, roots
 
-from shiftproof_kernel import Fact, Fold, Moving, Phase, Refusal, Still
+from shiftproof_kernel import Fact, Fold, Moving, Phase, Refusal, Scene, Still
 from shiftproof_kernel.facts import Factor, merged, size
+
+LINE = 2**13
+"""Keys along a scene count modulo this, which none of them reaches."""
 
 
 class Meaningless(Exception):
@@ -49,12 +55,16 @@ def cells(axes: Sequence[Sequence[Factor]], orbit: np.ndarray) -> Cells:
     values = orbit.reshape(len(orbit), *(factor.n for factor in flat))
     flat, values = _unfolded(flat, values)
     number = np.zeros(1, np.int64)
-    turns = np.arange(len(orbit))
+    turns, inside = np.arange(len(orbit)), np.ones(1, bool)
     law = []
     for axis, factor in enumerate(flat):
         match factor:
             case Moving(n, period, offset, step):
                 key = (offset + np.arange(n) - step * turns[:, None]) % period
+            case Scene(n, low, high, offset, step):
+                key, period = (offset + np.arange(n) - step * turns[:, None]) % LINE, LINE
+                valid = (np.arange(n) >= low) & (np.arange(n) < high)
+                inside = inside & valid.reshape([-1 if a == axis else 1 for a in range(len(flat))])
             case Still(n, period):
                 key, step = np.broadcast_to(np.arange(n) % period, (len(turns), n)), 0
             case Phase(n, period, _, step):
@@ -62,13 +72,13 @@ def cells(axes: Sequence[Sequence[Factor]], orbit: np.ndarray) -> Cells:
                 key = np.broadcast_to(np.arange(n), (len(turns), n))
             case Fold():
                 raise Meaningless("laps are left that no axis of cells belongs to")
-        spectral = isinstance(factor, Phase)
-        law.append(tuple(factor) if spectral else (factor.period, step % factor.period))
+        law.append(tuple(factor) if isinstance(factor, Phase) else (period, step % period))
         shape = [1] * (len(flat) + 1)
         shape[0], shape[axis + 1] = key.shape
-        number = number * (n if spectral else factor.period) + key.reshape(shape)
+        number = number * (n if isinstance(factor, Phase) else period) + key.reshape(shape)
+    inside = np.broadcast_to(inside, values.shape)
     number = np.broadcast_to(number, values.shape)
-    return Cells(tuple(law), number.ravel(), values.ravel())
+    return Cells(tuple(law), number[inside], values[inside])
 
 
 def _turned_back(values: np.ndarray, axis: int, phase: Phase) -> np.ndarray:
@@ -187,6 +197,28 @@ def turns(grid: Sequence[int], shift: Sequence[int]) -> np.ndarray:
             return np.array(places)
         places.append(number)
     raise AssertionError
+
+
+def panned(
+    scene: np.ndarray, axes: Sequence[int], sizes: Sequence[int], shift: Sequence[int], count: int
+) -> np.ndarray:
+    """Crops of a scene: entry k shows it moved by k shifts, so that content from outside enters.
+
+    Args:
+        scene: at least `count - 1` steps larger than the crops, along each axis.
+        axes: the axes of the grid.
+        sizes: of the crops along them.
+        shift: one step for each.
+        count: how many crops.
+    """
+    images = []
+    for k in range(count):
+        part = [slice(None)] * scene.ndim
+        for axis, n, step in zip(axes, sizes, shift, strict=True):
+            start = max(step, 0) * (count - 1) - k * step
+            part[axis] = slice(start, start + n)
+        images.append(scene[tuple(part)])
+    return np.stack(images)
 
 
 def is_trivial(fact: Fact) -> bool:

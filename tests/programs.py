@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from interpret import ORDER
 
-from shiftproof_kernel import Fact, Node, Program, Refusal
-from shiftproof_kernel.rules import RULES, assume_constant, assume_input
+from shiftproof_kernel import Fact, Lost, Node, Program, Refusal, Scene
+from shiftproof_kernel.rules import BOUNDARIES, RULES, assume_constant
 
 MAX_CELLS = 400
 GRIDS = (
@@ -26,6 +26,11 @@ GRIDS = (
     *((2, 2), (2, 3), (4, 2), (3, 3), (4, 4), (6, 2), (1, 4), (4, 3), (2, 8)),
     *((2, 2, 2), (2, 3, 2), (2, 1, 4), (1, 2, 3)),
 )
+SCENES = (
+    *((n,) for n in (5, 7, 8, 9, 12, 12, 16, 24)),
+    *((8, 2), (3, 9), (12, 3), (4, 12), (6, 6), (6, 8), (1, 9), (2, 3, 8)),
+)
+"""Grids of scenes, larger, since borders grow."""
 
 
 @dataclass
@@ -39,6 +44,7 @@ class Sample:
         rolls: for constants that a roll leaves unchanged, that roll.
         grid: sizes of the grid.
         seed: of the functions and of the image.
+        boundary: what the image is cut out of.
     """
 
     program: Program
@@ -47,6 +53,7 @@ class Sample:
     rolls: Mapping[int, tuple[int, ...]]
     grid: tuple[int, ...]
     seed: int
+    boundary: str = "circular"
 
     def __str__(self) -> str:
         lines = [f"seed {self.seed}, grid {self.grid}"]
@@ -66,10 +73,10 @@ def _short(node: Node) -> str:
     return str(params)
 
 
-def random_sample(seed: int, length: int = 14) -> Sample:
+def random_sample(seed: int, length: int = 14, boundary: str = "circular") -> Sample:
     """The program of a seed."""
     rng = random.Random(seed)
-    grid = rng.choice(GRIDS)
+    grid = rng.choice(GRIDS if boundary == "circular" else SCENES)
     shape, axes = list(grid), list(range(len(grid)))
     if rng.random() < 0.7:
         shape.append(rng.choice((1, 2, 2, 3, 4)))
@@ -84,11 +91,11 @@ def random_sample(seed: int, length: int = 14) -> Sample:
     )
     if not any(shift):
         shift = tuple(n // 2 for n in grid)
-    grower = Grower(rng, shift)
+    grower = Grower(rng, shift, boundary=boundary)
     grower.add("input", (), [shape[axis] for axis in order], grid=tuple(axes))
     grower.grow(length)
     program = Program(tuple(grower.nodes), (len(grower.nodes) - 1,))
-    return Sample(program, grower.constants, grower.bodies, grower.rolls, grid, seed)
+    return Sample(program, grower.constants, grower.bodies, grower.rolls, grid, seed, boundary)
 
 
 @dataclass
@@ -105,6 +112,7 @@ class Grower:
         bodies: constants of the bodies of loops and branches.
         rolls: of the constants that have one.
         depth: how many programs this one lies within.
+        boundary: what the image is cut out of.
     """
 
     rng: random.Random
@@ -116,6 +124,7 @@ class Grower:
     bodies: dict[int, Any] = field(default_factory=dict)
     rolls: dict[int, tuple[int, ...]] = field(default_factory=dict)
     depth: int = 0
+    boundary: str = "circular"
 
     def add(self, op: str, inputs: Sequence[int], shape: Sequence[int], **params: Any) -> int:
         """A node; ValueError where it would be too large."""
@@ -127,16 +136,23 @@ class Grower:
         return len(self.nodes) - 1
 
     def _fact(self, node: Node) -> Fact | None:
-        premises = [self.facts[source] for source in node.inputs]
-        if None in premises:
+        premises = [
+            self.facts[source] or Lost(0, Refusal("lost", ""), self.shape(source))
+            for source in node.inputs
+        ]
+        if any(isinstance(premise, Lost) for premise in premises) and node.op != "concat":
             return None
         try:
             if node.op == "input":
-                return assume_input(node, self.shift) if self.given is None else self.given.pop(0)
+                assume = BOUNDARIES[self.boundary]
+                return assume(node, self.shift) if self.given is None else self.given.pop(0)
             if node.op == "constant":
                 return assume_constant(node, None)
-            fact = RULES[node.op](node, premises)  # type: ignore[arg-type]
-            return fact if isinstance(fact, Fact) and fact.shape == node.shape else None
+            fact = RULES[node.op](node, premises)
+            if not isinstance(fact, Fact) or fact.shape != node.shape:
+                return None
+            scenes = [f for factors in fact.axes for f in factors if isinstance(f, Scene)]
+            return fact if all(scene.low < scene.high for scene in scenes) else None
         except Refusal:
             return None
 

@@ -7,7 +7,7 @@ A lemma runs the kernel's own formulas on symbols, so another formula is another
 
 and shown to say something: `twins` (each hypothesis is needed, all can be met) and `mutants` (each small change of a
 formula makes a lemma false). Rules that branch are run along each of their paths (paths). Reading order: terms,
-claim, lemma, signals, windows, factors, sliding, spectra (the lemmas), identities, solvers, twins, mutants.
+claim, lemma, signals, windows, factors, sliding, spectra, scenes (the lemmas), identities, solvers, twins, mutants.
 """
 
 import functools
@@ -19,14 +19,15 @@ from proofs.rules import mutants, solvers, twins
 from proofs.rules.factors import LEMMAS as ABOUT_FACTORS
 from proofs.rules.identities import check
 from proofs.rules.lemma import KERNEL, Lemma
+from proofs.rules.scenes import LEMMAS as ABOUT_SCENES
 from proofs.rules.signals import LEMMAS as ABOUT_SIGNALS
 from proofs.rules.sliding import LEMMAS as ABOUT_SLIDING
 from proofs.rules.spectra import LEMMAS as ABOUT_SPECTRA
 from proofs.rules.windows import LEMMAS as ABOUT_WINDOWS
 
 LEMMAS: tuple[Lemma, ...] = (
-    *(*ABOUT_SIGNALS, *ABOUT_WINDOWS, *ABOUT_FACTORS, *ABOUT_SLIDING),
-    *ABOUT_SPECTRA,
+    *(*ABOUT_SIGNALS, *ABOUT_WINDOWS, *ABOUT_FACTORS),
+    *(*ABOUT_SLIDING, *ABOUT_SPECTRA, *ABOUT_SCENES),
 )
 INSTALL = 'missing: pip install "shiftproof[proofs]"'
 

@@ -441,6 +441,7 @@ LEMMAS = (
             "still": lambda n, N, o, r: Still(n, N),
             "moving": lambda n, N, o, r: Moving(n, N, o, r),
             "laps": lambda n, N, o, r: Fold(n, N, r, "whole", 0),
+            "scene": lambda n, N, o, r: facts.Scene(n, r, N, o, r),
         }.items()
     ),
     Lemma("rule split: still, flat", "p | m: B[u m + j] = B[j]", split_still_flat, SPLIT),

@@ -106,7 +106,7 @@ def stride(
     """T[q] = S[a + s q] has the period that the rule gives, and moves by its step."""
     window = Moving(n, N, o, r)
     given = Given(rule, gcd=g, inverse=inverse)
-    path = along(given.rule, window, s, count, answers=[True])
+    path = along(given.rule, window, s, count, a, a + 1, answers=[True])
     made = path.result
     x, period = given.inverted
     turns = (r // g * inverse) // period
@@ -272,7 +272,7 @@ def window_still(
     """Places of an axis that stays repeat where their cells do."""
     given = Given(rule, gcd=g)
     flags = {"linear": False, "symmetric": False}
-    answers = [*SMALLEST, True, False, True, True, True, True, True, False]
+    answers = [*SMALLEST, True, True, True, True, True, True, False]
     path = along(given.rule, Still(n, p), _dim(K, s, low, high, b, d), flags, answers=answers)
     (made,) = path.result
     return Claim(

@@ -99,7 +99,7 @@ def stays(step: int, still: int) -> tuple[bool, ...]:
 
 def within(low: int, high: int, start: int, stride: int, reach: int) -> tuple[int, int]:
     """From which place q on, and below which, cell start + stride q, and the next up to `reach`, are in an interior."""
-    return -((start - low) // stride), -((start + reach - high) // stride)
+    return (low - start + stride - 1) // stride, (high - start - reach + stride - 1) // stride
 
 
 def scene_strides(step: int, stride: int) -> tuple[bool, ...]:

@@ -43,6 +43,9 @@ COSTLIEST = 10**6
 """Loops that need more applications of rules than this are refused."""
 
 
+PART = "of an axis of a scene, which has no end, only a part is there"
+
+
 class Lost(NamedTuple):
     """No claim about a node, of this shape: the first node on the way where a rule refused, and why."""
 
@@ -189,8 +192,7 @@ def assume_scene(node: Node, shift: Shift) -> Fact:
     """The image shows a part of an infinite scene that moves along the axes which the shift has steps for."""
     steps = _steps(node, shift)
     return _fresh(
-        tidy([Scene(n, 0, n, 0, r) if r else Still(n, n)])
-        for n, r in zip(node.shape, steps, strict=True)
+        (Scene(n, 0, n, 0, r),) if r else still(n) for n, r in zip(node.shape, steps, strict=True)
     )
 
 
@@ -424,8 +426,7 @@ def _pieces(node: Node, premises: Sequence[Outcome]) -> Fact:
     parts: list[tuple[Fact, Scene]] = []
     for premise in premises:
         n = premise.shape[axis]
-        window = _window(premise, axis)
-        if isinstance(premise, Fact) and isinstance(window, Scene):
+        if isinstance(premise, Fact) and isinstance(window := _window(premise, axis), Scene):
             piece = _spread(window, start, total - start - n, 1)
             rest = _with(premise, axis, (), premise.signal)
             if parts and parts[-1] == (rest, piece._replace(low=parts[-1][1].low, high=piece.low)):
@@ -437,10 +438,10 @@ def _pieces(node: Node, premises: Sequence[Outcome]) -> Fact:
     return _with(rest, axis, (piece,), rest.signal)
 
 
-def _window(premise: Outcome, axis: int) -> Factor | None:
-    """An axis as one factor, where it is known to be one."""
+def _window(fact: Fact, axis: int) -> Factor | None:
+    """An axis as one factor, where it is one."""
     try:
-        return None if isinstance(premise, Lost) else merged(premise.axes[axis])
+        return merged(fact.axes[axis])
     except Refusal:
         return None
 
@@ -578,8 +579,8 @@ def _slid(window: Factor, dim: Mapping[str, int], params: Mapping[str, Any]) -> 
         common = math.gcd(moved.period, stride)
         return still(count, arithmetic.strided_period(moved.period, common))
     if isinstance(moved, Moving):
-        whole = all(arithmetic.covers(size, moved.period))
-        if whole and params["symmetric"] and dim["dilation"] == 1:
+        blind = params["symmetric"] and dim["dilation"] == 1
+        if blind and all(arithmetic.covers(size, moved.period)):
             return still(count, 1)  # every window holds whole periods
     return tidy([_strided(moved, stride, count, 0, reach + 1)])
 
@@ -602,7 +603,7 @@ def mix(node: Node, premises: Facts) -> Fact:
     for axis in mixed:
         along = [fact.axes[axis] for fact in premises]
         scene = any(isinstance(factor, Scene) for factors in along for factor in factors)
-        need(not scene, "part", "of an axis of a scene, which has no end, only a part is there")
+        need(not scene, "part", PART)
         for factor in unify(along, max(size(factors) for factors in along)):
             if isinstance(factor, Moving):
                 need(symmetric, "order", "a result depends on the order of cells of a moving axis")
@@ -656,6 +657,8 @@ def fourier(node: Node, premises: Facts) -> Fact:
             )
             moved = arithmetic.returned_step(period, step, n)
             return _with(fact, axis, tidy([Moving(n, n, 0, moved if inverse else -moved)]))
+        case Scene():
+            raise Refusal("part", PART)
     raise Refusal("phase", "what is transformed is no signal, or no spectrum")
 
 

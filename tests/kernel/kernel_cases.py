@@ -2,7 +2,8 @@
 
 Facts are written axis by axis, factors major to minor: `S4/2` stays, 4 cells of period 2; `M6/8+3>2` shows 6 cells of a
 signal of period 8 from offset 3 that moves by 2; `F5/4>1w0` is a fold of 5 cells modulo 4, whole (or laps, cells), of
-tag 0; `1` is an axis of one cell. A refusal is written `!code: part of the message`.
+tag 0; `V6[1,4)+3>2` shows 6 cells of a scene (see scene_cases); `1` is an axis of one cell. A refusal is written
+`!code: part of the message`.
 """
 
 import dataclasses
@@ -29,6 +30,7 @@ class Case:
     nodes: Sequence[Spec]
     expected: str
     choices: Mapping[int, tuple[int, ...]] = dataclasses.field(default_factory=dict)
+    boundary: str = "circular"
 
 
 def program(kernel: SimpleNamespace, nodes: Sequence[Spec], outputs: Sequence[int] = ()) -> Any:
@@ -56,6 +58,8 @@ def show(kernel: SimpleNamespace, axes: Sequence[Any]) -> str:
             return f"M{f.n}/{f.period}+{f.offset}>{f.step}"
         if isinstance(f, kernel.Phase):
             return f"P{f.n}/{f.period}+{f.first}>{f.step}"
+        if isinstance(f, kernel.Scene):
+            return f"V{f.n}[{f.low},{f.high})+{f.offset}>{f.step}"
         return f"F{f.n}/{f.period}>{f.step}{f.part[0]}{f.tag}"
 
     return " | ".join(" ".join(map(one, factors)) or "1" for factors in axes)
@@ -64,7 +68,7 @@ def show(kernel: SimpleNamespace, axes: Sequence[Any]) -> str:
 def judge(kernel: SimpleNamespace, case: Case) -> None:
     """The kernel says what the table says."""
     made = program(kernel, case.nodes)
-    outcome = kernel.derive(made, case.shift, choices=case.choices)[-1]
+    outcome = kernel.derive(made, case.shift, choices=case.choices, boundary=case.boundary)[-1]
     if isinstance(outcome, kernel.Lost):
         said = f"!{outcome.refusal.code}: {outcome.refusal}"
         assert case.expected.startswith("!"), said

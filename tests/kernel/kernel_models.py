@@ -26,6 +26,16 @@ class Small(nnx.Module):
         return nnx.relu(self.conv(x))
 
 
+class Padded(nnx.Module):
+    """One convolution of stride 2 with zeros around."""
+
+    def __init__(self) -> None:
+        self.conv = nnx.Conv(1, 2, (3, 3), strides=2, padding="SAME", rngs=nnx.Rngs(0))
+
+    def __call__(self, x):
+        return nnx.relu(self.conv(x))
+
+
 class LeNet(nnx.Module):
     """Two circular convolutions, two pools, a global mean, a dense layer."""
 
@@ -107,14 +117,15 @@ def scanned(x):
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """A model, the grid, the property, generators of the lattice, and how many shifts that are."""
+    """A model, the grid, the property, generators of the lattice, and how many shifts that are (none has a scene)."""
 
     model: Callable[[], object]
     grid: tuple[int, int]
     property: str
     generators: tuple[tuple[int, int], ...]
-    proved: int
+    proved: int | None
     law: str = "any"
+    boundary: str = "circular"
 
 
 EXAMPLES = {
@@ -124,6 +135,7 @@ EXAMPLES = {
     "vit": Example(ViT, (4, 4), "invariance", ((2, 0), (0, 2)), 4),
     "transpose": Example(lambda: transposed, (3, 4), "equivariance", ((1, 0), (0, 1)), 12),
     "circulant": Example(lambda: blended, (4, 3), "equivariance", ((1, 0), (0, 1)), 12, "same"),
+    "padded": Example(Padded, (8, 6), "equivariance", ((2, 0), (0, 2)), None, boundary="scene"),
     "scan": Example(lambda: scanned, (4, 4), "equivariance", ((1, 0), (0, 1)), 16, "same"),
 }
 
@@ -152,7 +164,7 @@ def certificate_of(name: str) -> dict:
     program = kernel_program(example.model(), example.grid)
     statement = {"property": example.property, "output": "output", "grid": example.grid}
     if example.property == "equivariance":
-        statement |= {"axes": (1, 2), "law": example.law}
+        statement |= {"axes": (1, 2), "law": example.law, "boundary": example.boundary}
     generators = []
     for shift in example.generators:
         for choices in choices_of(program):

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import kernels
 import pytest
 from kernel_cases import CASES, judge
+from scene_cases import SCENES
 from unit_cases import UNITS
 
 import shiftproof_kernel
@@ -27,12 +28,18 @@ import shiftproof_kernel
 ROOT = Path(shiftproof_kernel.__file__).parent
 NAMES = ("arithmetic", "facts", "program", "rules")
 MUTATED = ("arithmetic", "facts", "rules")
-NUMERIC = frozenset("Still Moving Fold Phase still _strided _turned _replace range gcd pow".split())
+NUMERIC = frozenset(
+    (
+        *("Still", "Moving", "Fold", "Phase", "Scene", "still", "_replace", "range", "gcd", "pow"),
+        *("_strided", "_turned", "_passed", "_spread"),
+    )
+)
 """Functions whose arguments are shifted by one, beside all of `arithmetic`."""
 
 EQUIVALENT: dict[str, str] = {
     "facts.tidy: n  ->  n + 1": "a period longer than the axis is cut to its length in the next lines",
     "rules.fourier: n  ->  n + 1": "step n / period is whole, and step / period less than 1",
+    "rules._passed: Lt  ->  LtE": "a stride of 0 is refused before and after",
 }
 """Mutants that say the same as the kernel, each with the reason why."""
 
@@ -47,7 +54,10 @@ class Mutant(NamedTuple):
 
 def tests() -> dict[str, Callable[[SimpleNamespace], None]]:
     """All named tests."""
-    cases = {name: (lambda kernel, case=case: judge(kernel, case)) for name, case in CASES.items()}
+    cases = {
+        name: (lambda kernel, case=case: judge(kernel, case))
+        for name, case in [*CASES.items(), *SCENES.items()]
+    }
     return {**UNITS, **cases}
 
 

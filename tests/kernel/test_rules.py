@@ -1,19 +1,28 @@
 """The rules say of every case exactly what the table says, and what they claim is true of whole numbers."""
 
+from collections.abc import Iterator
+
 import interpret
 import kernels
 import meaning
 import numpy as np
 import pytest
 from kernel_cases import CASES, Case, Inner, judge, program
+from scene_cases import SCENES
+
+from shiftproof_kernel import Fact, Scene
 
 SIZES = 10**5
 """Cases with larger arrays are not run on numbers."""
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [*CASES, *SCENES])
 def test_case(name: str) -> None:
-    judge(kernels.REAL, CASES[name])
+    judge(kernels.REAL, (CASES | SCENES)[name])
+
+
+def test_no_name_is_taken_twice() -> None:
+    assert not CASES.keys() & SCENES
 
 
 def values_of(spec, rng) -> np.ndarray:
@@ -74,3 +83,52 @@ def test_claims_hold_for_whole_numbers(name: str) -> None:
     ):
         if not isinstance(theorem, kernels.REAL.Lost):
             assert meaning.holds(theorem.fact, value[turns])
+
+
+CROPS = 9
+
+
+@pytest.mark.parametrize("name", [name for name, case in SCENES.items() if claims(case)])
+def test_claims_hold_in_scenes_and_not_one_cell_further(name: str) -> None:
+    """Of crops of one scene, under repeated shifts. In a larger interior they fail, but where a case is loose."""
+    case = SCENES[name]
+    made = program(kernels.REAL, case.nodes)
+    if max(map(abs, case.shift)) > SIZES:
+        pytest.skip("too large to run")
+    rng, crops = np.random.default_rng(7), []
+    for node in made.nodes:
+        if node.op == "input":
+            size, axes = list(node.shape), node.params["grid"]
+            for axis, step in zip(axes, case.shift, strict=True):
+                size[axis] += (CROPS - 1) * abs(step)
+            sizes = [node.shape[axis] for axis in axes]
+            scene = interpret.numbers(rng, size)
+            crops.append(meaning.panned(scene, axes, sizes, case.shift, CROPS))
+    constants = constants_of(case.nodes, rng)
+    values = interpret.run(made, crops, constants, 3, bodies_of(case.nodes, rng))
+    outcomes = kernels.REAL.derive(made, case.shift, boundary="scene")
+    for outcome, value in zip(outcomes, values, strict=True):
+        if not isinstance(outcome, kernels.REAL.Lost):
+            assert meaning.holds(outcome.fact, value)
+    for fact in larger(outcomes[-1].fact):
+        assert meaning.holds(fact, values[-1]) == (name in LOOSE)
+
+
+def larger(fact: Fact) -> Iterator[Fact]:
+    """The fact with one interior that is one cell larger, on one side."""
+    for axis, factors in enumerate(fact.axes):
+        for at, factor in enumerate(factors):
+            if isinstance(factor, Scene):
+                ends = factor._replace(low=factor.low - 1), factor._replace(high=factor.high + 1)
+                for more in ends:
+                    if more.low >= 0 and more.high <= more.n:
+                        other = (*factors[:at], more, *factors[at + 1 :])
+                        yield fact._replace(axes=(*fact.axes[:axis], other, *fact.axes[axis + 1 :]))
+
+
+LOOSE = {
+    "a pattern at the border": "cells are picked in blocks, and of the first block one cell is right",
+    "a pattern of two that ends at the border": "the same of the last block",
+    "branches with different interiors": "the body that is chosen has more than both have",
+}
+"""Cases whose interior is smaller than it could be, each with the reason why."""

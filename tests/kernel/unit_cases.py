@@ -14,8 +14,10 @@ from kernel_cases import (
     TWO,
     Inner,
     broadcast,
+    constant,
     dim,
     fourier,
+    given,
     image,
     loop,
     mapped,
@@ -66,6 +68,15 @@ def arithmetic_is_what_it_says(k: Kernel) -> None:
     assert a.returns(8, 4, 2, 4) == (False, True)
     assert a.returns(8, 0, 1, 4) == (True, False)
     assert a.returned_step(8, 6, 4) == 3
+    assert (a.stays(6, 3), a.stays(7, 3)) == ((True,), (False,))
+    # from 3 to below 12 lie the cells 1 + 2 q and two more for q from 1 to 4
+    assert a.within(3, 12, 1, 2, 2) == (1, 5)
+    assert a.within(4, 11, 1, 2, 2) == (2, 4)
+    assert (a.scene_strides(6, 3), a.scene_strides(-7, 3)) == ((True,), (False,))
+    assert (a.scene_strided(6, 3), a.scene_strided(-6, 3)) == (2, -2)
+    assert a.scene_merge(6, 1, 5, 3, 2, 4) == (24, 4, 20, 12, 8)
+    assert a.scene_stretch(2, 5, 4, 1, 3) == (5, 16, 12)
+    assert a.mirror(8, 1, 5) == (3, 7)
     assert (a.rolls(8, 2, 3, 6), a.rolls(8, 2, 3, 5)) == ((True,), (False,))
 
 
@@ -88,12 +99,20 @@ def factors_have_a_normal_form(k: Kernel) -> None:
     assert k.Phase(4, 8, 1, 7) != k.Moving(4, 8, 1, 7), "as tuples too"
     fold = k.Fold(6, 4, 1, "whole", 0)
     assert k.tidy([k.Still(2, 1), fold]) == (k.Still(2, 1), fold)
+    assert k.tidy([k.Scene(6, -2, 9, 1, 4)]) == (k.Scene(6, 0, 6, 1, 4),)
+    assert k.tidy([k.Scene(6, 2, 3, 1, 4), k.Still(2, 2)]) == (k.Scene(12, 4, 6, 2, 8),)
+    assert k.tidy([k.Scene(1, 0, 1, 1, 4), k.Still(2, 1)]) == (
+        k.Scene(1, 0, 1, 1, 4),
+        k.Still(2, 1),
+    )
 
 
 def one_axis_is_one_factor(k: Kernel) -> None:
     assert k.merged(()) == k.Still(1, 1)
     assert k.merged((k.Moving(4, 4, 1, 1), k.Still(2, 1))) == k.Moving(8, 8, 2, 2)
     assert k.merged((k.Moving(4, 5, 1, 2),)) == k.Moving(4, 5, 1, 2)
+    assert k.merged((k.Scene(4, 1, 3, 1, 1), k.Still(2, 1))) == k.Scene(8, 2, 6, 2, 2)
+    refuses(k, "merge", "minor part", k.merged, (k.Still(2, 1), k.Scene(4, 0, 4, 0, 1)))
     refuses(k, "merge", "moves in its minor part", k.merged, (k.Still(2, 2), k.Moving(4, 4, 0, 1)))
     refuses(k, "merge", "moves in its minor part", k.merged, (k.Still(2, 1), k.Moving(6, 4, 0, 1)))
 
@@ -119,6 +138,30 @@ def factors_split(k: Kernel) -> None:
     assert k.split(k.Phase(4, 8, 1, 7), 4) == (k.Still(1, 1), k.Phase(4, 8, 1, 7))
     refuses(k, "phase", "cut into blocks", k.split, k.Phase(4, 8, 1, 7), 2)
     refuses(k, "fold", "laps of 2 are split into 2", k.split, k.Fold(4, 2, 1, "laps", 2), 2)
+    assert k.split(k.Scene(40, 11, 39, 5, 10), 5) == (k.Scene(8, 3, 7, 0, 2), k.Still(5, 5))
+    assert k.split(k.Scene(3, 0, 3, 5, 2), 1) == (k.Scene(3, 0, 3, 0, 2), k.Still(1, 1))
+    assert k.split(k.Scene(6, 1, 3, 5, 1), 6) == (k.Still(1, 1), k.Scene(6, 1, 3, 5, 1))
+    refuses(k, "split", "blocks of 4", k.split, k.Scene(12, 0, 12, 3, 6), 4)
+
+
+def scenes_meet_no_torus(k: Kernel) -> None:
+    scene, torus = (k.Scene(8, 1, 7, 3, 2),), (k.Moving(8, 8, 0, 2),)
+    assert k.unify([scene, (k.Scene(8, 2, 8, 4, 2),)], 8) == (k.Scene(8, 2, 7, 3, 2),)
+    for pair in ([scene, torus], [torus, scene]):
+        refuses(k, "laws", "another by something else", k.unify, pair, 8)
+    refuses(k, "laws", "moves by 2 of a scene", k.unify, [scene, (k.Scene(8, 1, 7, 3, 1),)], 8)
+
+
+def boundaries_are_two(k: Kernel) -> None:
+    made = program(k, [IMAGE, constant(8, rolls=((1,),))])
+    refuses(k, "format", "none of circular, scene", lambda: k.derive(made, (1,), boundary="zero"))
+    choose = lambda boundary: k.derive(made, (1,), choices={1: (1,)}, boundary=boundary)  # noqa: E731
+    assert choose("circular")[1].fact.axes == ((k.Moving(8, 8, 0, 1),),)
+    refuses(k, "constant", "no constant moves with a scene", choose, "scene")
+    theorem = k.derive(made, (1,), boundary="scene")[0]
+    assert theorem.boundary == "scene"
+    assert theorem.fact.axes == ((k.Scene(8, 0, 8, 0, 1),),)
+    assert last(k, (1,), IMAGE).boundary == "circular"
 
 
 def refuses(k: Kernel, code: str, message: str, function: Callable, *arguments: Any) -> None:
@@ -127,8 +170,8 @@ def refuses(k: Kernel, code: str, message: str, function: Callable, *arguments: 
     assert caught.value.code == code
 
 
-def last(k: Kernel, shift: tuple[int, ...], *nodes: Any) -> Any:
-    return k.derive(program(k, nodes), shift)[-1]
+def last(k: Kernel, shift: tuple[int, ...], *nodes: Any, boundary: str = "circular") -> Any:
+    return k.derive(program(k, nodes), shift, boundary=boundary)[-1]
 
 
 def refusals_carry_numbers(k: Kernel) -> None:
@@ -150,6 +193,10 @@ def losses_name_the_first_node(k: Kernel) -> None:
     outer = last(k, (1,), *lost, loop((0, 2), (8,), TWO, carries=2, result=1))
     assert outer.number == 2
     assert str(outer.refusal).endswith("by 1 of 8"), "it was not lost in the body"
+    within = Inner([given(8), given(8), weight(8), weight(1), mapped((0, 2), 8)], (4, 1))
+    inside = last(k, (1,), *lost, loop((0, 2), (8,), within, carries=2))
+    assert inside.number == 3, "it was lost in the body, beside what was lost before"
+    assert inside.shape == (8,)
     stacked = loop((0, 2), (3, 8), Inner(TWO.nodes, (2, 3, 3)), carries=2, result=2)
     outer = last(k, (1,), *lost, stacked)
     assert outer.number == 2
@@ -203,6 +250,27 @@ def conclusions(k: Kernel) -> None:
     spectrum = last(k, (1,), IMAGE, fourier(0, 8))
     assert k.equivariant(spectrum, (0,)) is None, "a spectrum does not roll"
     assert not k.invariant(spectrum)
+
+
+def conclusions_about_scenes(k: Kernel) -> None:
+    both = [window((0,), (2, 6), dim(size=3, stride=2, high=1), dim(1, size=3, low=1, high=1))]
+    plane = last(k, (2, 1), PLANE, *both, boundary="scene")
+    assert k.interior(plane, (0, 1)) == ((1, 0, 1), (1, 1, 5))
+    assert k.interior(plane, (1, 0)) == ((1, 1, 5), (1, 0, 1))
+    assert k.interior(plane, (0,)) is None, "an axis moves that is not named"
+    assert k.interior(plane, (0, 1, 1)) is None, "an axis is named twice"
+    assert k.interior(plane, (0, 2)) is None, "an axis is named that is not there"
+    assert k.equivariant(plane, (0, 1)) is None, "nothing rolls"
+    assert not k.invariant(plane)
+    one = last(k, (0, 1), PLANE, *both, boundary="scene")
+    assert k.interior(one, (0, 1)) == ((0, 0, 2), (1, 1, 5))
+    assert k.interior(one, (1,)) == ((1, 1, 5),)
+    table = last(k, (0, 1), PLANE, weight(4, 6), boundary="scene")
+    assert k.interior(table, (0, 1)) == ((0, 0, 4), (0, 0, 6))
+    two = last(k, (1, 1), PLANE, reshape(0, 24), boundary="scene")
+    assert k.interior(two, (0,)) is None, "two scenes on one axis"
+    assert k.interior(last(k, (1, 2), PLANE), (0, 1)) is None, "a torus is no scene"
+    assert k.interior(last(k, (1, 2), PLANE, weight(4)), (0,)) is None, "a torus is no scene"
 
 
 def theorems_say_what_was_derived(k: Kernel) -> None:
@@ -268,6 +336,9 @@ UNITS: dict[str, Callable[[Kernel], None]] = {
         losses_name_the_first_node,
         losses_name_the_source,
         conclusions,
+        conclusions_about_scenes,
+        scenes_meet_no_torus,
+        boundaries_are_two,
         theorems_say_what_was_derived,
         theorems_are_made_by_rules_only,
     )
