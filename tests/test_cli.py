@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from rich.cells import cell_len
 
 import shiftproof as sp
 from shiftproof.cli import main
@@ -88,9 +89,12 @@ def test_placements_of_a_file_and_of_a_zoo_model(capsys, tmp_path) -> None:
     assert "25/49" in out
     code, out, _ = call(capsys, *place, "--object", 3, 3, 1, "--canvas", 9, 9, "--json")
     assert json.loads(out)["causes"][0]["code"] == "border"
-    code, _, err = call(capsys, *place)
+    (tmp_path / "picky.py").write_text(
+        "def picky(x):\n    assert x.shape[1:] == (5, 9, 2)\n    return x\n"
+    )
+    code, _, err = call(capsys, "placements", tmp_path / "picky.py")
     assert code == 2
-    assert "add --object 3 3 1 --canvas 28 28" in err
+    assert "add --object 3 3 1 --canvas 28 28" in " ".join(err.split())
     code, out, _ = call(capsys, "placements", "maxpool2x2-stride2")
     assert code == 0
     assert "an object of 2x2 on a canvas of 8x8, 49 placements" in out
@@ -122,10 +126,13 @@ def test_sweep_of_a_picture(capsys, tmp_path) -> None:
 
 MISTAKES = {
     "unknown zoo name": (["sweep", "lenet-globl"], "lenet-global"),
-    "no shape": (["sweep", "{file}:pool"], "--shape 28 28 1"),
+    "no shape": (["sweep", "{file}:picky"], "--shape 28 28 1"),
     "no file": (["sweep", "nowhere.py:f"], "there is no file nowhere.py"),
-    "no factory": (["sweep", "{file}"], "add the name of a factory"),
-    "unknown factory": (["sweep", "{file}:pol"], "defines no 'pol'; it defines pool, needs, fails"),
+    "no factory": (["sweep", "{file}"], "say which one by its name"),
+    "unknown factory": (
+        ["sweep", "{file}:pol"],
+        "defines no 'pol'; it defines pool, needs, fails, second, picky. Did you mean",
+    ),
     "a factory with arguments": (["sweep", "{file}:needs"], "needs the arguments width, rngs"),
     "a factory that fails": (["sweep", "{file}:fails"], "fails: RuntimeError: boom"),
     "unknown module": (["sweep", "no.such.module:f"], "cannot be imported"),
@@ -145,17 +152,19 @@ def test_mistakes_get_one_clear_message(capsys, tmp_path, name) -> None:
         "def pool(x):\n    return x\n"
         "def needs(width, rngs):\n    return None\n"
         "def fails():\n    raise RuntimeError('boom')\n"
+        "def second():\n    return pool\n"
+        "def picky(x):\n    assert x.shape[1:] == (5, 9, 2)\n    return x\n"
     )
     arguments, message = MISTAKES[name]
     code, out, err = call(capsys, *[a.format(file=file) for a in arguments])
     assert code == 2
     assert err.startswith("error: ")
-    assert message in err.replace("\n", " ")
+    assert message in " ".join(err.split())
     assert "Traceback" not in err
     assert not out
 
 
-def test_warnings_are_one_line_each(capsys, tmp_path) -> None:
+def test_warnings_are_told_in_words(capsys, tmp_path) -> None:
     (tmp_path / "dead.py").write_text("def dead(x):\n    return x * 0\n")
     code, _, err = call(capsys, "sweep", f"{tmp_path / 'dead.py'}:dead", "--shape", 4, 4, 1)
     assert code == 0
@@ -264,7 +273,7 @@ def test_rules_print_themselves(capsys) -> None:
 
 
 VERIFY_MISTAKES = {
-    "no shape": (["verify", "FILE:make"], "the shape of one image is missing"),
+    "no shape": (["verify", "FILE:picky"], "the shape of one image is missing"),
     "two shapes": (
         ["verify", "lenet-global", "--shape", 28, 28, 1, "--grid", 28, 28],
         "exclude each other",
@@ -278,8 +287,88 @@ VERIFY_MISTAKES = {
 @pytest.mark.parametrize("name", VERIFY_MISTAKES)
 def test_mistakes_in_a_verification_are_told(capsys, tmp_path, name) -> None:
     file = tmp_path / "mymodel.py"
-    file.write_text(CIRCULAR)
+    file.write_text(CIRCULAR + "def picky(x):\n    assert x.shape[1:] == (5, 9, 2)\n    return x\n")
     arguments, message = VERIFY_MISTAKES[name]
     code, _, err = call(capsys, *(str(a).replace("FILE", str(file)) for a in arguments))
     assert code == 2
     assert message in " ".join(err.split())
+
+
+FLAT = (
+    "import jax.numpy as jnp\n"
+    "from flax import nnx\n"
+    "class Net(nnx.Module):\n"
+    "    def __init__(self, *, rngs):\n"
+    "        self.conv = nnx.Conv(1, 2, (3, 3), padding='CIRCULAR', rngs=rngs)\n"
+    "        self.head = nnx.Linear(2 * 8 * 8, 3, rngs=rngs)\n"
+    "    def __call__(self, x):\n"
+    "        x = nnx.relu(self.conv(x))\n"
+    "        return self.head(x.reshape(x.shape[0], -1)), x\n"
+)
+
+
+def test_a_file_alone_is_enough(capsys, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(FLAT)
+    code, out, err = call(capsys, "verify", "mine.py", "--out", "verdict")
+    assert code == 1
+    assert "64/64" in out
+    said = " ".join(err.split())
+    assert "note: mine.py defines Net, which is taken for the model." in said
+    assert "note: images are taken to have the shape 8x8x1" in said
+    (example, *_) = sorted((tmp_path / "verdict").rglob("*.counterexample.npz"))
+    code, out, _ = call(capsys, "replay", example)
+    assert code == 0
+
+
+COMMANDS = {
+    "help": ["--help"],
+    **{f"help of {name}": [name, "--help"] for name in ("demo", "verify", "sweep", "scene")},
+    "help of placements": ["placements", "--help"],
+    "verify": ["verify", "mine.py", "--sweep"],
+    "verify with files": ["verify", "lenet-global", "--out", "out"],
+    "sweep": ["sweep", "mine.py"],
+    "sweep with files": ["sweep", "maxpool2x2-stride2", "--out", "swept"],
+    "placements": ["placements", "mine.py"],
+    "scene": ["scene", "mine.py"],
+    "pitfalls": ["pitfalls"],
+    "check": ["check", "{certificate}"],
+    "replay": ["replay", "{example}"],
+    "rules": ["rules"],
+    "doctor": ["doctor"],
+    "a mistake": ["verify", "mine.py", "--grid", "5", "5"],
+    "a wrong name": ["verify", "lenet-globl"],
+    "a wrong option": ["verify", "mine.py", "--grdi", "5"],
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_text_fits_80_columns_without_colour(capsys, tmp_path, monkeypatch, name) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(FLAT)
+    places = {}
+    if name in ("check", "replay"):
+        call(capsys, "verify", "mine.py", "--out", "made", "--property", "equivariance")
+        places["certificate"] = next(tmp_path.rglob("*.certificate.json")).relative_to(tmp_path)
+        places["example"] = next(iter(tmp_path.rglob("*.npz")), tmp_path).relative_to(tmp_path)
+    _, out, err = call(capsys, *(word.format(**places) for word in COMMANDS[name]))
+    assert out + err
+    assert "\x1b" not in out + err
+    for line in (out + err).splitlines():
+        # the line of usage is tyro's, and never broken
+        assert cell_len(line) <= 80 or line.startswith("usage: "), line
+
+
+def test_completion_for_the_shell_does_not_import_jax() -> None:
+    code = (
+        "import sys\nfrom shiftproof.cli import main\n"
+        "try:\n    main(['--tyro-print-completion', 'bash'])\n"
+        "except SystemExit as stop:\n    assert not stop.code\n"
+        "assert not {'jax', 'numpy'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "verify" in done.stdout
+    assert "complete" in done.stdout

@@ -199,7 +199,7 @@ ERRORS = {
     "wrong channels": (
         lambda: sp.sweep(nnx.Conv(3, 2, (3, 3), rngs=nnx.Rngs(0)), IMAGES),
         ModelCallError,
-        "Check rank and channels",
+        r"can be called on images of shape \(6, 6, 3\)",
     ),
     "bytes": (
         lambda: sp.sweep(nnx.relu, IMAGES.astype(np.uint8)),

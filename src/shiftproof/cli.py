@@ -7,7 +7,9 @@ input, 3 undecided, 4 a defect of shiftproof itself, 130 interrupted.
 Over 600 lines, because the commands are one list, most of it help.
 """
 
+import contextlib
 import dataclasses
+import io
 import sys
 import textwrap
 import warnings
@@ -20,7 +22,8 @@ from rich.console import Console
 from shiftproof._version import __version__
 from shiftproof.errors import ContradictionError, ShiftproofError, ShiftproofWarning
 
-Sizes = tuple[int, ...]
+Sizes = Annotated[tuple[int, ...] | None, tyro.conf.arg(metavar="N [N ...]")]
+"""Sizes or axes of a grid; None where they are not said."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,13 +49,13 @@ class Demo:
 class Sweep:
     """Compare every layer of a model under every integer shift of its grid.
 
-    Without images the question is about the architecture: integer probes and integer weights, compared exactly.
+    Without images: of the architecture, on integer probes and integer weights.
     """
 
     target: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TARGET")]
-    """file.py:factory, package.module:factory, or the name of a zoo model."""
-    shape: Sizes | None = None
-    """Shape of one image, channels last, such as 28 28 1; zoo models know theirs."""
+    """file.py, package.module, either with :name of a factory, class or function; or a zoo model."""
+    shape: Sizes = None
+    """Shape of one image, channels last, such as 28 28 1; found out from the model by default."""
     digits: bool = False
     """Sweep real digits (scikit-learn's, on a 28x28 canvas)."""
     mnist: Path | None = None
@@ -63,7 +66,7 @@ class Sweep:
     """How many probes or images."""
     boundary: Literal["circular", "scene"] = "circular"
     """What enters where content leaves. On an empty background see the command placements."""
-    grid: Sizes | None = None
+    grid: Sizes = None
     """Size of the window that moves over the images; for --boundary scene."""
     law: Literal["same", "stride", "any"] = "stride"
     """Output shift to compare with: the same, divided by the stride, or the best of all."""
@@ -71,9 +74,9 @@ class Sweep:
     """The model's own weights, or small integers; integers without images, these with."""
     dtype: Literal["auto", "float32", "float64", "bfloat16", "float16", "int32"] = "auto"
     """Number format; auto takes the first that is exact."""
-    spatial_axes: Sizes | None = None
+    spatial_axes: Sizes = None
     """Grid axes of one image, batch not counted; all but the last by default."""
-    output_axes: Sizes | None = None
+    output_axes: Sizes = None
     """Grid axes of the batched outputs, where they cannot be followed."""
     layers: tuple[str, ...] | None = None
     """Names of the layers to keep; all by default."""
@@ -101,16 +104,16 @@ class Sweep:
 
 @dataclasses.dataclass(frozen=True)
 class Placements:
-    """Put an object on an empty canvas everywhere it fits: which layers just move with it, and what stops the others.
+    """Place an object everywhere on an empty canvas: which layers move with it.
 
-    The question is about the architecture: integer objects and integer weights, compared exactly in all cells.
+    On integer objects and integer weights, compared exactly in all cells.
     """
 
     target: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TARGET")]
-    """file.py:factory, package.module:factory, or the name of a zoo model."""
-    object: Sizes | None = None
+    """file.py, package.module, either with :name of a factory, class or function; or a zoo model."""
+    object: Sizes = None
     """Shape of one object, channels last, such as 3 3 1; a quarter of the canvas of zoo models."""
-    canvas: Sizes | None = None
+    canvas: Sizes = None
     """Sizes of the canvas, such as 28 28; zoo models know theirs."""
     digits: bool = False
     """Place real digits (scikit-learn's, on a 28x28 canvas), with the model's own weights."""
@@ -118,9 +121,9 @@ class Placements:
     """How many objects are moved together."""
     weights: Literal["these", "integers"] | None = None
     """The model's own weights, or small integers."""
-    spatial_axes: Sizes | None = None
+    spatial_axes: Sizes = None
     """Grid axes of one object, batch not counted; all but the last by default."""
-    output_axes: Sizes | None = None
+    output_axes: Sizes = None
     """Grid axes of the batched outputs, where they cannot be followed."""
     layers: tuple[str, ...] | None = None
     """Names of the layers to keep; all by default."""
@@ -132,20 +135,19 @@ class Placements:
 
 @dataclasses.dataclass(frozen=True)
 class Verify:
-    """Decide every shift of a model's grid: proved for all inputs, refuted by a counterexample, or undecided.
+    """Decide every shift: proved for all inputs, refuted by example, or undecided.
 
-    Exit code 0 where the properties are proved for all shifts asked, 1 where some shift is refuted, 3 where some is
-    undecided and none refuted.
+    Exit code 0: all shifts asked are proved; 1: some refuted; 3: some undecided.
     """
 
     target: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TARGET")]
-    """file.py:factory, package.module:factory, or the name of a zoo model."""
-    shape: Sizes | None = None
-    """Shape of one image, channels last, such as 28 28 1; zoo models know theirs."""
-    grid: Sizes | None = None
-    """Instead of --shape: sizes of the grid, such as 28 28, and --channels."""
-    channels: int = 1
-    """Channels of one image, with --grid."""
+    """file.py, package.module, either with :name of a factory, class or function; or a zoo model."""
+    shape: Sizes = None
+    """Shape of one image, channels last, such as 28 28 1; found out from the model by default."""
+    grid: Sizes = None
+    """Instead of --shape: sizes of the grid, such as 28 28."""
+    channels: int | None = None
+    """Channels of one image; found out from the model by default."""
     property: Literal["both", "equivariance", "invariance"] = "both"
     """What is asked; equivariance only of outputs that have a grid."""
     law: Literal["any", "same"] = "any"
@@ -154,9 +156,9 @@ class Verify:
     """All weights (the architecture), or these of the model."""
     shifts: tuple[str, ...] | None = None
     """Shifts asked about, such as 4,0 0,4, or a lattice such as 4Z,4Z; all by default. Sets the exit code."""
-    spatial_axes: Sizes | None = None
+    spatial_axes: Sizes = None
     """Grid axes of one image, batch not counted; all but the last by default."""
-    output_axes: Sizes | None = None
+    output_axes: Sizes = None
     """Grid axes of the batched outputs, where they cannot be followed."""
     sweep: bool = False
     """Also measure how far the outputs deviate under every shift, by one forward pass per coset of the lattice."""
@@ -172,24 +174,24 @@ class Verify:
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
-    """Where the border reaches, layer by layer, when the input is a window that moves over a larger scene.
+    """Where the border reaches when the input is a window on a larger scene.
 
-    Exit code 0 where every output has cells that are proved to move with the scene (or stays), else 3.
+    Exit code 0: every output has cells proved to move with the scene; 3: not so.
     """
 
     target: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TARGET")]
-    """file.py:factory, package.module:factory, or the name of a zoo model."""
-    shape: Sizes | None = None
-    """Shape of one image, channels last, such as 28 28 1; zoo models know theirs."""
-    grid: Sizes | None = None
-    """Instead of --shape: sizes of the grid, such as 28 28, and --channels."""
-    channels: int = 1
-    """Channels of one image, with --grid."""
+    """file.py, package.module, either with :name of a factory, class or function; or a zoo model."""
+    shape: Sizes = None
+    """Shape of one image, channels last, such as 28 28 1; found out from the model by default."""
+    grid: Sizes = None
+    """Instead of --shape: sizes of the grid, such as 28 28."""
+    channels: int | None = None
+    """Channels of one image; found out from the model by default."""
     weights: Literal["all", "these"] = "all"
     """All weights (the architecture), or these of the model."""
-    spatial_axes: Sizes | None = None
+    spatial_axes: Sizes = None
     """Grid axes of one image, batch not counted; all but the last by default."""
-    output_axes: Sizes | None = None
+    output_axes: Sizes = None
     """Grid axes of the batched outputs, where they cannot be followed."""
     sweep: bool = False
     """Also run all windows of larger scenes, and compare cell by cell."""
@@ -203,7 +205,7 @@ class Scene:
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """Check a certificate in the kernel, without JAX: exit code 0 only where it proves its statement."""
+    """Check a certificate in the kernel, without JAX; exit code 0 only if it proves."""
 
     file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
     """A certificate written by verify."""
@@ -211,7 +213,7 @@ class Check:
 
 @dataclasses.dataclass(frozen=True)
 class Replay:
-    """Run a counterexample again on the compiled model: exit code 0 where it is reproduced."""
+    """Run a counterexample again on the compiled model; exit code 0 if reproduced."""
 
     file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
     """A counterexample written by verify."""
@@ -223,7 +225,7 @@ class Replay:
 
 @dataclasses.dataclass(frozen=True)
 class Rules:
-    """Print the rules of the kernel, and for every primitive of JAX which of them it uses."""
+    """Print the kernel's rules, and which of them every primitive of JAX uses."""
 
     json: bool = False
     """Print them as JSON."""
@@ -231,10 +233,7 @@ class Rules:
 
 @dataclasses.dataclass(frozen=True)
 class Pitfalls:
-    """What people believe of convolutional networks: list the claims, or run one against its counterexample and repair.
-
-    Exit code 0 where every verdict is as stated, 1 where one is not.
-    """
+    """What people believe of CNNs: list the claims, or run one and its repair."""
 
     name: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="NAME")] = None
     """Which one, or all; without a name they are listed."""
@@ -242,7 +241,7 @@ class Pitfalls:
 
 @dataclasses.dataclass(frozen=True)
 class Doctor:
-    """Print versions, devices and precision defaults, and check that integers stay exact."""
+    """Print versions, devices and precision, and check that integers stay exact."""
 
     json: bool = False
     """Print the findings as JSON."""
@@ -271,7 +270,7 @@ def main(arguments: list[str] | None = None) -> None:
     command = tyro.cli(
         Command,  # type: ignore[arg-type]
         prog="shiftproof",
-        description="Every integer shift of a Flax model's input grid: where it is equivariant, where invariant.",
+        description="Which shifts of its input grid a Flax model keeps, and which it breaks under.",
         args=arguments,
         config=(tyro.conf.FlagCreatePairsOff,),
     )
@@ -283,7 +282,7 @@ AnyCommand = Demo | Verify | Scene | Sweep | Placements | Check | Replay | Rules
 
 def run(command: AnyCommand) -> int:
     """Run one command; returns the exit code, after one clear message where it failed."""
-    errors = Console(stderr=True, soft_wrap=True, highlight=False)
+    errors = Console(stderr=True, highlight=False)
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
         errors.print(f"warning: {message}", style="yellow", markup=False)
@@ -296,13 +295,13 @@ def run(command: AnyCommand) -> int:
                 case Demo():
                     return _demo(command, errors)
                 case Scene():
-                    return _scene(command)
+                    return _scene(command, errors)
                 case Verify():
                     return _verify(command, errors)
                 case Sweep():
                     return _sweep(command, errors)
                 case Placements():
-                    return _placements(command)
+                    return _placements(command, errors)
                 case Check():
                     return _check(command)
                 case Replay():
@@ -356,12 +355,19 @@ def _sweep(command: Sweep, errors: Console) -> int:
         raise ValueError("--resume needs --out, the folder of the interrupted sweep.")
     if command.distributed or command.coordinator:
         join(command.coordinator, command.processes, command.process)
-    target = load_target(command.target, seed=command.seed)
-    images = _images(command, target.shape)
+    images = _real_images(command)
+    shape = command.shape if images is None else images.shape[1:]
+    target = load_target(command.target, seed=command.seed, shape=shape)
+    _tell(target, errors)
+    if images is None and target.shape is None:
+        raise ValueError(
+            f"the shape of one image is missing, and {target.name} could not be called on any usual one: add --shape "
+            "28 28 1 (height width channels), or real images by --digits, --mnist DIR or --png FILE."
+        )
     with reporting(errors, target.name) as progress:
         result = sweep(
             target.model,
-            images,
+            target.shape if images is None else images,
             spatial_axes=command.spatial_axes,
             output_axes=command.output_axes,
             boundary=command.boundary,
@@ -392,17 +398,21 @@ def _sweep(command: Sweep, errors: Console) -> int:
     return 0
 
 
-def _placements(command: Placements) -> int:
+def _placements(command: Placements, errors: Console) -> int:
     from shiftproof import data
     from shiftproof.sweeping.placements import placements
     from shiftproof.targets import load_target
 
-    target = load_target(command.target, seed=command.seed)
     objects: Any = command.object
-    canvas = command.canvas
+    canvas, shape = command.canvas, None
     if command.digits:
         objects = data.digits().images[: command.count]
-    elif target.shape is not None:
+        shape = objects.shape[1:]
+    elif canvas is not None and objects is not None:
+        shape = (*canvas, objects[-1])
+    target = load_target(command.target, seed=command.seed, shape=shape)
+    _tell(target, errors)
+    if not command.digits and target.shape is not None:
         canvas = canvas or target.shape[:-1]
         objects = objects or (*(max(1, size // 4) for size in canvas), target.shape[-1])
     if objects is None or (canvas is None and not command.digits):
@@ -434,12 +444,11 @@ def _verify(command: Verify, errors: Console) -> int:
     from shiftproof.progress import reporting
     from shiftproof.report import report_verdict, sweep_table, verdict_tables, verdict_text
     from shiftproof.sweeping.sweep import sweep
-    from shiftproof.targets import load_target
 
     if command.brute and not command.sweep:
         raise ValueError("--brute belongs to --sweep.")
-    target = load_target(command.target, seed=command.seed)
-    shape = _shape(command, target.shape)
+    target = _target_of(command, errors)
+    shape = target.shape
     verdict = verify(
         target.model,
         shape,
@@ -484,20 +493,18 @@ def _verify(command: Verify, errors: Console) -> int:
             f"wrote {written.html.parent}: report.html, maps.png, verdict.json, "
             f"{len(written.certificates)} certificates, {len(written.counterexamples)} counterexamples",
             highlight=False,
-            soft_wrap=True,
         )
     return EXITS[str(verdict.word)]
 
 
-def _scene(command: Scene) -> int:
+def _scene(command: Scene, errors: Console) -> int:
     from shiftproof.deciding.scene import verify_scene
     from shiftproof.report import report_scene, scene_table, scene_text
-    from shiftproof.targets import load_target
 
-    target = load_target(command.target, seed=command.seed)
+    target = _target_of(command, errors)
     verdict = verify_scene(
         target.model,
-        _shape(command, target.shape),
+        target.shape,
         weights=command.weights,
         sweep=command.sweep,
         spatial_axes=command.spatial_axes,
@@ -514,39 +521,52 @@ def _scene(command: Scene) -> int:
         for text in scene_text(verdict):
             console.print(text, highlight=False, markup=False)
         for path in written:
-            console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+            console.print(f"wrote {path}", highlight=False)
     return EXITS["proved" if verdict.proved else "undecided"]
 
 
 EXITS = {"proved": 0, "refuted": 1, "undecided": 3}
 
 
-def _shape(command: Verify | Scene, shape: tuple[int, ...] | None) -> tuple[int, ...]:
-    """The shape of one image, by whichever option gives it."""
-    if command.shape is not None and command.grid is not None:
-        raise ValueError("--shape and --grid exclude each other.")
-    if command.shape is not None:
-        return tuple(command.shape)
-    if command.grid is not None:
-        return (*command.grid, command.channels)
-    if shape is None:
+def _target_of(command: Verify | Scene, errors: Console) -> Any:
+    """The model, and the shape of one image by whichever option or finding gives it."""
+    from shiftproof.targets import load_target
+
+    target = load_target(
+        command.target,
+        seed=command.seed,
+        shape=command.shape,
+        grid=command.grid,
+        channels=command.channels,
+    )
+    _tell(target, errors)
+    if target.shape is None:
         raise ValueError(
-            f"the shape of one image is missing: add --grid 28 28 --channels 1, or --shape 28 28 1, to verify "
-            f"{command.target}."
+            f"the shape of one image is missing, and {target.name} could not be called on any usual one: add --grid 28 "
+            f"28 --channels 1, or --shape 28 28 1."
         )
-    return shape
+    return target
+
+
+def _tell(target: Any, errors: Console) -> None:
+    """Print what was not said but found out."""
+    for note in target.notes:
+        errors.print(f"note: {note}", markup=False)
 
 
 def _check(command: Check) -> int:
     from shiftproof_kernel.__main__ import main as check
 
-    return check(["check", str(command.file)])
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told):
+        code = check(["check", str(command.file)])
+    Console(highlight=False).print(told.getvalue().rstrip(), markup=False)
+    return code
 
 
 def _replay(command: Replay) -> int:
     from shiftproof.refuting.counterexample import load_counterexample, replay
     from shiftproof.targets import load_target
-    from shiftproof.tracing.model import adapt
 
     example = load_counterexample(command.file)
     place = command.target or example.header.target
@@ -555,8 +575,9 @@ def _replay(command: Replay) -> int:
             f"{command.file} does not say how {example.header.model} is found: add --target file.py:factory."
         )
     # the seed of the weights is part of the counterexample; that of the factory was the same
-    target = load_target(place, seed=example.header.seed if example.header.draw == "these" else 0)
-    result = replay(example, adapt(target.model, name=target.name))
+    seed = example.header.seed if example.header.draw == "these" else 0
+    target = load_target(place, seed=seed, shape=example.image.shape)
+    result = replay(example, target.model)
     if command.json:
         _print_json(
             {
@@ -569,7 +590,7 @@ def _replay(command: Replay) -> int:
             }
         )
         return 0 if result.reproduced else 1
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(highlight=False)
     console.print(str(example), markup=False)
     for line in result.changed:
         console.print(f"changed since: {line}", style="yellow", markup=False)
@@ -591,8 +612,8 @@ def _rules(command: Rules) -> int:
     return 0
 
 
-def _images(command: Sweep, shape: tuple[int, ...] | None) -> Any:
-    """The images asked for: real ones, or the shape of integer probes."""
+def _real_images(command: Sweep) -> Any:
+    """The images asked for; None where integer probes are."""
     from shiftproof import data
 
     chosen = [name for name in ("digits", "mnist", "png") if getattr(command, name)]
@@ -608,13 +629,7 @@ def _images(command: Sweep, shape: tuple[int, ...] | None) -> Any:
         return data.mnist(command.mnist).images[: command.count]
     if command.png is not None:
         return data.png(command.png).images
-    shape = command.shape or shape
-    if shape is None:
-        raise ValueError(
-            f"the shape of one image is missing: add --shape 28 28 1 (height width channels), or real images by "
-            f"--digits, --mnist DIR or --png FILE, to sweep {command.target}."
-        )
-    return tuple(shape)
+    return None
 
 
 def _pitfalls(command: Pitfalls) -> int:

@@ -1,23 +1,44 @@
-"""Targets: from the word on the command line to a model.
+"""Targets: from the word on the command line to a model, and to the shape of an image that it takes.
 
-`path/to/file.py:factory`, `package.module:factory`, or the name of a zoo model. A factory takes no arguments and
-returns an `nnx.Module`, a linen `(module, variables)` pair or a callable on batches. The name may also be that of
-such a model itself. Nothing is ever constructed by guessing arguments.
+A word is `path/to/file.py`, `package.module`, either of them with `:name`, or the name of a zoo model. The name is
+that of a factory without arguments, of a class, of a model, or of a function on batches; without one, what the file
+defines is taken if there is one candidate. Whatever was not said but found out is a note, and is always printed.
 """
 
 import dataclasses
+import difflib
 import importlib
 import importlib.util
 import inspect
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 from flax import linen, nnx
 
 from shiftproof import zoo
 from shiftproof.errors import InputError
+from shiftproof.tracing.model import Model, adapt, channel_counts, grid_ranks, takes
+
+USUAL = ("model", "make_model", "make", "create_model", "build_model", "build", "get_model")
+"""Names that are taken for the model among several."""
+
+NEVER_CALLED = ("main", "train", "run", "test")
+"""Functions without arguments that are no factories."""
+
+SHAPES = ("image_shape", "input_shape", "shape", "example", "examples")
+"""Attributes of a factory, or of its file, that hold the shape of one image or a batch of images; in any case."""
+
+SWITCHES = {"train": False, "training": False, "is_training": False, "deterministic": True}
+"""Arguments of a model's call that switch inference on."""
+
+SIZES = (32, 28, 224, 64, 16, 8, 128, 96, 256, 384, 512)
+"""Sizes of the grid that are tried, in order."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,50 +47,94 @@ class Target:
 
     Attributes:
         name: for reports.
-        model: what `shiftproof.adapt` accepts.
-        shape: of one image, where the target says so (zoo models do).
+        model: adapted, ready to be verified or swept.
+        shape: of one image, where it is known or could be found out.
+        notes: what was not said but found out.
     """
 
     name: str
-    model: Any
+    model: Model
     shape: tuple[int, ...] | None
+    notes: tuple[str, ...] = ()
 
 
-def load_target(text: str, *, seed: int = 0) -> Target:
+def load_target(
+    text: str,
+    *,
+    seed: int = 0,
+    shape: Sequence[int] | None = None,
+    grid: Sequence[int] | None = None,
+    channels: int | None = None,
+) -> Target:
     """Load what `text` names.
 
+    Args:
+        text: the word.
+        seed: of the weights of zoo models, and of classes that take `rngs`.
+        shape: of one image, where it was said.
+        grid: its grid, where that was said.
+        channels: its channels, where they were said.
+
     Raises:
-        InputError: no such file, module, name or zoo model, or a factory that needs arguments or fails.
+        InputError: no such file, module, name or zoo model, several candidates, or a factory that needs arguments or
+            fails.
     """
+    notes: list[str] = []
     place, colon, name = text.rpartition(":")
+    if not colon and text in zoo.ENTRIES:
+        entry = zoo.ENTRIES[text]
+        return Target(
+            text, adapt(zoo.build(text, seed), name=text), _said(shape, grid, channels, entry.shape)
+        )
     if not colon:
-        return _from_zoo(text, seed)
-    module = _load_file(Path(place)) if place.endswith(".py") else _load_module(place)
-    if not hasattr(module, name):
-        candidates = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
-        raise InputError(
-            f"{place} defines no {name!r}; it defines {', '.join(candidates) or 'no callables'}."
-        )
-    return Target(name, _build(getattr(module, name), text), None)
+        place, name = text, ""
+    module = _module(place, named=bool(colon))
+    found = _named(module, place, name) if name else None
+    if found is None:
+        name = _only_candidate(module, place)
+        found = getattr(module, name)
+        notes.append(f"{place} defines {name}, which is taken for the model.")
+    built = _build(found, f"{place}:{name}", seed, notes)
+    known = _attribute(found, module, notes)
+    shape = _said(shape, grid, channels, known)
+    switch = _switch(built)
+    if switch:
+        said = ", ".join(f"{key}={value}" for key, value in switch.items())
+        notes.append(f"{name} is called with {said}, for inference.")
+    if isinstance(built, linen.Module):
+        built = _initialised(built, name, shape, switch, seed, notes)
+    model = adapt(built, apply_kwargs=switch, name=name)
+    if shape is None:
+        shape = _found_shape(model, grid, channels, notes)
+    return Target(name, model, shape, tuple(notes))
 
 
-def _from_zoo(name: str, seed: int) -> Target:
-    if name.endswith(".py"):
-        raise InputError(
-            f"{name}: add the name of a factory in that file, as in {name}:make_model."
-        )
+# --- the file ---
+
+
+def _module(place: str, *, named: bool) -> ModuleType:
+    if place.endswith(".py"):
+        return _load_file(Path(place))
+    if named or "." in place or Path(place).is_dir():
+        return _load_module(place)
+    if Path(f"{place}.py").is_file():
+        return _load_file(Path(f"{place}.py"))
     try:
-        model = zoo.build(name, seed)
+        zoo.build(place)
     except ValueError as error:
         raise InputError(
-            f"{error} A model of your own is named file.py:factory or package.module:factory."
+            f"{error}. A model of your own is named by its file, as in mymodel.py or mymodel.py:make_model, or by its "
+            "module, as in package.module:make_model."
         ) from error
-    return Target(name, model, zoo.ENTRIES[name].shape)
+    raise AssertionError("a zoo model was found before")
 
 
 def _load_file(path: Path) -> ModuleType:
     if not path.is_file():
-        raise InputError(f"there is no file {path}.")
+        beside = [file.name for file in path.parent.glob("*.py")] if path.parent.is_dir() else []
+        close = difflib.get_close_matches(path.name, beside)
+        hint = f" Did you mean {path.parent / close[0]}?" if close else ""
+        raise InputError(f"there is no file {path}.{hint}")
     sys.path.insert(0, str(path.parent.resolve()))  # so that it finds the files beside it
     spec = importlib.util.spec_from_file_location(path.stem, path.resolve())
     if spec is None or spec.loader is None:
@@ -93,33 +158,201 @@ def _load_module(name: str) -> ModuleType:
         ) from error
 
 
-def _build(found: Any, text: str) -> Any:
-    """The model itself, or what its factory returns."""
-    if isinstance(found, (nnx.Module, tuple)) or not callable(found):
+def _named(module: ModuleType, place: str, name: str) -> Any:
+    if hasattr(module, name):
+        return getattr(module, name)
+    own = _own(module)
+    close = difflib.get_close_matches(name, own, n=1)
+    hint = f" Did you mean {place}:{close[0]}?" if close else ""
+    raise InputError(
+        f"{place} defines no {name!r}; it defines {', '.join(own) or 'no model and no factory'}.{hint}"
+    )
+
+
+def _own(module: ModuleType) -> dict[str, int]:
+    """What the file itself defines that may be a model, by name, and how likely it is: 0 is most likely."""
+    found = {}
+    for name, value in vars(module).items():
+        if name.startswith("_"):
+            continue
+        if isinstance(value, nnx.Module) or _is_pair(value):
+            found[name] = 0
+        elif getattr(value, "__module__", None) != module.__name__ or not callable(value):
+            continue
+        elif inspect.isclass(value):
+            if issubclass(value, (nnx.Module, linen.Module)):
+                found[name] = 3 if set(_required(value)) - {"rngs"} else 1
+        elif len(_required(value)) == 0 and not name.startswith(NEVER_CALLED):
+            found[name] = 1
+        else:
+            found[name] = 2 if len(_required(value)) == 1 else 3
+    return found
+
+
+def _only_candidate(module: ModuleType, place: str) -> str:
+    """The name that is taken where none was said: a usual one, or the only one of the most likely kind."""
+    own = _own(module)
+    usual = [name for name in USUAL if name in own]
+    if usual:
+        return usual[0]
+    if not own:
+        raise InputError(
+            f"{place} defines no model: an nnx.Module or linen.Module, or a factory def make_model(): return model."
+        )
+    likely = [name for name, kind in own.items() if kind == min(own.values())]
+    if len(likely) > 1 or own[likely[0]] > 2:
+        names = [f"{place}:{name}" for name in likely]
+        raise InputError(
+            f"{place} defines {', '.join(likely)}: say which one by its name, as in {names[-1]}."
+        )
+    return likely[0]
+
+
+# --- the model ---
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], linen.Module)
+
+
+def _build(found: Any, text: str, seed: int, notes: list[str]) -> Any:
+    """The model itself, or what its factory or class returns."""
+    if isinstance(found, (nnx.Module, linen.Module, tuple)) or not callable(found):
         return found
-    needed = _required(found)
+    name, needed = text.rpartition(":")[2], _required(found)
+    arguments: dict[str, Any] = {}
+    if needed == ["rngs"]:
+        arguments, needed = {"rngs": nnx.Rngs(seed)}, []
+        notes.append(f"{name} is made with rngs=nnx.Rngs({seed}).")
     if len(needed) == 1 and not inspect.isclass(found):
         return found  # a function of one argument is a model on batches
     if needed:
+        given = ", ".join(f"{n}=nnx.Rngs(0)" if n == "rngs" else f"{n}=..." for n in needed)
         raise InputError(
             f"{text} needs the arguments {', '.join(needed)}. Name a factory without arguments, for example "
-            f"def make_model(): return {found.__name__}({', '.join(f'{n}=...' for n in needed)})"
+            f"def make_model(): return {name}({given})"
         )
     try:
-        built = found()
+        return found(**arguments)
     except Exception as error:
         raise InputError(f"{text} fails: {type(error).__name__}: {error}") from error
-    if isinstance(built, linen.Module):
-        raise InputError(
-            f"{text} returns a linen module without weights: return (module, variables) instead."
-        )
-    return built
 
 
 def _required(function: Any) -> list[str]:
+    """The arguments without a default; of a class those of its constructor."""
     try:
-        parameters = inspect.signature(function).parameters.values()
+        made = function.__init__ if inspect.isclass(function) else function
+        parameters = list(inspect.signature(made).parameters.values())[made is not function :]
     except (TypeError, ValueError):
         return []
     variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return [p.name for p in parameters if p.default is p.empty and p.kind not in variadic]
+
+
+def _switch(model: Any) -> dict[str, bool]:
+    """The arguments of its call that switch inference on."""
+    module = model[0] if _is_pair(model) else model
+    if not isinstance(module, (nnx.Module, linen.Module)):
+        return {}
+    names = inspect.signature(type(module).__call__).parameters
+    return {name: value for name, value in SWITCHES.items() if name in names}
+
+
+def _initialised(
+    module: linen.Module,
+    name: str,
+    shape: Sequence[int] | None,
+    switch: dict[str, bool],
+    seed: int,
+    notes: list[str],
+) -> tuple[linen.Module, Any]:
+    """A linen module with weights of its own initialisation."""
+    if shape is None:
+        raise InputError(
+            f"{name} is a linen module without weights, and they depend on the shape of the images: add --grid 32 32 "
+            "--channels 3, or return (module, variables) from a factory."
+        )
+    keys = {"params": jax.random.key(seed), "dropout": jax.random.key(seed + 1)}
+    try:
+        variables = module.init(keys, jnp.zeros((1, *shape)), **switch)
+    except Exception as error:
+        raise InputError(
+            f"{name} cannot be initialised on an image of shape {tuple(shape)}: {type(error).__name__}: {error}"
+        ) from error
+    notes.append(f"the weights of {name} are those of its initialisation with key {seed}.")
+    return module, variables
+
+
+# --- the shape ---
+
+
+def _said(
+    shape: Sequence[int] | None,
+    grid: Sequence[int] | None,
+    channels: int | None,
+    known: tuple[int, ...] | None,
+) -> tuple[int, ...] | None:
+    """The shape as far as it was said, else as it is known; None where it must be found out."""
+    if shape is not None and (grid is not None or channels is not None):
+        raise InputError("--shape and --grid or --channels exclude each other.")
+    if shape is not None:
+        return tuple(shape)
+    if grid is not None and channels is not None:
+        return (*grid, channels)
+    if known is None:
+        return None
+    return (*(grid or known[:-1]), channels or known[-1])
+
+
+def _attribute(found: Any, module: ModuleType, notes: list[str]) -> tuple[int, ...] | None:
+    """The shape that an attribute of the factory or of the file holds."""
+    for owner, place in ((found, getattr(found, "__name__", "")), (module, module.__name__)):
+        for name in (spelling for word in SHAPES for spelling in (word, word.upper())):
+            value = vars(owner).get(name) if hasattr(owner, "__dict__") else None
+            shape = _as_shape(value)
+            if shape:
+                notes.append(f"images have the shape {_times(shape)}, by {place}.{name}.")
+                return shape
+    return None
+
+
+def _as_shape(value: Any) -> tuple[int, ...] | None:
+    if isinstance(value, (tuple, list)) and value and all(type(n) is int for n in value):
+        return tuple(value)
+    if isinstance(value, (np.ndarray, jax.Array)) and value.ndim > 2:
+        return tuple(value.shape[1:])
+    return None
+
+
+def _found_shape(
+    model: Model, grid: Sequence[int] | None, channels: int | None, notes: list[str]
+) -> tuple[int, ...] | None:
+    """The first usual shape on which the model can be called, told as a note; None where there is none."""
+    shape = _first_taken(model, grid, channels)
+    if shape is not None:
+        notes.append(
+            f"images are taken to have the shape {_times(shape)}, on which {model.name} can be called; "
+            "--grid and --channels say otherwise."
+        )
+    elif grid or channels:
+        other = _first_taken(model, None, None)
+        if other is not None:
+            raise InputError(
+                f"{model.name} cannot be called on such images, but on those of the shape {_times(other)}: "
+                f"say --grid {' '.join(map(str, other[:-1]))} --channels {other[-1]}."
+            )
+    return shape
+
+
+def _first_taken(
+    model: Model, grid: Sequence[int] | None, channels: int | None
+) -> tuple[int, ...] | None:
+    ranks = grid_ranks(model) or [2]
+    grids = [grid] if grid else [rank * (size,) for rank in ranks for size in SIZES]
+    counts = [channels] if channels else channel_counts(model)
+    shapes = ((*sizes, count) for sizes in grids for count in counts)
+    return next((shape for shape in shapes if takes(model, shape)), None)
+
+
+def _times(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))

@@ -202,7 +202,7 @@ def trace_model(model: Model, weights: Sequence[Any], images: np.ndarray) -> Pro
     except Exception as error:
         raise ModelCallError(
             f"{model.name} cannot be called on images of shape {images.shape}, {images.dtype}: "
-            f"{_first_line(error)}\n{_remedy(error)}"
+            f"{_first_line(error)}\n{_remedy(error) or _right_call(model, images.shape[1:])}"
         ) from error
     if not program.outputs:
         raise ModelCallError(f"{model.name} returns no arrays, so there is nothing to compare.")
@@ -267,4 +267,41 @@ _WORDS = {
 def _remedy(error: Exception) -> str:
     found = next((text for kinds, text in _REMEDIES if isinstance(error, kinds)), None)
     spoken = (text for word, text in _WORDS.items() if word in str(error))
-    return found or next(spoken, _DEFAULT_REMEDY)
+    return found or next(spoken, "")
+
+
+def _right_call(model: Model, shape: tuple[int, ...]) -> str:
+    """The shape with other channels, or with an axis for them, with which the model can be called, if there is one."""
+    missing = len(shape) in grid_ranks(model)
+    for channels in channel_counts(model):
+        right = (*(shape if missing else shape[:-1]), channels)
+        if right != shape and takes(model, right):
+            return (
+                f"It can be called on images of shape {right}; images are (batch, *grid, channels)."
+            )
+    return _DEFAULT_REMEDY
+
+
+def grid_ranks(model: Model) -> list[int]:
+    """How many axes the grid may have, by the kernels of its convolutions."""
+    shapes = [np.shape(leaf) for leaf in jax.tree_util.tree_leaves(model.weights)]
+    return list(dict.fromkeys(len(shape) - 2 for shape in shapes if 3 <= len(shape) <= 5))
+
+
+def channel_counts(model: Model) -> list[int]:
+    """The channels that its kernels take, those of convolutions first, then 1 and 3."""
+    shapes = [np.shape(leaf) for leaf in jax.tree_util.tree_leaves(model.weights)]
+    kernels = sorted(
+        (shape for shape in shapes if len(shape) > 1), key=lambda shape: len(shape) < 3
+    )
+    return list(dict.fromkeys([*(shape[-2] for shape in kernels), 1, 3]))
+
+
+def takes(model: Model, shape: Sequence[int]) -> bool:
+    """Whether the model can be called on an image of this shape; it is traced only."""
+    images = jax.ShapeDtypeStruct((1, *shape), np.float32)
+    try:
+        jax.eval_shape(model.call, model.weights, images)
+    except Exception:  # whatever a model of the user may raise
+        return False
+    return True
