@@ -249,7 +249,7 @@ def _required(function: Any) -> list[str]:
     return [p.name for p in parameters if p.default is p.empty and p.kind not in variadic]
 
 
-def _switch(model: Any) -> dict[str, bool]:
+def _switch(model: Any) -> dict[str, Any]:
     """The arguments of its call that switch inference on."""
     module = model[0] if _is_pair(model) else model
     if not isinstance(module, (nnx.Module, linen.Module)):
@@ -262,7 +262,7 @@ def _initialised(
     module: linen.Module,
     name: str,
     shape: Sequence[int] | None,
-    switch: dict[str, bool],
+    switch: dict[str, Any],
     seed: int,
     notes: list[str],
 ) -> tuple[linen.Module, Any]:
