@@ -489,3 +489,19 @@ def test_programs_that_call_back_do_not_share_an_executable() -> None:
     ]
     assert trials[0].program.fingerprint == trials[1].program.fingerprint
     assert [float(trial.outputs(image)[0].max()) for trial in trials] == [2, 3]
+
+
+def test_layers_have_receptive_fields_and_jumps() -> None:
+    def model(x):
+        x = nnx.max_pool(x, (3, 1), (2, 1), padding="VALID")
+        x = nnx.max_pool(x, (2, 2), (2, 2))
+        return {"map": x, "mean": x.mean((1, 2))}
+
+    verdict = sp.verify(model, (13, 8, 1))
+    layers = {layer["name"]: layer for layer in verdict.to_dict()["layers"]}
+    found = [(x["receptive_field"], x["jump"]) for x in layers.values()]
+    assert found[0] == ([3, 1], ["2", "1"])
+    assert layers["output.map"]["receptive_field"] == [5, 2]
+    assert layers["output.map"]["jump"] == ["4", "2"]
+    assert layers["output.mean"]["receptive_field"] == [None, None]
+    assert layers["output.mean"]["jump"] == [None, None]

@@ -16,6 +16,7 @@ import numpy as np
 from shiftproof.errors import InputError
 from shiftproof.lattice import Lattice
 from shiftproof.proving.analysis import Cause, Claim
+from shiftproof.proving.receptive import Field
 from shiftproof.refuting.counterexample import Counterexample, from_witness
 from shiftproof.refuting.witness import Witness
 from shiftproof.translation import Shift
@@ -250,6 +251,7 @@ class LayerVerdict:
         shape: of its value, batch included.
         steps: per grid axis the smallest step under which the value is proved to move or stay; the size where none is.
         grid: of the image.
+        fields: per grid axis, the receptive field and the jump; None where the value does not depend on the image.
     """
 
     name: str
@@ -257,6 +259,7 @@ class LayerVerdict:
     shape: tuple[int, ...]
     steps: tuple[int, ...] | None
     grid: tuple[int, ...]
+    fields: tuple[Field | None, ...]
 
     @property
     def lattice(self) -> str:
@@ -392,6 +395,11 @@ class Verdict:
                     "source": layer.source,
                     "shape": list(layer.shape),
                     "steps": None if layer.steps is None else list(layer.steps),
+                    "receptive_field": [field and field.size for field in layer.fields],
+                    "jump": [
+                        None if not field or field.axis is None else str(field.jump)
+                        for field in layer.fields
+                    ],
                 }
                 for layer in self.layers
             ],

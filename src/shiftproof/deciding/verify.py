@@ -34,6 +34,7 @@ from shiftproof.provenance import provenance
 from shiftproof.proving.analysis import Claim, Prover, find_causes, layer_steps
 from shiftproof.proving.basis import find_basis
 from shiftproof.proving.graph import Graph, build_graph
+from shiftproof.proving.receptive import layer_fields
 from shiftproof.refuting.witness import Bench
 from shiftproof.tracing.layers import Layer, find_layers
 from shiftproof.tracing.model import Model, adapt, check_images, trace_model, trace_once
@@ -358,7 +359,8 @@ def _claims(subject: Subject, property: Property, law: Law) -> list[Claim]:
 def _decide(subject: Subject, claims: Sequence[Claim], asked: np.ndarray) -> Verdict:
     seconds = dict(subject.seconds)
     with _timed(seconds, "analysis"), settings(subject.dtype):
-        prover = Prover(graph_of(subject), subject.grid)
+        graph = graph_of(subject)
+        prover = Prover(graph, subject.grid)
         basis = find_basis(
             prover,
             subject.program,
@@ -370,6 +372,7 @@ def _decide(subject: Subject, claims: Sequence[Claim], asked: np.ndarray) -> Ver
         cases = [Case(claim, prover, basis) for claim in claims]
         steps = layer_steps(prover, subject.layers)
         causes = tuple(find_causes(prover, subject.layers))
+        fields = layer_fields(graph, subject.layers, subject.grid)
     bench = Bench(
         subject.model,
         subject.shape,
@@ -410,8 +413,8 @@ def _decide(subject: Subject, claims: Sequence[Claim], asked: np.ndarray) -> Ver
         weights=subject.weights,
         outputs=outputs,
         layers=tuple(
-            LayerVerdict(layer.name, str(layer.site), layer.shape, step, subject.grid)
-            for layer, step in zip(subject.layers, steps, strict=True)
+            LayerVerdict(layer.name, str(layer.site), layer.shape, step, subject.grid, seen)
+            for layer, step, seen in zip(subject.layers, steps, fields, strict=True)
         ),
         causes=causes,
         asked=asked,

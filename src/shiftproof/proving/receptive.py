@@ -12,6 +12,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 
+from shiftproof.proving.graph import Graph
+from shiftproof.tracing.layers import Layer
 from shiftproof_kernel import Node, Program
 
 
@@ -59,6 +61,15 @@ def receptive_fields(program: Program, axis: int) -> list[Known]:
         operands = [(found[source], program.nodes[source].shape) for source in node.inputs]
         found.append(_field(node, axis, operands))
     return found
+
+
+def layer_fields(
+    graph: Graph, layers: Sequence[Layer], grid: Sequence[int]
+) -> list[tuple[Known, ...]]:
+    """For every layer, the field along every axis of the grid; None where it does not depend on the image."""
+    fields = [receptive_fields(graph.program, axis) for axis in range(len(grid))]
+    nodes = [graph.nodes.get(x.value) if isinstance(x.value, int) else None for x in layers]
+    return [tuple(None if node is None else along[node] for along in fields) for node in nodes]
 
 
 Operands = Sequence[tuple[Known, tuple[int, ...]]]

@@ -34,6 +34,7 @@ from shiftproof.report.tables import Table
 from shiftproof.report.verdicts import (
     counts_table,
     evidence_table,
+    field_words,
     shrinking,
     summary_of,
     verdict_maps,
@@ -177,7 +178,7 @@ def verdict_chain(verdict: Verdict) -> Chain:
         Link(
             layer.name,
             near_dots(verdict.grid, _axis_shifts(layer.steps or verdict.grid)),
-            (layer.lattice, _times(layer.shape[1:]), layer.source),
+            (layer.lattice, *field_words(layer), _times(layer.shape[1:]), layer.source),
             tuple(shrinking(verdict, layer)),
         )
         for layer in verdict.layers
@@ -185,9 +186,12 @@ def verdict_chain(verdict: Verdict) -> Chain:
     note = (
         f"Blue dots: the shifts by at most {NEAR} pixels under which the layer is proved to move as a whole, or to "
         "stay; the middle is shift 0. 2Z × 2Z are the shifts by even steps. Red: why a lattice shrinks, then the "
-        "cheapest repair."
+        "cheapest repair. Receptive field: the pixels that one cell depends on; jump: pixels between neighbouring cells."
     )
-    columns = ("lattice so far", "value", "source", "why it shrinks → repair")
+    columns = (
+        *("lattice so far", "receptive field", "jump", "value", "source"),
+        "why it shrinks → repair",
+    )
     return Chain("layer", columns, tuple(links), note)
 
 

@@ -124,6 +124,15 @@ def _chain(verdict: Verdict) -> Table:
     )
 
 
+def field_words(layer: LayerVerdict) -> tuple[str, str]:
+    """Receptive field and jump, once where all axes agree, such as `5` and `2`."""
+    sizes = [
+        "–" if f is None else "whole image" if f.size is None else str(f.size) for f in layer.fields
+    ]
+    jumps = ["–" if f is None or f.axis is None else str(f.jump) for f in layer.fields]
+    return tuple(w[0] if len({*w}) == 1 else " × ".join(w) for w in (sizes, jumps))
+
+
 def shrinking(verdict: Verdict, layer: LayerVerdict) -> list[tuple[str, str]]:
     """Why the lattice shrinks at a layer, each reason once with its cheapest repair."""
     why = (
