@@ -15,10 +15,10 @@ REPOSITORY = Path(__file__).parent.parent
 MODULES = sorted(ROOT.rglob("*.py"))
 
 ORDER = (
-    ("_version", "errors", "files", "listening"),
+    ("_version", "errors", "files", "display", "listening"),
     ("archive", "progress"),
     ("translation", "zoo", "data"),
-    ("lattice", "provenance"),
+    ("lattice", "provenance", "certificate"),
     ("tracing",),
     ("exactness",),
     ("proving",),

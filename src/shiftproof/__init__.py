@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         assert_invariant,
         assert_lattice,
     )
+    from shiftproof.certificate import Certificate, check
     from shiftproof.deciding.scene import SceneVerdict, verify_scene
     from shiftproof.deciding.verdict import OutputVerdict, PropertyVerdict, Verdict, Word
     from shiftproof.deciding.verify import verify
@@ -51,6 +52,8 @@ _HOMES = {
     "adapt": "tracing.model",
     "integer_images": "exactness.probes",
     "sweep": "sweeping.sweep",
+    "Certificate": "certificate",
+    "check": "certificate",
     "Counterexample": "refuting.counterexample",
     "load_counterexample": "refuting.counterexample",
     "replay": "refuting.counterexample",
@@ -70,6 +73,7 @@ _MODULES = ("data", "errors", "zoo")
 __all__ = [
     "Calibration",
     "Canvas",
+    "Certificate",
     "Count",
     "Counterexample",
     "Lattice",
@@ -90,6 +94,7 @@ __all__ = [
     "assert_invariant",
     "assert_lattice",
     "calibrate",
+    "check",
     "data",
     "find_lattice",
     "integer_images",

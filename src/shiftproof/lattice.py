@@ -10,11 +10,12 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from shiftproof.display import Displayed
 from shiftproof.translation import Shift
 
 
 @dataclasses.dataclass(frozen=True)
-class Lattice:
+class Lattice(Displayed):
     """A subgroup of the grid.
 
     Attributes:

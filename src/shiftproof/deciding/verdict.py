@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from shiftproof.display import Displayed, report_room
 from shiftproof.errors import InputError
 from shiftproof.lattice import Lattice
 from shiftproof.proving.analysis import Cause, Claim
@@ -72,7 +73,7 @@ class Evidence:
 
 
 @dataclasses.dataclass(frozen=True)
-class PropertyVerdict:
+class PropertyVerdict(Displayed):
     """The verdict on one property of one output, for every shift.
 
     Attributes:
@@ -276,7 +277,7 @@ class LayerVerdict:
 
 
 @dataclasses.dataclass(frozen=True)
-class Verdict:
+class Verdict(Displayed):
     """Everything `verify` decided about a model.
 
     Attributes:
@@ -369,6 +370,13 @@ class Verdict:
             from_witness(w, model=self.model, spatial_axes=self.spatial_axes, target=target)
             for w in self.witnesses
         ]
+
+    def plot(self) -> Any:
+        """The maps of all outputs and properties, as a `matplotlib.figure.Figure`.
+
+        One square per shift, shift 0 in the middle: blue proved, sand refuted, grey undecided.
+        """
+        return report_room("verdict_figure").verdict_maps(self)
 
     def to_dict(self) -> dict[str, Any]:
         """The stable schema `shiftproof.verdict/1`."""

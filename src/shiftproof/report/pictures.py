@@ -161,8 +161,18 @@ def encode_png(values: np.ndarray, colours: tuple[tuple[int, ...], tuple[int, ..
     share = np.linspace(-1, 1, 255)[:, None]
     # the root lifts what is faint: a small value must be seen
     palette = zero + (np.where(share < 0, NEGATIVE, one) - zero) * np.abs(share) ** 0.7
-    levels = np.clip(np.round(values * 127) + 127, 0, 254).astype(np.uint8)
-    rows = b"".join(b"\0" + row.tobytes() for row in levels)
+    levels = np.clip(np.round(values * 127) + 127, 0, 254)
+    return indexed_png(levels, palette)
+
+
+def indexed_png(levels: np.ndarray, palette: Any) -> bytes:
+    """A PNG of one pixel per level; the same levels give the same bytes.
+
+    Args:
+        levels: (rows, columns) from 0 to 255.
+        palette: (levels, 3) red, green, blue from 0 to 255.
+    """
+    rows = b"".join(b"\0" + row.tobytes() for row in levels.astype(np.uint8))
     height, width = levels.shape
     chunks = (
         (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)),

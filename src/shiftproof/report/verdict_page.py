@@ -31,13 +31,13 @@ from shiftproof.report.maps import to_png
 from shiftproof.report.pages import write_json
 from shiftproof.report.pictures import witness_tiles
 from shiftproof.report.tables import Table
+from shiftproof.report.verdict_figure import verdict_maps
 from shiftproof.report.verdicts import (
     counts_table,
     evidence_table,
     field_words,
     shrinking,
     summary_of,
-    verdict_maps,
     witness_text,
 )
 from shiftproof.translation import Shift

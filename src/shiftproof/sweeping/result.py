@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from shiftproof.archive import read_archive, write_archive
+from shiftproof.display import Displayed, report_room
 from shiftproof.errors import InputError, ResultFileError
 from shiftproof.lattice import Lattice, find_lattice
 
@@ -138,7 +139,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Sweep:
+class Sweep(Displayed):
     """Deviations of every layer under every shift.
 
     Attributes:
@@ -274,6 +275,21 @@ class Sweep:
         return xarray.Dataset(
             variables, coordinates, {"model": self.header.model, "law": self.header.law}
         )
+
+    def plot(self, layer: str | int | None = None, *, property: Property | None = None) -> Any:
+        """The maps of deviations, as a `matplotlib.figure.Figure`.
+
+        Args:
+            layer: the map of one layer; of all by default.
+            property: what is asked; equivariance where a layer has a grid, else invariance, by default.
+
+        Raises:
+            InputError: no such layer.
+        """
+        maps = report_room("maps")
+        if layer is None:
+            return maps.layer_maps(self, property=property)
+        return maps.break_map(self, layer, property=property)
 
     def save(self, path: str | Path) -> Path:
         """Write one `.npz` file, atomically; the same sweep gives the same bytes."""

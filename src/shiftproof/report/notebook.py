@@ -1,0 +1,229 @@
+"""What a notebook and a rich console show of a result: a title, a sentence, small maps, and tables to unfold.
+
+No script and no matplotlib: the maps are PNGs of one pixel per shift. What they show stands in words beside them.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from rich.console import Group
+from rich.text import Text
+
+from shiftproof.certificate import Certificate
+from shiftproof.deciding.verdict import PropertyVerdict, Verdict, Word
+from shiftproof.lattice import Lattice, span
+from shiftproof.report.html import page_environment
+from shiftproof.report.pictures import indexed_png
+from shiftproof.report.tables import Table, count_text, question_of, sweep_table
+from shiftproof.report.verdicts import (
+    centred,
+    evidence_table,
+    summary_of,
+    text_map,
+    verdict_tables,
+)
+from shiftproof.sweeping.result import Status, Sweep
+
+WIDTH = 168
+"""Pixels of a map."""
+BLUE, SAND, GREY, PALE = (0, 89, 214), (240, 220, 180), (139, 146, 154), (236, 236, 236)
+WORDS = {Word.UNDECIDED: GREY, Word.PROVED: BLUE, Word.REFUTED: SAND}
+STATUSES = {Status.DIFFERS: SAND, Status.EQUAL: BLUE, Status.UNCLEAR: GREY, Status.UNDEFINED: PALE}
+GUIDE = "one square per shift, shift 0 in the middle, dy down, dx right"
+
+
+@dataclasses.dataclass(frozen=True)
+class Thumb:
+    """A small map: its PNG, its size on the screen, and what it shows."""
+
+    title: str
+    text: str
+    png: bytes
+    width: int
+    height: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """What is shown: `title` above `lines`, `maps` with their `keys` and a `guide`, and tables that are `folded`."""
+
+    title: str
+    lines: tuple[str, ...]
+    maps: tuple[Thumb, ...] = ()
+    keys: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    guide: str = GUIDE
+    folded: tuple[tuple[str, Table], ...] = ()
+
+
+def html_of(result: Any) -> str:
+    """A result as HTML that stands alone in a notebook.
+
+    Args:
+        result: a verdict, one of its properties, a sweep, a lattice or a certificate.
+    """
+    return page_environment().get_template("notebook.html.jinja").render(shown=show(result))
+
+
+def rich_of(result: Any) -> Any:
+    """A result as rich prints it.
+
+    Args:
+        result: a verdict, one of its properties, a sweep, a lattice or a certificate.
+    """
+    match result:
+        case Verdict():
+            return Group(*verdict_tables(result))
+        case Sweep():
+            return sweep_table(result)
+        case PropertyVerdict():
+            shown = show(result)
+            drawn = text_map(result)
+            return Text("\n".join([shown.title, *shown.lines, *([drawn] if drawn else [])]))
+        case _:
+            shown = show(result)
+            return Text("\n".join([shown.title, *shown.lines]))
+
+
+@functools.singledispatch
+def show(result: Any) -> Shown:
+    """What is shown of a result."""
+    raise TypeError(f"a {type(result).__name__} is not shown here")
+
+
+@show.register
+def _(verdict: Verdict) -> Shown:
+    shown = [(output.name, v) for output in verdict.outputs for v in output.properties]
+    return Shown(
+        f"{verdict.model}: every shift decided",
+        (f"{summary_of(verdict)}", *verdict.notes),
+        tuple(_word_map(f"{name}: {v.claim.property}", v) for name, v in shown),
+        _keys(WORDS, [v.map for _, v in shown]),
+        folded=(
+            ("Layer by layer", verdict_tables(verdict)[1]),
+            ("Evidence", evidence_table(verdict)),
+        ),
+    )
+
+
+@show.register
+def _(verdict: PropertyVerdict) -> Shown:
+    claim = verdict.claim
+    undecided = f", undecided for {verdict.undecided}" if verdict.undecided else ""
+    return Shown(
+        f"{claim.property} of {claim.output}",
+        (
+            f"proved for {verdict.proved} of {verdict.map.size} shifts ({verdict.lattice}), "
+            f"refuted for {verdict.refuted}{undecided}",
+        ),
+        (_word_map(claim.property, verdict),),
+        _keys(WORDS, [verdict.map]),
+    )
+
+
+@show.register
+def _(sweep: Sweep) -> Shown:
+    maps, status = [], []
+    for layer in sweep.layers:
+        property = question_of(layer)
+        status.append(sweep.status(property, layer.name))
+        text = count_text(sweep, layer.name, property=property)
+        drawn = centred(status[-1]) if sweep.header.boundary == "circular" else _flat(status[-1])
+        maps.append(_thumb(f"{layer.name}: {property}", text, drawn, colours=STATUSES))
+    header = sweep.header
+    images = "image" if header.images == 1 else "images"
+    line = (
+        f"boundary {header.boundary}, law {header.law}, {header.images} {images}; a sweep refutes and measures, it "
+        "does not prove"
+    )
+    return Shown(
+        f"Sweep of {header.model}",
+        (line,),
+        tuple(maps),
+        _keys(STATUSES, status),
+        guide=GUIDE if header.boundary == "circular" else "one square per shift, dy down, dx right",
+        folded=(("Counts", sweep_table(sweep)),),
+    )
+
+
+@show.register
+def _(lattice: Lattice) -> Shown:
+    mask = span(lattice.grid, lattice.generators)
+    text = f"{lattice.count} of {mask.size} shifts of the grid {'×'.join(map(str, lattice.grid))}"
+    words = np.where(mask, Word.PROVED, Word.REFUTED)
+    colours = {Word.PROVED: BLUE, Word.REFUTED: PALE}
+    return Shown(
+        str(lattice),
+        (text,),
+        (_thumb("lattice", str(lattice), centred(words), colours=colours),),
+        (("in the lattice", BLUE), ("not", PALE)),
+    )
+
+
+@show.register
+def _(certificate: Certificate) -> Shown:
+    checked = certificate.checked
+    under = (
+        f"under {checked.proved} of {checked.shifts} shifts"
+        if checked.interior is None
+        else f"for all shifts of a scene, in the interior {checked.interior}"
+    )
+    weights = "all weights" if checked.weights == "all" else "the weights of one model"
+    grid = "×".join(map(str, checked.grid))
+    rows = (
+        ("boundary", checked.boundary),
+        ("grid", grid),
+        ("generators", ", ".join(str(shift) for shift, _ in checked.generators) or "shift 0 alone"),
+        ("program", checked.program_sha256),
+        ("certificate", f"{certificate.size:,} bytes, {certificate.sha256}"),
+    )
+    table = Table("Certificate", ("what", "value"), rows, flexible=frozenset({1}))
+    return Shown(
+        "✓ proved, checked by the kernel",
+        (
+            f"{checked.property} of {checked.output} {under} of the grid {grid}, for all inputs and {weights}",
+        ),
+        folded=(("What it rests on", table),),
+    )
+
+
+def _word_map(title: str, verdict: PropertyVerdict) -> Thumb:
+    text = f"{verdict.proved} of {verdict.map.size}: {verdict.lattice}"
+    return _thumb(title, text, centred(verdict.map), colours=WORDS)
+
+
+def _flat(values: np.ndarray) -> np.ndarray:
+    """Two axes of any number of them."""
+    while values.ndim > 2:
+        values = values[values.shape[0] // 2]
+    return values[None] if values.ndim == 1 else values
+
+
+def _thumb(title: str, text: str, cells: np.ndarray, *, colours: Any) -> Thumb:
+    """A map; where it is large, lone blue cells are drawn larger, or they would be lost."""
+    down, across = cells.shape
+    blue = next(word for word, colour in colours.items() if colour == BLUE)
+    reach = max(down, across) // 64
+    if reach and np.mean(cells == blue) < 0.05:
+        rows, columns = np.nonzero(cells == blue)
+        cells = cells.copy()
+        for dy in range(-reach, reach + 1):
+            for dx in range(-reach, reach + 1):
+                cells[np.clip(rows + dy, 0, down - 1), np.clip(columns + dx, 0, across - 1)] = blue
+    palette = np.array([colours.get(level, PALE) for level in range(max(colours) + 1)])
+    height = 28 if down == 1 else max(28, round(WIDTH * down / across))
+    scale = min(1, WIDTH * 2 / height)
+    return Thumb(
+        title, text, indexed_png(cells, palette), round(WIDTH * scale), round(height * scale)
+    )
+
+
+def _keys(colours: Any, maps: Sequence[np.ndarray]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """The colours that occur."""
+    return tuple(
+        (word.name.lower(), colour)
+        for word, colour in colours.items()
+        if any(np.any(map == word) for map in maps)
+    )
