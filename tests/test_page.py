@@ -1,13 +1,13 @@
 """The report in a real browser: its data, its words for every shift, keys, mouse, touch, print, dark, and its size."""
 
 import base64
+import dataclasses
 import html
 import json
 import re
 import struct
 import zlib
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from chromium import Browser, needs_chromium
@@ -16,6 +16,7 @@ from test_report import HOSTILE, make_layer, make_sweep, strided
 
 import shiftproof as sp
 from shiftproof import report
+from shiftproof.deciding.verdict import Word
 from shiftproof.report.html import embedded
 from shiftproof.report.pictures import INK, PAPER, encode_png
 from shiftproof.report.verdict_page import verdict_examples
@@ -41,12 +42,15 @@ def verdict():
 
 @pytest.fixture(scope="module")
 def undecided():
-    """A Fourier layer is equivariant, and no rule knows it."""
-
-    def model(x):
-        return jnp.fft.ifft2(jnp.fft.fft2(x, axes=(1, 2)), axes=(1, 2)).real
-
-    return sp.verify(model, (4, 4, 1), weights="these")
+    """A layer that moves with the image, of which every second column was left undecided."""
+    known = sp.verify(lambda x: 2 * x, (4, 4, 1))
+    words = known.equivariance.map.copy()
+    words[:, 1::2] = Word.UNDECIDED
+    doubt = dataclasses.replace(
+        known.equivariance, map=words, reasons={(0, 1): "why"}, probes={(0, 1): 12, (2, 3): 5}
+    )
+    output = dataclasses.replace(known.outputs[0], equivariance=doubt)
+    return dataclasses.replace(known, outputs=(output,))
 
 
 @pytest.fixture(scope="module")
