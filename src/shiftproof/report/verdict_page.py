@@ -186,7 +186,7 @@ def verdict_chain(verdict: Verdict) -> Chain:
     note = (
         f"Blue dots: the shifts by at most {NEAR} pixels under which the layer is proved to move as a whole, or to "
         "stay; the middle is shift 0. 2Z × 2Z are the shifts by even steps. Red: why a lattice shrinks, then the "
-        "cheapest repair. Receptive field: the pixels that one cell depends on; jump: pixels between neighbouring cells."
+        "cheapest repair. Receptive field: the pixels that one cell depends on; jump: pixels from one cell to the next."
     )
     columns = (
         *("lattice so far", "receptive field", "jump", "value", "source"),

@@ -124,7 +124,12 @@ def field_words(layer: LayerVerdict) -> tuple[str, str]:
         "–" if f is None else "whole image" if f.size is None else str(f.size) for f in layer.fields
     ]
     jumps = ["–" if f is None or f.axis is None else str(f.jump) for f in layer.fields]
-    return tuple(w[0] if len({*w}) == 1 else " × ".join(w) for w in (sizes, jumps))
+    return _once(sizes), _once(jumps)
+
+
+def _once(words: list[str]) -> str:
+    """One word where all are alike."""
+    return words[0] if len({*words}) == 1 else " × ".join(words)
 
 
 def shrinking(verdict: Verdict, layer: LayerVerdict) -> list[tuple[str, str]]:
