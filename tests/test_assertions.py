@@ -137,9 +137,37 @@ def test_sweeps_are_evidence_where_they_are_asked_for() -> None:
             conv, scene, evidence="sweep", boundary="scene", grid=(8, 8), shifts=[(1, 0)]
         )
     with pytest.raises(InputError, match="can be swept only"):
-        sp.assert_equivariant(conv, scene, boundary="scene")
+        sp.assert_equivariant(conv, scene, boundary="zero")
+    with pytest.raises(InputError, match="can be swept only"):
+        sp.assert_invariant(conv, scene, boundary="scene")
     with pytest.raises(InputError, match="evidence must be one of"):
         sp.assert_equivariant(conv, scene, evidence="hope")  # type: ignore[arg-type]
+
+
+def test_scenes_are_proved_where_the_border_does_not_reach() -> None:
+    same = nnx.Conv(1, 1, (3, 3), rngs=nnx.Rngs(0))
+    sp.assert_equivariant(same, (8, 8, 1), boundary="scene", law="same")
+    strided = nnx.Conv(1, 1, (3, 3), strides=2, rngs=nnx.Rngs(0))
+    sp.assert_equivariant(strided, (9, 9, 1), boundary="scene", stride=2)
+    sp.assert_equivariant(strided, (9, 9, 1), boundary="scene", shifts=[(4, 0), (0, 2)])
+    said = words(
+        message(sp.assert_equivariant, strided, (9, 9, 1), boundary="scene", kind=UndecidedError)
+    )
+    assert "on a scene is not proved for all shifts asked" in said
+    assert "asked steps of 1 x 1 pixels" in said
+    assert "cells move, in steps of 2 x 2 pixels" in said
+    options = {"boundary": "scene", "stride": 2, "law": "same", "kind": UndecidedError}
+    message(sp.assert_equivariant, strided, (9, 9, 1), **options)
+    deep = nnx.Sequential(*(nnx.Conv(1, 1, (5, 5), rngs=nnx.Rngs(i)) for i in range(2)))
+    said = words(
+        message(sp.assert_equivariant, deep, (8, 8, 1), boundary="scene", kind=UndecidedError)
+    )
+    assert "because the interior vanishes at layers" in said
+    assert "to do larger images, or less padding" in said
+    with pytest.raises(InputError, match="no output has a grid"):
+        sp.assert_equivariant(lambda x: x.max((1, 2)), (8, 8, 1), boundary="scene")
+    with pytest.raises(InputError, match="has 2 steps"):
+        sp.assert_equivariant(same, (8, 8, 1), boundary="scene", shifts=[(4,)])
 
 
 def test_words_of_the_user_come_first() -> None:

@@ -6,6 +6,7 @@ too but never to be mistaken for a failure of the model.
 """
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,11 +15,19 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from shiftproof.deciding.cache import Entry
+from shiftproof.deciding.scene import explain, verify_scene
 from shiftproof.deciding.verdict import PropertyVerdict, Verdict, Word
 from shiftproof.deciding.verify import Law, Weights, ask, asked_mask, shifts_of, verify
 from shiftproof.errors import InputError, UndecidedError
 from shiftproof.listening import tell, verdicts_are_wanted
-from shiftproof.messages import failure_text, head, kept_text, swept_text, undecided_text
+from shiftproof.messages import (
+    failure_text,
+    head,
+    kept_text,
+    scene_text,
+    swept_text,
+    undecided_text,
+)
 from shiftproof.sweeping.result import Status
 from shiftproof.sweeping.sweep import sweep
 from shiftproof.translation import Boundary
@@ -102,7 +111,8 @@ def assert_equivariant(
         stride: ask for the multiples of this many pixels along every axis, or one number per axis.
         shifts: ask for these shifts; all by default. A step may be a string such as `4Z`.
         law: of the output shift, `any` or the `same`.
-        boundary: `circular`; others can be swept only.
+        boundary: `circular`, or `scene`: where the border does not reach, the output moves with a larger scene, of
+            which the image is a window (`verify_scene`). Others can be swept only.
         evidence: `proof`, or `sweep`: equality seen for the images (integer probes for a shape) is enough.
             The law `any` is then swept as Δ/s, s being the stride.
         weights: `all` or `these`.
@@ -323,8 +333,13 @@ def _assert_holds(
     if evidence == "sweep":
         _assert_swept(request, property, shifts, boundary)
         return
+    if boundary == "scene" and property == "equivariance":
+        _assert_on_scene(request, shifts)
+        return
     if boundary != "circular":
-        raise InputError(f'boundary={boundary!r} can be swept only: add evidence="sweep".')
+        raise InputError(
+            f'{property} with boundary={boundary!r} can be swept only: add evidence="sweep".'
+        )
     asked = asked_mask(shifts, request.grid)
     verdict = request.settle(property, _words(asked, Word.PROVED))
     if verdict is None:
@@ -339,6 +354,35 @@ def _assert_holds(
             request.fail(told + failure_text(verdict, found, refuted))
         if np.any(found.map[asked] == Word.UNDECIDED):
             request.fail(undecided_text(name, found, asked), UndecidedError)
+
+
+def _assert_on_scene(request: _Request, shifts: Shifts) -> None:
+    """Every output with a grid has an interior that moves under all shifts asked, of any size."""
+    __tracebackhide__ = True
+    options = dict(request.options)
+    law = options.pop("law")
+    verdict = verify_scene(request.model, request.images, **options)
+    asked = _steps_asked(shifts, len(verdict.grid))
+    moving = [layer for layer in verdict.outputs if any(axis is not None for axis in layer.grid)]
+    if not moving:
+        raise InputError("no output has a grid, so there is no equivariance to ask about.")
+    for layer in moving:
+        steps = [reach.step or 1 for reach in layer.reaches]
+        same = law == "any" or all(reach.cells == reach.step for reach in layer.reaches)
+        divide = all(a % step == 0 for a, step in zip(asked, steps, strict=True))
+        if not (layer.proved and divide and same):
+            gone = explain(verdict.vanished) if verdict.vanished else ""
+            request.fail(scene_text(layer, asked, gone), UndecidedError)
+
+
+def _steps_asked(shifts: Shifts, rank: int) -> tuple[int, ...]:
+    """For each axis the step of which all shifts asked are multiples."""
+    if shifts is None:
+        return (1,) * rank
+    rows = [[int(str(step).removesuffix("Z") or 1) for step in shift] for shift in shifts]
+    if any(len(row) != rank for row in rows):
+        raise InputError(f"a shift of a grid of {rank} axes has {rank} steps; got {shifts}.")
+    return tuple(math.gcd(*column) for column in zip(*rows, strict=True))
 
 
 def _assert_swept(request: _Request, property: Claimed, shifts: Shifts, boundary: Boundary) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from shiftproof.deciding.scene import SceneLayer
 from shiftproof.deciding.verdict import PropertyVerdict, Verdict, Word
 from shiftproof.errors import UndecidedError
 from shiftproof.lattice import Lattice
@@ -158,6 +159,34 @@ def swept_text(everything: Sweep, property: Property, output: str, bad: np.ndarr
         if first is not None:
             rows.append(("breaks at", f"{first.name} ({first.source})"))
     return "\n".join(_rows(rows))
+
+
+def scene_text(layer: SceneLayer, asked: Sequence[int], gone: str) -> str:
+    """What is not proved of an output that is to move with a scene.
+
+    Args:
+        layer: the output.
+        asked: the step asked for along each axis.
+        gone: why no interior is left; "" where one is.
+    """
+    told = head(
+        f"equivariance of {layer.output} on a scene is not proved for all shifts asked.",
+        UndecidedError,
+    )
+    inside, cells = layer.left
+    steps = " x ".join(str(reach.step or "?") for reach in layer.reaches)
+    rows = [("asked", f"steps of {' x '.join(map(str, asked))} pixels")]
+    if layer.proved:
+        rows.append(("proved", f"{inside} of {cells} cells move, in steps of {steps} pixels"))
+    if gone:
+        rows.append(("because", gone))
+    remedy = (
+        "ask for multiples of these steps, by stride="
+        if layer.proved
+        else "larger images, or less padding"
+    )
+    rows.append(("to do", f'{remedy}; evidence="sweep" accepts what was only seen'))
+    return told + "\n".join(_rows(rows))
 
 
 def head(text: str, kind: type[Exception] = AssertionError) -> str:
