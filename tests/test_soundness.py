@@ -37,6 +37,7 @@ from shiftproof_kernel import (
     Scene,
     Still,
     Theorem,
+    arithmetic,
     rules,
 )
 from shiftproof_kernel.facts import Factor, still
@@ -440,3 +441,58 @@ def test_a_rule_that_claims_too_much_is_found_and_the_program_shrunk(name, monke
     assert text.startswith("unsound under the shift")
     assert small.program.nodes[-1].op == op
     assert len(small.program.nodes) <= 14
+
+
+def one_more(name: str, place: int, more: int) -> Callable:
+    """A formula with one of its numbers changed by one, so that an interior is a cell too large."""
+    sound = getattr(arithmetic, name)
+
+    def formula(*numbers: int) -> tuple[int, ...]:
+        found = sound(*numbers)
+        return (*found[:place], found[place] + more, *found[place + 1 :])
+
+    return formula
+
+
+GENEROUS = {
+    "places, below": ("within", 1, 1),
+    "places, from": ("within", 0, -1),
+    "holes, from": ("scene_stretch", 0, -1),
+    "holes, below": ("scene_stretch", 1, 1),
+    "blocks, from": ("scene_merge", 1, -1),
+    "blocks, below": ("scene_merge", 2, 1),
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] if "blocks" in n else []) for n in GENEROUS],
+)
+def test_an_interior_one_cell_too_large_is_found_and_the_program_shrunk(name, monkeypatch) -> None:
+    formula = GENEROUS[name][0]
+    monkeypatch.setattr(arithmetic, formula, one_more(*GENEROUS[name]))
+    found = judged(range(400), judge.Tally(), "scene")
+    assert found is not None
+    small, text = found
+    assert text.startswith("unsound under the shift")
+    assert len(small.program.nodes) <= 14
+
+
+def test_a_scene_that_ignores_what_a_join_does_not_know_is_found(monkeypatch) -> None:
+    """Every cell of a join is called right, wrapped and foreign ones too."""
+    sound = rules.RULES["concat"]
+
+    def claims_all(node: Node, premises: Sequence[Fact | Lost]) -> Fact | Lost:
+        fact = sound(node, premises)
+        if isinstance(fact, Lost):
+            return fact
+        axes = [
+            tuple(f._replace(low=0, high=f.n) if isinstance(f, Scene) else f for f in factors)
+            for factors in fact.axes
+        ]
+        return Fact(tuple(axes), fact.signal)
+
+    monkeypatch.setitem(rules.RULES, "concat", claims_all)
+    found = judged(range(100), judge.Tally(), "scene")
+    assert found is not None
+    assert found[0].program.nodes[-1].op == "concat"
