@@ -87,6 +87,12 @@ THEOREMS: Mapping[str, tuple[str, ...]] = {
         "image_reductions_are_invariant",
     ),
     "Pooling": ("share_of_unnoticed_shifts", "share_of_unnoticed_image_shifts"),
+    "Scenes": (
+        "scenes_move_by_multiples",
+        "views_agree_inside",
+        "windows_read_the_interior",
+        "interiors_of_generators_compose",
+    ),
 }
 """The theorems of each file; a file may use those before it."""
 

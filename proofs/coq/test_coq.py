@@ -64,7 +64,31 @@ def without(hole: str, *hypotheses: str) -> str:
     return hole.replace("HOLE", " ".join([*hypotheses, "HOLE"]))
 
 
+READ = """forall (a : Z -> Z) low high q, (forall i, low <= i < high -> a i = i) -> HOLE
+  window (fold_right Z.add 0) 2 1 0 1 a q = window (fold_right Z.add 0) 2 1 0 1 (fun u => u) q"""
+READS = """intros a low high q V L H.
+  refine (windows_read_the_interior Z Z (fold_right Z.add 0) 2 1 0 1 (fun u => u) a 0 low high q _ _ _ _);
+  [lia | intros i Hi; rewrite V by trivial; lia | lia | lia]."""
+FROM, BELOW = "low <= q ->", "q + 1 < high ->"
+
+
+def one_cell(q: int) -> str:
+    """Numbers against a window of two cells, of an interior of one."""
+    return f"""specialize (H (fun i => if i =? 0 then 0 else 9) 0 1 ({q})
+      ltac:(intros i Hi; replace i with 0 by lia; reflexivity) ltac:(lia) ltac:(lia)). now vm_compute in H."""
+
+
 TWINS = {
+    "a window that reads behind the interior": Twin(
+        without(READ, FROM), BELOW, READS, one_cell(0), weaker="q < high ->"
+    ),
+    "a window that reads before the interior": Twin(
+        without(READ, BELOW),
+        FROM,
+        "intros a low high q V H L. " + READS.partition(".")[2],
+        one_cell(-1),
+        weaker="low <= q + 1 ->",
+    ),
     "a stride that does not divide the step": Twin(
         f"""forall N s r, 0 < N -> HOLE
         exists r', moves (periodic N) (window {IDENTITY} 1 1 0 s) r r'""",
