@@ -27,6 +27,10 @@ def model(x):
     return nnx.max_pool(x, (2, 2), (2, 2))
 
 
+def conv():
+    return nnx.Conv(1, 1, (3, 3), rngs=nnx.Rngs(0))
+
+
 @pytest.fixture(scope="module")
 def verdict():
     return sp.verify(model, (8, 12, 1), name=HOSTILE)
@@ -46,10 +50,12 @@ def results(verdict, swept):
         "lattice": verdict.equivariance.lattice,
         "sweep": swept,
         "certificate": sp.check(verdict.certificates["output.equivariance"]),
+        "scene": sp.verify_scene(conv(), (8, 8, 1), name=HOSTILE),
+        "placements": sp.placements(conv(), (3, 3, 1), canvas=(8, 8), name=HOSTILE),
     }
 
 
-RESULTS = ("verdict", "property", "lattice", "sweep", "certificate")
+RESULTS = ("verdict", "property", "lattice", "sweep", "certificate", "scene", "placements")
 
 
 class Balanced(html.parser.HTMLParser):
@@ -90,6 +96,8 @@ def test_html_is_whole_escaped_and_alone(results, name):
         "lattice": ("2Z × 2Z", "24 of 96 shifts of the grid 8×12"),
         "sweep": ("49/784", "4Z × 4Z", "does not prove"),
         "certificate": ("checked by the kernel", "24 of 96", "for all inputs", "(2, 0), (0, 2)"),
+        "scene": (HOSTILE, "36 of 64 cells", "the border reaches it", "jump"),
+        "placements": (HOSTILE, "an object of 3x3 on a canvas of 8x8", "36 placements"),
     }[name]
     assert all(word in " ".join(page.texts) for word in words)
 
@@ -100,7 +108,12 @@ def test_rich_shows_it_without_colour(results, name, width):
     text = printed(results[name], width)
     assert "\x1b" not in text
     assert max(map(len, text.splitlines())) <= width
-    word = {"sweep": "4Z × 4Z", "certificate": "24 of 96"}.get(name, "2Z × 2Z")
+    word = {
+        "sweep": "4Z × 4Z",
+        "certificate": "24 of 96",
+        "scene": "36/64",
+        "placements": "36 placements",
+    }.get(name, "2Z × 2Z")
     assert word in text
 
 

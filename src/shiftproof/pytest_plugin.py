@@ -13,6 +13,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Generator
 from html import escape
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -278,24 +279,36 @@ def _page(records: list[dict[str, Any]]) -> str:
             cells = [record["model"], f"{claim['property']} of {claim['output']}", claim["lattice"]]
             cells += [f"{claim[word]:,}" for word in WORDS]
             rows.append(f"<tr><td>{link}" + "".join(f"<td>{escape(cell)}" for cell in cells))
-    return PAGE.format(summary=escape(summary_of(records)), rows="\n".join(rows))
+    style = resources.files("shiftproof.report").joinpath("style.css").read_text("utf-8")
+    return PAGE.format(summary=escape(summary_of(records)), rows="\n".join(rows), style=style)
 
 
-PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
 <title>shiftproof: a test run</title>
 <style>
-:root {{ color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }}
-body {{ max-width: 72rem; margin: 2rem auto; padding: 0 1rem }}
-div {{ overflow-x: auto }}
-td, th {{ text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid #8884 }}
-td:nth-child(n+5), th:nth-child(n+5) {{ text-align: right; font-variant-numeric: tabular-nums }}
+{style}
+td:nth-child(n+5), th:nth-child(n+5) {{ text-align: right }}
 </style>
+</head>
+<body>
+<main>
 <h1>A test run</h1>
-<p>{summary}. Counts are of the shifts that the tests ask about.</p>
-<div><table>
-<tr><th>test<th>model<th>claim<th>lattice<th>proved<th>refuted<th>undecided
+<p class="summary">{summary}.</p>
+<figure>
+<div class="scroll" tabindex="0" role="region" aria-label="the claims"><table>
+<thead><tr><th>test<th>model<th>claim<th>lattice<th>proved<th>refuted<th>undecided</thead>
+<tbody>
 {rows}
+</tbody>
 </table></div>
+<figcaption>Counts are of the shifts that the tests ask about.</figcaption>
+</figure>
+</main>
+</body>
 </html>
 """

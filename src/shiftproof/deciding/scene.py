@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from shiftproof.deciding.verify import Subject, Weights, ask, graph_of
+from shiftproof.display import Displayed, report_room
 from shiftproof.errors import ContradictionError
 from shiftproof.exactness.calibration import float64_device
 from shiftproof.provenance import provenance
@@ -135,7 +136,7 @@ class SceneLayer:
 
 
 @dataclasses.dataclass(frozen=True)
-class SceneVerdict:
+class SceneVerdict(Displayed):
     """What `verify_scene` decided.
 
     Attributes:
@@ -187,6 +188,10 @@ class SceneVerdict:
         if self.vanished is not None:
             lines.append(f"  {explain(self.vanished)}")
         return "\n".join(lines)
+
+    def plot(self) -> Any:
+        """The cells of every layer, as a `matplotlib.figure.Figure`: blue moves with the scene, sand does not."""
+        return report_room("scenes").scene_maps(self)
 
     def to_dict(self) -> dict[str, Any]:
         """A stable schema."""

@@ -13,7 +13,9 @@ from rich.console import Group
 from rich.text import Text
 
 from shiftproof.certificate import Certificate
+from shiftproof.deciding.scene import SceneVerdict
 from shiftproof.deciding.verdict import PropertyVerdict, Verdict, Word
+from shiftproof.display import report_room
 from shiftproof.lattice import Lattice, span
 from shiftproof.report.html import page_environment
 from shiftproof.report.pictures import indexed_png
@@ -25,6 +27,7 @@ from shiftproof.report.verdicts import (
     text_map,
     verdict_tables,
 )
+from shiftproof.sweeping.placements import Placements
 from shiftproof.sweeping.result import Status, Sweep
 
 WIDTH = 168
@@ -62,7 +65,7 @@ def html_of(result: Any) -> str:
     """A result as HTML that stands alone in a notebook.
 
     Args:
-        result: a verdict, one of its properties, a sweep, a lattice or a certificate.
+        result: a verdict, one of its properties, a scene, a sweep, placements, a lattice or a certificate.
     """
     return page_environment().get_template("notebook.html.jinja").render(shown=show(result))
 
@@ -71,13 +74,18 @@ def rich_of(result: Any) -> Any:
     """A result as rich prints it.
 
     Args:
-        result: a verdict, one of its properties, a sweep, a lattice or a certificate.
+        result: a verdict, one of its properties, a scene, a sweep, placements, a lattice or a certificate.
     """
     match result:
         case Verdict():
             return Group(*verdict_tables(result))
         case Sweep():
             return sweep_table(result)
+        case SceneVerdict():
+            room = report_room("scenes")
+            return Group(room.scene_table(result), *map(Text, room.scene_text(result)))
+        case Placements():
+            return Text(str(result))
         case PropertyVerdict():
             shown = show(result)
             drawn = text_map(result)
@@ -125,26 +133,64 @@ def _(verdict: PropertyVerdict) -> Shown:
 
 @show.register
 def _(sweep: Sweep) -> Shown:
-    maps, status = [], []
-    for layer in sweep.layers:
-        property = question_of(layer)
-        status.append(sweep.status(property, layer.name))
-        text = count_text(sweep, layer.name, property=property)
-        drawn = centred(status[-1]) if sweep.header.boundary == "circular" else _flat(status[-1])
-        maps.append(_thumb(f"{layer.name}: {property}", text, drawn, colours=STATUSES))
     header = sweep.header
     images = "image" if header.images == 1 else "images"
     line = (
         f"boundary {header.boundary}, law {header.law}, {header.images} {images}; a sweep refutes and measures, it "
         "does not prove"
     )
+    return _swept(sweep, f"Sweep of {header.model}", (line,))
+
+
+@show.register
+def _(placements: Placements) -> Shown:
+    title, *_ = str(placements).split("\n")
+    causes = [
+        f"{c.layer} ({c.source}): {c.before} → {c.after}. {c.text}" for c in placements.causes
+    ]
+    return _swept(placements.sweep, title, (*causes, *placements.notes))
+
+
+def _swept(sweep: Sweep, title: str, lines: tuple[str, ...]) -> Shown:
+    maps, status = [], []
+    torus = sweep.header.boundary == "circular"
+    for layer in sweep.layers:
+        property = question_of(layer)
+        status.append(sweep.status(property, layer.name))
+        text = count_text(sweep, layer.name, property=property)
+        drawn = centred(status[-1]) if torus else _flat(status[-1])
+        maps.append(_thumb(f"{layer.name}: {property}", text, drawn, colours=STATUSES))
     return Shown(
-        f"Sweep of {header.model}",
-        (line,),
+        title,
+        lines,
         tuple(maps),
         _keys(STATUSES, status),
-        guide=GUIDE if header.boundary == "circular" else "one square per shift, dy down, dx right",
+        guide=GUIDE if torus else "one square per shift, dy down, dx right",
         folded=(("Counts", sweep_table(sweep)),),
+    )
+
+
+@show.register
+def _(scene: SceneVerdict) -> Shown:
+    title, *lines = str(scene).split("\n")
+    room = report_room("scenes")
+    colours = {0: SAND, 1: BLUE, 2: GREY}
+    words = {
+        0: "the border reaches it",
+        1: "moves with the scene",
+        2: "seen to be equal, not proved",
+    }
+    drawn = [(x, room.cell_map(x)) for x in scene.layers if any(a is not None for a in x.grid)]
+    return Shown(
+        title,
+        tuple(line.strip() for line in lines),
+        tuple(
+            _thumb(x.name, f"{x.left[0]} of {x.left[1]} cells", cells, colours=colours)
+            for x, cells in drawn
+        ),
+        tuple((words[n], colours[n]) for n in words if any(np.any(c == n) for _, c in drawn)),
+        guide="one square per cell of a layer",
+        folded=(("Layer by layer", room.scene_table(scene)),),
     )
 
 

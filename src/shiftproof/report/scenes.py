@@ -150,7 +150,7 @@ def report_scene(verdict: SceneVerdict, directory: str | Path) -> list[Path]:
     page = write_report(
         directory / "report.html",
         f"{verdict.model} on a scene",
-        summary=" ".join(str(verdict).split()) + ".",
+        summary="; ".join(line.strip() for line in str(verdict).split("\n")) + ".",
         sections=[Section("Where the border reaches", tuple(blocks))],
     )
     return [page, directory / "cells.png", directory / "scene.json", *certificates]

@@ -17,6 +17,7 @@ from typing import Any, get_args
 import msgspec
 import numpy as np
 
+from shiftproof.display import Displayed
 from shiftproof.errors import InputError, NonFiniteError
 from shiftproof.exactness.probes import integer_images
 from shiftproof.provenance import provenance
@@ -56,7 +57,7 @@ WIDEST = 72
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Placements:
+class Placements(Displayed):
     """Every placement of objects on an empty canvas, and what each layer makes of it.
 
     Attributes:
