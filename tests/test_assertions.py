@@ -3,14 +3,16 @@
 import re
 import unittest
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
+from absl.testing import absltest
+from flax import linen, nnx
 
 import shiftproof as sp
 from shiftproof import zoo
-from shiftproof.errors import InputError, UndecidedError
+from shiftproof.errors import InputError, ModelCallError, UndecidedError
 from shiftproof.messages import draw_image
 
 
@@ -188,6 +190,86 @@ def test_words_of_the_user_come_first() -> None:
         sp.assert_invariant(pool, (8, 8, 1), stride=0)
     with pytest.raises(InputError, match="no output has a grid"):
         sp.assert_equivariant(lambda x: x.max((1, 2)), (8, 8, 1))
+
+
+def conv(size=3, **options):
+    return nnx.Conv(1, 2, (size, size), **options, rngs=nnx.Rngs(0))
+
+
+def flattened():
+    layers = nnx.Sequential(conv(padding="CIRCULAR"), nnx.relu)
+    head = nnx.Linear(128, 3, rngs=nnx.Rngs(1))
+    return lambda x: head(layers(x).reshape(x.shape[0], -1))
+
+
+def reflected():
+    valid = conv(padding="VALID")
+    return lambda x: valid(jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect"))
+
+
+class Linen(linen.Module):
+    """A convolution, dropout, a mean."""
+
+    @linen.compact
+    def __call__(self, x, train=True):
+        x = linen.Conv(2, (3, 3), padding="CIRCULAR")(x)
+        return linen.Dropout(0.5, deterministic=not train)(x).mean((1, 2))
+
+
+def with_variables(module):
+    keys = {"params": jax.random.key(0), "dropout": jax.random.key(1)}
+    return module, module.init(keys, jnp.zeros((1, 8, 8, 1)), train=False)
+
+
+BROKEN = {
+    "SAME": (
+        lambda: conv(),
+        (8, 8, 1),
+        "padded by foreign values repair zero padding: use padding=",
+    ),
+    "a stride": (lambda: conv(strides=2, padding="CIRCULAR"), (8, 8, 1), "repair stride 2 keeps"),
+    "an odd size": (
+        lambda: conv(strides=2, padding="CIRCULAR"),
+        (7, 7, 1),
+        "stride 2 does not divide the size 7 repair size 7 is not divisible by stride 2: pad to 8",
+    ),
+    "a flattened head": (flattened, (8, 8, 1), "dot_general: "),
+    "reflected borders": (reflected, (8, 8, 1), "breaks at pad (test_assertions.py:"),
+    "an even kernel": (lambda: conv(2), (8, 8, 1), "padded by foreign values"),
+    "an average that counts padding": (
+        lambda: lambda x: nnx.avg_pool(x, (3, 3), padding="SAME"),
+        (8, 8, 1),
+        "repair the padding brings in foreign values",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_models_are_understood_without_a_manual(name) -> None:
+    make, shape, told = BROKEN[name]
+    said = words(message(sp.assert_invariant, make(), shape, shifts=[(0, 1), (1, 0), (2, 2)]))
+    assert re.search(r"is refuted under [23] of 3 shifts asked", said)
+    assert "smallest (dy=0, dx=1): the outputs differ by" in said
+    assert told in said
+
+
+def test_linen_models_are_asked_as_they_are_called() -> None:
+    trained = with_variables(Linen())
+    sp.assert_invariant(trained, (8, 8, 1), apply_kwargs={"train": False})
+    with pytest.raises(
+        ModelCallError, match=r'apply_kwargs=\{"train": False\} or \{"deterministic"'
+    ):
+        sp.assert_invariant(trained, (8, 8, 1))
+    with pytest.raises(ModelCallError, match=r"The model reads values while it runs \(\.item\(\)"):
+        sp.assert_invariant(lambda x: x * x.max().item(), (8, 8, 1))
+
+
+class UnderAbsl(absltest.TestCase):
+    """The same functions under absl."""
+
+    def test_fails_as_an_assertion(self) -> None:
+        with self.assertRaisesRegex(AssertionError, "refuted"):  # noqa: PT027 - the point of this test
+            sp.assert_invariant(pool, (4, 4, 1))
 
 
 class UnderUnittest(unittest.TestCase):

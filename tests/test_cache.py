@@ -1,5 +1,7 @@
 """The cache of evidence: it saves the search, and believes nothing that it reads."""
 
+import dataclasses
+
 import msgspec
 import numpy as np
 import pytest
@@ -7,7 +9,8 @@ from flax import nnx
 
 import shiftproof as sp
 from shiftproof.deciding import cache as module
-from shiftproof.deciding.cache import Confirmed
+from shiftproof.deciding.cache import Confirmed, Entry
+from shiftproof.deciding.verify import ask
 from shiftproof.listening import Listener, listening
 
 SHAPE = (8, 8, 1)
@@ -122,6 +125,28 @@ def test_an_altered_counterexample_does_not_count(tmp_path, told, part) -> None:
             sp.Counterexample(header, example.image, example.still, example.moved).save(path)
     lattice(tmp_path)
     assert type(told[-1]) is sp.Verdict
+
+
+def test_a_counterexample_must_be_about_this_claim_and_these_images(tmp_path) -> None:
+    lattice(tmp_path, weights="these")
+    options = {"property": "equivariance", "weights": "these"}
+    subject, claims = ask(Net(), SHAPE, **options)
+    entry = Entry(tmp_path, subject, claims)
+    example = sp.load_counterexample(next(entry.folder.glob("*.npz")))
+    assert entry._fits(example, claims[0])
+    for change in (
+        {"property": "invariance"},
+        {"law": "same"},
+        {"leaf": 1},
+        {"spatial_axes": (1, 0)},
+        {"shift": (1,)},
+        {"draw": "integers"},
+        {"dtype": "bfloat16"},
+    ):
+        header = msgspec.structs.replace(example.header, **change)
+        assert not entry._fits(dataclasses.replace(example, header=header), claims[0]), change
+    for image in (example.image[:4], example.image + np.inf):
+        assert not entry._fits(dataclasses.replace(example, image=image), claims[0])
 
 
 def test_what_must_be_said_again_is_not_kept(tmp_path) -> None:

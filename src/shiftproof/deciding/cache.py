@@ -139,7 +139,7 @@ class Entry:
                 example = load_counterexample(self.folder / _name(number, index))
                 if self._fits(example, claim) and replay(example, self.subject.model).reproduced:
                     found.append(example.header.shift)
-            except (OSError, ShiftproofError):
+            except (OSError, ValueError, ShiftproofError):
                 continue
         return found
 
