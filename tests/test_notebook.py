@@ -173,6 +173,7 @@ def test_a_certificate_exists_only_where_the_kernel_proves(verdict, tmp_path):
         sp.check(tmp_path / "missing.json")
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # treescope walks through all of numpy
 def test_treescope_opens_results(verdict):
     assert "Lattice(" in treescope.render_to_text(verdict.equivariance.lattice)
     with treescope.using_expansion_strategy(max_height=None):
