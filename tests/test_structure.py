@@ -16,7 +16,7 @@ MODULES = sorted(ROOT.rglob("*.py"))
 
 ORDER = (
     ("_version", "errors", "files", "display", "listening"),
-    ("archive", "progress"),
+    ("archive", "progress", "layers"),
     ("translation", "zoo", "data"),
     ("lattice", "provenance", "certificate"),
     ("tracing",),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from shiftproof._version import __version__
 
 if TYPE_CHECKING:
-    from shiftproof import data, zoo
+    from shiftproof import data, layers, zoo
     from shiftproof.assertions import (
         assert_breaks,
         assert_equivariant,
@@ -68,7 +68,7 @@ _HOMES = {
         ("assert_breaks", "assert_equivariant", "assert_invariant", "assert_lattice"), "assertions"
     ),
 }
-_MODULES = ("data", "errors", "zoo")
+_MODULES = ("data", "errors", "layers", "zoo")
 
 __all__ = [
     "Calibration",
@@ -98,6 +98,7 @@ __all__ = [
     "data",
     "find_lattice",
     "integer_images",
+    "layers",
     "load_counterexample",
     "load_sweep",
     "placements",
