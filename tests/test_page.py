@@ -464,6 +464,21 @@ def test_a_large_verdict_is_small_and_answers_at_once(browser, tmp_path):
 
 
 @needs_chromium
+def test_the_verdict_on_the_own_weights_stands_beside(verdict, browser, tmp_path):
+    both = dataclasses.replace(verdict, these=verdict)
+    page = browser.open(report.report_verdict(both, tmp_path).html)
+    assert page.errors == []
+    assert page.value("explorers.length") == 2
+    keys = page.value("[...document.querySelectorAll('.example')].map((example) => example.id)")
+    assert len(keys) == len(set(keys)) == 2 * len(verdict.witnesses)
+    drawn = "[...document.querySelectorAll('.says')].map((s) => s.querySelectorAll('.tile').length)"
+    assert page.value(drawn) == [5, 5]
+    page.value("document.querySelectorAll('.choices')[1].querySelectorAll('input')[2].click()")
+    chosen = "[...document.querySelectorAll('.choices input')].map((radio) => radio.checked)"
+    assert page.value(chosen) == [True, False, False, False, False, True]
+
+
+@needs_chromium
 def test_a_sweep_can_be_explored(browser, tmp_path):
     scores = strided(value=1.0)
     scores[3, 5], scores[4, 4] = 0.25, 2e-5
