@@ -14,7 +14,7 @@ import numpy as np
 
 from shiftproof.deciding.verdict import PropertyVerdict, Verdict
 from shiftproof.files import write_atomic
-from shiftproof.report.counterfactuals import NEAR, counterfactual_sections, near_dots
+from shiftproof.report.causes import NEAR, counterfactual_sections, near_dots
 from shiftproof.report.html import (
     Block,
     Chain,
