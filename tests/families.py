@@ -868,7 +868,6 @@ TRANSFORMERS = [
         linen_model(ViT(positions="none"), SMALL),
         SMALL,
         ((None, 4), (None, 1)),
-        open="concatenate",
     ),
     Family(
         "vit, sin-cos, mean",
@@ -906,7 +905,6 @@ TRANSFORMERS = [
         nnx_model(NnxViT, positions=False),
         SMALL,
         ((None, 4),),
-        open="concatenate",
     ),
     Family("mlp-mixer", linen_model(MlpMixer(), SMALL), SMALL, ((None, 1),)),
     Family("swin", linen_model(Swin(), SMALL), SMALL, ((None, 1),)),

@@ -8,7 +8,18 @@ from typing import Any
 import meaning
 import numpy as np
 
-from shiftproof_kernel import Fact, Fold, Lost, Moving, Phase, Program, Scene, Still, Theorem
+from shiftproof_kernel import (
+    Fact,
+    Fold,
+    Joined,
+    Lost,
+    Moving,
+    Phase,
+    Program,
+    Scene,
+    Still,
+    Theorem,
+)
 
 Outcomes = Sequence[Theorem | Lost]
 
@@ -147,6 +158,8 @@ def _kind(factor: Any) -> str:
             return f"moving, {part}{', offset' if offset else ''}"
         case Fold(part=part):
             return f"fold, {part}"
+        case Joined():
+            return "parts"
         case Phase(n, period):
             return f"phase, {'all' if n >= period else 'some'} frequencies"
         case Scene(n, low, high, _, step):

@@ -5,20 +5,20 @@ signal S, the same for the whole orbit, with A(T^k x)[i] = S[key(i) - k step] fo
 moving factor the key is the offset plus the index, modulo the period; along one that stays it is the index modulo its
 period, with step 0. All axes count together. So the fact holds exactly when any two entries of the orbit that ask for
 the same cell of S are equal, and that is what is checked. Overlapping laps are summed first, and what a phase turns is
-turned back: e(-k (first + i step)) A(T^k x)[i].
+turned back: e(-k (first + i step)) A(T^k x)[i]. Parts side by side are looked at one by one.
 
 Along a scene the orbit is made of crops of one larger image, the key is the offset plus the index, and entries outside
 the interior ask for nothing.
 """
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from interpret import PRIME, roots
 
-from shiftproof_kernel import Fact, Fold, Moving, Phase, Refusal, Scene, Still
+from shiftproof_kernel import Fact, Fold, Joined, Moving, Phase, Refusal, Scene, Still
 from shiftproof_kernel.facts import Factor, merged, size
 
 LINE = 2**13
@@ -42,6 +42,27 @@ class Cells:
     law: tuple
     numbers: np.ndarray
     entries: np.ndarray
+
+
+def blocks(
+    axes: Sequence[Sequence[Factor]], orbit: np.ndarray
+) -> Iterator[tuple[Sequence[Sequence[Factor]], np.ndarray]]:
+    """The fact and the orbit of every choice of parts, where some axes are made of parts."""
+    for axis, factors in enumerate(axes):
+        at = next((i for i, f in enumerate(factors) if isinstance(f, Joined)), None)
+        if at is not None:
+            major, joined, minor = factors[:at], factors[at], factors[at + 1 :]
+            shape = orbit.shape
+            split = (*shape[: axis + 1], size(major), joined.n, size(minor), *shape[axis + 2 :])
+            start = 0
+            for part in joined.parts:
+                taken = range(start, start + size(part))
+                start += size(part)
+                inner = orbit.reshape(split).take(taken, axis + 2)
+                inner = inner.reshape(*shape[: axis + 1], -1, *shape[axis + 2 :])
+                yield from blocks([*axes[:axis], (*major, *part, *minor), *axes[axis + 1 :]], inner)
+            return
+    yield axes, orbit
 
 
 def cells(axes: Sequence[Sequence[Factor]], orbit: np.ndarray) -> Cells:
@@ -147,7 +168,7 @@ def holds(fact: Fact, orbit: np.ndarray, tolerance: float = 0.0) -> bool:
     if fact.shape != orbit.shape[1:]:
         return False
     try:
-        return agree([cells(fact.axes, orbit)], tolerance)
+        return all(agree([cells(*block)], tolerance) for block in blocks(fact.axes, orbit))
     except Meaningless:
         return False
 
@@ -171,8 +192,10 @@ def broken_signals(
             continue
         seen: dict[tuple, list[tuple[int, Cells]]] = {}
         for number, fact in group:
-            part = cells([_as_one(factors) for factors in fact.axes], orbits[number])
-            seen.setdefault(part.law, []).append((number, part))
+            axes = [_as_one(factors) for factors in fact.axes]
+            for place, block in enumerate(blocks(axes, orbits[number])):
+                part = cells(*block)
+                seen.setdefault((place, part.law), []).append((number, part))
         for parts in seen.values():
             if len(parts) > 1 and not agree([part for _, part in parts], tolerance):
                 broken.append(tuple(number for number, _ in parts))

@@ -1306,7 +1306,50 @@ case("rot90", lambda x: jnp.rot90(x, 1, (1, 2)), (3, 3, 1), 9)
 case("covariance of channels", lambda x: jnp.cov(x[0].T), (4, 2), 4, 4)
 case("squeeze and excite", squeezed_and_excited, (4, 3, 2), 12)
 case("shifted windows", lambda x: swapped_windows(x, 1), (6, 2), 3)
-case("class token", lambda x: attention(jnp.concatenate([x[:, :1] * 0 + 1, x], 1))[:, 0], (4, 2), 1)
+
+
+def with_token(x, places=0.0):
+    tokens = jnp.concatenate([jnp.broadcast_to(jnp.arange(2.0), (len(x), 1, 2)), x], 1)
+    return attention(tokens + places)
+
+
+case("class token", lambda x: with_token(x)[:, 0], (4, 2), 4, 4)
+case("class token, positions", lambda x: with_token(x, RAMP[:5, None])[:, 0], (4, 2), 1)
+case("class token, the other tokens", lambda x: with_token(x)[:, 1:], (4, 2), 4)
+case(
+    "class token, all tokens flattened",
+    lambda x: with_token(x).reshape(-1, 10) @ RAMP[:10],
+    (4, 2),
+    1,
+)
+case("class token, a token of the image", lambda x: with_token(x)[:, 1], (4, 2), 4)
+case(
+    "class token of the image",
+    lambda x: attention(jnp.concatenate([x[:, :1], x], 1))[:, 0],
+    (4, 2),
+    1,
+)
+case(
+    "class token of the mean",
+    lambda x: attention(jnp.concatenate([x.mean(1, keepdims=True), x], 1))[:, 0],
+    (4, 2),
+    4,
+    4,
+)
+case(
+    "tokens of two scales",
+    lambda x: attention(jnp.concatenate([x[:, ::2] + x[:, 1::2], x], 1)).max(1),
+    (4, 2),
+    2,
+    2,
+)
+case(
+    "class token, a plane",
+    lambda x: with_token(x.reshape(len(x), -1, 2))[:, 0],
+    (2, 3, 2),
+    6,
+    6,
+)
 case(
     "global filter",
     lambda x: jnp.fft.ifft(jnp.fft.fft(x, axis=1) * RAMP[:4, None], axis=1).real,

@@ -719,6 +719,32 @@ def _any_transform(g: Grower, node: int) -> int:
     return _transform(g, node, axis, made, inverse=inverse)
 
 
+def _tokens(g: Grower, node: int) -> int:
+    """Cells that stay beside an axis, mostly a function of all of them, and perhaps one part or some cells again."""
+    if g.rng.random() < 0.4 and len(g.shape(node)) > 1:
+        node = _merge_axes(g, node)
+    axis = g.axis(node)
+    shape = list(g.shape(node))
+    n = shape[axis]
+    shape[axis] = count = g.rng.choice((1, 1, 2, n))
+    beside = g.weight(shape) if g.rng.random() < 0.8 else g.rng.choice(g.alike(shape))
+    before = g.rng.random() < 0.7
+    made = g.joined([beside, node] if before else [node, beside], axis)
+    kind = g.rng.randrange(4)
+    if kind == 0:
+        made = _attention(g, made)
+        axis = next((a for a, m in enumerate(g.shape(made)) if m == n + count), None)
+        if axis is None:
+            return made
+    elif kind == 1:
+        made = _repaired(g, made)
+    elif kind == 2:
+        made = _with_weight(g, made)
+    start = g.rng.choice((0, count if before else 0, n - 1, g.rng.randrange(n + count)))
+    room = n + count - start
+    return g.part(made, axis, start, g.rng.choice((count, n, room, min(1, room))))
+
+
 def _flatten(g: Grower, node: int) -> int:
     """A function of everything, or alike at the positions of some axes."""
     shape = g.shape(node)
@@ -846,5 +872,15 @@ PIECES = (
     *(_pad, _pad, _split_axis, _split_axis, _merge_axes, _merge_axes, _any_shape),
     *(_transpose, _patches, _patches, _slice, _slice, _pick, _pick, _broadcast, _tile),
     *(_reduce, _reduce, _along, _repaired, _attention, _flatten, _circulant, _loop, _branch),
-    *(_spectral_layer, _spectral_layer, _power, _combined, _multiplied, _any_transform),
+    *(
+        _tokens,
+        _tokens,
+        _join,
+        _spectral_layer,
+        _spectral_layer,
+        _power,
+        _combined,
+        _multiplied,
+        _any_transform,
+    ),
 )

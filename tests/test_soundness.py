@@ -28,6 +28,7 @@ from shiftproof.proving.analysis import Prover
 from shiftproof_kernel import (
     Fact,
     Fold,
+    Joined,
     Lost,
     Moving,
     Node,
@@ -244,6 +245,7 @@ def test_every_operation_and_every_kind_of_factor_occurs_in_a_claim() -> None:
         *("flat", "still", "periodic", "fold, whole", "fold, laps", "fold, cells"),
         *("moving, part of a period", "moving, part of a period, offset"),
         *("moving, period", "moving, period, offset", "moving, periods", "moving, periods, offset"),
+        "parts",
         *("phase, all frequencies", "phase, some frequencies"),
     }
     assert set(tally.refusals) >= {
@@ -294,6 +296,11 @@ def _wrong_factors(factor: Factor, rng: random.Random) -> Iterator[tuple[str, Fa
         case Fold(n, period, step, part, tag):
             if part != "laps":
                 yield "fold", Fold(n, period, (step + 1) % period, part, tag)
+        case Joined(parts):
+            position = rng.randrange(len(parts))
+            for _, other in _wrong_factors(parts[position][0], rng) if parts[position] else ():
+                changed = (other, *parts[position][1:])
+                yield "part", Joined((*parts[:position], changed, *parts[position + 1 :]))
         case Phase(n, period, first, step):
             yield "unturned", Still(n, n)
             yield "turned", Phase(n, period, first, (step + 1) % period)
@@ -325,7 +332,7 @@ def test_the_judge_rejects_what_is_slightly_wrong() -> None:
                 caught[name] += not meaning.holds(wrong, values[number][orbit])
     assert set(tried) == {
         *("flat", "moving", "still", "step", "reversed", "period", "fold"),
-        *("unturned", "turned", "all turned"),
+        *("unturned", "turned", "all turned", "part"),
     }
     for name, count in tried.items():
         assert caught[name] > 0.6 * count > 20, f"{name}: {caught[name]} of {count}"

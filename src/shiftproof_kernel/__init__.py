@@ -6,7 +6,7 @@ holds what the rules must reproduce. TRUST.md beside this file says what is trus
 """
 
 from shiftproof_kernel.certificate import Checked, check, check_text, make_certificate
-from shiftproof_kernel.facts import Fact, Fold, Moving, Phase, Refusal, Scene, Still
+from shiftproof_kernel.facts import Fact, Fold, Joined, Moving, Phase, Refusal, Scene, Still
 from shiftproof_kernel.program import Node, Program, decode_program
 from shiftproof_kernel.rules import RULES, Lost, Theorem, derive, equivariant, interior, invariant
 
@@ -15,6 +15,7 @@ __all__ = [
     "Checked",
     "Fact",
     "Fold",
+    "Joined",
     "Lost",
     "Moving",
     "Node",

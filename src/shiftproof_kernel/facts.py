@@ -13,6 +13,8 @@ its shifted copy Tx. A factor says how the array A(x) depends on the index i alo
   S(X)[u - step]. The step is not 0. Of cells outside this *interior*, where the border reaches, nothing is said.
 - `Phase(n, period, first, step)`: the spectrum of a moving axis: A(Tx)[k] = e(first + k step) A(x)[k], where
   e(a) = exp(-2 pi i a / period).
+- `Joined(parts)`: parts side by side, each of which stays or moves as its own factor says, such as a class token beside
+  tokens of the image. What a fact says with a part in the place of the whole is true of the cells of that part.
 
 A fact joins the factors of all axes: all moving ones shift together, the array is one signal seen through windows, and
 the turns of all phases are multiplied.
@@ -20,6 +22,7 @@ Where there are scenes it speaks of the cells that lie in the interiors of all o
 `signal` names that signal: two facts of the same signal show parts of the same array, and may be glued.
 """
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -87,7 +90,18 @@ class Phase(NamedTuple):
     kind: str = "phase"
 
 
-Factor = Still | Moving | Fold | Scene | Phase
+class Joined(NamedTuple):
+    """Parts side by side, each with its own factors; neighbours that stay are one part."""
+
+    parts: tuple[tuple["Factor", ...], ...]
+
+    @property
+    def n(self) -> int:
+        """The number of cells."""
+        return sum(map(size, self.parts))
+
+
+Factor = Still | Moving | Fold | Scene | Phase | Joined
 Factors = tuple[Factor, ...]
 
 
@@ -209,8 +223,8 @@ def split(factor: Factor, minor: int) -> tuple[Factor, Factor]:
             low, high = arithmetic.within(low, high, 0, minor, minor - 1)
             blocks = Scene(major, low, high, 0, arithmetic.scene_strided(step, minor))
             return blocks, Still(minor, minor)
-        case Phase():
-            raise Refusal("phase", "the axis of a spectrum is cut into blocks")
+        case Phase() | Joined():
+            raise Refusal("split", "a spectrum, or an axis of several parts, is cut into blocks")
 
 
 def reshape(axes: Iterable[Factors], shape: Sequence[int]) -> tuple[Factors, ...]:
@@ -246,6 +260,9 @@ def unify(lists: Iterable[Factors], n: int, kind: str = "any") -> Factors:
     The kind of g is any function, a `linear` one, or a `product`. All rules but these two take it for any.
     """
     rest = [list(factors) if size(factors) == n else _repeated(factors, n) for factors in lists]
+    several = [f for f in map(tuple, rest) if any(isinstance(factor, Joined) for factor in f)]
+    if list(map(merged, several)):  # each is alone on its axis
+        return _unified_parts(list(map(tuple, rest)), kind)
     result: list[Factor] = []
     while any(rest):
         heads = [queue.pop(0) if queue else Still(1, 1) for queue in rest]
@@ -258,6 +275,48 @@ def unify(lists: Iterable[Factors], n: int, kind: str = "any") -> Factors:
         phases = [head for head in heads if isinstance(head, Phase)]
         result.append(_turned(heads, phases, kind) if phases else _join(heads))
     return tidy(result)
+
+
+def _unified_parts(lists: Sequence[Factors], kind: str) -> Factors:
+    """The same part by part, wherever a part of any operand ends."""
+    ends = {end for factors in lists for end in itertools.accumulate(map(size, parts(factors)))}
+    spans = itertools.pairwise([0, *sorted(ends)])
+    return join(unify([cut(factors, a, b - a) for factors in lists], b - a, kind) for a, b in spans)
+
+
+def parts(factors: Factors) -> tuple[Factors, ...]:
+    """The parts of an axis, which may be one."""
+    match factors:
+        case (Joined(found),):
+            return found
+    return (factors,)
+
+
+def cut(factors: Factors, start: int, n: int) -> Factors:
+    """The `n` cells of an axis from `start` on."""
+    if n == size(factors):
+        return factors
+    match merged(factors):
+        case Joined(found):
+            first = itertools.accumulate(map(size, found), initial=-start)
+            spans = [(max(0, -a), min(size(p), n - a)) for p, a in zip(found, first, strict=False)]
+            return join(cut(p, a, b - a) for p, (a, b) in zip(found, spans, strict=True) if a < b)
+        case Still(_, period):
+            return tidy([Still(n, period)])
+        case Moving(_, period, offset, step):
+            return tidy([Moving(n, period, offset + start, step)])
+    raise Refusal("glue", "what meets an axis of several parts has no such parts")
+
+
+def join(lists: Iterable[Factors]) -> Factors:
+    """Parts side by side."""
+    done: list[Factors] = []
+    for part in itertools.chain.from_iterable(map(parts, lists)):
+        if done and is_still(done[-1]) and is_still(part):
+            done[-1] = still(size(done[-1]) + size(part))
+        else:
+            done.append(part)
+    return done[0] if len(done) == 1 else (Joined(tuple(done)),)
 
 
 def _repeated(factors: Factors, n: int) -> list[Factor]:

@@ -11,7 +11,7 @@ import functools
 import itertools
 import math
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from shiftproof_kernel import arithmetic
@@ -20,14 +20,18 @@ from shiftproof_kernel.facts import (
     Factor,
     Factors,
     Fold,
+    Joined,
     Moving,
     Phase,
     Refusal,
     Scene,
     Still,
+    cut,
     is_still,
+    join,
     merged,
     need,
+    parts,
     reshape,
     size,
     still,
@@ -164,7 +168,7 @@ def _among(lost: Lost, others: Iterable[Outcome]) -> bool:
 def _recheck(node: Node, fact: Fact) -> None:
     """A rule must give the shape that the program states, and no number may grow without bounds."""
     need(fact.shape == node.shape, "shape", f"{node.op} gives shape {fact.shape}, not {node.shape}")
-    for factor in (factor for factors in fact.axes for factor in factors):
+    for factor in _cells(fact.axes):
         sane = all(abs(item) <= LARGEST for item in factor if isinstance(item, int))
         need(sane, "size", "a period, offset or step is larger than 2^48")
         inside = not isinstance(factor, Scene) or factor.low < factor.high
@@ -323,6 +327,13 @@ def take(node: Node, premises: Facts) -> Fact:
     ends = (start, start + (count - 1) * step) if regular else index
     need(all(0 <= end < n for end in ends), "shape", "an index leaves its axis")
     signal = fact.signal
+    if isinstance(window, Joined):
+        least = min(ends)
+        factors = cut(fact.axes[axis], least, max(ends) - least + 1)
+        if step == 1:
+            return _with(fact, axis, factors, (*signal, axis, least))
+        window = merged(factors)  # from where on it is taken does not matter then
+        need(not isinstance(window, Joined), "glue", "cells of several parts are picked")
     if isinstance(window, Fold):
         raise Refusal("fold", "overlapping laps are cut before they are summed")
     if isinstance(window, Still | Phase):
@@ -403,7 +414,7 @@ def _pattern(window: Moving | Scene, index: Sequence[int]) -> Factors:
 
 def concatenate(node: Node, premises: Sequence[Outcome]) -> Outcome:
     """Neighbouring windows of one signal glue together, and spectra that are turned alike; along an axis that stays,
-    anything does.
+    anything does. What stays and whole periods of what moves are parts side by side.
     """
     axis, rank = node.params["axis"], len(node.shape)
     facts = [premise for premise in premises if isinstance(premise, Fact)]
@@ -450,27 +461,45 @@ def _glued(node: Node, premises: Facts) -> Fact:
     """On a torus every operand counts."""
     axis = node.params["axis"]
     along = [fact.axes[axis] for fact in premises]
-    phases = [f for factors in along for f in factors if isinstance(f, Phase)]
-    if phases or all(map(is_still, along)):
-        total = _spectra(along, phases) if phases else still(sum(map(size, along)))
+    first, before, behind = premises[0], slice(axis), slice(axis + 1, None)
+    windows = [_window(fact, axis) for fact in premises]
+    moving = [window for window in windows if isinstance(window, Moving)]
+    own = len(moving) == len(premises) and all(
+        fact.signal == first.signal
+        and fact.axes[before] == first.axes[before]
+        and fact.axes[behind] == first.axes[behind]
+        for fact in premises
+    )
+    if not own:
+        phases = [window for window in windows if isinstance(window, Phase)]
+        total = _spectra(along, phases) if phases else _side_by_side(along)
         return _fresh(
             total if a == axis else unify([fact.axes[a] for fact in premises], n, "linear")
             for a, n in enumerate(node.shape)
         )
-    first, joined = premises[0], merged(premises[0].axes[axis])
-    before, behind = slice(axis), slice(axis + 1, None)
-    for fact in premises[1:]:
-        window = merged(fact.axes[axis])
-        if not isinstance(joined, Moving) or not isinstance(window, Moving):
-            raise Refusal("glue", "a moving axis is joined to an axis that stays")
-        own = fact.signal == first.signal and fact.axes[before] == first.axes[before]
-        own = own and fact.axes[behind] == first.axes[behind]
-        need(own, "glue", "a moving axis is joined to something else than its own signal")
+    joined, *others = moving
+    for window in others:
         meet = arithmetic.same_cell(joined.period, joined.offset + joined.n, window.offset)
         text = f"two windows of a signal of period {joined.period} do not meet end to end"
         need(meet, "glue", text)
         joined = joined._replace(n=joined.n + window.n)
     return _with(first, axis, tidy([joined]), first.signal)
+
+
+def _side_by_side(along: Sequence[Factors]) -> Factors:
+    """Parts that stay, and whole periods of parts that move."""
+    for factor in _cells(along):
+        whole = isinstance(factor, Moving) and all(arithmetic.covers(factor.n, factor.period))
+        text = "a part of a moving axis is joined to something else than its own signal"
+        need(whole or isinstance(factor, Still), "glue", text)
+    return join(along)
+
+
+def _cells(lists: Iterable[Factors]) -> Iterator[Factor]:
+    """All factors of some axes, and of the parts of each."""
+    for factors in lists:
+        for part in parts(factors):
+            yield from part
 
 
 def _spectra(along: Sequence[Factors], phases: Sequence[Phase]) -> Factors:
@@ -526,6 +555,10 @@ def _stretched(
     """The window after `base - 1` cells of one value were put between its cells, and some before and behind."""
     n = arithmetic.stretched_size(window.n, low, high, base)
     need(n > 0, "shape", "everything is cut away")
+    if isinstance(window, Joined):
+        raise Refusal(
+            "glue", "a window runs along, or cells are put around, an axis of several parts"
+        )
     if isinstance(window, Still):
         return Still(n, window.period if base == 1 and low <= 0 and high <= 0 else n)
     if isinstance(window, Scene):
@@ -604,7 +637,7 @@ def mix(node: Node, premises: Facts) -> Fact:
         along = [fact.axes[axis] for fact in premises]
         scene = any(isinstance(factor, Scene) for factors in along for factor in factors)
         need(not scene, "part", PART)
-        for factor in unify(along, max(size(factors) for factors in along)):
+        for factor in _cells([unify(along, max(size(factors) for factors in along))]):
             if isinstance(factor, Moving):
                 need(symmetric, "order", "a result depends on the order of cells of a moving axis")
                 whole = arithmetic.covers(factor.n, factor.period)

@@ -14,6 +14,7 @@ from kernel_cases import (
     TWO,
     Inner,
     broadcast,
+    concat,
     constant,
     dim,
     fourier,
@@ -136,7 +137,7 @@ def factors_split(k: Kernel) -> None:
     assert k.split(fold, 4) == (laps, cells)
     refuses(k, "fold", "laps of 4 are split into 2", k.split, fold, 2)
     assert k.split(k.Phase(4, 8, 1, 7), 4) == (k.Still(1, 1), k.Phase(4, 8, 1, 7))
-    refuses(k, "phase", "cut into blocks", k.split, k.Phase(4, 8, 1, 7), 2)
+    refuses(k, "split", "cut into blocks", k.split, k.Phase(4, 8, 1, 7), 2)
     refuses(k, "fold", "laps of 2 are split into 2", k.split, k.Fold(4, 2, 1, "laps", 2), 2)
     assert k.split(k.Scene(40, 11, 39, 5, 10), 5) == (k.Scene(8, 3, 7, 0, 2), k.Still(5, 5))
     assert k.split(k.Scene(3, 0, 3, 5, 2), 1) == (k.Scene(3, 0, 3, 0, 2), k.Still(1, 1))
@@ -247,6 +248,9 @@ def conclusions(k: Kernel) -> None:
     assert laps.fact.axes == ((k.Fold(8, 4, 1, "whole", 0),),)
     assert k.equivariant(laps, (0,)) is None, "laps are not summed"
     assert not k.invariant(laps)
+    tokens = last(k, (1,), IMAGE, weight(1), concat((1, 0), 9))
+    assert k.equivariant(tokens, (0,)) is None, "parts do not roll"
+    assert not k.invariant(tokens)
     spectrum = last(k, (1,), IMAGE, fourier(0, 8))
     assert k.equivariant(spectrum, (0,)) is None, "a spectrum does not roll"
     assert not k.invariant(spectrum)
