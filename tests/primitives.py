@@ -253,17 +253,29 @@ case("split, channels", lambda x: jnp.split(x, [1], -1), (4, 3), (4, 4), (1, 1))
 case("split, empty part", lambda x: jnp.split(x, [0, 1], -1), (4, 3), (4, 4, 4), (4, 1, 1))
 case("concatenate, channels", lambda x: jnp.concatenate([x, 2 * x], -1), (4, 2), 4)
 case("concatenate, grid", lambda x: jnp.concatenate([x, x], 1), (4, 2), 4)
-case("concatenate, grid, another value", lambda x: jnp.concatenate([x, 2 * x], 1), (4, 2), 1)
+case("concatenate, grid, another value", lambda x: jnp.concatenate([x, 2 * x], 1), (4, 2), 4)
+case(
+    "concatenate, grid, half of another value",
+    lambda x: jnp.concatenate([x[:, :2], 2 * x[:, 2:]], 1),
+    (4, 2),
+    1,
+)
 case("concatenate, empty", lambda x: jnp.concatenate([x, x[:, :0]], 1), (4, 2), 4)
 case(
     "concatenate, another channel",
-    lambda x: jnp.concatenate([x[..., :1], x[..., 1:]], 1),
+    lambda x: jnp.concatenate([x[:, :2, :1], x[:, 2:, 1:]], 1),
     (4, 2),
     1,
 )
 case(
     "concatenate, token",
     lambda x: jnp.concatenate([jnp.zeros((x.shape[0], 1, 2)), x], 1),
+    (4, 2),
+    4,
+)
+case(
+    "concatenate, zeros and a window",
+    lambda x: jnp.diff(jnp.concatenate([jnp.zeros((x.shape[0], 1, 2)), x], 1), axis=1).max(1),
     (4, 2),
     1,
 )
