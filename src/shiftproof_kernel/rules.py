@@ -333,7 +333,8 @@ def take(node: Node, premises: Facts) -> Fact:
         if step == 1:
             return _with(fact, axis, factors, (*signal, axis, least))
         window = merged(factors)  # from where on it is taken does not matter then
-        need(not isinstance(window, Joined), "glue", "cells of several parts are picked")
+        if isinstance(window, Joined):
+            raise Refusal("glue", "cells of several parts are picked")
     if isinstance(window, Fold):
         raise Refusal("fold", "overlapping laps are cut before they are summed")
     if isinstance(window, Still | Phase):
@@ -550,7 +551,7 @@ def pad(node: Node, premises: Facts) -> Fact:
 
 
 def _stretched(
-    window: Still | Moving | Scene, low: int, high: int, base: int
+    window: Still | Moving | Scene | Joined, low: int, high: int, base: int
 ) -> Still | Moving | Scene:
     """The window after `base - 1` cells of one value were put between its cells, and some before and behind."""
     n = arithmetic.stretched_size(window.n, low, high, base)
@@ -867,7 +868,7 @@ def equivariant(theorem: Theorem, axes: Sequence[int]) -> Shift | None:
             or not all(arithmetic.covers(window.n, window.period))
         ):
             return None
-    steps = [0 if isinstance(window, Still) else window.step for window in windows]
+    steps = [window.step if isinstance(window, Moving) else 0 for window in windows]
     return tuple(steps[axis] for axis in axes)
 
 
