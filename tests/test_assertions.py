@@ -146,6 +146,23 @@ def test_sweeps_are_evidence_where_they_are_asked_for() -> None:
         sp.assert_equivariant(conv, scene, evidence="hope")  # type: ignore[arg-type]
 
 
+def test_breaks_and_lattices_may_be_swept_too() -> None:
+    asked = {"property": "equivariance", "evidence": "sweep"}
+    sp.assert_breaks(pool, (8, 8, 1), shifts=[(1, 0), (0, 3)], **asked)
+    sp.assert_lattice(pool, (8, 8, 1), "2Z x 2Z", **asked)
+    sp.assert_breaks(conv(padding="SAME"), (6, 6, 1), boundary="zero", evidence="sweep")
+    said = words(message(sp.assert_breaks, pool, (8, 8, 1), shifts=[(2, 0), (1, 0)], **asked))
+    assert "was to break, but was seen to hold under 1 of 2 shifts asked" in said
+    assert "holds for all with dy even and dx even smallest (dy=2, dx=0)" in said
+    said = words(message(sp.assert_lattice, pool, (8, 8, 1), "4Z x 4Z", **asked))
+    assert "was seen to hold under 12 of 60 shifts asked" in said
+    assert "fails under" in words(message(sp.assert_lattice, pool, (8, 8, 1), "Z x Z", **asked))
+    with pytest.raises(InputError, match="a lattice belongs to the torus"):
+        sp.assert_lattice(pool, (8, 8, 1), "Z x Z", boundary="zero", **asked)
+    with pytest.raises(InputError, match="can be swept only"):
+        sp.assert_breaks(pool, (8, 8, 1), boundary="zero")
+
+
 def test_scenes_are_proved_where_the_border_does_not_reach() -> None:
     same = nnx.Conv(1, 1, (3, 3), rngs=nnx.Rngs(0))
     sp.assert_equivariant(same, (8, 8, 1), boundary="scene", law="same")

@@ -181,6 +181,8 @@ def assert_breaks(
     *,
     property: Claimed = "invariance",
     shifts: Shifts = None,
+    boundary: Boundary = "circular",
+    evidence: Evidence = "proof",
     weights: Weights = "all",
     cache: str | Path | None = None,
     custom_message: str | None = None,
@@ -189,6 +191,8 @@ def assert_breaks(
     **options: Any,
 ) -> None:
     """The negative twin: fail unless the property is refuted under every shift asked (all but 0 by default).
+
+    Arguments as for `assert_equivariant`; with `evidence="sweep"` it must be seen to fail for the images.
 
     >>> assert_breaks(lambda x: x[:, ::2], (8, 8, 1), property="equivariance", shifts=[(1, 0)])
     """
@@ -202,6 +206,9 @@ def assert_breaks(
         include_default_message,
         exception_type,
     )
+    if _is_swept(evidence, boundary, property):
+        _assert_swept(request, property, shifts, boundary, breaks=True)
+        return
     asked = asked_mask(shifts, request.grid)
     if shifts is None:
         asked = asked.copy()
@@ -227,6 +234,8 @@ def assert_lattice(
     lattice: str,
     *,
     property: Claimed = "invariance",
+    boundary: Boundary = "circular",
+    evidence: Evidence = "proof",
     weights: Weights = "all",
     cache: str | Path | None = None,
     custom_message: str | None = None,
@@ -241,6 +250,8 @@ def assert_lattice(
         images: as there.
         lattice: such as `4Z x 4Z`, `2Z x 0`, or `Z` on one axis.
         property: `equivariance` or `invariance`.
+        boundary: `circular`.
+        evidence: `proof`, or `sweep`: what was seen for the images is enough.
         weights: `all` or `these`.
         cache: folder of evidence from earlier runs. Proofs are taken again by the kernel, and counterexamples run
             again; only the search is saved.
@@ -264,6 +275,13 @@ def assert_lattice(
         exception_type,
     )
     expected = _lattice_mask(lattice, request.grid)
+    if _is_swept(evidence, boundary, property):
+        if boundary != "circular":
+            raise InputError("a lattice belongs to the torus: use boundary='circular'.")
+        _assert_swept(request, property, expected, boundary)
+        if not expected.all():
+            _assert_swept(request, property, ~expected, boundary, breaks=True)
+        return
     wanted = np.where(expected, Word.PROVED, Word.REFUTED).astype(np.uint8)
     verdict = request.settle(property, wanted)
     if verdict is None:
@@ -328,18 +346,12 @@ def _assert_holds(
     request: _Request, property: Claimed, shifts: Shifts, evidence: Evidence, boundary: Boundary
 ) -> None:
     __tracebackhide__ = True
-    if evidence not in get_args(Evidence):
-        raise InputError(f"evidence must be one of proof, sweep; got {evidence!r}.")
-    if evidence == "sweep":
-        _assert_swept(request, property, shifts, boundary)
-        return
-    if boundary == "scene" and property == "equivariance":
+    if boundary == "scene" and property == "equivariance" and evidence == "proof":
         _assert_on_scene(request, shifts)
         return
-    if boundary != "circular":
-        raise InputError(
-            f'{property} with boundary={boundary!r} can be swept only: add evidence="sweep".'
-        )
+    if _is_swept(evidence, boundary, property):
+        _assert_swept(request, property, shifts, boundary)
+        return
     asked = asked_mask(shifts, request.grid)
     verdict = request.settle(property, _words(asked, Word.PROVED))
     if verdict is None:
@@ -354,6 +366,17 @@ def _assert_holds(
             request.fail(told + failure_text(verdict, found, refuted))
         if np.any(found.map[asked] == Word.UNDECIDED):
             request.fail(undecided_text(name, found, asked), UndecidedError)
+
+
+def _is_swept(evidence: str, boundary: str, property: str) -> bool:
+    """Whether a sweep is enough; an error where it is not, and nothing else is there."""
+    if evidence not in get_args(Evidence):
+        raise InputError(f"evidence must be one of proof, sweep; got {evidence!r}.")
+    if evidence == "proof" and boundary != "circular":
+        raise InputError(
+            f'{property} with boundary={boundary!r} can be swept only: add evidence="sweep".'
+        )
+    return evidence == "sweep"
 
 
 def _assert_on_scene(request: _Request, shifts: Shifts) -> None:
@@ -385,7 +408,15 @@ def _steps_asked(shifts: Shifts, rank: int) -> tuple[int, ...]:
     return tuple(math.gcd(*column) for column in zip(*rows, strict=True))
 
 
-def _assert_swept(request: _Request, property: Claimed, shifts: Shifts, boundary: Boundary) -> None:
+def _assert_swept(
+    request: _Request,
+    property: Claimed,
+    shifts: Shifts,
+    boundary: Boundary,
+    *,
+    breaks: bool = False,
+) -> None:
+    """Every output was seen to keep the property, or with `breaks` to lose it, under all shifts asked."""
     __tracebackhide__ = True
     if shifts is not None and boundary != "circular":
         raise InputError("shifts= belongs to the torus: leave it out, or use boundary='circular'.")
@@ -403,12 +434,19 @@ def _assert_swept(request: _Request, property: Claimed, shifts: Shifts, boundary
         status = result.status(property, layer.name)
         asked = np.ones(status.shape, bool)
         if boundary == "circular":
-            asked = asked_mask(shifts, result.grid)
-        bad = asked & (status != Status.EQUAL)
-        if bad.any():
+            asked = asked_mask(shifts, result.grid).copy()
+        if breaks:
+            kept = np.isin(status, (Status.EQUAL, Status.UNCLEAR))
+            if shifts is None:
+                asked[tuple(-room[0] for room in result.ranges)] = False
+            wrong, how = asked & kept, "was to break, but was seen to hold"
+        else:
+            wrong, how = asked & (status != Status.EQUAL), "fails"
+        if wrong.any():
             everything = sweep(request.model, request.images, **options)
             told = head(
-                f"{property} of {layer.output} was swept ({boundary}) and fails under "
-                f"{int(bad.sum())} of {int(asked.sum())} shifts asked."
+                f"{property} of {layer.output} was swept ({boundary}) and {how} under "
+                f"{int(wrong.sum())} of {int(asked.sum())} shifts asked."
             )
-            request.fail(told + swept_text(everything, property, layer.name, bad))
+            text = swept_text(everything, property, layer.name, wrong, breaks=breaks)
+            request.fail(told + text)

@@ -134,7 +134,9 @@ def kept_text(found: PropertyVerdict, kept: np.ndarray) -> str:
     return "\n".join(_rows(rows))
 
 
-def swept_text(everything: Sweep, property: Property, output: str, bad: np.ndarray) -> str:
+def swept_text(
+    everything: Sweep, property: Property, output: str, bad: np.ndarray, *, breaks: bool = False
+) -> str:
     """What a sweep of all layers says of the smallest shift that fails."""
     circular = everything.header.boundary == "circular"
     starts = [room[0] for room in everything.ranges]
@@ -148,7 +150,10 @@ def swept_text(everything: Sweep, property: Property, output: str, bad: np.ndarr
     rows = [("smallest", f"{_steps(shift)}: the outputs deviate by {deviation:.4g}")]
     lattice = everything.lattice(property, output) if circular else None
     if lattice is not None:
-        rows.insert(0, ("fails for", residues(lattice)[1]))
+        kept, lost = residues(lattice)
+        rows.insert(0, ("holds for", kept) if breaks else ("fails for", lost))
+    if breaks:
+        return "\n".join(_rows(rows))
     if property == "equivariance":
         broken = (
             layer
