@@ -101,6 +101,14 @@ def test_valid_convolutions_with_bias_see_no_edge() -> None:
     assert not result.backgrounds[-1].zero
 
 
+def test_a_cell_that_leaves_the_frame_leaves_an_empty_canvas_behind() -> None:
+    """One cell that sees all: moved by one it is out, and the object is not."""
+    whole = lambda x: nnx.avg_pool(9 * x, (3, 3), padding="VALID")  # noqa: E731
+    result = place(whole, size=1, canvas=(3, 3))
+    assert result.count("equivariance") == sp.Count(equal=1, differs=8, unclear=0, undefined=0)
+    assert result.count("invariance").equal == 9
+
+
 def test_a_stride_leaves_a_sublattice_of_placements() -> None:
     result = place(lambda x: nnx.max_pool(x, (2, 2), (2, 2)), size=3, canvas=(12, 12))
     count = result.count("equivariance")
@@ -230,6 +238,13 @@ def test_digits_are_taken_as_they_lie_and_centred() -> None:
     assert (result.object, result.canvas, result.reference) == ((3, 4), (10, 10), (3, 3))
     assert result.sweep.header.weights == "these"
     assert result.total == 8 * 7
+
+
+def test_progress_ends_with_all_placements() -> None:
+    steps = []
+    place(Stack(1), progress=lambda done, total: steps.append((done, total)))
+    assert [done for done, _ in steps] == sorted(done for done, _ in steps)
+    assert steps[-1] == (90, 90)
 
 
 def test_one_and_three_axes() -> None:

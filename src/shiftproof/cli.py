@@ -400,6 +400,7 @@ def _sweep(command: Sweep, errors: Console) -> int:
 
 def _placements(command: Placements, errors: Console) -> int:
     from shiftproof import data
+    from shiftproof.progress import reporting
     from shiftproof.sweeping.placements import placements
     from shiftproof.targets import load_target
 
@@ -420,18 +421,20 @@ def _placements(command: Placements, errors: Console) -> int:
             f"what is to be placed is missing: add --object 3 3 1 --canvas 28 28, or --digits, to place objects for "
             f"{command.target}."
         )
-    result = placements(
-        target.model,
-        objects,
-        canvas=canvas,
-        spatial_axes=command.spatial_axes,
-        output_axes=command.output_axes,
-        weights=command.weights,
-        layers=command.layers,
-        name=target.name,
-        seed=command.seed,
-        probes=command.count,
-    )
+    with reporting(errors, target.name) as progress:
+        result = placements(
+            target.model,
+            objects,
+            canvas=canvas,
+            spatial_axes=command.spatial_axes,
+            output_axes=command.output_axes,
+            weights=command.weights,
+            layers=command.layers,
+            name=target.name,
+            seed=command.seed,
+            probes=command.count,
+            progress=progress,
+        )
     if command.json:
         _print_json(result.to_dict())
     else:

@@ -79,10 +79,15 @@ def make_compare(
     It is compiled apart from the forward pass: fused with it, values would be computed twice, with different
     rounding, and compared with themselves they would differ. Each row is (chunk, layers): `equivariance` and
     `invariance` deviations, `*_cells` numbers of differing cells, `agreement` of the largest logit.
+
+    Off the torus the cells are compared that are in both frames; with a third argument `empty`, the values for an empty
+    canvas, all of them: what enters must be as there.
     """
 
-    def compare(values: Sequence[jax.Array], shifts: jax.Array) -> dict[str, jax.Array]:
-        judge = _make_judge(layers, canvas, law, [value[0] for value in values])
+    def compare(
+        values: Sequence[jax.Array], shifts: jax.Array, empty: Sequence[jax.Array] | None = None
+    ) -> dict[str, jax.Array]:
+        judge = _make_judge(layers, canvas, law, [value[0] for value in values], empty)
         return jax.vmap(judge)(values, shifts)
 
     return compare
@@ -129,11 +134,16 @@ def make_lifted_compare(
 
 
 def _make_judge(
-    layers: Sequence[Layer], canvas: Canvas, law: Law, still: Sequence[jax.Array]
+    layers: Sequence[Layer],
+    canvas: Canvas,
+    law: Law,
+    still: Sequence[jax.Array],
+    empty: Sequence[jax.Array] | None = None,
 ) -> Callable[..., dict[str, jax.Array]]:
     """The function `(values, shift) -> row` that compares all layers with themselves at rest."""
     references = [
-        _Reference(layer, canvas, law, value) for layer, value in zip(layers, still, strict=True)
+        _Reference(layer, canvas, law, value, None if empty is None else empty[i])
+        for i, (layer, value) in enumerate(zip(layers, still, strict=True))
     ]
 
     def judge(values: Sequence[jax.Array], shift: jax.Array) -> dict[str, jax.Array]:
@@ -173,8 +183,10 @@ def _largest_gap(a: jax.Array, b: jax.Array) -> jax.Array:
 class _Reference:
     """One layer at rest, prepared for comparison with the layer under a shift."""
 
-    def __init__(self, layer: Layer, canvas: Canvas, law: Law, still: jax.Array) -> None:
-        self.layer, self.canvas, self.law, self.still = layer, canvas, law, still
+    def __init__(
+        self, layer: Layer, canvas: Canvas, law: Law, still: jax.Array, empty: jax.Array | None
+    ) -> None:
+        self.layer, self.canvas, self.law, self.still, self.empty = layer, canvas, law, still, empty
         self.steps = output_steps(layer, canvas, law)
         if layer.has_grid:
             self.wide = _tile(layer, still) if canvas.boundary == "circular" else _pad(layer, still)
@@ -203,7 +215,7 @@ class _Reference:
         moved = jnp.stack(moved).astype(jnp.int32)
         if self.canvas.boundary == "circular":
             return _distance(self.layer, value, _rolled(self.layer, self.wide, moved))
-        return _overlap_distance(self.layer, value, self.wide, moved)
+        return _overlap_distance(self.layer, value, self.wide, moved, self.empty)
 
     def _agreement(self, value: jax.Array) -> jax.Array:
         """Images whose largest logit stays in place, for outputs (batch, classes); -1 elsewhere."""
@@ -278,9 +290,13 @@ def _pad(layer: Layer, value: jax.Array) -> jax.Array:
 
 
 def _overlap_distance(
-    layer: Layer, value: jax.Array, padded: jax.Array, moved: jax.Array
+    layer: Layer,
+    value: jax.Array,
+    padded: jax.Array,
+    moved: jax.Array,
+    empty: jax.Array | None,
 ) -> tuple[jax.Array, jax.Array]:
-    """Compare cells u with u - Δ' where both are in the frame."""
+    """Compare cells u with u - Δ' where both are in the frame, and the others with `empty` where it is given."""
     positions, axes, sizes = _axes(layer)
     starts: list[Any] = [jnp.int32(0)] * value.ndim
     inside = jnp.ones((1,) * value.ndim, bool)
@@ -292,6 +308,8 @@ def _overlap_distance(
         )
         inside &= (cell >= 0) & (cell < size)
     reference = jax.lax.dynamic_slice(padded, starts, value.shape)
+    if empty is not None:
+        return _distance(layer, value, jnp.where(inside, reference, empty))
     return _distance(layer, value, reference, inside=inside)
 
 

@@ -14,16 +14,17 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
+import jax
 import msgspec
 import numpy as np
 
 from shiftproof.display import Displayed
-from shiftproof.errors import InputError, NonFiniteError
+from shiftproof.errors import InputError
 from shiftproof.exactness.probes import integer_images
 from shiftproof.provenance import provenance
 from shiftproof.sweeping.causes import Background, Cause, background_of, find_causes
 from shiftproof.sweeping.checks import check_call
-from shiftproof.sweeping.compare import defined, output_steps
+from shiftproof.sweeping.compare import make_compare
 from shiftproof.sweeping.engine import Engine, chunk_size
 from shiftproof.sweeping.noise import measure_noise
 from shiftproof.sweeping.question import (
@@ -44,7 +45,7 @@ from shiftproof.sweeping.result import (
     Status,
     Sweep,
 )
-from shiftproof.sweeping.sweep import make_groups, make_header
+from shiftproof.sweeping.sweep import Progress, make_groups, make_header, make_maps, place_rows
 from shiftproof.tracing.layers import Layer
 from shiftproof.tracing.model import adapt, check_images
 from shiftproof.tracing.settings import current_device, settings
@@ -203,6 +204,7 @@ def placements(
     name: str | None = None,
     seed: int = 0,
     probes: int = 4,
+    progress: Progress | None = None,
 ) -> Placements:
     """Put an object on an empty canvas everywhere it fits, and compare every layer with that of the central placement.
 
@@ -220,6 +222,7 @@ def placements(
         name: of the model in reports.
         seed: of integer probes and weights.
         probes: how many integer probes, when `objects` is a shape.
+        progress: called with (placements done, placements in all).
 
     Returns:
         Counts and maps per layer, the answer of each layer to an empty canvas, and causes.
@@ -245,7 +248,7 @@ def placements(
     asker = Asker(adapted, board, kind=kind, output_axes=output_axes, keep=layers, seed=seed)
     question = asker.choose(dtype)
     with settings(question.dtype):
-        return _run(question, sizes, reference, seed=seed)
+        return _run(question, sizes, reference, seed=seed, progress=progress)
 
 
 def _centred(
@@ -276,7 +279,12 @@ def _centred(
 
 
 def _run(
-    question: Question, sizes: tuple[int, ...], reference: tuple[int, ...], *, seed: int
+    question: Question,
+    sizes: tuple[int, ...],
+    reference: tuple[int, ...],
+    *,
+    seed: int,
+    progress: Progress | None,
 ) -> Placements:
     device = current_device()
     question = calibrated(question, device)
@@ -286,11 +294,17 @@ def _run(
     question = dataclasses.replace(question, exactness=report.exactness)
     warn_inexact(question)
     noise = measure_noise(question)
-    empty = engine.at_rest(np.zeros_like(question.canvas.array))
-    board = _Board(question, empty)
+    still, empty = engine.at_rest(), engine.at_rest(np.zeros_like(question.canvas.array))
+    compare = jax.jit(make_compare(question.layers, question.canvas, question.law))
+    rows = []
     for group in groups:
-        values = [np.asarray(value[0]) for value in engine.forward(group[None])]
-        board.compare(group, values)
+        values = [value[0] for value in engine.forward(group[None])]
+        rows.append({name: np.asarray(row) for name, row in compare(values, group, empty).items()})
+        if progress is not None:
+            total = len(question.canvas.shifts)
+            progress(min(1 + len(rows) * (len(group) - 1), total), total)
+    order, placed = place_rows(groups, rows, None, grid=question.canvas.grid)
+    maps = make_maps(question, order, placed, whole=True)
     header = make_header(
         question,
         report,
@@ -298,7 +312,7 @@ def _run(
         provenance=provenance(device) | describe(question, device) | {"seed": str(seed)},
         cosets=None,
     )
-    sweep = Sweep(header, **board.maps)
+    sweep = Sweep(header, **maps)
     backgrounds = tuple(
         background_of(layer, value, allowed=EQUAL_WITHIN * floor)
         for layer, value, floor in zip(question.layers, empty, noise, strict=True)
@@ -308,81 +322,13 @@ def _run(
         for i, layer in enumerate(sweep.layers)
     ]
     causes = tuple(find_causes(question, status, backgrounds))
-    return Placements(sweep, sizes, reference, backgrounds, causes, _notes(question, board))
-
-
-# --- comparing ---
-
-
-class _Board:
-    """The maps of all layers, filled chunk by chunk; slot 0 of every chunk is the central placement."""
-
-    def __init__(self, question: Question, empty: Sequence[np.ndarray]) -> None:
-        self.question, self.empty = question, empty
-        rooms = question.canvas.ranges
-        self.starts = np.array([room.start for room in rooms])
-        shape = (len(question.layers), *(len(room) for room in rooms))
-        self.maps: dict[str, np.ndarray] = {
-            "equivariance": np.full(shape, np.nan),
-            "equivariance_cells": np.full(shape, -1, np.int32),
-            "invariance": np.zeros(shape),
-            "invariance_cells": np.zeros(shape, np.int32),
-            "agreement": np.full(shape, -1, np.int32),
-        }
-        self.reaches_border: list[bool] = [False] * len(question.layers)
-
-    def compare(self, shifts: np.ndarray, values: Sequence[np.ndarray]) -> None:
-        """Enter one chunk, (count, axes) shifts and for each layer (count, *shape)."""
-        for i, (layer, value) in enumerate(zip(self.question.layers, values, strict=True)):
-            if not np.all(np.isfinite(value)):
-                raise NonFiniteError(
-                    f"{self.question.model.name} gives NaN or infinity in layer {layer.name} ({layer.site}) under some "
-                    "placement. Check the scale of the objects."
-                )
-            steps = output_steps(layer, self.question.canvas, "stride")
-            whole = defined(shifts, steps) & layer.has_grid
-            self.reaches_border[i] = _touches(layer, value[0], self.empty[i])
-            for slot, shift in enumerate(shifts):
-                at = (i, *(shift - self.starts))
-                still = value[0]
-                self._enter("invariance", at, layer, value[slot], still)
-                if whole[slot]:
-                    moved = [int(s * step) for s, step in zip(shift.tolist(), steps, strict=True)]
-                    expected = _moved(layer, still, self.empty[i], moved)
-                    self._enter("equivariance", at, layer, value[slot], expected)
-
-    def _enter(
-        self, name: str, at: tuple[int, ...], layer: Layer, value: np.ndarray, expected: np.ndarray
-    ) -> None:
-        gap = np.abs(value.astype(np.float64) - expected.astype(np.float64))
-        kept = _grid_axes(layer) or [a for a in range(value.ndim) if a != layer.batch]
-        cells = gap.max(axis=tuple(a for a in range(value.ndim) if a not in kept), initial=0)
-        self.maps[name][at] = cells.max(initial=0)
-        self.maps[f"{name}_cells"][at] = np.count_nonzero(cells)
-
-
-def _grid_axes(layer: Layer) -> list[int]:
-    return [axis for axis in layer.grid if axis is not None]
-
-
-def _moved(layer: Layer, still: np.ndarray, empty: np.ndarray, moved: Sequence[int]) -> np.ndarray:
-    """The value moved by whole cells; what enters is the answer to an empty canvas."""
-    source: list[slice] = [slice(None)] * still.ndim
-    target: list[slice] = [slice(None)] * still.ndim
-    for axis, step in zip(layer.grid, moved, strict=True):
-        if axis is not None:
-            size = still.shape[axis]
-            step = max(-size, min(size, step))
-            source[axis] = slice(max(0, -step), size - max(0, step))
-            target[axis] = slice(max(0, step), size - max(0, -step))
-    expected = empty.copy()
-    expected[tuple(target)] = still[tuple(source)]
-    return expected
+    notes = _notes(question.layers, still, empty)
+    return Placements(sweep, sizes, reference, backgrounds, causes, notes)
 
 
 def _touches(layer: Layer, still: np.ndarray, empty: np.ndarray) -> bool:
     """Whether the answer to the object reaches the border of the layer's frame."""
-    kept = _grid_axes(layer)
+    kept = [axis for axis in layer.grid if axis is not None]
     others = tuple(axis for axis in range(still.ndim) if axis not in kept)
     answer = np.any(still != empty, axis=others)
     return bool(kept) and any(
@@ -390,14 +336,15 @@ def _touches(layer: Layer, still: np.ndarray, empty: np.ndarray) -> bool:
     )
 
 
-def _notes(question: Question, board: _Board) -> tuple[str, ...]:
-    first = next((i for i, found in enumerate(board.reaches_border) if found), None)
-    if first is None:
-        return ()
-    layer = question.layers[first]
-    return (
-        f"even from the centre the answer to the object reaches the border at {layer.name}, so that the central "
-        "placement may be cut itself. On a larger canvas more placements may agree.",
+def _notes(
+    layers: Sequence[Layer], still: Sequence[np.ndarray], empty: Sequence[np.ndarray]
+) -> tuple[str, ...]:
+    values = zip(layers, still, empty, strict=True)
+    reached = [layer.name for layer, *pair in values if _touches(layer, *pair)]
+    return tuple(
+        f"even from the centre the answer to the object reaches the border at {name}, so that the central placement "
+        "may be cut itself. On a larger canvas more placements may agree."
+        for name in reached[:1]
     )
 
 

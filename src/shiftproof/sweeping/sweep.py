@@ -241,8 +241,8 @@ def _run(
     warn_inexact(question)
     noise = measure_noise(question)
     record = _check_lifted(engine, question, noise, seed=seed) if cosets is not None else None
-    placed = _place(groups, rows, cosets, grid=question.canvas.grid)
-    maps = _make_maps(question, *placed)
+    placed = place_rows(groups, rows, cosets, grid=question.canvas.grid)
+    maps = make_maps(question, *placed)
     header = make_header(
         question,
         report,
@@ -452,7 +452,7 @@ def _join(
             )
 
 
-def _place(
+def place_rows(
     groups: Sequence[np.ndarray],
     rows: Sequence[Mapping[str, np.ndarray]],
     cosets: Cosets | None,
@@ -476,18 +476,25 @@ def _place(
     return np.concatenate(shifts), placed
 
 
-def _make_maps(
-    question: Question, order: np.ndarray, rows: Mapping[str, np.ndarray]
+def make_maps(
+    question: Question, order: np.ndarray, rows: Mapping[str, np.ndarray], *, whole: bool = False
 ) -> dict[str, np.ndarray]:
-    """Put the rows where their shifts belong and mask what the law leaves undefined."""
+    """Put the rows where their shifts belong and mask what the law leaves undefined.
+
+    Args:
+        question: what was compared.
+        order: (count, axes), the shifts of the rows.
+        rows: each (count, layers).
+        whole: whether all cells were compared, also where frames do not overlap.
+    """
     canvas = question.canvas
     shape = (len(question.layers), *(len(room) for room in canvas.ranges))
     starts = np.array([room.start for room in canvas.ranges])
     maps: dict[str, np.ndarray] = {}
     for name, found in rows.items():
-        whole = np.zeros(shape, np.float64 if name in ("equivariance", "invariance") else np.int32)
-        whole[(slice(None), *(order - starts).T)] = found.T
-        maps[name] = whole
+        kind = np.float64 if name in ("equivariance", "invariance") else np.int32
+        maps[name] = np.zeros(shape, kind)
+        maps[name][(slice(None), *(order - starts).T)] = found.T
     _check_rows(question, maps)
     shifts = canvas.shifts
     for i, layer in enumerate(question.layers):
@@ -496,7 +503,8 @@ def _make_maps(
             undefined[:] = False
         elif layer.has_grid:
             undefined = ~defined(shifts, output_steps(layer, canvas, question.law))
-            undefined |= overlap_cells(layer, canvas, shifts, question.law) == 0
+            if not whole:
+                undefined |= overlap_cells(layer, canvas, shifts, question.law) == 0
         maps["equivariance"][i][undefined.reshape(shape[1:])] = np.nan
         maps["equivariance_cells"][i][undefined.reshape(shape[1:])] = -1
     return maps
