@@ -270,6 +270,25 @@ def test_the_largest_value_of_a_max_pool_lies_in_several_phases() -> None:
         assert kept(model, x) == count
 
 
+@pytest.mark.parametrize(
+    ("order", "ties", "pool", "warns"),
+    [
+        ("max", "first", True, True),
+        ("max", "canonical", True, False),
+        ("l2", "first", True, False),
+        ("max", "first", False, False),
+    ],
+)
+def test_verify_tells_of_a_choice_that_always_ties(order, ties, pool, warns) -> None:
+    def model(x):
+        x = layers.max_pool(x, 2) if pool else x
+        return APS(order=order, ties=ties)(x).mean((1, 2))
+
+    notes = sp.verify(model, (4, 4, 1)).notes
+    assert any("ties in every image tried" in note for note in notes) == warns
+    assert not warns or "(test_repairs.py:" in notes[0]
+
+
 @pytest.mark.parametrize("ties", ["first", "canonical"])
 def test_branches_share_one_phase(ties) -> None:
     """A residual block whose skip branch is cut where the main one is; cut on its own, the two no longer meet."""

@@ -35,7 +35,9 @@ from shiftproof.proving.analysis import Claim, Prover, find_causes, layer_steps
 from shiftproof.proving.basis import find_basis
 from shiftproof.proving.graph import Graph, build_graph
 from shiftproof.proving.receptive import layer_fields
-from shiftproof.refuting.witness import Bench
+from shiftproof.refuting.ties import tied_choices
+from shiftproof.refuting.trials import Trial
+from shiftproof.refuting.witness import Bench, generic_probes
 from shiftproof.tracing.layers import Layer, find_layers
 from shiftproof.tracing.model import Model, adapt, check_images, trace_model, trace_once
 from shiftproof.tracing.settings import current_device, settings
@@ -384,6 +386,7 @@ def _decide(subject: Subject, claims: Sequence[Claim], asked: np.ndarray) -> Ver
     )
     with _timed(seconds, "witnesses"):
         sensitivity = bench.sensitivity(bench.first())
+        choices = _tie_notes(subject, bench.trial(bench.first()))
         bench.floors(bench.first())
         bench_found = bench.search([doubt for case in cases for doubt in case.doubts()])
         for case in cases:
@@ -418,7 +421,7 @@ def _decide(subject: Subject, claims: Sequence[Claim], asked: np.ndarray) -> Ver
         ),
         causes=causes,
         asked=asked,
-        notes=tuple(_notes(subject, outputs, sensitivity)),
+        notes=(*_notes(subject, outputs, sensitivity), *choices),
         these=None,
         seconds=seconds,
         provenance=provenance(current_device())
@@ -457,5 +460,25 @@ def _notes(
     if small:
         notes.append(
             f"the grid has size 1 along axis {small[0]}, where there is nothing to shift: that is trivial, no finding."
+        )
+    return notes
+
+
+def _tie_notes(subject: Subject, trial: Trial) -> list[str]:
+    """Choices that no shift moves, each with its layer."""
+    tied = tied_choices(trial, generic_probes(subject.shape, subject.seed))
+    if not tied:
+        return []
+    layers = find_layers(trial.program, subject.axes)
+    values = sorted((x.value, x.name) for x in layers if isinstance(x.value, int))
+    notes = []
+    for eqn in tied:
+        layer = next((name for value, name in values if value >= eqn.outputs[0]), layers[-1].name)
+        place = f"{layer} ({eqn.site})" if str(eqn.site) else layer
+        notes.append(
+            f"{place} chooses the largest of several values, and the largest ties in every image tried: the first of "
+            "them wins whatever the shift, as in polyphase sampling by order='max' behind a max pool, which is then a "
+            "plain stride. Choose by another norm, such as l2, or break ties canonically "
+            "(shiftproof.layers.AdaptivePolyphaseSampling(ties='canonical'))."
         )
     return notes
