@@ -1383,6 +1383,28 @@ class FNO(linen.Module):
         return linen.Dense(1)(x)
 
 
+class GlobalFilter(linen.Module):
+    """GFNet: patches, a filter whose real and imaginary parts are learned for every frequency, dense layers."""
+
+    rectified: bool = False
+
+    @linen.compact
+    def __call__(self, x):
+        x = linen.Conv(4, (2, 2), strides=(2, 2), padding="VALID")(x)
+        for i in range(2):
+            _, h, w, c = x.shape
+            y = jnp.fft.rfft2(linen.LayerNorm()(x), axes=(1, 2), norm="ortho")
+            weight = self.param(
+                f"filter_{i}", linen.initializers.normal(1.0), (h, w // 2 + 1, c, 2)
+            )
+            if self.rectified:
+                y = lax.complex(linen.relu(y.real), linen.relu(y.imag))
+            y = y * lax.complex(weight[..., 0], weight[..., 1])
+            y = jnp.fft.irfft2(y, s=(h, w), axes=(1, 2), norm="ortho")
+            x = x + linen.Dense(4)(linen.gelu(linen.Dense(8)(linen.LayerNorm()(y))))
+        return linen.Dense(3)(linen.LayerNorm()(x).mean((1, 2)))
+
+
 class FourierLine(linen.Module):
     """One Fourier layer along a line, all modes."""
 
@@ -1514,6 +1536,8 @@ DYNAMIC = [
     Family("fourier layer", linen_model(FourierLine(), (8, 2)), (8, 2), ((8, 1),)),
     Family("fourier operator", linen_model(FNO(), (8, 8, 1)), (8, 8, 1), ((64, 1),)),
     Family("fourier operator, grid", linen_model(FNO(True), (8, 8, 1)), (8, 8, 1), ((1, 1),)),
+    Family("gfnet", linen_model(GlobalFilter(), (8, 8, 2)), (8, 8, 2), ((None, 16),)),
+    Family("gfnet, rectified", linen_model(GlobalFilter(True), (8, 8, 2)), (8, 8, 2), ((None, 1),)),
     Family("fnet", linen_model(FNet(), (8, 4)), (8, 4), ((1, 1),)),
     Family(
         "power spectrum",
