@@ -265,7 +265,7 @@ def test_an_object_that_fills_the_canvas_is_said_to_be_cut() -> None:
 
 
 def test_the_text_fits_a_terminal_and_the_json_says_the_same() -> None:
-    result = place(Stack(2, bias=True, head=total))
+    result = place(Stack(2, bias=True, head=total), name="a network with a rather long name")
     lines = str(result).splitlines()
     assert max(map(len, lines)) <= 80
     assert "convs.0  test_placements.py" in str(result)

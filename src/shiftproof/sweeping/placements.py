@@ -139,8 +139,10 @@ class Placements(Displayed):
         header = self.sweep.header
         weights = "integer weights" if header.weights == "integers" else "its own weights"
         lines = [
-            f"{header.model}: an object of {_times(self.object)} on a canvas of {_times(self.canvas)}, "
-            f"{self.total} placements, {weights}",
+            *_wrapped(
+                f"{header.model}: an object of {_times(self.object)} on a canvas of {_times(self.canvas)}, "
+                f"{self.total} placements, {weights}"
+            ),
             "",
             *self._table(),
         ]
