@@ -185,6 +185,8 @@ def test_scenes_are_proved_where_the_border_does_not_reach() -> None:
     assert "to do larger images, or less padding" in said
     with pytest.raises(InputError, match="no output has a grid"):
         sp.assert_equivariant(lambda x: x.max((1, 2)), (8, 8, 1), boundary="scene")
+    with pytest.raises(InputError, match="names no shift"):
+        sp.assert_equivariant(same, (8, 8, 1), boundary="scene", shifts=[])
     with pytest.raises(InputError, match="has 2 steps"):
         sp.assert_equivariant(same, (8, 8, 1), boundary="scene", shifts=[(4,)])
 

@@ -1,5 +1,6 @@
 """Receptive fields: against what perturbed pixels change, and against published figures."""
 
+import jax
 import numpy as np
 import pytest
 from flax import nnx
@@ -33,8 +34,14 @@ LINEAR = {
     "residual": Residual,
     "repeated": lambda: stack(conv(), upsampled),
     "resized": lambda: stack(conv(), resized),
+    "resized by 5/4": lambda: stack(
+        conv(), lambda x: jax.image.resize(x, (len(x), 20, 20, x.shape[3]), "nearest")
+    ),
     "patches": lambda: stack(conv(), patches),
     "circular": lambda: conv(5, padding="CIRCULAR"),
+    "transposed, of uneven phases": lambda: nnx.ConvTranspose(
+        1, 1, (5, 5), 2, padding="SAME", rngs=nnx.Rngs(0)
+    ),
     "transposed": lambda: nnx.ConvTranspose(1, 1, (3, 3), 2, padding="SAME", rngs=nnx.Rngs(0)),
 }
 

@@ -13,7 +13,7 @@ import shiftproof as sp
 from shiftproof import zoo
 from shiftproof.deciding import scene as module
 from shiftproof.deciding.scene import explain, verify_scene
-from shiftproof.errors import ContradictionError
+from shiftproof.errors import ContradictionError, UndecidedError
 from shiftproof.proving.scenes import SceneProver
 from shiftproof_kernel import Refusal, check
 
@@ -238,6 +238,22 @@ def test_resnet18_at_224_ends_without_an_interior() -> None:
 def test_what_stays_needs_no_interior() -> None:
     verdict = verify_scene(lambda x: x[:, 0, 0] * 0 + 1, (4, 4, 1))
     assert verdict.output.left == (1, 1) or not verdict.proved
+
+
+@pytest.mark.parametrize(("size", "claimed"), [(9, False), (10, True)])
+def test_an_interior_no_wider_than_a_step_claims_nothing(size, claimed) -> None:
+    """No two windows show one point in it: a claim about it would compare nothing."""
+    deep = stack(conv(5, (1, 1)), conv(5, (1, 1), 1))
+    verdict = verify_scene(deep, (size, size, 1))
+    assert verdict.output.left == ((size - 8) ** 2, size**2)
+    assert verdict.vanished is None
+    assert (verdict.proved, "output" in verdict.certificates) == (claimed, claimed)
+    assert ("nothing is claimed" in str(verdict)) == (not claimed)
+    if claimed:
+        sp.assert_equivariant(deep, (size, size, 1), boundary="scene")
+        return
+    with pytest.raises(UndecidedError, match="is no wider than one"):
+        sp.assert_equivariant(deep, (size, size, 1), boundary="scene")
 
 
 def test_a_step_that_is_no_multiple_is_not_claimed() -> None:

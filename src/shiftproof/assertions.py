@@ -393,7 +393,7 @@ def _assert_on_scene(request: _Request, shifts: Shifts) -> None:
         steps = [reach.step or 1 for reach in layer.reaches]
         same = law == "any" or all(reach.cells == reach.step for reach in layer.reaches)
         divide = all(a % step == 0 for a, step in zip(asked, steps, strict=True))
-        if not (layer.proved and divide and same):
+        if not (layer.proved and layer.compared and divide and same):
             gone = explain(verdict.vanished) if verdict.vanished else ""
             request.fail(scene_text(layer, asked, gone), UndecidedError)
 
@@ -403,9 +403,11 @@ def _steps_asked(shifts: Shifts, rank: int) -> tuple[int, ...]:
     if shifts is None:
         return (1,) * rank
     rows = [[int(str(step).removesuffix("Z") or 1) for step in shift] for shift in shifts]
+    if not rows:
+        raise InputError("shifts= names no shift: leave it out to ask about all.")
     if any(len(row) != rank for row in rows):
         raise InputError(f"a shift of a grid of {rank} axes has {rank} steps; got {shifts}.")
-    return tuple(math.gcd(*column) for column in zip(*rows, strict=True))
+    return tuple(math.gcd(*(row[axis] for row in rows)) for axis in range(rank))
 
 
 def _assert_swept(

@@ -181,13 +181,18 @@ def scene_text(layer: SceneLayer, asked: Sequence[int], gone: str) -> str:
     inside, cells = layer.left
     steps = " x ".join(str(reach.step or "?") for reach in layer.reaches)
     rows = [("asked", f"steps of {' x '.join(map(str, asked))} pixels")]
-    if layer.proved:
+    enough = layer.proved and layer.compared
+    if enough:
         rows.append(("proved", f"{inside} of {cells} cells move, in steps of {steps} pixels"))
+    elif layer.proved:
+        gone = (
+            f"the interior, {inside} of {cells} cells, is no wider than one step of {steps} pixels"
+        )
     if gone:
         rows.append(("because", gone))
     remedy = (
         "ask for multiples of these steps, by stride="
-        if layer.proved
+        if enough
         else "larger images, or less padding"
     )
     rows.append(("to do", f'{remedy}; evidence="sweep" accepts what was only seen'))

@@ -28,7 +28,7 @@ from shiftproof.proving.scenes import Passage, SceneProver
 from shiftproof.sweeping.cells import Moves, sweep_cells
 from shiftproof.tracing.layers import Layer
 from shiftproof.tracing.settings import current_device, settings
-from shiftproof_kernel import Lost, Refusal
+from shiftproof_kernel import Lost
 
 SCHEMA = "shiftproof.scene/1"
 
@@ -55,6 +55,11 @@ class Reach:
     field: Field | None
     lost: str
     vanished: bool
+
+    @property
+    def compared(self) -> bool:
+        """Whether two windows show one point of the scene in their interiors; else the claim would be empty."""
+        return not self.cells or self.high - self.low > abs(self.cells)
 
     @property
     def jump(self) -> Fraction | None:
@@ -104,6 +109,11 @@ class SceneLayer:
     def proved(self) -> bool:
         """Whether an interior is left along every axis."""
         return self.interior is not None
+
+    @property
+    def compared(self) -> bool:
+        """Whether the interior is wider than one move along every axis."""
+        return all(reach.compared for reach in self.reaches)
 
     @property
     def left(self) -> tuple[int, int]:
@@ -174,8 +184,8 @@ class SceneVerdict(Displayed):
 
     @property
     def proved(self) -> bool:
-        """Whether every output has an interior."""
-        return all(layer.proved for layer in self.outputs)
+        """Whether every output has an interior that is wider than one move; a narrower one compares nothing."""
+        return all(layer.proved and layer.compared for layer in self.outputs)
 
     @property
     def vanished(self) -> SceneLayer | None:
@@ -226,7 +236,8 @@ def _left(layer: SceneLayer) -> str:
         return "it stays, whatever the window does"
     steps = " × ".join(str(reach.step) for reach in layer.reaches)
     spans = " × ".join(f"{reach.low}..{reach.high - 1}" for reach in layer.reaches)
-    return f"{inside} of {cells} cells ({spans}) move with the scene, in steps of {steps} pixels"
+    told = f"{inside} of {cells} cells ({spans}) move with the scene, in steps of {steps} pixels"
+    return told if layer.compared else f"{told}: no wider than one step, so nothing is claimed"
 
 
 def explain(layer: SceneLayer) -> str:
@@ -372,7 +383,7 @@ def _certificate(
     """A derivation for each axis along which the output moves; None where there is none, or nothing to compare."""
     axes = tuple(axis for axis in layer.grid if axis is not None)
     steps = [(position, reach) for position, reach in enumerate(layer.reaches) if reach.cells]
-    if not layer.proved or not steps:
+    if not layer.proved or not layer.compared or not steps:
         return None
     claim = Claim(
         layer.output or "",
@@ -386,20 +397,15 @@ def _certificate(
         (axis_step(subject.grid, position, reach.step or 0), {}) for position, reach in steps
     ]
     program, _ = needed_part(graph.program, leaf)
-    try:
-        return certificate_of(
-            program,
-            claim,
-            subject.grid,
-            generators,
-            weights=subject.weights,
-            weights_sha256=subject.weights_sha256,
-            boundary="scene",
-        )
-    except Refusal as refusal:
-        if refusal.code != "interior":
-            raise
-        return None  # the interior is no wider than a step
+    return certificate_of(
+        program,
+        claim,
+        subject.grid,
+        generators,
+        weights=subject.weights,
+        weights_sha256=subject.weights_sha256,
+        boundary="scene",
+    )
 
 
 def _swept(

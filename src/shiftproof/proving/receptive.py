@@ -34,8 +34,14 @@ class Field:
 
     @property
     def size(self) -> int | None:
-        """Pixels that one cell depends on, at most; None for all."""
-        return None if self.axis is None else math.floor(self.high) - math.ceil(self.low) + 1
+        """Pixels that one cell depends on, at most; None for all.
+
+        Between pixels, as after a transposed convolution, cells of different phases depend on different counts.
+        """
+        if self.axis is None:
+            return None
+        phases = [self.jump * cell for cell in range(self.jump.denominator)]
+        return max(math.floor(self.high + p) - math.ceil(self.low + p) + 1 for p in phases)
 
     @property
     def offset(self) -> int | None:
@@ -143,18 +149,24 @@ def _reshape(node: Node, operands: Operands) -> Known:
 
 
 def _take(node: Node, operands: Operands) -> Known:
-    field, shape = operands[0]
+    field, _ = operands[0]
     if field is None or field.axis != node.params["axis"]:
         return field
     index = node.params["index"]
     if isinstance(index, Mapping):
         return field.seen(index["start"], index["start"], index["step"])
-    count = len(index)
-    slope = Fraction(index[-1] - index[0], max(1, count - 1)).limit_denominator(
-        shape[node.params["axis"]]
-    )
+    slope = _slope(index)
     rests = [place - slope * q for q, place in enumerate(index)]
     return field.seen(min(rests), max(rests), slope)
+
+
+def _slope(index: Sequence[int]) -> Fraction:
+    """The slope of the shortest pattern that repeats in an index; from its first entry to its last where none does."""
+    for period in range(1, len(index)):
+        rises = {later - sooner for sooner, later in zip(index, index[period:], strict=False)}
+        if len(rises) == 1:
+            return Fraction(rises.pop(), period)
+    return Fraction(0)
 
 
 def _concat(node: Node, operands: Operands) -> Known:

@@ -82,9 +82,14 @@ def _swept(layer: SceneLayer) -> str:
 def scene_text(verdict: SceneVerdict) -> list[str]:
     """What is to be said besides the table."""
     gone = verdict.vanished
-    if gone is None:
-        return []
-    return [explain(gone) + "."]
+    return [
+        *([] if gone is None else [explain(gone) + "."]),
+        *(
+            f"{layer.output}: the interior is no wider than one step, so nothing is claimed."
+            for layer in verdict.outputs
+            if layer.proved and not layer.compared
+        ),
+    ]
 
 
 def scene_maps(verdict: SceneVerdict) -> Figure:
