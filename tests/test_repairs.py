@@ -197,6 +197,12 @@ def test_plain_samples_do_not_move_by_fractions() -> None:
     assert not np.allclose(found[1], turned(found[0], [0.5]), atol=1e-2)
 
 
+@pytest.mark.parametrize(("grid", "proved"), [((8,), 4), ((6, 8), 12)])
+def test_low_pass_is_proved_for_multiples_of_the_stride(grid, proved) -> None:
+    verdict = sp.verify(layers.LowPassPool(2), (*grid, 1), property="equivariance").equivariance
+    assert (verdict.proved, verdict.undecided) == (proved, 0)
+
+
 # --- polyphase ---
 
 GRIDS = [
@@ -268,6 +274,15 @@ def test_the_largest_value_of_a_max_pool_lies_in_several_phases() -> None:
         layer = APS(order="max", ties=ties)
         model = lambda x, layer=layer: jnp.sort(layer(layers.max_pool(x, 2)).reshape(len(x), -1))  # noqa: E731
         assert kept(model, x) == count
+
+
+@pytest.mark.parametrize(("ties", "refuted"), [("first", 2), ("canonical", 0)])
+def test_verify_finds_the_tie(ties, refuted) -> None:
+    """No rule proves a polyphase layer, so what no tie refutes stays undecided."""
+    model = lambda x: APS(ties=ties)(x).sum((1, 2))  # noqa: E731
+    known = np.array([5.0, 3.0, 0.0, 4.0]).reshape(1, 4, 1)
+    verdict = sp.verify(model, known).invariance
+    assert (verdict.proved, verdict.refuted) == (1, refuted)
 
 
 @pytest.mark.parametrize(
