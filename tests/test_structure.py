@@ -25,6 +25,7 @@ ORDER = (
     ("sweeping",),
     ("refuting",),
     ("deciding",),
+    ("rewriting",),
     ("targets", "doctor", "report", "messages"),
     ("demo", "assertions", "pitfalls"),
     ("cli", "pytest_plugin"),

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from shiftproof.exactness.probes import integer_images
     from shiftproof.lattice import Lattice, find_lattice
     from shiftproof.refuting.counterexample import Counterexample, load_counterexample, replay
+    from shiftproof.rewriting.counterfactuals import Counterfactuals, counterfactuals
     from shiftproof.sweeping.placements import Placements, placements
     from shiftproof.sweeping.result import Count, LayerRecord, Status, Sweep, load_sweep
     from shiftproof.sweeping.sweep import sweep
@@ -63,6 +64,8 @@ _HOMES = {
     "Word": "deciding.verdict",
     "SceneVerdict": "deciding.scene",
     "verify": "deciding.verify",
+    "Counterfactuals": "rewriting.counterfactuals",
+    "counterfactuals": "rewriting.counterfactuals",
     "verify_scene": "deciding.scene",
     **dict.fromkeys(
         ("assert_breaks", "assert_equivariant", "assert_invariant", "assert_lattice"), "assertions"
@@ -76,6 +79,7 @@ __all__ = [
     "Certificate",
     "Count",
     "Counterexample",
+    "Counterfactuals",
     "Lattice",
     "LayerRecord",
     "Model",
@@ -95,6 +99,7 @@ __all__ = [
     "assert_lattice",
     "calibrate",
     "check",
+    "counterfactuals",
     "data",
     "find_lattice",
     "integer_images",

@@ -160,6 +160,8 @@ class Verify:
     """Grid axes of one image, batch not counted; all but the last by default."""
     output_axes: Sizes = None
     """Grid axes of the batched outputs, where they cannot be followed."""
+    why: bool = False
+    """Also what would hold with circular padding, without a flatten, without positions, and the cheapest repair."""
     sweep: bool = False
     """Also measure how far the outputs deviate under every shift, by one forward pass per coset of the lattice."""
     brute: bool = False
@@ -445,7 +447,14 @@ def _placements(command: Placements, errors: Console) -> int:
 def _verify(command: Verify, errors: Console) -> int:
     from shiftproof.deciding.verify import shifts_of, verify
     from shiftproof.progress import reporting
-    from shiftproof.report import report_verdict, sweep_table, verdict_tables, verdict_text
+    from shiftproof.report import (
+        counterfactual_table,
+        report_verdict,
+        sweep_table,
+        verdict_tables,
+        verdict_text,
+    )
+    from shiftproof.rewriting.counterfactuals import counterfactuals
     from shiftproof.sweeping.sweep import sweep
 
     if command.brute and not command.sweep:
@@ -464,6 +473,20 @@ def _verify(command: Verify, errors: Console) -> int:
         name=target.name,
         seed=command.seed,
     )
+    found = None
+    if command.why:
+        found = counterfactuals(
+            target.model,
+            shape,
+            # the verdict serves as the first row where it answers the same questions
+            verdict=verdict if command.property == "both" else None,
+            law=command.law,
+            weights=command.weights,
+            spatial_axes=command.spatial_axes,
+            output_axes=command.output_axes,
+            name=target.name,
+            seed=command.seed,
+        )
     measured = None
     if command.sweep:
         with reporting(errors, target.name) as progress:
@@ -478,10 +501,15 @@ def _verify(command: Verify, errors: Console) -> int:
                 method="brute" if command.brute else "cosets",
                 progress=progress,
             )
-    written = report_verdict(verdict, command.out, target=command.target) if command.out else None
+    why = None if found is None else found.to_dict()
+    written = None
+    if command.out:
+        written = report_verdict(verdict, command.out, target=command.target, counterfactuals=why)
     if command.json:
         data = verdict.to_dict()
-        _print_json(data if measured is None else data | {"sweep": measured.to_json()})
+        data |= {} if why is None else {"counterfactuals": why}
+        data |= {} if measured is None else {"sweep": measured.to_json()}
+        _print_json(data)
         return EXITS[str(verdict.word)]
     console = Console()
     for table in verdict_tables(verdict):
@@ -489,6 +517,9 @@ def _verify(command: Verify, errors: Console) -> int:
         console.print()
     for text in verdict_text(verdict):
         console.print(text, highlight=False, markup=False)
+    if found is not None:
+        console.print(counterfactual_table(found))
+        console.print(str(found), highlight=False, markup=False)
     if measured is not None:
         console.print(sweep_table(measured))
     if written is not None:

@@ -31,7 +31,7 @@ from shiftproof.exactness.calibration import float64_device
 from shiftproof.files import write_atomic
 from shiftproof.listening import tell
 from shiftproof.provenance import provenance
-from shiftproof.proving.analysis import Claim, Prover, find_causes, layer_steps
+from shiftproof.proving.analysis import Cause, Claim, Prover, find_causes, layer_steps
 from shiftproof.proving.basis import find_basis
 from shiftproof.proving.graph import Graph, build_graph
 from shiftproof.proving.receptive import layer_fields
@@ -122,6 +122,17 @@ def verify(
         verdict = dataclasses.replace(verdict, these=these)
     tell(verdict)
     return verdict
+
+
+def analyse(model: Any, images: Any, **options: Any) -> "Analysis":
+    """What is proved of a model, without a search for counterexamples: a matter of tracing.
+
+    Args:
+        model: as for `verify`.
+        images: as there.
+        options: of `verify`, but `shifts`.
+    """
+    return _analyse(*ask(model, images, **options))
 
 
 def ask(
@@ -358,11 +369,31 @@ def _claims(subject: Subject, property: Property, law: Law) -> list[Claim]:
     return claims
 
 
-def _decide(subject: Subject, claims: Sequence[Claim], asked: np.ndarray) -> Verdict:
+@dataclasses.dataclass(frozen=True)
+class Analysis:
+    """What is proved of a model, before counterexamples are sought.
+
+    Attributes:
+        subject: the traced model.
+        prover: of its graph.
+        cases: one a claim, each with the lattice that is proved.
+        steps: the lattice of every layer.
+        causes: where the lattice shrinks.
+        seconds: what each stage took.
+    """
+
+    subject: Subject
+    prover: Prover
+    cases: list[Case]
+    steps: list[tuple[int, ...] | None]
+    causes: tuple[Cause, ...]
+    seconds: dict[str, float]
+
+
+def _analyse(subject: Subject, claims: Sequence[Claim]) -> Analysis:
     seconds = dict(subject.seconds)
     with _timed(seconds, "analysis"), settings(subject.dtype):
-        graph = graph_of(subject)
-        prover = Prover(graph, subject.grid)
+        prover = Prover(graph_of(subject), subject.grid)
         basis = find_basis(
             prover,
             subject.program,
@@ -374,7 +405,14 @@ def _decide(subject: Subject, claims: Sequence[Claim], asked: np.ndarray) -> Ver
         cases = [Case(claim, prover, basis) for claim in claims]
         steps = layer_steps(prover, subject.layers)
         causes = tuple(find_causes(prover, subject.layers))
-        fields = layer_fields(graph, subject.layers, subject.grid)
+    return Analysis(subject, prover, cases, steps, causes, seconds)
+
+
+def _decide(subject: Subject, claims: Sequence[Claim], asked: np.ndarray) -> Verdict:
+    analysis = _analyse(subject, claims)
+    cases, seconds = analysis.cases, analysis.seconds
+    with _timed(seconds, "analysis"):
+        fields = layer_fields(analysis.prover.graph, subject.layers, subject.grid)
     bench = Bench(
         subject.model,
         subject.shape,
@@ -417,9 +455,9 @@ def _decide(subject: Subject, claims: Sequence[Claim], asked: np.ndarray) -> Ver
         outputs=outputs,
         layers=tuple(
             LayerVerdict(layer.name, str(layer.site), layer.shape, step, subject.grid, seen)
-            for layer, step, seen in zip(subject.layers, steps, fields, strict=True)
+            for layer, step, seen in zip(subject.layers, analysis.steps, fields, strict=True)
         ),
-        causes=causes,
+        causes=analysis.causes,
         asked=asked,
         notes=(*_notes(subject, outputs, sensitivity), *choices),
         these=None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from shiftproof.report.activations import Strip, activation_figure
+    from shiftproof.report.counterfactuals import counterfactual_table
     from shiftproof.report.html import (
         Block,
         Chain,
@@ -78,6 +79,7 @@ _HOMES = {
         ("cell_map", "report_scene", "scene_maps", "scene_table", "scene_text"), "scenes"
     ),
     **dict.fromkeys(("verdict_maps",), "verdict_figure"),
+    **dict.fromkeys(("counterfactual_table",), "counterfactuals"),
 }
 
 __all__ = [
@@ -100,6 +102,7 @@ __all__ = [
     "cell_map",
     "compare_maps",
     "compare_table",
+    "counterfactual_table",
     "evidence_table",
     "label_maps",
     "layer_maps",

@@ -76,7 +76,7 @@ def _labelled(program: Program, given: Mapping[int, Labels]) -> dict[int, Labels
         sizes = [_shape(o) if isinstance(o, Literal) else shapes[o] for o in eqn.inputs]
         ranks = [len(shapes[output]) for output in eqn.outputs]
         if eqn.name in BODIES:
-            results = BODIES[eqn.name](eqn, known)
+            results = _results(eqn, known)
         else:
             rule = RULES.get(eqn.name)
             results = [
@@ -279,45 +279,73 @@ def _dot(eqn: Equation, known: Sequence[Labels], shapes: Sequence[tuple[int, ...
 # --- loops and branches: (equation, labels of operands) -> labels of every output ---
 
 
-def _scan(eqn: Equation, known: Sequence[Labels]) -> list[Labels]:
-    """What is carried keeps the labels that the body gives back; slices lose their first axis, stacks get it."""
+Bodies = list[tuple[Program, Sequence[Labels]]]
+"""The bodies of a loop or a branch, each with the labels of its inputs."""
+
+
+def body_labels(eqn: Equation, known: Sequence[Labels]) -> list[tuple[Program, dict[int, Labels]]]:
+    """The bodies of a loop or a branch, in the order of `BODIES`, each with the labels of its values.
+
+    Args:
+        eqn: a `scan`, `while` or `cond`.
+        known: labels of its operands.
+    """
+    return [
+        (body, _labelled(body, dict(zip(body.weights, given, strict=True))))
+        for body, given in BODIES[eqn.name](eqn, known)
+    ]
+
+
+def _results(eqn: Equation, known: Sequence[Labels]) -> list[Labels]:
+    made = [_outputs_of(body, given) for body, given in BODIES[eqn.name](eqn, known)]
+    if eqn.name == "cond":  # what all branches agree on
+        return [
+            tuple(
+                found[0] if len(set(found)) == 1 else None for found in zip(*outputs, strict=True)
+            )
+            for outputs in zip(*made, strict=True)
+        ]
+    if eqn.name == "while":
+        return made[0]
+    # stacks get the axis that slices lost
     constants, carries = scan_counts(eqn)
-    body = open_body(eqn.params["jaxpr"])
-    slices = [labels[1:] for labels in known[constants + carries :]]
-    made = _carried(body, known[:constants], known[constants : constants + carries], slices)
     along = next((labels[0] for labels in known[constants + carries :] if labels), None)
-    return [*made[:carries], *((along, *labels) for labels in made[carries:])]
+    return [*made[0][:carries], *((along, *labels) for labels in made[0][carries:])]
 
 
-def _while(eqn: Equation, known: Sequence[Labels]) -> list[Labels]:
+def _scan(eqn: Equation, known: Sequence[Labels]) -> Bodies:
+    """What is carried keeps the labels that the body gives back; slices lose their first axis."""
+    constants, carries = scan_counts(eqn)
+    slices = [labels[1:] for labels in known[constants + carries :]]
+    body = open_body(eqn.params["jaxpr"])
+    return [_carried(body, known[:constants], known[constants : constants + carries], slices)]
+
+
+def _while(eqn: Equation, known: Sequence[Labels]) -> Bodies:
     tested, used = eqn.params["cond_nconsts"], eqn.params["body_nconsts"]
     body = open_body(eqn.params["body_jaxpr"])
-    return _carried(body, known[tested : tested + used], known[tested + used :], ())
+    return [_carried(body, known[tested : tested + used], known[tested + used :], ())]
+
+
+def _cond(eqn: Equation, known: Sequence[Labels]) -> Bodies:
+    return [(open_body(branch), known[1:]) for branch in eqn.params["branches"]]
 
 
 def _carried(
     body: Program, constants: Sequence[Labels], start: Sequence[Labels], slices: Sequence[Labels]
-) -> list[Labels]:
-    """The labels of a body's outputs once its carries have all that the rounds give them."""
+) -> tuple[Program, Sequence[Labels]]:
+    """The body and the labels of its inputs once its carries have all that the rounds give them."""
     carried = list(start)
     while True:
-        made = _outputs_of(body, [*constants, *carried, *slices])
+        inputs = [*constants, *carried, *slices]
+        made = _outputs_of(body, inputs)
         fuller = [
             tuple(old or new for old, new in zip(*pair, strict=True))
             for pair in zip(carried, made, strict=False)
         ]
         if fuller == carried:
-            return made
+            return body, inputs
         carried = fuller
-
-
-def _cond(eqn: Equation, known: Sequence[Labels]) -> list[Labels]:
-    """What all branches agree on."""
-    made = [_outputs_of(open_body(branch), known[1:]) for branch in eqn.params["branches"]]
-    return [
-        tuple(found[0] if len(set(found)) == 1 else None for found in zip(*outputs, strict=True))
-        for outputs in zip(*made, strict=True)
-    ]
 
 
 def _outputs_of(body: Program, given: Sequence[Labels]) -> list[Labels]:
@@ -325,7 +353,7 @@ def _outputs_of(body: Program, given: Sequence[Labels]) -> list[Labels]:
     return [(None,) * _rank(o) if isinstance(o, Literal) else labels[o] for o in body.outputs]
 
 
-BODIES: Mapping[str, Callable[[Equation, Sequence[Labels]], list[Labels]]] = {
+BODIES: Mapping[str, Callable[[Equation, Sequence[Labels]], Bodies]] = {
     "scan": _scan,
     "while": _while,
     "cond": _cond,

@@ -12,6 +12,7 @@ import os
 import re
 import sysconfig
 from collections.abc import Callable, Mapping, Sequence, Set
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +64,12 @@ class Site:
     Attributes:
         frames: the user's frames, innermost first; empty where the model is no user code.
         callee: the public library function that the innermost frame called, such as `max_pool`, or "".
+        traceback: what JAX remembers of the place, for `located`.
     """
 
     frames: tuple[Frame, ...]
     callee: str
+    traceback: Any = dataclasses.field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         return str(self.frames[0]) if self.frames else ""
@@ -211,6 +214,11 @@ def apply(eqn: Equation, operands: Sequence[Any]) -> Sequence[Any]:
     with eqn.context.manager:
         result = eqn.primitive.bind(*arrays, **params)
     return result if eqn.primitive.multiple_results else [result]
+
+
+def located(site: Site) -> AbstractContextManager[Any]:
+    """A context in which all that is traced comes from that place in the user's code."""
+    return source_info_util.user_context(site.traceback)
 
 
 def fixed_values(program: Program, weights: Sequence[Any]) -> dict[int, jax.Array]:
@@ -561,7 +569,7 @@ def _site(eqn: Any) -> Site:
                 place.function_name,
             )
         )
-    return Site(tuple(frames), callee)
+    return Site(tuple(frames), callee, traceback)
 
 
 def _fingerprint(closed: Any, constants: Mapping[int, Any]) -> str:

@@ -1,0 +1,72 @@
+"""Changes: one equation of a program, and what takes its place in a counterfactual.
+
+A finder looks for one kind of cause. What it cannot replace soundly it says, instead of leaving it out.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Literal
+
+from shiftproof.tracing.axes import GridAxis, Label, Labels
+from shiftproof.tracing.rewrite import Place, Step
+from shiftproof.tracing.trace import Equation
+
+Kind = Literal["padding", "positions"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """One equation with another meaning.
+
+    Attributes:
+        kind: the cause that it removes.
+        place: the equation, in any trace of the model.
+        eqn: the equation, as traced.
+        source: the user's file and line.
+        what: what was replaced by what.
+        repair: the change of the user's code that does the same.
+        step: the other meaning.
+    """
+
+    kind: Kind
+    place: Place
+    eqn: Equation
+    source: str
+    what: str
+    repair: str
+    step: Step
+
+
+@dataclasses.dataclass(frozen=True)
+class Skipped:
+    """An equation that belongs to a cause and is left as it is, and why."""
+
+    place: Place
+    eqn: Equation
+    source: str
+    reason: str
+
+
+def source_of(eqn: Equation, around: str = "") -> str:
+    """The user's line, that of the loop around it, or what was called where no line is the user's."""
+    return str(eqn.site) or around or eqn.site.callee or eqn.name
+
+
+def runs_along_grid(label: Label) -> bool:
+    """Whether an axis runs along one axis of the input's grid."""
+    return label is not None and label.axis >= 0
+
+
+def moves(label: Label) -> bool:
+    """Whether an axis runs along the grid, alone or merged with others, as tokens do."""
+    return label is not None and (label.axis >= 0 or any(moves(part) for part, _ in label.parts))
+
+
+def grid_axes(labels: Labels) -> tuple[int, ...]:
+    """The axes of a value that run along the grid."""
+    return tuple(axis for axis, label in enumerate(labels) if runs_along_grid(label))
+
+
+def moving_axes(labels: Sequence[GridAxis | None]) -> tuple[int, ...]:
+    """The axes of a value that run along the grid, merged ones included."""
+    return tuple(axis for axis, label in enumerate(labels) if moves(label))

@@ -1,0 +1,525 @@
+"""Counterfactuals: the lattice that is left when one cause after the other is removed.
+
+    model -> changes (padding, head, positions) -> one rewritten model per combination -> proved lattices -> repair
+
+A rewritten model is a model: it is proved by the kernel like any other, and where it is shown it is refuted by
+counterexamples too. Nothing of the user's code changes, and weights stay what they are.
+"""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+from shiftproof.deciding.decision import Case
+from shiftproof.deciding.verdict import Verdict, lattice_basis
+from shiftproof.deciding.verify import Analysis, analyse, verify
+from shiftproof.exactness.calibration import float64_device
+from shiftproof.lattice import Lattice
+from shiftproof.rewriting.changes import Change, Skipped
+from shiftproof.rewriting.heads import Head, find_heads
+from shiftproof.rewriting.padding import find_paddings
+from shiftproof.rewriting.positions import Tables, find_positions
+from shiftproof.tracing.axes import label_axes
+from shiftproof.tracing.model import Model, adapt
+from shiftproof.tracing.rewrite import Leaf, rewrite
+from shiftproof.tracing.settings import settings
+from shiftproof.tracing.trace import known_values
+
+SCHEMA = "shiftproof.counterfactuals/1"
+
+Intervention = Literal["padding", "mean", "positions", "head"]
+
+COSTS: Mapping[Intervention, int] = {"padding": 1, "mean": 2, "positions": 4}
+"""What a repair costs: another padding is free; a mean before the dense layer needs another dense layer; a model
+without positions is another model. `head`, which ends before the dense layer, is no repair. Sums order combinations."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Counted:
+    """The shifts of one output of a row: equivariant where it has a grid, invariant elsewhere.
+
+    Attributes:
+        name: of the output.
+        shape: batch included.
+        question: `equivariance` or `invariance`.
+        lattice: the proved shifts.
+        refuted: how many are refuted; None where no counterexample was sought.
+        undecided: how many are neither; None likewise.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    question: str
+    lattice: Lattice
+    refuted: int | None = None
+    undecided: int | None = None
+
+    @property
+    def proved(self) -> int:
+        """Number of proved shifts."""
+        return self.lattice.count
+
+    @property
+    def total(self) -> int:
+        """Number of shifts."""
+        return math.prod(self.lattice.grid)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "name": self.name,
+            "shape": list(self.shape),
+            "property": self.question,
+            "lattice": [list(row) for row in lattice_basis(self.lattice)],
+            "text": str(self.lattice),
+            "proved": self.proved,
+            "refuted": self.refuted,
+            "undecided": self.undecided,
+            "total": self.total,
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One counterfactual.
+
+    Attributes:
+        interventions: what was done; empty for the model as it is.
+        label: the same in words.
+        model: the rewritten model, to be verified, swept or asserted like any other.
+        outputs: what is proved of each output.
+        strides: the lines of strides that still cost shifts, each with its stride.
+        left: what else still costs shifts, each with its reason.
+    """
+
+    interventions: tuple[Intervention, ...]
+    label: str
+    model: Model
+    outputs: tuple[Counted, ...]
+    strides: tuple[tuple[str, int], ...]
+    left: tuple[tuple[str, str], ...]
+
+    @property
+    def count(self) -> int:
+        """Proved shifts, over all outputs."""
+        return sum(output.proved for output in self.outputs)
+
+    @property
+    def cost(self) -> int:
+        """By `COSTS`."""
+        return sum(COSTS.get(i, 0) for i in self.interventions)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "interventions": list(self.interventions),
+            "label": self.label,
+            "outputs": [output.to_dict() for output in self.outputs],
+            "strides": [source for source, _ in self.strides],
+            "left": [{"source": source, "reason": reason} for source, reason in self.left],
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Counterfactuals:
+    """The lattice of a model under every combination of interventions.
+
+    Attributes:
+        model: its name.
+        grid: sizes of the grid.
+        weights: `all` or `these`.
+        changes: equations that have another meaning in some row.
+        heads: where dense layers see every place.
+        skipped: what belongs to a cause and could not be replaced.
+        rows: the model as it is first, then by cost.
+        chain: the rows of which each adds to the one before what is cheapest and keeps more shifts.
+    """
+
+    model: str
+    grid: tuple[int, ...]
+    weights: str
+    changes: tuple[Change, ...]
+    heads: tuple[Head, ...]
+    skipped: tuple[Skipped, ...]
+    rows: tuple[Row, ...]
+    chain: tuple[Row, ...]
+
+    @property
+    def as_is(self) -> Row:
+        """The model as it is."""
+        return self.rows[0]
+
+    def row(self, *interventions: Intervention) -> Row:
+        """The row with exactly these interventions.
+
+        Raises:
+            KeyError: the model has no such cause.
+        """
+        for row in self.rows:
+            if set(row.interventions) == set(interventions):
+                return row
+        raise KeyError(f"{self.model} has no counterfactual {' + '.join(interventions)}")
+
+    @property
+    def repair(self) -> Row | None:
+        """The cheapest row that keeps more shifts than the model as it is, `head` apart; None where none does."""
+        return self.chain[1] if len(self.chain) > 1 else None
+
+    def steps(self, row: Row) -> list[tuple[str, str]]:
+        """What to change in the code for a row: lines and change."""
+        found: dict[str, list[str]] = {}
+        for change in self.changes:
+            if change.kind in row.interventions:
+                found.setdefault(change.repair, []).append(change.source)
+        for head in self.heads:
+            if "mean" in row.interventions:
+                mean = f"before the {head.name}, x.mean({_axes(head.axes)}) in place of the flatten"
+                found.setdefault(mean, []).append(head.source)
+        return [(lines(sources), change) for change, sources in found.items()]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The stable schema `shiftproof.counterfactuals/1`."""
+        repair = self.repair
+        heads = [
+            {
+                "kind": "head",
+                "source": head.source,
+                "primitive": head.eqn.name,
+                "what": f"the outputs end before the {head.name}",
+                "repair": f"x.mean({_axes(head.axes)}) before it",
+            }
+            for head in self.heads
+        ]
+        return {
+            "schema": SCHEMA,
+            "model": self.model,
+            "grid": list(self.grid),
+            "weights": self.weights,
+            "summary": self.summary,
+            "changes": [
+                {
+                    "kind": change.kind,
+                    "source": change.source,
+                    "primitive": change.eqn.name,
+                    "what": change.what,
+                    "repair": change.repair,
+                }
+                for change in self.changes
+            ]
+            + heads,
+            "skipped": [
+                {"source": s.source, "primitive": s.eqn.name, "reason": s.reason}
+                for s in self.skipped
+            ],
+            "rows": [row.to_dict() for row in self.rows],
+            "repair": repair
+            and {
+                "interventions": list(repair.interventions),
+                "steps": [
+                    {"source": source, "change": change} for source, change in self.steps(repair)
+                ],
+                "proved": repair.outputs[0].proved,
+                "total": repair.outputs[0].total,
+            },
+        }
+
+    @property
+    def summary(self) -> str:
+        """One sentence: the model as it is, and what each further intervention adds."""
+        first, *further = self.chain
+        parts = [f"as is {_counted(first)}"]
+        known: set[Intervention] = set()
+        for row in further:
+            added: list[Intervention] = [i for i in row.interventions if i not in known]
+            before = "additionally " if known else ""
+            parts.append(f"{before}{self._words(added)} {_kept(row)}")
+            known.update(added)
+        heads = [row for row in self.rows if "head" in row.interventions]
+        best = max(
+            heads, key=lambda row: (row.count, -row.cost, -len(row.interventions)), default=None
+        )
+        if best is not None and best.count > first.count:
+            others: list[Intervention] = [i for i in best.interventions if i != "head"]
+            given = f" {self._words(others)}" if others else ""
+            parts.append(f"before {self._head}{given} {_kept(best)}")
+        if len(parts) == 1:
+            parts.append(self._nothing())
+        return "; ".join(parts)
+
+    def _nothing(self) -> str:
+        as_is = self.as_is
+        if all(str(output.lattice) == "all shifts" for output in as_is.outputs):
+            return "nothing to repair"
+        tried = len(self.rows) > 1
+        because = "nothing that was replaced helps" if tried else "there is nothing to replace"
+        rest = _remaining(as_is if not tried else self.rows[-1])
+        return f"{because} ({rest})" if rest else because
+
+    @property
+    def _head(self) -> str:
+        return f"the {self.heads[0].name} at {lines([h.source for h in self.heads])}"
+
+    def _words(self, interventions: Sequence[Intervention]) -> str:
+        return " and ".join(self._word(i) for i in interventions)
+
+    def _word(self, intervention: Intervention) -> str:
+        if intervention == "padding":
+            return "with circular padding"
+        if intervention == "positions":
+            sources = [c.source for c in self.changes if c.kind == "positions"]
+            return f"without what is tied to places at {lines(sources)}"
+        if intervention == "mean":
+            return f"with a mean over the grid before {self._head}"
+        return f"before {self._head}"
+
+    def __str__(self) -> str:
+        text = [f"{self.model}: {self.summary}."]
+        replaced: dict[str, list[str]] = {}
+        for change in self.changes:
+            replaced.setdefault(change.what, []).append(change.source)
+        text += [f"  {what}: {lines(sources)}" for what, sources in replaced.items()]
+        text += [f"  not replaced: {s.reason}, {s.eqn.name} at {s.source}" for s in self.skipped]
+        repair = self.repair
+        if repair is not None:
+            text.append(f"cheapest repair, {_verified(repair)}:")
+            text += [f"  {source}: {change}" for source, change in self.steps(repair)]
+        return "\n".join(text)
+
+
+def _verified(row: Row) -> str:
+    if any(output.refuted is None for output in row.outputs):
+        return "proved to keep these shifts"
+    return "verified"
+
+
+def _axes(axes: Sequence[int]) -> str:
+    return f"({', '.join(map(str, axes))})" if len(axes) > 1 else str(axes[0])
+
+
+def _counted(row: Row) -> str:
+    output = row.outputs[0]
+    adjective = {"equivariance": "equivariant", "invariance": "invariant"}[output.question]
+    return f"{adjective} under {output.proved} of {output.total}"
+
+
+def _kept(row: Row) -> str:
+    rest = _remaining(row)
+    about = "; ".join(part for part in (str(row.outputs[0].lattice), rest) if part)
+    return f"{_counted(row)} ({about})"
+
+
+def _remaining(row: Row) -> str:
+    """What still costs shifts, in words."""
+    strides: dict[int, list[str]] = {}
+    for source, stride in row.strides:
+        strides.setdefault(stride, []).append(source)
+    parts = [f"stride {stride} at {lines(sources)}" for stride, sources in strides.items()]
+    parts += [f"{reason} at {source}" for source, reason in row.left[:1]]
+    return ", ".join(parts)
+
+
+def lines(sources: Sequence[str]) -> str:
+    """Places in files, each file named once.
+
+    >>> lines(["model.py:31", "model.py:44", "model.py:31", "head.py:7"])
+    'model.py:31, :44, head.py:7'
+    """
+    told, file = [], ""
+    for source in dict.fromkeys(sources):
+        name, colon, line = source.rpartition(":")
+        told.append(f":{line}" if colon and name == file else source or "?")
+        file = name if colon else ""
+    return ", ".join(told)
+
+
+@float64_device()
+def counterfactuals(
+    model: Any, images: Any, *, refute: bool = True, verdict: Verdict | None = None, **options: Any
+) -> Counterfactuals:
+    """The lattice of a model as it is, and with each cause of its breaks removed.
+
+    Padding along the grid becomes wrap padding; the outputs end before a dense layer that sees every place, or take the
+    mean over the grid there; tables of positions are removed; and all combinations. Each combination is proved; those
+    that tell the story, and the cheapest repair among them, are decided in full.
+
+    Args:
+        model: an `nnx.Module`, linen `(module, variables)`, or a callable on batches.
+        images: the shape of one image, or images (batch, *shape).
+        refute: whether counterexamples are sought too, which runs the model; else all counts are of proved shifts.
+        verdict: of the model as it is, where it was made already.
+        options: of `verify`: weights, law, spatial_axes, output_axes, apply_kwargs, name, seed.
+
+    Returns:
+        The rows, the equations that were replaced with their lines, and the cheapest repair.
+
+    Raises:
+        As `verify`.
+
+    >>> from flax import nnx
+    >>> conv = nnx.Conv(1, 2, (3, 3), padding="SAME", rngs=nnx.Rngs(0))
+    >>> found = counterfactuals(conv, (4, 4, 1))
+    >>> [(row.label, row.outputs[0].proved) for row in found.rows]
+    [('as is', 1), ('circular padding', 16)]
+    """
+    inner = dict(options)
+    adapted = adapt(
+        model, apply_kwargs=inner.pop("apply_kwargs", None), name=inner.pop("name", None)
+    )
+    analysis = analyse(adapted, images, **inner)
+    found = _find(analysis)
+    rows = [_row((), "as is", adapted, analysis)]
+    for interventions in _combinations(found):
+        changed = _rewritten(adapted, analysis, found, interventions)
+        own = {k: v for k, v in inner.items() if k != "output_axes" or "head" not in interventions}
+        label = ", ".join(_label(i) for i in interventions)
+        rows.append(_row(interventions, label, changed, analyse(changed, images, **own)))
+    rows[1:] = sorted(rows[1:], key=lambda row: (row.cost, "head" in row.interventions))
+    chain = _chain(rows)
+    if refute:
+        told = {row.interventions: row for row in chain}
+        best = max((r for r in rows if "head" in r.interventions), key=_gain, default=None)
+        told |= {best.interventions: best} if best else {}
+        for position, row in enumerate(rows):
+            if row.interventions in told:
+                known = verdict if position == 0 else None
+                rows[position] = _decided(row, known or verify(row.model, images, **inner))
+        chain = _chain(rows)
+    return Counterfactuals(
+        model=adapted.name,
+        grid=analysis.prover.grid,
+        weights=analysis.subject.weights,
+        changes=tuple(x for x in found.changes if isinstance(x, Change)),
+        heads=tuple(found.heads),
+        skipped=tuple(x for x in found.changes if isinstance(x, Skipped)),
+        rows=tuple(rows),
+        chain=tuple(chain),
+    )
+
+
+def _gain(row: Row) -> tuple[int, int]:
+    return row.count, -row.cost
+
+
+@dataclasses.dataclass(frozen=True)
+class _Found:
+    """All that can be replaced in a program."""
+
+    changes: list[Change | Skipped]
+    heads: list[Head]
+
+    def kinds(self) -> set[str]:
+        return {change.kind for change in self.changes if isinstance(change, Change)}
+
+
+def _find(analysis: Analysis) -> _Found:
+    subject, program = analysis.subject, analysis.subject.program
+    with settings(subject.dtype):
+        labels = label_axes(program, subject.axes)
+        given = zip(program.weights, subject.arrays, strict=True)
+        known = {n: a for n, a in given if n not in subject.opaque} | dict(program.constants)
+        tables = Tables(program, analysis.prover, known_values(program, known))
+        changes = [*find_paddings(program, labels), *find_positions(program, labels, tables)]
+        return _Found(changes, find_heads(program, labels, analysis.prover.grid))
+
+
+def _combinations(found: _Found) -> Iterator[tuple[Intervention, ...]]:
+    """All sets of interventions that the program has a cause for; an output has one end only."""
+    kinds = found.kinds()
+    ends: list[tuple[Intervention, ...]] = [()]
+    if found.heads:
+        ends.append(("mean",))
+        if any(head.has_grid and head.features is not None for head in found.heads):
+            ends.append(("head",))
+    paddings: list[tuple[Intervention, ...]] = [(), ("padding",)] if "padding" in kinds else [()]
+    tables: list[tuple[Intervention, ...]] = [(), ("positions",)] if "positions" in kinds else [()]
+    for padding, end, table in itertools.product(paddings, ends, tables):
+        if interventions := (*padding, *end, *table):
+            yield interventions
+
+
+def _label(intervention: Intervention) -> str:
+    return {
+        "padding": "circular padding",
+        "mean": "mean before the dense layer",
+        "head": "up to the dense layer",
+        "positions": "no positions",
+    }[intervention]
+
+
+def _rewritten(
+    model: Model, analysis: Analysis, found: _Found, interventions: Sequence[Intervention]
+) -> Model:
+    steps = {
+        change.place: change.step
+        for change in found.changes
+        if isinstance(change, Change) and change.kind in interventions
+    }
+    ends = {leaf: head for head in found.heads for leaf in head.leaves}
+    leaves = []
+    for leaf, name in enumerate(analysis.subject.program.output_names):
+        head = ends.get(leaf)
+        if head is None or not {"head", "mean"} & set(interventions):
+            leaves.append(Leaf(name, leaf))
+        elif "mean" in interventions:
+            leaves.append(Leaf(name, None, head.features, head.axes))
+        else:
+            leaves.append(Leaf(name, None, head.features))
+    label = ", ".join(_label(i) for i in interventions)
+    return rewrite(model, steps, leaves, name=f"{model.name}, {label}")
+
+
+def _row(
+    interventions: tuple[Intervention, ...], label: str, model: Model, analysis: Analysis
+) -> Row:
+    outputs = []
+    for name in analysis.subject.program.output_names:
+        case = _question([case for case in analysis.cases if case.claim.output == name])
+        layer = next(layer for layer in analysis.subject.layers if layer.output == name)
+        count = int(case.inside.sum())
+        lattice = Lattice(case.prover.grid, tuple(case.generators), count)
+        outputs.append(Counted(name, layer.shape, case.claim.property, lattice))
+    strides: dict[tuple[str, int], None] = {}
+    left: dict[tuple[str, str], None] = {}
+    for cause in analysis.causes:
+        source = cause.source or cause.layer
+        if cause.code == "stride" and cause.after < analysis.prover.grid[cause.axis]:
+            strides[source, cause.after // cause.before] = None
+        else:
+            left[source, cause.reason] = None
+    return Row(interventions, label, model, tuple(outputs), tuple(strides), tuple(left))
+
+
+def _question(cases: Sequence[Case]) -> Case:
+    """Equivariance where it is a question, else invariance."""
+    return next((case for case in cases if case.claim.property == "equivariance"), cases[0])
+
+
+def _decided(row: Row, verdict: Verdict) -> Row:
+    """The row with the numbers of a full verdict."""
+    outputs = []
+    for counted in row.outputs:
+        output = next(output for output in verdict.outputs if output.name == counted.name)
+        found = getattr(output, counted.question)
+        outputs.append(
+            dataclasses.replace(
+                counted, lattice=found.lattice, refuted=found.refuted, undecided=found.undecided
+            )
+        )
+    return dataclasses.replace(row, outputs=tuple(outputs))
+
+
+def _chain(rows: Sequence[Row]) -> list[Row]:
+    """The row as is, then again and again the cheapest row that adds to the last one and keeps more shifts."""
+    chain = [rows[0]]
+    while True:
+        better = [row for row in rows if _adds(row, chain[-1])]
+        if not better:
+            return chain
+        chain.append(min(better, key=lambda row: row.cost))
+
+
+def _adds(row: Row, last: Row) -> bool:
+    more = set(row.interventions) > set(last.interventions) and row.count > last.count
+    return more and "head" not in row.interventions

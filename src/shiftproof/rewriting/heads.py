@@ -1,0 +1,122 @@
+"""Heads: the first equation at which fixed weights see every place of the grid, and the value that precedes it.
+
+A dense layer after a flatten, over tokens, or a convolution as large as its map. A counterfactual ends before it, or
+averages that value over the grid.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from shiftproof.rewriting.changes import grid_axes, moves, moving_axes, runs_along_grid, source_of
+from shiftproof.tracing.axes import MOVES, Labels
+from shiftproof.tracing.rewrite import Place, places
+from shiftproof.tracing.trace import Equation, Program
+
+
+@dataclasses.dataclass(frozen=True)
+class Head:
+    """Where the grid ends.
+
+    Attributes:
+        place: of the equation that sees every place.
+        eqn: that equation.
+        features: place and position of the value that precedes it; None for the images themselves.
+        axes: grid axes of that value.
+        has_grid: whether each of these runs along one axis of the image, and is not tokens.
+        leaves: the outputs that follow from it.
+    """
+
+    place: Place
+    eqn: Equation
+    features: tuple[Place, int] | None
+    axes: tuple[int, ...]
+    has_grid: bool
+    leaves: tuple[int, ...]
+
+    @property
+    def source(self) -> str:
+        """The user's file and line."""
+        return source_of(self.eqn)
+
+    @property
+    def name(self) -> str:
+        """What it is, in words."""
+        return "convolution over the whole map" if "conv" in self.eqn.name else "dense layer"
+
+
+def find_heads(program: Program, labels: Mapping[int, Labels], grid: Sequence[int]) -> list[Head]:
+    """For every output that has one, the first head on the way to it.
+
+    Args:
+        program: the traced model.
+        labels: from `label_axes`.
+        grid: sizes of the grid.
+    """
+    made = {
+        output: (place, i, eqn)
+        for place, eqn in places(program)
+        for i, output in enumerate(eqn.outputs)
+    }
+    left = {leaf for leaf, o in enumerate(program.outputs) if isinstance(o, int)}
+    found = []
+    for place, eqn in places(program):
+        for operand in _contracted(program, labels, eqn, grid):
+            reached = program.depending_on({eqn.outputs[0]})
+            leaves = [leaf for leaf in sorted(left) if program.outputs[leaf] in reached]
+            number = _features(program, labels, made, operand)
+            axes = moving_axes(labels[number])
+            if leaves and axes:
+                features = None if number == program.images else made[number][:2]
+                alone = grid_axes(labels[number]) == axes
+                found.append(Head(place, eqn, features, axes, alone, tuple(leaves)))
+                left.difference_update(leaves)
+    return found
+
+
+def _contracted(
+    program: Program, labels: Mapping[int, Labels], eqn: Equation, grid: Sequence[int]
+) -> Iterator[int]:
+    """The operand of which fixed values see every place, so that no grid is left; nothing where none is."""
+    if eqn.name == "conv_general_dilated":
+        image, spec = eqn.inputs[0], eqn.params["dimension_numbers"]
+        if isinstance(image, int) and not np.any(eqn.params["padding"]):
+            shape, after = (program.avals[n].shape for n in (image, eqn.outputs[0]))
+            out = dict(zip(spec.lhs_spec, spec.out_spec, strict=True))
+            seen = [(a, label) for a, label in enumerate(labels[image]) if runs_along_grid(label)]
+            # the whole map and not a part of it, nor one that was padded
+            if seen and all(
+                shape[a] > 1 == after[out[a]]
+                and label
+                and label.stride * shape[a] == grid[label.axis]
+                for a, label in seen
+            ):
+                yield image
+    if eqn.name == "dot_general" and not moving_axes(labels[eqn.outputs[0]]):
+        contracted = eqn.params["dimension_numbers"][0]
+        for side, other in ((0, 1), (1, 0)):
+            number, fixed = eqn.inputs[side], eqn.inputs[other]
+            if not isinstance(number, int) or fixed in program.from_images:
+                continue
+            seen = [labels[number][a] for a in contracted[side] if moves(labels[number][a])]
+            learnt = isinstance(fixed, int) and bool(program.weights_of.get(fixed))
+            # one axis against a table is a resize
+            if seen and (learnt or len(seen) > 1 or any(s.parts for s in seen if s)):
+                yield number
+
+
+def _features(
+    program: Program,
+    labels: Mapping[int, Labels],
+    made: Mapping[int, tuple[Place, int, Equation]],
+    number: int,
+) -> int:
+    """The value before it was flattened."""
+    while not grid_axes(labels[number]) and number in made:
+        _, _, eqn = made[number]
+        source = eqn.inputs[0]
+        if eqn.name not in MOVES | {"convert_element_type", "copy"} or not isinstance(source, int):
+            break
+        number = source
+    return number

@@ -1,0 +1,410 @@
+"""Counterfactuals: the rewritten program is the model that a user would write, and is decided like any other."""
+
+import functools
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from families import FAMILIES, Family, UNet, ViT, linen_model
+from flax import nnx
+from jax import lax
+
+import shiftproof as sp
+from shiftproof.cli import main
+from shiftproof.deciding.verdict import Word
+from shiftproof.errors import ModelCallError
+from shiftproof.rewriting.counterfactuals import Counterfactuals, lines
+from shiftproof.tracing.model import Model, adapt
+from shiftproof.tracing.rewrite import Leaf, rewrite
+
+proved = functools.partial(sp.counterfactuals, refute=False)
+
+
+def counts(found: Counterfactuals, *interventions) -> list[int]:
+    return [output.proved for output in found.row(*interventions).outputs]
+
+
+def outputs(model, shape, **options) -> list[np.ndarray]:
+    """The outputs for one random image, computed by the model's own function."""
+    adapted = model if isinstance(model, Model) else adapt(model, **options)
+    image = jax.random.normal(jax.random.key(1), (1, *shape))
+    with jax.default_matmul_precision("highest"):
+        found = jax.jit(adapted.call)(adapted.weights, image)
+    return [np.asarray(leaf) for leaf in jax.tree_util.tree_leaves(found)]
+
+
+def alike(left, right) -> bool:
+    pairs = zip(left, right, strict=True)
+    return all(a.shape == b.shape and np.allclose(a, b, 1e-3, 1e-4) for a, b in pairs)
+
+
+# --- circular padding is the circular twin ---
+
+
+ZOO = [name for name in sp.zoo.ENTRIES if f"{name}-same" in sp.zoo.ENTRIES]
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] if "net" in n else []) for n in ZOO]
+)
+def test_circular_padding_gives_the_circular_twin_of_the_zoo(name) -> None:
+    shape = sp.zoo.ENTRIES[name].shape
+    same, circular = sp.zoo.build(f"{name}-same"), sp.zoo.build(name)
+    found, twin = proved(same, shape), proved(circular, shape)
+    if not found.changes:  # nothing is padded, as in a pool of stride 2
+        assert not twin.changes
+        assert counts(found) == counts(twin)
+        return
+    row = found.row("padding")
+    assert counts(found, "padding") == counts(twin)
+    assert counts(found) != counts(twin) or twin.heads
+    assert alike(outputs(row.model, shape), outputs(circular, shape))
+    assert not alike(outputs(same, shape), outputs(circular, shape))  # the border is seen
+
+
+def family(name: str) -> Family:
+    return next(family for family in FAMILIES if family.name == name)
+
+
+TWINS = [
+    ("resnet, nnx", "resnet, nnx, circular"),
+    ("unet, nnx, zeros", "unet, nnx"),
+    ("generator", "generator, circular"),
+    ("patch discriminator", "patch discriminator, wrapped"),
+    ("conv lstm, zeros", "conv lstm"),
+    ("nnx.scan, zeros", "nnx.scan"),
+    ("automaton, zeros", "automaton"),
+    ("inception", "inception, circular"),
+    ("densenet", "densenet, circular"),
+    ("resnet, cifar", "resnet, cifar, circular"),
+    ("wide resnet", "wide resnet, circular"),
+    ("vgg", "vgg, circular"),
+    ("squeezenet", "squeezenet, circular"),
+    ("efficientnet", "efficientnet, circular"),
+    ("mobilenet", "mobilenet, circular"),
+    ("shufflenet", "shufflenet, circular"),
+    ("convnext", "convnext, circular"),
+    ("convmixer", "convmixer, circular"),
+    ("unet", "unet, circular"),
+    ("v-net, zeros", "v-net"),
+    ("nn.scan, zeros", "nn.scan and remat"),
+]
+
+
+@pytest.mark.parametrize(
+    ("zeros", "circular"),
+    [
+        pytest.param(*pair, marks=[pytest.mark.slow] if i > 4 else [])
+        for i, pair in enumerate(TWINS)
+    ],
+)
+def test_circular_padding_gives_the_circular_twin_of_a_family(zeros, circular) -> None:
+    zero, twin = family(zeros), family(circular)
+    assert zero.shape == twin.shape
+    options = {k: v for k, v in zero.options.items() if k == "apply_kwargs"}
+    found = proved(zero.build(), zero.shape, **zero.options)
+    expected = [e if e is not None else i for e, i in twin.answers]
+    assert counts(found, "padding") == expected
+    row = found.row("padding")
+    assert alike(outputs(row.model, zero.shape), outputs(twin.build(), zero.shape, **options))
+
+
+@pytest.mark.parametrize("kernel", [3, 4, 5])
+def test_a_transposed_convolution_is_wrapped_as_flax_wraps_it(kernel) -> None:
+    def make(padding):
+        return nnx.ConvTranspose(2, 3, (kernel,) * 2, 2, padding=padding, rngs=nnx.Rngs(0))
+
+    found = proved(make("SAME"), (4, 6, 2))
+    assert counts(found, "padding") == [24]
+    circular = make("CIRCULAR")
+    assert alike(outputs(found.row("padding").model, (4, 6, 2)), outputs(circular, (4, 6, 2)))
+    assert not proved(circular, (4, 6, 2)).changes  # its own zeros are laps that are summed
+
+
+@pytest.mark.slow
+def test_transposed_4x4_unet_of_zeros() -> None:
+    zero = linen_model(UNet("SAME", "transpose4"), (8, 8, 3))()
+    circular = linen_model(UNet("CIRCULAR", "transpose4"), (8, 8, 3))()
+    options = {"apply_kwargs": {"train": False}}
+    row = proved(zero, (8, 8, 3), **options).row("padding")
+    assert row.outputs[0].proved == 16
+    assert alike(outputs(row.model, (8, 8, 3)), outputs(circular, (8, 8, 3), **options))
+
+
+def smooth(mode: str, x):
+    padded = jnp.pad(x, ((0, 0), (1, 1), (2, 1), (0, 0)), mode=mode)
+    kernel = jnp.arange(1.0, 13.0, dtype=x.dtype).reshape(3, 4, 1, 1)
+    numbers = ("NHWC", "HWIO", "NHWC")
+    return lax.conv_general_dilated(padded, kernel, (1, 1), "VALID", dimension_numbers=numbers)
+
+
+def bordered(x):
+    """Zeros by hand, along one axis; the other is a ring."""
+    zeros = jnp.zeros_like(x[:, :1])
+    ring = jnp.concatenate([zeros, x, zeros], 1)
+    return ring[:, :-2] + 2 * ring[:, 2:]
+
+
+@pytest.mark.parametrize("mode", ["constant", "reflect", "symmetric", "edge"])
+def test_padding_by_hand_is_replaced(mode) -> None:
+    found = proved(functools.partial(smooth, mode), (4, 6, 1), name=mode)
+    assert (counts(found), counts(found, "padding")) == ([1], [24])
+    wrapped = outputs(functools.partial(smooth, "wrap"), (4, 6, 1), name="wrap")
+    assert alike(outputs(found.row("padding").model, (4, 6, 1)), wrapped)
+    assert all(change.source.startswith("test_counterfactuals.py") for change in found.changes)
+
+
+def test_zeros_that_are_concatenated_are_padding() -> None:
+    found = proved(bordered, (4, 6, 1))
+    assert (counts(found), counts(found, "padding")) == ([6], [24])
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        functools.partial(smooth, "wrap"),
+        lambda x: x + jnp.roll(x, 1, 1),
+        lambda x: jnp.pad(x, ((0, 0), (0, 0), (0, 0), (1, 1))),  # channels are no grid
+    ],
+)
+def test_what_is_no_padding_is_left_alone(model) -> None:
+    found = proved(model, (4, 6, 1), name="model")
+    assert (len(found.rows), counts(found)) == (1, [24])
+    assert "nothing to repair" in str(found)
+
+
+def test_the_cells_that_a_pool_counts_are_the_same_everywhere() -> None:
+    def pool(x):
+        return nnx.avg_pool(x, (3, 3), (1, 1), padding="SAME", count_include_pad=False)
+
+    row = proved(pool, (6, 6, 1)).row("padding")
+    wrapped = sp.zoo.pool_layer(nnx.avg_pool, 3, stride=1)
+    assert row.outputs[0].proved == 36
+    assert alike(outputs(row.model, (6, 6, 1)), outputs(wrapped, (6, 6, 1), name="pool"))
+
+
+class Branches(nnx.Module):
+    """Zero padding in a branch, in a loop that data end, and in a rematerialised call."""
+
+    def __init__(self, padding, *, rngs):
+        self.conv = nnx.Conv(2, 2, (3, 3), padding=padding, rngs=rngs)
+
+    def __call__(self, x):
+        conv = self.conv
+        x = lax.cond(x.sum() > 0, lambda y: conv(y), lambda y: conv(-y) * 2, x)
+        x = jax.checkpoint(lambda y: jnp.tanh(conv(y)))(x)
+        return lax.while_loop(lambda y: jnp.abs(y).max() > 0.5, lambda y: conv(y) / 4, x)
+
+
+def test_padding_in_branches_loops_and_calls() -> None:
+    zero, twin = (Branches(p, rngs=nnx.Rngs(0)) for p in ("SAME", "CIRCULAR"))
+    found = proved(zero, (4, 4, 2))
+    assert (counts(found), counts(found, "padding")) == ([1], [16])
+    assert len(found.changes) == 4
+    assert alike(outputs(found.row("padding").model, (4, 4, 2)), outputs(twin, (4, 4, 2)))
+
+
+def test_one_padding_that_is_left_breaks_the_proof() -> None:
+    model = adapt(sp.zoo.build("resnet-same"))
+    changes = proved(model, (32, 32, 3)).changes
+    leaf = [Leaf("output", 0)]
+    for left in (0, len(changes) - 1):
+        steps = {change.place: change.step for i, change in enumerate(changes) if i != left}
+        broken = rewrite(model, steps, leaf, name="broken")
+        assert counts(proved(broken, (32, 32, 3))) == [1]
+    steps = {change.place: change.step for change in changes}
+    assert counts(proved(rewrite(model, steps, leaf, name="whole"), (32, 32, 3))) == [64]
+
+
+def test_what_cannot_be_replaced_is_said() -> None:
+    model = nnx.ConvTranspose(1, 1, (3, 3), 2, padding="VALID", rngs=nnx.Rngs(0))
+    found = proved(model, (4, 4, 1))
+    assert not found.changes
+    assert "transposed convolution from 4 to 9 cells" in str(found)
+    assert found.to_dict()["skipped"][0]["primitive"] == "conv_general_dilated"
+
+
+def test_another_program_is_told() -> None:
+    model = adapt(lambda x: x)
+    moved = rewrite(
+        model, {(("conv", 0),): lambda eqn, arrays: arrays}, [Leaf("output", 0)], name=""
+    )
+    with pytest.raises(ModelCallError, match="another program"):
+        sp.verify(moved, (4, 4, 1))
+
+
+# --- positions ---
+
+
+@pytest.mark.parametrize("kind", ["sincos", pytest.param("learned", marks=pytest.mark.slow)])
+def test_without_positions_a_transformer_is_the_one_without(kind) -> None:
+    shape = (8, 8, 3)
+    module, variables = linen_model(ViT(positions=kind, pool="mean"), shape)()
+    found = proved((module, variables), shape)
+    assert (counts(found), counts(found, "positions")) == ([1, 1], [4, 1])
+    plain = ViT(positions="none", pool="mean")
+    parameters = {k: v for k, v in variables["params"].items() if k != "pos"}
+    twin = outputs((plain, {"params": parameters}), shape)
+    assert alike(outputs(found.row("positions").model, shape), twin)
+    assert not alike(outputs((module, variables), shape), twin)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("coordinates", [16]),
+        ("decoder", [8]),
+        ("rotary attention", [8]),
+        ("perceiver", [64]),
+        ("checkerboard", [16]),
+    ],
+)
+def test_tables_masks_and_coordinates_are_removed(name, expected) -> None:
+    model = family(name)
+    found = proved(model.build(), model.shape, **model.options)
+    assert counts(found, "positions") == expected
+    assert expected != counts(found)
+
+
+def test_a_bias_of_channels_is_no_position() -> None:
+    model = sp.zoo.build("conv3x3-same")
+    assert {change.kind for change in proved(model, (8, 8, 2)).changes} == {"padding"}
+
+
+def test_a_circulant_bias_is_no_position() -> None:
+    table = jnp.asarray(np.arange(6)[(np.arange(6)[:, None] - np.arange(6)) % 6], jnp.float32)
+
+    def attend(x):
+        weights = jax.nn.softmax(jnp.einsum("bic,bjc->bij", x, x) + table, axis=-1)
+        return jnp.einsum("bij,bjc->bic", weights, x)
+
+    def masked(x):
+        weights = jax.nn.softmax(jnp.einsum("bic,bjc->bij", x, x) + jnp.tril(table), axis=-1)
+        return jnp.einsum("bij,bjc->bic", weights, x)
+
+    assert counts(proved(attend, (6, 2))) == [6]
+    assert not proved(attend, (6, 2)).changes
+    assert counts(proved(masked, (6, 2)), "positions") == [6]
+
+
+# --- heads ---
+
+
+class Small(nnx.Module):
+    """A small CNN as people write it."""
+
+    def __init__(self, *, rngs):
+        self.conv1 = nnx.Conv(1, 4, (3, 3), rngs=rngs)
+        self.conv2 = nnx.Conv(4, 4, (3, 3), strides=2, rngs=rngs)
+        self.dense = nnx.Linear(64, 3, rngs=rngs)
+
+    def features(self, x):
+        return nnx.relu(self.conv2(nnx.relu(self.conv1(x))))
+
+    def __call__(self, x):
+        return self.dense(self.features(x).reshape(x.shape[0], -1))
+
+
+def test_a_small_network_tells_its_causes_and_is_repaired() -> None:
+    model = Small(rngs=nnx.Rngs(0))
+    found = sp.counterfactuals(model, (8, 8, 1))
+    expected = {
+        (): ("invariance", 1),
+        ("padding",): ("invariance", 1),
+        ("head",): ("equivariance", 1),
+        ("mean",): ("invariance", 1),
+        ("padding", "head"): ("equivariance", 16),
+        ("padding", "mean"): ("invariance", 16),
+    }
+    assert {
+        row.interventions: (row.outputs[0].question, row.outputs[0].proved) for row in found.rows
+    } == expected
+    assert found.repair is not None
+    assert found.repair.interventions == ("padding", "mean")
+    assert (found.repair.outputs[0].refuted, found.repair.outputs[0].undecided) == (48, 0)
+    text = str(found)
+    assert "as is invariant under 1 of 64; with circular padding and with a mean" in text
+    assert "invariant under 16 of 64 (2Z × 2Z; stride 2 at test_counterfactuals.py:" in text
+    assert 'padding="CIRCULAR"' in text
+    assert "x.mean((1, 2)) in place of the flatten" in text
+    # the value that precedes the flatten, and its mean
+    (features,) = outputs(found.row("head").model, (8, 8, 1))
+    image = jax.random.normal(jax.random.key(1), (1, 8, 8, 1))
+    assert np.allclose(features, model.features(image), atol=1e-5)
+    (mean,) = outputs(found.row("mean").model, (8, 8, 1))
+    assert np.allclose(mean, features.mean((1, 2)), atol=1e-5)
+
+
+def test_a_rewritten_model_is_a_model() -> None:
+    row = proved(Small(rngs=nnx.Rngs(0)), (8, 8, 1)).row("padding", "mean")
+    sp.assert_lattice(row.model, (8, 8, 1), "2Z x 2Z")
+    with pytest.raises(AssertionError, match="4Z x 4Z"):
+        sp.assert_lattice(row.model, (8, 8, 1), "4Z x 4Z")
+    verdict = sp.verify(row.model, (8, 8, 1))
+    swept = sp.sweep(row.model, (8, 8, 1), layers=[])
+    equal = swept.status("invariance", 0) == sp.Status.EQUAL
+    np.testing.assert_array_equal(equal, verdict.invariance.map == Word.PROVED)
+
+
+def test_a_convolution_over_the_whole_map_is_a_head() -> None:
+    class Patch(nnx.Module):
+        def __init__(self, *, rngs):
+            self.conv = nnx.Conv(1, 2, (3, 3), padding="CIRCULAR", rngs=rngs)
+            self.whole = nnx.Conv(2, 3, (4, 4), padding="VALID", rngs=rngs)
+
+        def __call__(self, x):
+            return self.whole(self.conv(x))[:, 0, 0]
+
+    found = proved(Patch(rngs=nnx.Rngs(0)), (4, 4, 1))
+    assert (counts(found), counts(found, "head"), counts(found, "mean")) == ([1], [16], [16])
+    assert "convolution over the whole map" in str(found)
+
+
+def test_tokens_that_are_mixed_have_a_mean_only() -> None:
+    mixer = family("mlp-mixer")
+    found = proved(mixer.build(), mixer.shape)
+    assert [row.interventions for row in found.rows] == [(), ("mean",)]
+    assert counts(found, "mean") == [4]
+    with pytest.raises(KeyError, match="no counterfactual head"):
+        found.row("head")
+
+
+def test_a_resize_is_no_head_and_nothing_helps() -> None:
+    model = family("unet, bilinear, zeros")
+    found = proved(model.build(), model.shape, **model.options)
+    assert not found.heads
+    assert found.repair is None
+    assert found.to_dict()["repair"] is None
+    assert "nothing that was replaced helps" in found.summary
+
+
+def test_nothing_to_replace() -> None:
+    model = family("lstm")
+    found = proved(model.build(), model.shape)
+    assert len(found.rows) == 1
+    assert "there is nothing to replace (a loop runs along a moving axis" in found.summary
+
+
+# --- what is printed ---
+
+
+def test_lines_name_a_file_once() -> None:
+    assert lines(["a.py:1", "a.py:1", "a.py:2", "conv", "a.py:3"]) == "a.py:1, :2, conv, a.py:3"
+
+
+def test_the_command_line_tells_why(capsys, tmp_path) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["verify", "conv3x3-same", "--why", "--json"])
+    assert stopped.value.code == 1
+    data = json.loads(capsys.readouterr().out)["counterfactuals"]
+    assert data["schema"] == "shiftproof.counterfactuals/1"
+    assert [row["outputs"][0]["proved"] for row in data["rows"]] == [1, 64]
+    assert [row["outputs"][0]["refuted"] for row in data["rows"]] == [63, 0]
+    assert data["repair"]["steps"][0]["change"] == 'padding="CIRCULAR"'
+    with pytest.raises(SystemExit):
+        main(["verify", "conv3x3-same", "--why", "--out", str(tmp_path)])
+    printed = capsys.readouterr().out
+    assert "cheapest repair, verified" in printed
+    assert "What would hold without one cause" in (tmp_path / "report.html").read_text()
