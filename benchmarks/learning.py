@@ -21,6 +21,7 @@ from rich.console import Console
 
 from benchmarks.harness import Rows
 from shiftproof import data
+from shiftproof.layers import AdaptivePolyphaseSampling, BlurPool
 from shiftproof.tracing.settings import settings
 
 CLASSES = 10
@@ -135,6 +136,8 @@ def kinds(canvas: int) -> tuple[Kind, ...]:
     return (
         stride2,
         convolutional("CNN, pool stride 1", lambda x: x),
+        convolutional("CNN, blur-pool", BlurPool(2)),
+        convolutional("CNN, polyphase", AdaptivePolyphaseSampling(2)),
         dense("dense, as many parameters", inputs, alike),
         dense("dense, as wide", inputs, 8 * inputs),
     )

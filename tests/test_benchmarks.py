@@ -171,17 +171,15 @@ def test_a_cnn_without_stride_is_as_good_everywhere_as_in_the_middle(tmp_path, d
 
 
 def test_dense_networks_are_of_equal_size_or_width(digits) -> None:
-    cnn, _, small, wide = (
-        next(kind for kind in learning.kinds(digits.canvas) if kind.name == name)
-        for name in (
-            "CNN, pool stride 2",
-            "CNN, pool stride 1",
-            "dense, as many parameters",
-            "dense, as wide",
-        )
-    )
-    assert abs(small.parameters / cnn.parameters - 1) < 0.1
-    assert wide.shapes["hidden"][1] == 8 * digits.canvas**2  # the first map of the CNN
+    named = {kind.name: kind for kind in learning.kinds(digits.canvas)}
+    cnn = named["CNN, pool stride 2"]
+    convolutional = [kind for name, kind in named.items() if name.startswith("CNN")]
+    assert len(convolutional) == 4
+    assert {kind.parameters for kind in convolutional} == {cnn.parameters}
+    assert abs(named["dense, as many parameters"].parameters / cnn.parameters - 1) < 0.1
+    assert (
+        named["dense, as wide"].shapes["hidden"][1] == 8 * digits.canvas**2
+    )  # the CNN's first map
 
 
 # --- the report and the command ---
