@@ -176,7 +176,7 @@ def _(scene: SceneVerdict) -> Shown:
     room = report_room("scenes")
     colours = {0: SAND, 1: BLUE, 2: GREY}
     words = {
-        0: "the border reaches it",
+        0: "not proved: the border may reach it",
         1: "moves with the scene",
         2: "seen to be equal, not proved",
     }

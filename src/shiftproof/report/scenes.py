@@ -39,7 +39,7 @@ def scene_table(verdict: SceneVerdict) -> Table:
     sizes = "x".join(map(str, verdict.grid))
     note = (
         "jump: pixels between cells. field: the receptive field, offset: its first pixel for cell 0. interior: cells "
-        "that are proved to move with the scene, with their places; the border reaches the others."
+        "that are proved to move with the scene, with their places; the border may reach the others."
     )
     if swept:
         note += " swept: = where exactly the cells of the interior were seen to be equal."
@@ -93,7 +93,7 @@ def scene_text(verdict: SceneVerdict) -> list[str]:
 
 
 def scene_maps(verdict: SceneVerdict) -> Figure:
-    """One map a layer of the cells of two axes of the grid: interior, and what the border reaches."""
+    """One map a layer of the cells of two axes of the grid: interior, and what the border may reach."""
     layers = [layer for layer in verdict.layers if any(a is not None for a in layer.grid)]
     rows = -(-len(layers) // COLUMNS)
     figure = Figure(
@@ -110,7 +110,7 @@ def scene_maps(verdict: SceneVerdict) -> Figure:
         axes.set_yticks(())
     handles = [
         Patch(color=EQUAL_COLOUR, label="interior: moves with the scene"),
-        Patch(color=BORDER_COLOUR, label="the border reaches it"),
+        Patch(color=BORDER_COLOUR, label="not proved: the border may reach it"),
     ]
     if any(layer.unexplained for layer in layers):
         handles.append(Patch(color=UNEXPLAINED_COLOUR, label="seen to be equal, not proved"))
@@ -119,7 +119,7 @@ def scene_maps(verdict: SceneVerdict) -> Figure:
 
 
 def cell_map(layer: SceneLayer) -> np.ndarray:
-    """The cells of a layer along its first two grid axes: 1 interior, 0 border, 2 seen to be equal but not proved."""
+    """The cells of a layer along its first two grid axes: 1 interior, 0 not proved, 2 equal as seen, but not proved."""
     cells = [n if axis in layer.grid else 1 for axis, n in enumerate(layer.shape)]
     inside = np.zeros(cells, bool) if layer.interior is None else layer.interior
     more = np.zeros(cells, bool) if layer.swept is None else layer.swept & ~inside
