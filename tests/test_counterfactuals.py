@@ -151,6 +151,8 @@ def bordered(x):
 def test_padding_by_hand_is_replaced(mode) -> None:
     found = proved(functools.partial(smooth, mode), (4, 6, 1), name=mode)
     assert (counts(found), counts(found, "padding")) == ([1], [24])
+    (cause, *_) = sp.verify(functools.partial(smooth, mode), (4, 6, 1), name=mode).causes
+    assert "wrap" in cause.repair
     wrapped = outputs(functools.partial(smooth, "wrap"), (4, 6, 1), name="wrap")
     assert alike(outputs(found.row("padding").model, (4, 6, 1)), wrapped)
     assert all(change.source.startswith("test_counterfactuals.py") for change in found.changes)

@@ -471,6 +471,8 @@ def _repair(code: str, detail: dict[str, int], primitive: str) -> str:
         return (
             "a shift turns each frequency: keep to weighted sums and products, or take magnitudes"
         )
+    if code == "glue":
+        return 'what is joined are no neighbours on the torus, as in mirrored padding: pad with mode="wrap"'
     if code == "order":
         return "the operation depends on the order of the cells: pool globally first"
     return "no rule keeps the claim here"
