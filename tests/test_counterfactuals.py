@@ -396,6 +396,18 @@ def test_lines_name_a_file_once() -> None:
     assert lines(["a.py:1", "a.py:1", "a.py:2", "conv", "a.py:3"]) == "a.py:1, :2, conv, a.py:3"
 
 
+def test_an_assertion_tells_the_repair_that_was_proved() -> None:
+    model = Small(rngs=nnx.Rngs(0))
+    with pytest.raises(AssertionError) as failed:
+        sp.assert_invariant(model, (8, 8, 1), stride=2)
+    said = " ".join(str(failed.value).split())
+    assert 'verified padding="CIRCULAR" at test_counterfactuals.py:' in said
+    assert "proved under 16 of 64 shifts" in said
+    with pytest.raises(AssertionError) as failed:  # strides are no cause that is removed
+        sp.assert_invariant(lambda x: x[:, ::2].max((1, 2)), (4, 4, 1))
+    assert "verified" not in str(failed.value)
+
+
 def test_the_command_line_tells_why(capsys, tmp_path) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["verify", "conv3x3-same", "--why", "--json"])

@@ -28,6 +28,7 @@ from shiftproof.messages import (
     swept_text,
     undecided_text,
 )
+from shiftproof.rewriting.counterfactuals import counterfactuals
 from shiftproof.sweeping.result import Status
 from shiftproof.sweeping.sweep import sweep
 from shiftproof.translation import Boundary
@@ -77,6 +78,19 @@ class _Request:
         verdict = verify(self.model, self.images, shifts=asked, **options)
         entry.keep(verdict)
         return verdict
+
+    def repaired(self, found: PropertyVerdict) -> str:
+        """The cheapest repair that is proved to keep more shifts; "" where none of those tried does."""
+        told = counterfactuals(self.model, self.images, refute=False, **self.options)
+        kept = told.repair.outputs if told.repair is not None else ()
+        for counted in kept:
+            same = (counted.name, counted.question) == (found.claim.output, found.claim.property)
+            if same and counted.proved > found.proved and told.repair is not None:
+                steps = " and ".join(
+                    f"{what} at {where}" for where, what in told.steps(told.repair)
+                )
+                return f"{steps}: proved under {counted.proved} of {counted.total} shifts"
+        return ""
 
     def fail(self, message: str, kind: type[Exception] | None = None) -> None:
         """Raise, with the user's words first, as chex does."""
@@ -299,7 +313,9 @@ def assert_lattice(
         )
         missing = expected & ~proved
         if missing.any():
-            request.fail(message + failure_text(verdict, found, missing))
+            request.fail(
+                message + failure_text(verdict, found, missing, verified=request.repaired(found))
+            )
         else:
             request.fail(message + kept_text(found, proved & ~expected))
 
@@ -363,7 +379,9 @@ def _assert_holds(
                 f"{property} of {name} is refuted under {int(refuted.sum())} of "
                 f"{int(asked.sum())} shifts asked."
             )
-            request.fail(told + failure_text(verdict, found, refuted))
+            request.fail(
+                told + failure_text(verdict, found, refuted, verified=request.repaired(found))
+            )
         if np.any(found.map[asked] == Word.UNDECIDED):
             request.fail(undecided_text(name, found, asked), UndecidedError)
 

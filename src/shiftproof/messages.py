@@ -88,13 +88,16 @@ def undecided_text(name: str, found: PropertyVerdict, asked: np.ndarray) -> str:
     return told + "\n".join(_rows(rows))
 
 
-def failure_text(verdict: Verdict, found: PropertyVerdict, failing: np.ndarray) -> str:
+def failure_text(
+    verdict: Verdict, found: PropertyVerdict, failing: np.ndarray, *, verified: str = ""
+) -> str:
     """Which shifts, the smallest with its counterexample drawn, the layer and line, the repair, and how to replay.
 
     Args:
         verdict: of the model.
         found: of the property.
         failing: mask of the refuted shifts asked about.
+        verified: the cheapest repair that was proved; "" where there is none.
     """
     shift = _smallest(failing)
     evidence = found.evidence(shift)
@@ -116,6 +119,8 @@ def failure_text(verdict: Verdict, found: PropertyVerdict, failing: np.ndarray) 
         place = f" ({cause.source})" if cause.source else ""
         rows.append(("breaks at", f"{cause.layer}{place}, {cause.primitive}: {cause.reason}"))
         rows.append(("repair", cause.repair))
+    if verified:
+        rows.append(("verified", verified))
     lines += _rows(rows)
     lines += [
         f"  {'replay':<{INDENT - 4}}  shiftproof replay --target YOUR_FILE.py:FACTORY \\",
