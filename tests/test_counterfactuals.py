@@ -2,6 +2,7 @@
 
 import functools
 import json
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +20,9 @@ from shiftproof.rewriting.counterfactuals import Counterfactuals, lines
 from shiftproof.tracing.model import Model, adapt
 from shiftproof.tracing.rewrite import Leaf, rewrite
 
-proved = functools.partial(sp.counterfactuals, refute=False)
+
+def proved(model: Any, shape: tuple[int, ...], **options: Any) -> Counterfactuals:
+    return sp.counterfactuals(model, shape, refute=False, **options)
 
 
 def counts(found: Counterfactuals, *interventions) -> list[int]:
