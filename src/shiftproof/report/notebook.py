@@ -144,7 +144,8 @@ def _(sweep: Sweep) -> Shown:
 
 @show.register
 def _(placements: Placements) -> Shown:
-    title, *_ = str(placements).split("\n")
+    head, *_ = str(placements).split("\n\n")
+    title = " ".join(head.split())
     causes = [
         f"{c.layer} ({c.source}): {c.before} → {c.after}. {c.text}" for c in placements.causes
     ]
