@@ -17,6 +17,7 @@ from shiftproof.display import Displayed, report_room
 from shiftproof.errors import InputError
 from shiftproof.lattice import Lattice
 from shiftproof.proving.analysis import Cause, Claim
+from shiftproof.proving.polyphase import Conditional
 from shiftproof.proving.receptive import Field
 from shiftproof.refuting.counterexample import Counterexample, from_witness
 from shiftproof.refuting.witness import Witness
@@ -87,6 +88,8 @@ class PropertyVerdict(Displayed):
         vacuous: whether the proofs would hold of a broken program too, so that they say nothing.
         certificate: what the kernel replays; None where it proves shift 0 alone.
         basis: evidence by complete bases, as data; None where the kernel suffices.
+        conditional: what holds behind polyphase sampling under the theorem about it, which is less than proved; None
+            where there is none.
     """
 
     claim: Claim
@@ -99,9 +102,12 @@ class PropertyVerdict(Displayed):
     vacuous: bool
     certificate: Mapping[str, Any] | None
     basis: Mapping[str, Any] | None
+    conditional: Conditional | None = None
 
     def __str__(self) -> str:
         doubt = f" ({self.undecided} undecided)" if self.undecided else ""
+        if self.conditional is not None:
+            doubt += f"; {self.conditional}"
         return f"{self.proved}/{self.map.size} {self.lattice}{doubt}"
 
     def count(self, word: Word) -> int:
@@ -183,6 +189,7 @@ class PropertyVerdict(Displayed):
             "refuted": self.refuted,
             "undecided": self.undecided,
             "law": self.claim.law if self.claim.property == "equivariance" else None,
+            "conditional": None if self.conditional is None else self.conditional.to_dict(),
             "evidence": {
                 "proofs": [
                     {"shift": list(p.shift), "output_shift": list(p.output_shift), "by": p.method}

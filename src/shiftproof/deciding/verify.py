@@ -34,6 +34,7 @@ from shiftproof.provenance import provenance
 from shiftproof.proving.analysis import Cause, Claim, Prover, find_causes, layer_steps
 from shiftproof.proving.basis import find_basis
 from shiftproof.proving.graph import Graph, build_graph
+from shiftproof.proving.polyphase import Conditional, conditional
 from shiftproof.proving.receptive import layer_fields
 from shiftproof.refuting.ties import tied_choices
 from shiftproof.refuting.trials import Trial
@@ -379,6 +380,7 @@ class Analysis:
         cases: one a claim, each with the lattice that is proved.
         steps: the lattice of every layer.
         causes: where the lattice shrinks.
+        conditional: by claim what polyphase layers keep.
         seconds: what each stage took.
     """
 
@@ -387,6 +389,7 @@ class Analysis:
     cases: list[Case]
     steps: list[tuple[int, ...] | None]
     causes: tuple[Cause, ...]
+    conditional: dict[Claim, Conditional]
     seconds: dict[str, float]
 
 
@@ -405,7 +408,8 @@ def _analyse(subject: Subject, claims: Sequence[Claim]) -> Analysis:
         cases = [Case(claim, prover, basis) for claim in claims]
         steps = layer_steps(prover, subject.layers)
         causes = tuple(find_causes(prover, subject.layers))
-    return Analysis(subject, prover, cases, steps, causes, seconds)
+        kept = conditional(prover, subject.program, claims, subject.grid)
+    return Analysis(subject, prover, cases, steps, causes, kept, seconds)
 
 
 def _decide(subject: Subject, claims: Sequence[Claim], asked: np.ndarray) -> Verdict:
@@ -432,7 +436,10 @@ def _decide(subject: Subject, claims: Sequence[Claim], asked: np.ndarray) -> Ver
     with _timed(seconds, "certificates"):
         digest = subject.weights_sha256
         verdicts = {
-            case.claim: case.verdict(weights=subject.weights, weights_sha256=digest)
+            case.claim: dataclasses.replace(
+                case.verdict(weights=subject.weights, weights_sha256=digest),
+                conditional=analysis.conditional.get(case.claim),
+            )
             for case in cases
         }
     outputs = tuple(
@@ -459,7 +466,11 @@ def _decide(subject: Subject, claims: Sequence[Claim], asked: np.ndarray) -> Ver
         ),
         causes=analysis.causes,
         asked=asked,
-        notes=(*_notes(subject, outputs, sensitivity), *choices),
+        notes=(
+            *_notes(subject, outputs, sensitivity),
+            *choices,
+            *(f"{c.property} of {c.output} is {kept}." for c, kept in analysis.conditional.items()),
+        ),
         these=None,
         seconds=seconds,
         provenance=provenance(current_device())

@@ -111,6 +111,32 @@ class Literal:
 
 
 @dataclasses.dataclass(frozen=True)
+class Call:
+    """A `jit` that was inlined.
+
+    Attributes:
+        name: of the function.
+        jaxpr: its program.
+        inputs, outputs: its values, as in an equation.
+        site: the place in the user's code.
+    """
+
+    name: str
+    jaxpr: Any
+    inputs: "tuple[int | Literal, ...]"
+    outputs: "tuple[int | Literal, ...]"
+    site: Site
+
+    def is_of(self, function: Callable[..., Any], *arguments: Any) -> bool:
+        """Whether this is a call of a compiled function: its program is that of `function(*arguments)`, all of it."""
+        (eqn,) = jax.make_jaxpr(function)(*arguments).eqns
+        called = eqn.params[CALLS[eqn.primitive.name]]
+        return not any(_open(each)[1] for each in (called, self.jaxpr)) and str(called) == str(
+            self.jaxpr
+        )
+
+
+@dataclasses.dataclass(frozen=True)
 class Program:
     """A traced model, `(weights, images) -> outputs`, as a flat list of equations.
 
@@ -124,6 +150,7 @@ class Program:
         outputs: numbers (or literals) of the outputs.
         output_names: dotted path of each output leaf; `output` where there is one.
         fingerprint: sha256 of the program's text and of its constants.
+        calls: the named functions that were inlined, in order.
     """
 
     equations: tuple[Equation, ...]
@@ -135,6 +162,7 @@ class Program:
     outputs: tuple[int | Literal, ...]
     output_names: tuple[str, ...]
     fingerprint: str
+    calls: tuple[Call, ...] = ()
 
     @functools.cached_property
     def beforehand(self) -> dict[frozenset[int], Any]:
@@ -326,6 +354,7 @@ def trace(fn: Callable[[Any, Any], Any], weights: Any, images: Any) -> Program:
         outputs=tuple(outputs),
         output_names=tuple(("output." + dotted(path)).strip(".") for path, _ in output_paths),
         fingerprint=_fingerprint(closed, builder.constants),
+        calls=tuple(builder.calls),
     )
 
 
@@ -398,6 +427,7 @@ class _Builder:
         self.equations: list[Equation] = []
         self.avals: dict[int, jax.ShapeDtypeStruct] = {}
         self.constants: dict[int, Any] = {}
+        self.calls: list[Call] = []
 
     def declare(self, variables: Sequence[Any]) -> list[int]:
         numbers = []
@@ -426,6 +456,9 @@ class _Builder:
                 self.equations.append(dataclasses.replace(made, impure=_is_impure(eqn)))
             else:
                 outputs = self._inline_call(eqn.params[called], inputs, site)
+                if name := eqn.params.get("name"):
+                    made = Call(name, eqn.params[called], inputs, tuple(outputs), site)
+                    self.calls.append(made)
             environment.update(zip(eqn.outvars, outputs, strict=True))
         return [read(atom) for atom in jaxpr.outvars]
 
