@@ -10,9 +10,10 @@ import pytest
 from flax import nnx
 
 import shiftproof as sp
-from shiftproof.deciding.verify import Subject, ask, graph_of
+from shiftproof.deciding.verify import Subject, ask
 from shiftproof.layers import AdaptivePolyphaseSampling, LearnablePolyphaseSampling, max_pool
 from shiftproof.proving.polyphase import find_selections
+from shiftproof.tracing.settings import settings
 
 
 def conv(channels=(1, 2), seed=0, **options):
@@ -172,8 +173,8 @@ def test_a_map_moves_by_a_shift_that_depends_on_the_image() -> None:
 def selections(model):
     subject, _ = ask(model, (8, 8, 1))
     assert isinstance(subject, Subject)
-    graph_of(subject)
-    return find_selections(subject.program)
+    with settings(subject.dtype):
+        return find_selections(subject.program)
 
 
 def test_namesakes_that_compute_something_else_are_not_taken() -> None:

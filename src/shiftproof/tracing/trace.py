@@ -3,6 +3,8 @@
 This is the only module that touches JAX internals. Calls (`jit`, `custom_jvp_call`, `remat`, ...) are inlined, so
 that a program is one list of equations; each remembers the place in the user's code that made it.
 `scan`, `while` and `cond` stay single equations.
+
+Over 600 lines, because JAX's internals are met here and nowhere else.
 """
 
 import dataclasses
