@@ -1,7 +1,10 @@
 """Settings shared by all tests: hypothesis draws the same examples every time, and never times them.
 
-Tests marked slow repeat on more models what others show on a few; they run with --slow, as in CI.
+Tests marked slow repeat on more models what others show on a few; they run with --slow, as in CI. What JAX compiles is
+kept in pytest's cache, for the other workers, the processes that tests start, and the next run.
 """
+
+import os
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -18,6 +21,14 @@ def pytest_addoption(parser) -> None:
     group.addoption("--soundness-models", type=int, default=28, help="how many models in JAX")
     group.addoption("--soundness-seed", type=int, default=0, help="seed of the first one")
     parser.addoption("--slow", action="store_true", help="run the tests that are marked slow, too")
+
+
+def pytest_configure(config) -> None:
+    folder = config.cache.mkdir("jax") if config.cache else None
+    if folder is not None:
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder))
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 
 def pytest_collection_modifyitems(config, items) -> None:

@@ -134,7 +134,7 @@ def test_exponents_are_fitted_with_their_error() -> None:
 
 # --- learning ---
 
-TINY = learning.Plan(seeds=2, sizes=(20, 60), test=50, steps=30, batch=8)
+TINY = learning.Plan(seeds=2, sizes=(20, 60), test=50, steps=12, batch=8)
 
 
 @pytest.fixture(scope="module")

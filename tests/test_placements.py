@@ -173,6 +173,7 @@ def test_an_answer_in_every_cell_is_told_from_one_that_moves() -> None:
     assert result.causes[-1].code == "places"
 
 
+@pytest.mark.slow
 def test_tokens_that_lose_the_grid_are_no_cause_where_the_output_has_it_back() -> None:
     """Patches in one axis: only the table of positions costs the multiples of the patch size."""
     free = sp.placements(sp.zoo.build("vit"), (4, 4, 3), canvas=(16, 16), weights="these")

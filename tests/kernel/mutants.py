@@ -241,15 +241,18 @@ def killer(mutant: Mutant, named: dict[str, Callable[[SimpleNamespace], None]]) 
     return None
 
 
-def survey(word: str = "") -> Iterator[tuple[Mutant, str | None]]:
-    """Every mutant with its killer. Tests that killed the last ones are tried first."""
+def survey(word: str = "", every: str = "1") -> Iterator[tuple[Mutant, str | None]]:
+    """The mutants whose label holds the word, each or one of so many, with its killer.
+
+    Tests that killed the last ones are tried first.
+    """
     named = tests()
     for test in named.values():
         test(load(None))  # what the kernel itself fails would kill every mutant
     previous = signal.signal(signal.SIGVTALRM, _stop)
     try:
-        for mutant in mutants():
-            if word in mutant.label:
+        for number, mutant in enumerate(mutants()):
+            if word in mutant.label and number % int(every) == 0:
                 found = killer(mutant, named)
                 if found in named:
                     named = {found: named[found]} | named
@@ -260,7 +263,7 @@ def survey(word: str = "") -> Iterator[tuple[Mutant, str | None]]:
 
 def main() -> int:
     start, killed, total, equivalent = time.perf_counter(), 0, 0, 0
-    for mutant, found in survey(*sys.argv[1:2]):
+    for mutant, found in survey(*sys.argv[1:3]):
         total += 1
         if found is None and mutant.label in EQUIVALENT:
             equivalent += 1

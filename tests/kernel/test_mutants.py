@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import mutants
+import pytest
 
 
 def test_a_mutant_that_changes_nothing_survives() -> None:
@@ -20,14 +21,19 @@ def test_conditions_and_numbers_of_every_module_are_changed() -> None:
     assert {label.split(".")[0] for label in labels} == set(mutants.MUTATED)
 
 
-def test_every_mutant_is_killed() -> None:
-    """In a process of its own: JAX, once loaded, swallows the alarm that stops mutants which never end."""
-    found = subprocess.run([sys.executable, mutants.__file__], capture_output=True, text=True)
+@pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.slow)])
+def test_every_mutant_is_killed(every) -> None:
+    """One of five, and with --slow all.
+
+    In a process of its own: JAX, once loaded, swallows the alarm that stops mutants which never end.
+    """
+    command = [sys.executable, mutants.__file__, "", str(every)]
+    found = subprocess.run(command, capture_output=True, text=True)
     assert found.returncode == 0, "\n".join(
         line for line in found.stdout.splitlines() if "SURVIVES" in line
     )
     score = re.search(r"(\d+) of (\d+) killed, (\d+) equivalent", found.stdout)
     assert score is not None
     killed, total, equivalent = map(int, score.groups())
-    assert killed == total > 1000
-    assert equivalent == len(mutants.EQUIVALENT)
+    assert killed == total > 1000 // every
+    assert equivalent == len(mutants.EQUIVALENT) or every > 1
