@@ -189,6 +189,12 @@ def test_scenes_are_proved_where_the_border_does_not_reach() -> None:
         sp.assert_equivariant(same, (8, 8, 1), boundary="scene", shifts=[])
     with pytest.raises(InputError, match="has 2 steps"):
         sp.assert_equivariant(same, (8, 8, 1), boundary="scene", shifts=[(4,)])
+    sp.assert_equivariant(same, (8, 8, 1), boundary="scene", shifts=[(5, 0), (0, -5)])
+    for shift in ((6, 0), (0, -100)):
+        with pytest.raises(
+            InputError, match=r"moves every cell out of the interior of output, 1\.\.6"
+        ):
+            sp.assert_equivariant(same, (8, 8, 1), boundary="scene", shifts=[shift])
 
 
 def test_words_of_the_user_come_first() -> None:

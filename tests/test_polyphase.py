@@ -191,6 +191,26 @@ def test_namesakes_that_compute_something_else_are_not_taken() -> None:
     assert len(selections(Net())) == 1
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "polyphase_3x3_l2_first",
+        "polyphase_2_l1_canonical",
+        "polyphase_0x2_max_first",
+        "polyphase_2x2_learned_first",
+        "polyphase_2x2x2_l2_first",
+    ],
+)
+def test_namesakes_that_the_layer_would_refuse_do_no_harm(name) -> None:
+    def select(x):
+        return nnx.relu(x)
+
+    select.__name__ = name
+    fake = jax.jit(select)
+    found = sp.verify(lambda x: fake(x).max((1, 2)), (8, 8, 1), property="invariance").invariance
+    assert (found.proved, found.conditional) == (64, None)
+
+
 def test_settings_that_differ_from_the_name_are_not_taken() -> None:
     from shiftproof.layers import polyphase
 

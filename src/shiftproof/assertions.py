@@ -398,7 +398,7 @@ def _is_swept(evidence: str, boundary: str, property: str) -> bool:
 
 
 def _assert_on_scene(request: _Request, shifts: Shifts) -> None:
-    """Every output with a grid has an interior that moves under all shifts asked, of any size."""
+    """Every output with a grid has an interior that moves under all shifts asked, and each leaves cells to compare."""
     __tracebackhide__ = True
     options = dict(request.options)
     law = options.pop("law")
@@ -414,6 +414,14 @@ def _assert_on_scene(request: _Request, shifts: Shifts) -> None:
         if not (layer.proved and layer.compared and divide and same):
             gone = explain(verdict.vanished) if verdict.vanished else ""
             request.fail(scene_text(layer, asked, gone), UndecidedError)
+        for shift in () if shifts is None else shifts:
+            for step, reach in zip(shift, layer.reaches, strict=True):
+                moved = 0 if isinstance(step, str) else abs(step * reach.cells) // (reach.step or 1)
+                if moved >= reach.high - reach.low:
+                    raise InputError(
+                        f"the shift {tuple(shift)} moves every cell out of the interior of {layer.output}, "
+                        f"{reach.low}..{reach.high - 1}: nothing would be compared. Ask for smaller shifts."
+                    )
 
 
 def _steps_asked(shifts: Shifts, rank: int) -> tuple[int, ...]:

@@ -62,7 +62,8 @@ class Conditional:
 
     def __str__(self) -> str:
         places = ", ".join(filter(None, self.except_ties))
-        where = f", except where two phases tie ({places})" if self.except_ties else ""
+        where = f", except where two phases tie{f' ({places})' if places else ''}"
+        where = where if self.except_ties else ""
         return (
             f"kept under {self.lattice.count} of {math.prod(self.lattice.grid)} shifts ({self.lattice}){where}, by "
             "what the kernel proves before and behind polyphase sampling, and the theorem about it"
@@ -98,7 +99,7 @@ def _selection(program: Program, call: Call, steps: str, order: str, ties: str) 
     avals = program.avals
     asked = reference(strides, order, ties)  # type: ignore[arg-type]
     given = tuple(avals[n] for n in arrays), tuple(avals[n] for n in weights)  # type: ignore[index]
-    if program.from_images & set(weights) or any(aval.shape[0] != 1 for aval in given[0]):
+    if program.from_images & set(weights) or any(aval.shape[:1] != (1,) for aval in given[0]):
         return None
     if not call.is_of(asked, *given):
         return None
@@ -116,7 +117,8 @@ def conditional(
     ):
         return {}
     if not all(
-        _leads_on(prover.graph, one, _arrays(prover.graph, other)) for one, other in _pairs(chain)
+        _leads_on(prover.graph, one, _arrays(prover.graph, other))
+        for one, other in itertools.pairwise(chain)
     ):
         return {}
     first, last = chain[0], chain[-1]
@@ -138,10 +140,6 @@ def conditional(
             lines = dict.fromkeys(s.source for s in chain if s.ties != "canonical")
             found[claim] = Conditional(lattice, tuple(lines))
     return found
-
-
-def _pairs(chain: Sequence[Selection]) -> list[tuple[Selection, Selection]]:
-    return list(itertools.pairwise(chain))
 
 
 def _arrays(graph: Graph, selection: Selection) -> list[int]:

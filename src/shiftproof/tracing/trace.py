@@ -131,7 +131,15 @@ class Call:
 
     def is_of(self, function: Callable[..., Any], *arguments: Any) -> bool:
         """Whether this is a call of a compiled function: its program is that of `function(*arguments)`, all of it."""
-        (eqn,) = jax.make_jaxpr(function)(*arguments).eqns
+        try:
+            (eqn,) = jax.make_jaxpr(function)(*arguments).eqns
+        except (
+            TypeError,
+            ValueError,
+            ArithmeticError,
+            IndexError,
+        ):  # it does not take such arguments
+            return False
         called = eqn.params[CALLS[eqn.primitive.name]]
         return not any(_open(each)[1] for each in (called, self.jaxpr)) and str(called) == str(
             self.jaxpr
