@@ -1,0 +1,206 @@
+"""Arithmetic modulo several primes at once: residues, random functions, random permutations.
+
+A number is a tuple of *tracks*, one residue for each of some primes just below 2^20, kept as floats of 64 bits: a
+product of two residues is below 2^40, so sums of up to 2^13 products are exact, at the speed of ordinary convolutions.
+
+Random functions and permutations act on the whole tuple. A track alone is one of a million numbers, and the cells of a
+large network are more than that, so that many of them coincide; whole tuples of different expressions never do.
+"""
+
+import dataclasses
+import functools
+import math
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+CEILING = 2**20
+FLOOR = 700_000
+"""Primes are taken between these."""
+
+MOST_TERMS = 2**13
+"""Products of residues whose sum a float of 64 bits holds exactly."""
+
+EXPONENTS = range(-1140, 1025)
+"""Of two, in floats of 64 bits that are whole numbers times a power of two."""
+
+
+class FieldError(Exception):
+    """The field cannot run a program, for the reason given."""
+
+
+@functools.lru_cache(maxsize=64)
+def primes(order: int) -> np.ndarray:
+    """The primes between `FLOOR` and `CEILING` that are 1 modulo `order`, ascending: their fields hold roots of unity.
+
+    >>> len(primes(1)), int(primes(1)[-1])
+    (25477, 1048573)
+    """
+    sieve = np.ones(CEILING, bool)
+    sieve[:2] = False
+    for n in range(2, math.isqrt(CEILING) + 1):
+        if sieve[n]:
+            sieve[n * n :: n] = False
+    found = np.flatnonzero(sieve)
+    return found[(found >= FLOOR) & (found % order == 1 % order)]
+
+
+def root_of_unity(prime: int, order: int) -> int:
+    """An element of that order, which divides `prime - 1`.
+
+    >>> pow(root_of_unity(13, 4), 2, 13)
+    12
+    """
+    factors = [q for q in range(2, order + 1) if order % q == 0 and _is_prime(q)]
+    for base in range(2, prime):
+        root = pow(base, (prime - 1) // order, prime)
+        if all(pow(root, order // q, prime) != 1 for q in factors):
+            return root
+    return 1  # order 1
+
+
+def _is_prime(n: int) -> bool:
+    return all(n % q for q in range(2, math.isqrt(n) + 1))
+
+
+@functools.lru_cache(maxsize=256)
+def _powers_of_two(prime: int) -> np.ndarray:
+    """2^e modulo the prime, for e in `EXPONENTS`."""
+    powers = np.empty(len(EXPONENTS), np.int64)
+    powers[0] = pow(2, EXPONENTS.start, prime)
+    for i in range(1, len(powers)):
+        powers[i] = powers[i - 1] * 2 % prime
+    return powers
+
+
+def residues(array: np.ndarray, prime: int) -> np.ndarray:
+    """Finite floats are whole numbers times powers of two, which a field of odd characteristic holds exactly.
+
+    >>> residues(np.array([3, -1, 0.5]), 31).tolist()
+    [3.0, 30.0, 16.0]
+    """
+    if array.dtype.kind in "iub":
+        wide = array.astype(np.uint64 if array.dtype.kind == "u" else np.int64)
+        return (wide % wide.dtype.type(prime)).astype(np.float64)
+    mantissa, exponent = np.frexp(array.astype(np.float64))
+    whole = (mantissa * 2.0**53).astype(np.int64) % prime
+    powers = _powers_of_two(prime)[exponent.astype(np.int64) - 53 - EXPONENTS.start]
+    return (whole * powers % prime).astype(np.float64)
+
+
+def inverses(array: np.ndarray, prime: int) -> np.ndarray:
+    """One over each residue; none of them may be 0."""
+    values, places = np.unique(array.astype(np.int64), return_inverse=True)
+    if values.size and values[0] == 0:
+        raise FieldError(f"a divisor is a multiple of the prime {prime}")
+    inverse = np.array([pow(int(v), -1, prime) for v in values], np.float64)
+    return inverse[places].reshape(array.shape)
+
+
+def size_in_bits(array: np.ndarray) -> int:
+    """Bits of the whole numbers that an array's values are, over a common power of two."""
+    values = np.abs(array[np.isfinite(array)].astype(np.float64))
+    values = values[values > 0]
+    if not values.size:
+        return 0
+    mantissa, exponent = np.frexp(values)
+    whole = (mantissa * 2.0**53).astype(np.int64)
+    twos = np.log2((whole & -whole).astype(np.float64)).astype(np.int64)
+    return int(exponent.max() - (exponent - 53 + twos).min())
+
+
+@dataclasses.dataclass(frozen=True)
+class Arithmetic:
+    """Tuples of residues, (tracks, *shape) float64, and random functions of them.
+
+    Attributes:
+        primes: one a track.
+        seed: of all random functions.
+    """
+
+    primes: tuple[int, ...]
+    seed: int
+
+    @property
+    def tracks(self) -> int:
+        """How many residues make a number."""
+        return len(self.primes)
+
+    def moduli(self, rank: int, part: slice = slice(None)) -> np.ndarray:
+        """The primes along the first of `rank + 1` axes."""
+        return np.asarray(self.primes[part], np.float64).reshape(-1, *[1] * rank)
+
+    def reduce(self, x: Any, part: slice = slice(None)) -> Any:
+        """Residues of whole numbers of magnitude up to 2^53."""
+        p = self.moduli(x.ndim - 1, part)
+        rest = x - p * jnp.floor(x * (1 / p))
+        # the quotient may be off by one where it is nearly whole
+        rest = jnp.where(rest < 0, rest + p, rest)
+        return jnp.where(rest >= p, rest - p, rest)
+
+    def embed(self, array: np.ndarray) -> np.ndarray:
+        """Known numbers, finite ones; the same in every program, so that equal ones are equal tuples."""
+        return np.stack([residues(array, p) for p in self.primes])
+
+    def draw(self, name: str, shape: Sequence[int]) -> np.ndarray:
+        """Random elements."""
+        generator = self._generator(name)
+        return np.stack([generator.integers(0, p, tuple(shape)) for p in self.primes]).astype(
+            np.float64
+        )
+
+    def _generator(self, name: str) -> np.random.Generator:
+        return np.random.default_rng([self.seed, zlib.crc32(name.encode()), len(name)])
+
+    def function(self, name: str, operands: Sequence[Any], part: slice = slice(None)) -> Any:
+        """A random function of whole tuples, cell by cell: (tracks of `part`, *shape).
+
+        Each track adds all residues, times random odd numbers, modulo 2^64, and mixes the bits of the sum.
+
+        Args:
+            name: equal names are equal functions.
+            operands: arrays (tracks, *shape) of whole numbers below 2^21; all of one shape.
+            part: tracks of the result.
+        """
+        x = jnp.concatenate([jnp.asarray(o) for o in operands]).astype(jnp.uint64)
+        moduli = np.asarray(self.primes[part], np.uint64)
+        generator = self._generator(name)
+        draws = generator.integers(0, 2**64, (len(moduli), len(x) + 2), np.uint64)
+        ones = [1] * (x.ndim - 1)
+        factors = (draws[:, 2:] | np.uint64(1)).reshape(len(moduli), len(x), *ones)
+        first, second = (draws[:, i].reshape(-1, *ones) for i in range(2))
+        total = jnp.sum(x * factors, axis=1, dtype=jnp.uint64)
+        high = _mix(_mix(total + first) ^ second) >> np.uint64(32)
+        return (high * moduli.reshape(-1, *ones) >> np.uint64(32)).astype(jnp.float64)
+
+    def permute(self, name: str, x: Any) -> Any:
+        """A random permutation of the tuples, cell by cell: four rounds, each of which adds to one half of the tracks a
+        random function of the other half (M. Luby, C. Rackoff, 1988).
+        """
+        return self._rounds(name, x, range(4), 1)
+
+    def unpermute(self, name: str, x: Any) -> Any:
+        """The inverse of `permute`."""
+        return self._rounds(name, x, reversed(range(4)), -1)
+
+    def _rounds(self, name: str, x: Any, rounds: Any, sign: int) -> Any:
+        half = self.tracks // 2
+        if not half:
+            raise ValueError("a permutation takes two tracks or more")
+        parts = [slice(0, half), slice(half, None)]
+        halves = [x[part] for part in parts]
+        for number in rounds:
+            i = number % 2
+            added = self.function(f"{name} {number}", [halves[1 - i]], parts[i])
+            halves[i] = self.reduce(halves[i] + sign * added, parts[i])
+        return jnp.concatenate(halves)
+
+
+def _mix(x: Any) -> Any:
+    """A bijection of 64 bits; every bit of the input changes half of those of the output (D. Stafford, 2011)."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
