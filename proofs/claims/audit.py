@@ -186,7 +186,7 @@ def _backing(found: PropertyVerdict, examples: int, replayed: int) -> str:
         words
         for method, words in {
             "kernel": "a certificate that the kernel checks",
-            "basis": "all impulses of a linear or max-plus linear program",
+            "identity": "an identity in the field",
         }.items()
         if method in methods
     ]
@@ -207,13 +207,13 @@ def _broken(found: PropertyVerdict) -> str:
 
 
 def files_of(verdict: Verdict, found: PropertyVerdict, *, name: str) -> dict[str, Any]:
-    """Certificate, proof by all impulses, and counterexamples of one property, by file name."""
+    """Certificate, identity, and counterexamples of one property, by file name."""
     stem = slug(name)
     files: dict[str, Any] = {}
     if found.certificate is not None:
         files[f"{stem}.certificate.json"] = found.certificate
-    if found.basis is not None:
-        files[f"{stem}.impulses.json"] = found.basis
+    if found.identity is not None:
+        files[f"{stem}.identity.json"] = found.identity.to_dict()
     examples = [
         example
         for example in verdict.counterexamples()

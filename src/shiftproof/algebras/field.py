@@ -18,8 +18,8 @@ On one track it vanishes only if
   Schwartz, 1980; R. Zippel, 1979); or
 - its coefficients are all multiples of p. They are whole numbers of at most b bits (and powers of two), of which at
   most b / 19 primes above 2^19 are divisors; p was drawn among q primes: b / (19 q); or
-- two of N arguments of a random function of the track add up to one number modulo 2^64: at most N / 2^44, since the
-  factors are odd and residues are below 2^20.
+- one of d arguments of a random function adds up, modulo 2^64, to the same number as another of N arguments: at most d N
+  / 2^43, since the factors are odd and their operands below 2^21.
 
 The sum of the three is the *atom* a. The tracks are independent, so a pair of different expressions agrees with
 probability a^k at most. There are N^2 / 2 pairs of arguments, and one final pair. In all
@@ -133,7 +133,8 @@ class Tally:
         """
         count = 2 * self.lookups
         coefficients = self.bits / (19 * pool) if pool else 0.0
-        atoms = [self.degree / p + coefficients + count * 2.0**-44 for p in moduli]
+        # the mixed bits are as even as 32 bits can be on a million residues
+        atoms = [self.degree * (1.001 / p + count * 2.0**-43) + coefficients for p in moduli]
         return math.log2(count**2 / 2 + 1) + sum(math.log2(min(1.0, atom)) for atom in atoms)
 
 
@@ -216,6 +217,8 @@ class Field:
         if all(0 in aval.shape for aval in call.results):
             return [Known(np.zeros(aval.shape, aval.dtype)) for aval in call.results]
         reading = call.reading
+        if reading.kind is not Kind.MOVES and any(0 in aval.shape for aval in call.types):
+            reading = Reading(Kind.OPAQUE, "an operand has no cells")
         try:
             made = RULES[reading.kind](self, dataclasses.replace(call, reason=reading.reason))
         except NotHere as reason:
@@ -521,7 +524,7 @@ def _cast(field: Field, call: Call) -> Value:
 
 def _special_results(call: Call, values: Sequence[Value]) -> np.ndarray | None:
     """Where the result is infinite or NaN whatever the finite cells are: the primitive itself says so."""
-    if all(value.special is None for value in values):
+    if all(value.special is None for value in values) and "window" not in call.eqn.name:
         return None
     with jax.ensure_compile_time_eval():
         (found,) = call.bind(*(_number_of(value.special, value.shape) for value in values))
@@ -745,11 +748,14 @@ def _extremum(field: Field, call: Call) -> list[Value]:
     found = jnp.where(some > 0, found, 0.0)  # of zeros alone, the operation gives 0
     field.tally.lookups += 4 * math.prod(call.results[0].shape)
     special = None
-    if any(value.special is not None for value in values):
+    if name in ("reduce_window_max", "reduce_window_min"):
+        special = _special_results(call, values)  # a window may lie on padding alone
+    elif any(value.special is not None for value in values):
         if kind not in ("max", "min"):
             raise NotHere("it computes with infinities or NaN")
         special = _special_results(call, values)
-        found = found if special is None else jnp.where(special != 0, 0.0, found)
+    if special is not None:
+        found = jnp.where(special != 0, 0.0, found)
     return [Value((found,), special=special)]
 
 

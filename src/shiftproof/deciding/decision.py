@@ -4,24 +4,26 @@ The shifts that keep a property form a group. So a counterexample for one elemen
 everything outside the lattice. Where none is found for some, shifts are tried one by one; what is left is undecided.
 """
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from shiftproof.deciding.verdict import Proof, PropertyVerdict, Word
+from shiftproof.errors import ContradictionError
 from shiftproof.lattice import Lattice
 from shiftproof.proving.analysis import (
     Claim,
     Prover,
+    grown_lattice,
     largest_lattice,
     multiples,
     orders,
     overgroups,
     simplest,
 )
-from shiftproof.proving.basis import Basis
 from shiftproof.proving.certify import certify
+from shiftproof.proving.identity import Evidence, Identities
 from shiftproof.refuting.witness import Bench, Doubt, Witness
 from shiftproof.translation import Shift
 
@@ -35,14 +37,41 @@ class Case:
     Args:
         claim: what is asked.
         prover: asks the kernel.
-        basis: proofs by complete bases, asked where the kernel has none.
+        identities: asks the field, which votes on every proof of the kernel, and proves what the kernel cannot.
+        swept: the shifts that are identities, each tried one by one; None where the group is relied on.
+
+    Raises:
+        ContradictionError: kernel and field disagree.
     """
 
-    def __init__(self, claim: Claim, prover: Prover, basis: Basis) -> None:
-        self.claim, self.prover, self.basis = claim, prover, basis
-        self.generators, self.inside = largest_lattice(
-            prover.grid, lambda shift: self._proof(shift) is not None
+    def __init__(
+        self,
+        claim: Claim,
+        prover: Prover,
+        identities: Identities,
+        *,
+        swept: np.ndarray | None = None,
+    ) -> None:
+        self.claim, self.prover, self.identities = claim, prover, identities
+        self.swept = swept
+        self.derived, self.certified = largest_lattice(
+            prover.grid, lambda shift: prover.proves(claim, shift)
         )
+        for shift in self.derived:
+            moved = prover.output_shift(claim, shift)
+            if moved is not None and identities.denies(claim, shift, moved):
+                raise _denied(claim, shift, moved)
+        self.generators, self.inside = grown_lattice(
+            self.derived, self.certified, lambda shift: self._proof(shift) is not None
+        )
+        if swept is not None and np.any(self.inside != swept):
+            shift = simplest(self.inside != swept)
+            raise ContradictionError(
+                f"{claim.property} of {claim.output} under the shift {shift} is "
+                f"{'an identity' if swept[shift] else 'no identity'} by the exhaustive sweep of the field, and not so by "
+                "generators and minimal overgroups: this is a defect of shiftproof.",
+                {"claim": dataclasses.asdict(claim), "shift": shift},
+            )
         self.witnesses: dict[Shift, Witness] = {}
         self.probes: dict[Shift, int] = {}
 
@@ -50,14 +79,14 @@ class Case:
         moved = self.prover.output_shift(self.claim, shift)
         if moved is not None:
             return Proof(shift, moved, "kernel")
-        if self.basis.segments:
-            moved = self.basis.output_shift(self.claim, shift)
-        return None if moved is None else Proof(shift, moved, "basis")
+        moved = self.identities.output_shift(self.claim, shift)
+        return None if moved is None else Proof(shift, moved, "identity")
 
     @property
     def proofs(self) -> tuple[Proof, ...]:
-        """One proof per generator of the lattice."""
-        found = (self._proof(shift) for shift in self.generators)
+        """One proof per generator of what the kernel proves, and of what is proved beyond that."""
+        beyond = [shift for shift in self.generators if not self.certified[shift]]
+        found = (self._proof(shift) for shift in (*self.derived, *beyond))
         return tuple(proof for proof in found if proof is not None)
 
     def facts(self) -> list[Doubt]:
@@ -117,7 +146,8 @@ class Case:
                 weights=weights,
                 weights_sha256=weights_sha256,
             ),
-            basis=self._evidence(proofs),
+            identity=self._identity(proofs),
+            certified=int(self.certified.sum()),
         )
 
     def _is_vacuous(self) -> bool:
@@ -133,15 +163,31 @@ class Case:
             undecided = element.added & left
             if undecided.any():
                 shift = simplest(undecided)
-                found[shift] = self.prover.reason(self.claim, shift)
+                found[shift] = self._reason(shift)
         if left.any() and not found:
             shift = simplest(left)
-            found[shift] = self.prover.reason(self.claim, shift)
+            found[shift] = self._reason(shift)
         return found
 
-    def _evidence(self, proofs: Sequence[Proof]) -> Mapping[str, Any] | None:
-        shifts = [proof.shift for proof in proofs if proof.method == "basis"]
-        return self.basis.to_json(self.claim, shifts) if shifts else None
+    def _reason(self, shift: Shift) -> str:
+        doubts = self.identities.doubts
+        reason = self.prover.reason(self.claim, shift)
+        return f"{reason}; {doubts}" if doubts else reason
+
+    def _identity(self, proofs: Sequence[Proof]) -> Evidence | None:
+        shifts = [(p.shift, p.output_shift) for p in proofs if p.method == "identity"]
+        if not shifts:
+            return None
+        return self.identities.evidence(shifts, exhaustive=self.swept is not None)
+
+
+def _denied(claim: Claim, shift: Shift, moved: Shift) -> ContradictionError:
+    report = {"claim": dataclasses.asdict(claim), "shift": shift, "output_shift": moved}
+    return ContradictionError(
+        f"{claim.property} of {claim.output} under the shift {shift} is proved by the kernel, and denied by the field. One "
+        "of the two is wrong, and none is chosen: this is a defect of shiftproof.",
+        report,
+    )
 
 
 def refuted_by(inside: np.ndarray, shifts: Iterable[Shift]) -> np.ndarray:

@@ -17,6 +17,7 @@ from shiftproof.display import Displayed, report_room
 from shiftproof.errors import InputError
 from shiftproof.lattice import Lattice
 from shiftproof.proving.analysis import Cause, Claim
+from shiftproof.proving.identity import Evidence as Identity
 from shiftproof.proving.polyphase import Conditional
 from shiftproof.proving.receptive import Field
 from shiftproof.refuting.counterexample import Counterexample, from_witness
@@ -44,7 +45,7 @@ class Proof:
     Attributes:
         shift: of the image, pixels.
         output_shift: by how many cells the output moves; `()` for invariance.
-        method: `kernel` (a derivation that the kernel replays) or `basis` (all impulses of a linear program).
+        method: `kernel` (a derivation that the kernel replays) or `identity` (decided in the field, with an error bound).
     """
 
     shift: Shift
@@ -87,7 +88,8 @@ class PropertyVerdict(Displayed):
         probes: how many images were tried in search of a counterexample, by shift.
         vacuous: whether the proofs would hold of a broken program too, so that they say nothing.
         certificate: what the kernel replays; None where it proves shift 0 alone.
-        basis: evidence by complete bases, as data; None where the kernel suffices.
+        identity: evidence of the field; None where the kernel suffices.
+        certified: number of shifts that the certificate alone proves, shift 0 included.
         conditional: what holds behind polyphase sampling under the theorem about it, which is less than proved; None
             where there is none.
     """
@@ -101,11 +103,14 @@ class PropertyVerdict(Displayed):
     probes: Mapping[Shift, int]
     vacuous: bool
     certificate: Mapping[str, Any] | None
-    basis: Mapping[str, Any] | None
+    identity: Identity | None
+    certified: int
     conditional: Conditional | None = None
 
     def __str__(self) -> str:
         doubt = f" ({self.undecided} undecided)" if self.undecided else ""
+        if self.identity is not None:
+            doubt = f" ({self.proved - self.certified} by identity, {self.identity.error}){doubt}"
         if self.conditional is not None:
             doubt += f"; {self.conditional}"
         return f"{self.proved}/{self.map.size} {self.lattice}{doubt}"
@@ -164,9 +169,9 @@ class PropertyVerdict(Displayed):
         direct = next((proof for proof in self.proofs if proof.shift == shift), None)
         if direct is not None:
             moved = f", the output moves by {direct.output_shift}" if direct.output_shift else ""
-            how = (
-                "derived by the kernel" if direct.method == "kernel" else "decided on all impulses"
-            )
+            how = "derived by the kernel"
+            if direct.method == "identity" and self.identity is not None:
+                how = f"an identity in the field, {self.identity.error}"
             return f"{how}{moved}."
         shifts = ", ".join(str(proof.shift) for proof in self.proofs)
         return f"composed of the proved shifts {shifts}."
@@ -212,7 +217,8 @@ class PropertyVerdict(Displayed):
                 ],
                 "probes": sum(self.probes.values()),
                 "vacuous": self.vacuous,
-                "basis": self.basis,
+                "certified": self.certified,
+                "identity": self.identity and self.identity.to_dict(),
             },
         }
 

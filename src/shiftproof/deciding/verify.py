@@ -32,8 +32,8 @@ from shiftproof.files import write_atomic
 from shiftproof.listening import tell
 from shiftproof.provenance import provenance
 from shiftproof.proving.analysis import Cause, Claim, Prover, find_causes, layer_steps
-from shiftproof.proving.basis import find_basis
 from shiftproof.proving.graph import Graph, build_graph
+from shiftproof.proving.identity import Identities, Question
 from shiftproof.proving.polyphase import Conditional, conditional
 from shiftproof.proving.receptive import layer_fields
 from shiftproof.refuting.ties import tied_choices
@@ -66,6 +66,7 @@ def verify(
     apply_kwargs: Mapping[str, Any] | None = None,
     name: str | None = None,
     seed: int = 0,
+    exhaustive: bool = False,
 ) -> Verdict:
     """Decide equivariance and invariance of a model under every shift of its grid, on the torus.
 
@@ -84,7 +85,9 @@ def verify(
         output_axes: grid axes of the batched outputs, where they cannot be followed through the program.
         apply_kwargs: keyword arguments of the model's call.
         name: of the model in reports.
-        seed: of probes and drawn weights.
+        seed: of probes, drawn weights, and the field.
+        exhaustive: also try every shift of the grid in the field, one by one, and hold the result against the lattice that
+            generators and minimal overgroups give.
 
     Returns:
         A `Verdict`: one word per shift with its evidence, certificates, counterexamples, layers and causes.
@@ -115,11 +118,13 @@ def verify(
     )
     asked = asked_mask(shifts, subject.grid)
     try:
-        verdict = _decide(subject, claims, asked)
+        verdict = _decide(subject, claims, asked, exhaustive=exhaustive)
     except ContradictionError as error:
         raise _reported(error, subject) from error
     if subject.weights == "all" and any(output.vacuous for output in verdict.outputs):
-        these = _decide(dataclasses.replace(subject, weights="these"), claims, asked)
+        these = _decide(
+            dataclasses.replace(subject, weights="these"), claims, asked, exhaustive=exhaustive
+        )
         verdict = dataclasses.replace(verdict, these=these)
     tell(verdict)
     return verdict
@@ -317,6 +322,15 @@ def graph_of(subject: Subject) -> Graph:
         )
 
 
+def identities_of(subject: Subject) -> Identities:
+    """The field on a traced model."""
+    with settings(subject.dtype):
+        question = Question(
+            subject.program, subject.arrays, subject.opaque, subject.axes, subject.seed
+        )
+        return Identities(question)
+
+
 def _reported(error: ContradictionError, subject: Subject) -> ContradictionError:
     """The error with the path of a full report, written to the working directory."""
     report = error.report | {
@@ -393,27 +407,25 @@ class Analysis:
     seconds: dict[str, float]
 
 
-def _analyse(subject: Subject, claims: Sequence[Claim]) -> Analysis:
+def _analyse(subject: Subject, claims: Sequence[Claim], *, exhaustive: bool = False) -> Analysis:
     seconds = dict(subject.seconds)
     with _timed(seconds, "analysis"), settings(subject.dtype):
         prover = Prover(graph_of(subject), subject.grid)
-        basis = find_basis(
-            prover,
-            subject.program,
-            subject.arrays,
-            opaque=subject.opaque,
-            spatial_axes=subject.axes,
-            claims=claims,
-        )
-        cases = [Case(claim, prover, basis) for claim in claims]
+    with _timed(seconds, "identities"):
+        identities = identities_of(subject)
+        swept = identities.sweep(claims) if exhaustive else {}
+        cases = [Case(c, prover, identities, swept=swept.get(c)) for c in claims]
+    with _timed(seconds, "analysis"), settings(subject.dtype):
         steps = layer_steps(prover, subject.layers)
         causes = tuple(find_causes(prover, subject.layers))
         kept = conditional(prover, subject.program, claims, subject.grid)
     return Analysis(subject, prover, cases, steps, causes, kept, seconds)
 
 
-def _decide(subject: Subject, claims: Sequence[Claim], asked: np.ndarray) -> Verdict:
-    analysis = _analyse(subject, claims)
+def _decide(
+    subject: Subject, claims: Sequence[Claim], asked: np.ndarray, *, exhaustive: bool = False
+) -> Verdict:
+    analysis = _analyse(subject, claims, exhaustive=exhaustive)
     cases, seconds = analysis.cases, analysis.seconds
     with _timed(seconds, "analysis"):
         fields = layer_fields(analysis.prover.graph, subject.layers, subject.grid)

@@ -205,16 +205,20 @@ def largest_lattice(
                 generators.append(shift)
                 mask = span(grid, generators)
                 break
-    grown = True
-    while grown:
-        grown = False
-        for element in overgroups(mask):
-            if holds(element.shift):
-                generators.append(element.shift)
-                mask = span(grid, generators)
-                grown = True
-                break
-    return _needed(grid, generators), mask
+    return grown_lattice(generators, mask, holds)
+
+
+def grown_lattice(
+    generators: Sequence[Shift], mask: np.ndarray, holds: Callable[[Shift], bool]
+) -> tuple[list[Shift], np.ndarray]:
+    """A lattice made larger as long as some element of a minimal larger group holds; its generators, and its mask."""
+    found = list(generators)
+    while True:
+        added = next((e.shift for e in overgroups(mask) if holds(e.shift)), None)
+        if added is None:
+            return _needed(mask.shape, found), mask
+        found.append(added)
+        mask = span(mask.shape, found)
 
 
 def _needed(grid: Sequence[int], generators: list[Shift]) -> list[Shift]:

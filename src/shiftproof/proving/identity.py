@@ -3,7 +3,7 @@
 Every shift is tried by running the traced program in the field, on a random image and on the shifted one. A claim
 that fails on few tracks is no identity; one that holds there is tried again on as many tracks as make the error bound
 smaller than 2^-100, and only then believed. Each claim of the kernel is put to the vote here: an identity never
-fails, so a denial is a defect of one of the two. """
+fails, so a denial is a defect of one of the two."""
 
 import dataclasses
 import functools
@@ -175,6 +175,43 @@ def _skipping(program: Program, opaque: Set[int], start: Mapping[int, Operand]) 
     return dataclasses.replace(program, equations=equations)
 
 
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """What stands behind the shifts of one claim that are identities.
+
+    Attributes:
+        shifts: the shifts that were tried, each with the output shift; others follow from these and the certificate.
+        log2_error: the base-2 logarithm of the probability that one of them is none.
+        primes: of the fields, drawn with
+        seed: that of all random numbers.
+        program: fingerprint of the traced program.
+        exhaustive: whether every shift of the grid was tried.
+    """
+
+    shifts: tuple[tuple[Shift, Shift], ...]
+    log2_error: float
+    primes: tuple[int, ...]
+    seed: int
+    program: str
+    exhaustive: bool = False
+
+    @property
+    def error(self) -> str:
+        """The bound in words."""
+        return f"error < 2^{math.ceil(self.log2_error)}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "shifts": [{"shift": list(s), "output_shift": list(m)} for s, m in self.shifts],
+            "log2_error": round(self.log2_error, 1),
+            "primes": list(self.primes),
+            "seed": self.seed,
+            "program": self.program,
+            "exhaustive": self.exhaustive,
+        }
+
+
 class Identities:
     """Decides claims about one program in the field.
 
@@ -222,14 +259,11 @@ class Identities:
             arithmetic, pool = make_arithmetic(
                 orders_of_unity(self.question.program), tracks, self.question.seed
             )
-            if screen.tally.log2_error(pool, arithmetic.primes) < LOG2_ERROR:
+            # every shift may be compared with every output shift
+            comparisons = 2 * math.log2(max(1, math.prod(self.question.grid)))
+            if screen.tally.log2_error(pool, arithmetic.primes) + comparisons < LOG2_ERROR:
                 return tracks
         raise FieldError("no number of tracks makes the error bound small enough")
-
-    @property
-    def log2_error(self) -> float:
-        """The error bound of every identity, as a power of two."""
-        return self.full().log2_error
 
     def output_shift(self, claim: Claim, shift: Shift) -> Shift | None:
         """By what the output moves under the claim, `()` for invariance; None where that is no identity."""
@@ -242,6 +276,33 @@ class Identities:
         except FieldError as reason:
             self.refusal = str(reason)
             return None
+
+    def evidence(
+        self, shifts: Sequence[tuple[Shift, Shift]], *, exhaustive: bool = False
+    ) -> Evidence:
+        """The evidence of some identities, which were found by `output_shift`."""
+        runs = self.full()
+        tried = math.prod(self.question.grid) if exhaustive else len(shifts)
+        # each shift is compared with several output shifts
+        comparisons = tried * max(1, math.prod(self.question.grid))
+        return Evidence(
+            tuple(shifts),
+            runs.log2_error + math.log2(comparisons),
+            runs.arithmetic.primes,
+            self.question.seed,
+            self.question.program.fingerprint,
+            exhaustive,
+        )
+
+    @property
+    def doubts(self) -> str:
+        """What limits the field on this program, in words; "" where nothing does."""
+        if self.refusal:
+            return f"the field cannot run it: {self.refusal}"
+        opaque = list(self.screen().field.opaque)
+        return (
+            f"the field takes for any function of its whole operands: {opaque[0]}" if opaque else ""
+        )
 
     def denies(self, claim: Claim, shift: Shift, moved: Shift) -> bool:
         """Whether a claim, with the output shift, fails here: then it is no identity.

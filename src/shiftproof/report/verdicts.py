@@ -57,8 +57,8 @@ def counts_table(verdict: Verdict) -> Table:
     note = "proved: for all inputs, over the reals. refuted: by a counterexample."
     if verdict.weights == "all":
         note = "proved: for all inputs and weights, over the reals. refuted: by a counterexample, with some weights."
-    if "basis" in methods:
-        note += " Part of the proof rests on all impulses of a linear program (basis)."
+    if "identity" in methods:
+        note += " Part of the proof is an identity in the field, with an error bound, and no certificate."
     moves = any(row[-1] for row in rows)
     return Table(
         f"{verdict.model}: circular, {_times(verdict.grid)}, {weights_words(verdict)}",
