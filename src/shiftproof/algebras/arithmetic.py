@@ -170,9 +170,9 @@ class Arithmetic:
         generator = self._generator(name)
         draws = generator.integers(0, 2**64, (len(moduli), len(x) + 2), np.uint64)
         ones = [1] * (x.ndim - 1)
-        factors = (draws[:, 2:] | np.uint64(1)).reshape(len(moduli), len(x), *ones)
         first, second = (draws[:, i].reshape(-1, *ones) for i in range(2))
-        total = jnp.sum(x * factors, axis=1, dtype=jnp.uint64)
+        # a product of matrices, which the compiler does not compute anew for every use of the result
+        total = jnp.tensordot(jnp.asarray(draws[:, 2:] | np.uint64(1)), x, 1)
         high = _mix(_mix(total + first) ^ second) >> np.uint64(32)
         return (high * moduli.reshape(-1, *ones) >> np.uint64(32)).astype(jnp.float64)
 

@@ -710,9 +710,7 @@ def _extremum(field: Field, call: Call) -> list[Value]:
     if _is_complex(call.types[0]):
         raise NotHere("it orders complex numbers")
     values = [field.value(o) for o in call.operands]
-    if len(values) == 2:
-        values = [_spread(v, tuple(call.results[0].shape)) for v in values]
-    arithmetic = field.arithmetic
+    arithmetic, shape = field.arithmetic, tuple(call.results[0].shape)
 
     def total(x: Any) -> Any:
         """The sum, over (tracks, *shape), of what the operation joins."""
@@ -736,7 +734,7 @@ def _extremum(field: Field, call: Call) -> list[Value]:
         if value.special is not None:
             mark = jnp.where(value.special != 0, 0.0, mark)
             there = there | (value.special != 0)
-        marks.append(mark)
+        marks.append(_spread(Value((mark,)), shape).parts[0] if len(values) == 2 else mark)
         present.append(there.astype(jnp.float64))
         field.tally.lookups += 4 * math.prod(value.shape)
     field.tally.met(values)
@@ -753,7 +751,7 @@ def _extremum(field: Field, call: Call) -> list[Value]:
     elif any(value.special is not None for value in values):
         if kind not in ("max", "min"):
             raise NotHere("it computes with infinities or NaN")
-        special = _special_results(call, values)
+        special = _special_results(call, [_spread(v, shape) for v in values] if len(values) == 2 else values)
     if special is not None:
         found = jnp.where(special != 0, 0.0, found)
     return [Value((found,), special=special)]
