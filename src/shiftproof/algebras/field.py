@@ -18,8 +18,8 @@ On one track it vanishes only if
   Schwartz, 1980; R. Zippel, 1979); or
 - its coefficients are all multiples of p. They are whole numbers of at most b bits (and powers of two), of which at
   most b / 19 primes above 2^19 are divisors; p was drawn among q primes: b / (19 q); or
-- one of d arguments of a random function adds up, modulo 2^64, to the same number as another of N arguments: at most d N
-  / 2^43, since the factors are odd and their operands below 2^21.
+- one of d arguments of a random function adds up, modulo 2^64, to the same number as another of N arguments: at most
+  d N / 2^43, since the factors are odd and their operands below 2^21.
 
 The sum of the three is the *atom* a. The tracks are independent, so a pair of different expressions agrees with
 probability a^k at most. There are N^2 / 2 pairs of arguments, and one final pair. In all
@@ -57,7 +57,7 @@ from shiftproof.algebras.arithmetic import (
     root_of_unity,
     size_in_bits,
 )
-from shiftproof.tracing.primitives import TABLE, Kind, Reading, plain, read
+from shiftproof.tracing.primitives import TABLE, Kind, Reading, plain, read, type_of
 from shiftproof.tracing.trace import (
     Equation,
     Literal,
@@ -204,7 +204,7 @@ class Field:
         def step(eqn: Equation, operands: Sequence[Any]) -> Sequence[Operand]:
             given = [Known(o.value) if isinstance(o, Literal) else o for o in operands]
             types = [
-                _type(o.value) if isinstance(o, Literal) else program.avals[o] for o in eqn.inputs
+                type_of(o.value) if isinstance(o, Literal) else program.avals[o] for o in eqn.inputs
             ]
             return self.apply(Call(eqn, given, types, [program.avals[n] for n in eqn.outputs]))
 
@@ -346,10 +346,6 @@ def _family(dtype: Any) -> str:
     if jnp.issubdtype(dtype, np.complexfloating):
         return "complex"
     return "real" if jnp.issubdtype(dtype, np.floating) else str(dtype)
-
-
-def _type(value: Any) -> Any:
-    return jax.ShapeDtypeStruct(np.shape(value), jnp.result_type(value))
 
 
 def _is_complex(aval: Any) -> bool:
@@ -751,7 +747,8 @@ def _extremum(field: Field, call: Call) -> list[Value]:
     elif any(value.special is not None for value in values):
         if kind not in ("max", "min"):
             raise NotHere("it computes with infinities or NaN")
-        special = _special_results(call, [_spread(v, shape) for v in values] if len(values) == 2 else values)
+        arrays = [_spread(v, shape) for v in values] if len(values) == 2 else values
+        special = _special_results(call, arrays)
     if special is not None:
         found = jnp.where(special != 0, 0.0, found)
     return [Value((found,), special=special)]
@@ -1019,7 +1016,7 @@ def _long_scan(field: Field, call: Call, body: Program, length: int) -> list[Ope
 
 
 def _body_avals(body: Program) -> list[Any]:
-    return [_type(o.value) if isinstance(o, Literal) else body.avals[o] for o in body.outputs]
+    return [type_of(o.value) if isinstance(o, Literal) else body.avals[o] for o in body.outputs]
 
 
 def _while(field: Field, call: Call) -> list[Operand]:
@@ -1059,10 +1056,7 @@ def _cond(field: Field, call: Call) -> list[Operand]:
 
 
 def _opaque(field: Field, call: Call) -> list[Value]:
-    """Any function of all cells of all operands; look-ups act alike along some axes."""
-    kept = _kept(call)
-    if kept is not None:
-        return [_look_up(field, call, kept)]
+    """Any function of all cells of all operands."""
     place = f" at {call.eqn.site}" if str(call.eqn.site) else ""
     field.opaque[f"{call.eqn.name}{place}: {call.reason}"] = None
     marks = _digests(field, call, range(len(call.operands)))
@@ -1091,6 +1085,13 @@ def _digests(field: Field, call: Call, positions: Iterable[int]) -> list[Value]:
     return marks
 
 
+def _lookup(field: Field, call: Call) -> list[Value]:
+    kept = _kept(call)
+    if kept is None:
+        raise NotHere("it looks up places that depend on the image, or on free weights")
+    return [_looked_up(field, call, kept)]
+
+
 def _kept(call: Call) -> tuple[int, dict[int, int]] | None:
     """Of a look-up at places that the image chooses: an operand, and axes of it along which every cell is looked up
     alike, each with the axis of the result that runs along it.
@@ -1109,8 +1110,8 @@ def _kept(call: Call) -> tuple[int, dict[int, int]] | None:
     return None
 
 
-def _look_up(field: Field, call: Call, kept: tuple[int, dict[int, int]]) -> Value:
-    """A function of what one operand shows at a place of the kept axes, of all other operands, and of the other axes."""
+def _looked_up(field: Field, call: Call, kept: tuple[int, dict[int, int]]) -> Value:
+    """A function of what one operand shows at a place of the kept axes, of all other operands, and of other axes."""
     position, axes = kept
     value, shape = field.value(call.operands[position]), tuple(call.results[0].shape)
     others = [axis for axis in range(len(value.shape)) if axis not in axes]
@@ -1137,6 +1138,7 @@ RULES: Mapping[Kind, Callable[[Field, Call], Sequence[Any]]] = {
     Kind.ORDERED: _ordered,
     Kind.SPECTRAL: _spectral,
     Kind.LOOP: _loop,
+    Kind.LOOKUP: _lookup,
     Kind.OPAQUE: _opaque,
 }
 """One rule per class."""

@@ -68,8 +68,8 @@ class Case:
             shift = simplest(self.inside != swept)
             raise ContradictionError(
                 f"{claim.property} of {claim.output} under the shift {shift} is "
-                f"{'an identity' if swept[shift] else 'no identity'} by the exhaustive sweep of the field, and not so by "
-                "generators and minimal overgroups: this is a defect of shiftproof.",
+                f"{'an identity' if swept[shift] else 'no identity'} by the exhaustive sweep of the field, and not so "
+                "by generators and minimal overgroups: this is a defect of shiftproof.",
                 {"claim": dataclasses.asdict(claim), "shift": shift},
             )
         self.witnesses: dict[Shift, Witness] = {}
@@ -184,8 +184,8 @@ class Case:
 def _denied(claim: Claim, shift: Shift, moved: Shift) -> ContradictionError:
     report = {"claim": dataclasses.asdict(claim), "shift": shift, "output_shift": moved}
     return ContradictionError(
-        f"{claim.property} of {claim.output} under the shift {shift} is proved by the kernel, and denied by the field. One "
-        "of the two is wrong, and none is chosen: this is a defect of shiftproof.",
+        f"{claim.property} of {claim.output} under the shift {shift} is proved by the kernel, and denied by the field. "
+        "One of the two is wrong, and none is chosen: this is a defect of shiftproof.",
         report,
     )
 

@@ -45,7 +45,7 @@ class Proof:
     Attributes:
         shift: of the image, pixels.
         output_shift: by how many cells the output moves; `()` for invariance.
-        method: `kernel` (a derivation that the kernel replays) or `identity` (decided in the field, with an error bound).
+        method: `kernel` (a derivation that the kernel replays) or `identity` (decided in the field).
     """
 
     shift: Shift

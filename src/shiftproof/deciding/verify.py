@@ -86,8 +86,8 @@ def verify(
         apply_kwargs: keyword arguments of the model's call.
         name: of the model in reports.
         seed: of probes, drawn weights, and the field.
-        exhaustive: also try every shift of the grid in the field, one by one, and hold the result against the lattice that
-            generators and minimal overgroups give.
+        exhaustive: also try every shift of the grid in the field, one by one, and compare the result with the lattice
+            that generators and minimal overgroups give.
 
     Returns:
         A `Verdict`: one word per shift with its evidence, certificates, counterexamples, layers and causes.

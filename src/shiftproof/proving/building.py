@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from shiftproof.proving.periods import periods, rolls
+from shiftproof.tracing.primitives import Kind, Reading, read, type_of
 from shiftproof.tracing.trace import Equation, Literal, Program, apply, interpret, known_values
 from shiftproof_kernel import Node
 
@@ -36,19 +37,25 @@ class Builder:
     """Collects nodes; each remembers the equation that is being translated.
 
     Attributes:
-        table: the translator of every primitive that has one.
-        other: the translator of all other primitives.
+        rules: for every class of the table, translators by name, and that of all others.
+        other: the translator of what is used whole.
         nodes: so far.
         origins: for each node the equation that made it; None for inputs and constants.
         inside: whether it builds the body of a loop or a branch.
+        opaque: why equations are used whole, by the number of their first result.
     """
 
     def __init__(
-        self, table: "Mapping[str, Translator]", other: "Translator", *, inside: bool = False
+        self,
+        rules: "Mapping[Kind, tuple[Mapping[str, Translator], Translator]]",
+        other: "Translator",
+        *,
+        inside: bool = False,
     ) -> None:
-        self.table, self.other, self.inside = table, other, inside
+        self.rules, self.other, self.inside = rules, other, inside
         self.nodes: list[Node] = []
         self.origins: list[Equation | None] = []
+        self.opaque: dict[int, str] = {}
         self._equation: Equation | None = None
         self._constants: dict[tuple[int, tuple[int, ...]], tuple[int, Any]] = {}
 
@@ -84,11 +91,11 @@ class Builder:
                 return [computed[output] for output in eqn.outputs]
             self._equation = eqn
             given = [Known(o.value) if isinstance(o, Literal) else o for o in operands]
-            taken = [program.avals[o] for o in eqn.inputs if isinstance(o, int)]
+            types = [
+                type_of(o.value) if isinstance(o, Literal) else program.avals[o] for o in eqn.inputs
+            ]
             made = [program.avals[o] for o in eqn.outputs]
-            return self._translate_equation(
-                Call(self, eqn, given, made, any(map(_is_complex, taken)))
-            )
+            return self._translate_equation(Call(self, eqn, given, types, made))
 
         meaning = interpret(program, {**computed, **start}, step)
         self._equation = None
@@ -98,7 +105,6 @@ class Builder:
         return meaning, outputs
 
     def _translate_equation(self, call: "Call") -> Sequence[Operand]:
-        translate = self.table.get(call.eqn.name, self.other)
         if call.eqn.impure:
             # it may give anything: a function of the images is known to be none of what stays
             images = [n for n, node in enumerate(self.nodes) if node.op == "input"]
@@ -109,8 +115,12 @@ class Builder:
         if all(0 in aval.shape for aval in call.results):
             return [nothing(aval) for aval in call.results]
         if any(0 in shape for shape in call.shapes) and call.eqn.name not in EMPTY_OPERANDS:
-            translate = self.other
-        return translate(call)
+            return self.other(call)
+        reading = call.reading
+        if reading.reason:
+            self.opaque[call.eqn.outputs[0]] = reading.reason
+        by_name, otherwise = self.rules[reading.kind]
+        return by_name.get(call.eqn.name, otherwise)(call)
 
     def shape(self, operand: Operand) -> tuple[int, ...]:
         """The shape of an operand."""
@@ -168,15 +178,26 @@ class Call:
         builder: collects the nodes.
         eqn: the equation.
         operands: nodes, or values that were computed.
+        types: shape and dtype of every operand.
         results: shape and dtype of every result.
-        takes_complex: whether it is given complex numbers.
     """
 
     builder: Builder
     eqn: Equation
     operands: Sequence[Operand]
+    types: Sequence[Any]
     results: Sequence[Any]
-    takes_complex: bool
+
+    @property
+    def reading(self) -> Reading:
+        """Its class, by the table."""
+        known = [isinstance(o, Known) for o in self.operands]
+        return read(self.eqn.name, self.eqn.params, self.types, known, self.results[0])
+
+    @property
+    def takes_complex(self) -> bool:
+        """Whether it is given complex numbers."""
+        return any(map(_is_complex, self.types))
 
     @property
     def params(self) -> Mapping[str, Any]:

@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 
 from shiftproof.proving.building import Builder, Operand
-from shiftproof.proving.primitives import REFUSED, TABLE, whole
+from shiftproof.proving.primitives import RULES, whole
 from shiftproof.tracing.trace import Equation, Program
 from shiftproof_kernel import Lost
 from shiftproof_kernel import Program as KernelProgram
-
-UNKNOWN = "a primitive without a rule"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,11 +21,13 @@ class Graph:
         program: what the kernel reasons about; its outputs are those of the traced program.
         nodes: the node of every value that it holds, by number of the value.
         origins: for each node the equation that made it; None for inputs and constants.
+        opaque: why equations are used whole, by their first result.
     """
 
     program: KernelProgram
     nodes: Mapping[int, int]
     origins: tuple[Equation | None, ...]
+    opaque: Mapping[int, str] = dataclasses.field(default_factory=dict)
 
     def told(self, lost: Lost) -> str:
         """Why nothing is claimed: the primitive, the user's file and line, and what the kernel refused."""
@@ -35,7 +35,8 @@ class Graph:
         if eqn is None:
             return str(lost.refusal)
         place = f" at {eqn.site}" if str(eqn.site) else ""
-        known = "" if eqn.name in TABLE else f" ({REFUSED.get(eqn.name, UNKNOWN)})"
+        why = self.opaque.get(eqn.outputs[0], "")
+        known = f" ({why})" if why else ""
         return f"{eqn.name}{place}{known}: {lost.refusal}"
 
 
@@ -50,7 +51,7 @@ def build_graph(
         opaque: numbers of the weights that stand for any values.
         spatial_axes: grid axes of the batched images.
     """
-    builder = Builder(TABLE, other=whole)
+    builder = Builder(RULES, other=whole)
     known: dict[int, Any] = dict(program.constants)
     start: dict[int, Operand] = {}
     for number, weight in zip(program.weights, weights, strict=True):
@@ -64,4 +65,5 @@ def build_graph(
     meaning, outputs = builder.translate(program, start, known)
     nodes = {n: m for n, m in meaning.items() if isinstance(m, int)}
     numbers = tuple(builder.node(output) for output in outputs)
-    return Graph(KernelProgram(tuple(builder.nodes), numbers), nodes, tuple(builder.origins))
+    made = KernelProgram(tuple(builder.nodes), numbers)
+    return Graph(made, nodes, tuple(builder.origins), builder.opaque)

@@ -1,9 +1,9 @@
-"""Every primitive of JAX as a few operations of the kernel.
+"""Facts: every class of primitives as a few operations of the kernel.
 
-This table is trusted: it says of each primitive to which class of functions it belongs. A primitive that is not in it
-becomes a function that uses its operands whole, about which the kernel claims nothing once an operand moves.
+The table (`shiftproof.tracing.primitives`) says of each primitive to which class of functions it belongs. What is
+opaque becomes a function that uses its operands whole, about which the kernel claims nothing once an operand moves.
 
-Over 600 lines, because the table and its translators are one list that is read, and trusted, as a whole.
+Over 600 lines, because the translators are one list that is read, and trusted, as a whole.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ import numpy as np
 from jax.lax import FftType
 
 from shiftproof.proving.building import Builder, Call, Operand, Translator, is_plain, nothing
-from shiftproof.tracing.axes import ELEMENTWISE
+from shiftproof.tracing.primitives import Kind
 from shiftproof.tracing.trace import Program, apply, open_body, scan_counts
 from shiftproof_kernel import Program as KernelProgram
 
@@ -87,11 +87,6 @@ def select(call: Call) -> Sequence[Operand]:
         inputs[0] = call.add("map", inputs[:1], call.shape_of(inputs[0]))
         return [call.add("multiply", inputs, conjugated=())]
     return elementwise(call)
-
-
-def same_shape(call: Call) -> Sequence[Operand]:
-    """Elementwise where the shape is kept, as when bits are read as another type."""
-    return elementwise(call) if call.shapes[0] == call.shape else whole(call)
 
 
 def passed_on(call: Call) -> Sequence[Operand]:
@@ -673,7 +668,7 @@ def _body(
         stacked: the first operand of which a round sees one slice.
         gap: position and shapes of operands of the loop that this body does not use.
     """
-    builder = Builder(call.builder.table, call.builder.other, inside=True)
+    builder = Builder(call.builder.rules, call.builder.other, inside=True)
     start: dict[int, Operand] = {}
     for position, (number, shape) in enumerate(zip(program.weights, shapes, strict=True)):
         if position == gap[0]:
@@ -686,91 +681,76 @@ def _body(
     return KernelProgram(tuple(builder.nodes), numbers)
 
 
-FURTHER = frozenset(
-    """
-    acosh bessel_j0 bessel_j1 clz complex conj copy_p erf_inv igamma_grad_a is_finite mul_add mulhi name
-    nextafter polygamma random_gamma_grad reduce_precision round sinc sinpi zeta
-    """.split()
-)
-"""Elementwise primitives that no other part of the package needs."""
+WINDOWED = pooling(symmetric=True)
+REDUCED = reduction(symmetric=True)
 
-TABLE: Mapping[str, Translator] = {
-    **dict.fromkeys(ELEMENTWISE | FURTHER, elementwise),
-    "select_n": select,
-    "bitcast_convert_type": same_shape,
-    **dict.fromkeys(("device_put", "optimization_barrier", "sharding_constraint"), passed_on),
-    "broadcast_in_dim": broadcast,
-    **dict.fromkeys(("expand_dims", "reshape", "squeeze"), reshape),
-    "transpose": transpose,
-    "tile": tile,
-    "stack": stack,
-    "slice": slice_,
-    "rev": reverse,
-    "split": split,
-    "unstack": unstack,
-    "concatenate": concatenate,
-    "dynamic_slice": dynamic_slice,
-    "dynamic_update_slice": dynamic_update_slice,
-    **dict.fromkeys(("scatter", "scatter-add", "scatter-sub"), scatter),
-    "pad": pad,
-    "gather": gather,
-    "conv_general_dilated": convolution,
-    "reduce_window_max": pooling(symmetric=True),
-    "reduce_window_min": pooling(symmetric=True),
-    "reduce_window_sum": pooling(symmetric=True, linear=True),
-    "reduce_window": pooling(symmetric=False),
-    **dict.fromkeys(
-        "reduce_and reduce_max reduce_min reduce_or reduce_prod reduce_xor".split(),
-        reduction(symmetric=True),
+RULES: Mapping[Kind, tuple[Mapping[str, Translator], Translator]] = {
+    Kind.MOVES: (
+        {
+            **dict.fromkeys(
+                """
+                copy copy_p device_put name optimization_barrier sharding_constraint stop_gradient
+                """.split(),
+                passed_on,
+            ),
+            "broadcast_in_dim": broadcast,
+            **dict.fromkeys(("expand_dims", "reshape", "squeeze"), reshape),
+            "transpose": transpose,
+            "tile": tile,
+            "stack": stack,
+            "slice": slice_,
+            "rev": reverse,
+            "split": split,
+            "unstack": unstack,
+            "concatenate": concatenate,
+            "dynamic_slice": dynamic_slice,
+            "dynamic_update_slice": dynamic_update_slice,
+            "scatter": scatter,
+            "pad": pad,
+            "gather": gather,
+            "select_n": select,
+        },
+        whole,
     ),
-    "reduce_sum": reduction(symmetric=True, total=True),
-    **dict.fromkeys(("argmax", "argmin"), reduction(symmetric=False)),
-    **dict.fromkeys(("cumlogsumexp", "cummax", "cummin", "cumprod", "cumsum"), running),
-    "sort": sort,
-    "top_k": top_k,
-    "fft": fft,
-    "dot_general": contraction,
-    "scan": scan,
-    "while": while_,
-    "cond": cond,
+    Kind.LINEAR: (
+        {
+            "reduce_sum": reduction(symmetric=True, total=True),
+            "reduce_window_sum": pooling(symmetric=True, linear=True),
+            "cumsum": running,
+            **dict.fromkeys(("scatter-add", "scatter-sub"), scatter),
+        },
+        elementwise,
+    ),
+    Kind.BILINEAR: (
+        {"conv_general_dilated": convolution, "dot_general": contraction},
+        elementwise,
+    ),
+    Kind.POINTWISE: ({"select_n": select}, elementwise),
+    Kind.EXTREMUM: (
+        {
+            **dict.fromkeys(("reduce_window_max", "reduce_window_min"), WINDOWED),
+            **dict.fromkeys(
+                "reduce_and reduce_max reduce_min reduce_or reduce_prod reduce_xor".split(), REDUCED
+            ),
+        },
+        elementwise,
+    ),
+    Kind.ORDERED: (
+        {
+            "reduce_window": pooling(symmetric=False),
+            **dict.fromkeys(("argmax", "argmin"), reduction(symmetric=False)),
+            **dict.fromkeys(("cumlogsumexp", "cummax", "cummin", "cumprod"), running),
+            "sort": sort,
+            "top_k": top_k,
+        },
+        whole,
+    ),
+    Kind.SPECTRAL: ({"fft": fft}, whole),
+    Kind.LOOP: ({"scan": scan, "while": while_, "cond": cond}, whole),
+    Kind.LOOKUP: ({"dynamic_slice": dynamic_slice, "gather": gather}, whole),
+    Kind.OPAQUE: ({}, whole),
 }
-"""Every primitive that has a translation; all others are used whole."""
+"""What becomes of every class: translators by name where operations of the kernel differ in their axes, and all others.
 
-REFUSED: Mapping[str, str] = {
-    **dict.fromkeys(
-        """
-        cholesky custom_lin custom_linear_solve eig eigh hessenberg householder_product lu qr schur svd
-        triangular_solve tridiagonal tridiagonal_solve
-        """.split(),
-        "linear algebra sees rows and columns in their order",
-    ),
-    **dict.fromkeys(
-        """
-        random_bits random_fold_in random_gamma random_seed random_split random_unwrap random_wrap
-        rng_bit_generator rng_uniform threefry2x32
-        """.split(),
-        "random numbers drawn for what depends on the image differ from place to place",
-    ),
-    **dict.fromkeys(
-        """
-        approx_top_k reduce scatter-max scatter-min scatter-mul select_and_gather_add select_and_scatter
-        select_and_scatter_add
-        """.split(),
-        "no translation was written",
-    ),
-    **dict.fromkeys(
-        """
-        all_gather all_to_all axis_index pmax pmin ppermute psum ragged_all_to_all shard_map
-        """.split(),
-        "it works across devices",
-    ),
-    **dict.fromkeys(
-        """
-        after_all create_token custom_partitioning debug_callback empty2 get infeed io_callback outfeed pallas_call
-        pure_callback swap
-        """.split(),
-        "it runs code, or uses memory, that the traced program does not show",
-    ),
-    **dict.fromkeys(("eq_to", "le_to", "lt_to"), "a total order of floats is no function of reals"),
-}
-"""Primitives known to be used whole where they meet the image, and why."""
+What primitive belongs to what class is said by the table alone.
+"""

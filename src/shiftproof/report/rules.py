@@ -1,4 +1,4 @@
-"""The rules in tables: those of the kernel, and for every primitive of JAX what becomes of it.
+"""The rules in tables: those of the kernel, and for every primitive of JAX its class.
 
 Both are read off the objects that the prover uses, so that they cannot say anything else.
 """
@@ -8,9 +8,8 @@ from typing import Any
 
 import jax.extend
 
-from shiftproof.proving import primitives
-from shiftproof.proving.primitives import REFUSED, TABLE, whole
 from shiftproof.report.tables import Table
+from shiftproof.tracing.primitives import TABLE, Kind
 from shiftproof.tracing.trace import CALLS
 from shiftproof_kernel import RULES
 
@@ -32,22 +31,25 @@ def _kernel() -> Table:
 
 
 def _primitives() -> Table:
-    covered: dict[str, list[str]] = {}
-    refused: dict[str, list[str]] = {}
-    for name, translator in TABLE.items():
-        if name not in REFUSED and translator is not whole:
-            covered.setdefault(_sentence(translator), []).append(name)
-    for name, reason in REFUSED.items():
-        refused.setdefault(f"{reason[0].upper()}{reason[1:]}.", []).append(name)
-    rows = [("covered", " ".join(sorted(names)), text) for text, names in covered.items()]
-    rows.append(("covered", " ".join(sorted(CALLS)), "Replaced by what they call."))
-    rows += [("refused", " ".join(sorted(names)), reason) for reason, names in refused.items()]
-    rest = sorted(_known_to_jax() - set(TABLE) - set(CALLS) - set(REFUSED) - {"iota"})
+    rows = []
+    for kind in Kind:
+        if kind not in (Kind.OPAQUE, Kind.LOOKUP):
+            names = sorted(name for name, entry in TABLE.items() if entry.kind is kind)
+            rows.append(
+                (kind.name.lower(), " ".join(names), f"{kind.value[0].upper()}{kind.value[1:]}.")
+            )
+    rows.append(("calls", " ".join(sorted(CALLS)), "Replaced by what they call."))
+    opaque: dict[str, list[str]] = {}
+    for name, entry in TABLE.items():
+        if entry.kind is Kind.OPAQUE:
+            opaque.setdefault(f"{entry.note[0].upper()}{entry.note[1:]}.", []).append(name)
+    rows += [("opaque", " ".join(sorted(names)), note) for note, names in opaque.items()]
+    rest = sorted(_known_to_jax() - set(TABLE) - set(CALLS))
     if rest:
-        rows.append(("refused", " ".join(rest), "No rule, so no claim once an operand moves."))
+        rows.append(("opaque", " ".join(rest), "Without an entry in the table."))
     return Table(
         "Primitives of JAX",
-        ("", "primitives", "what becomes of them"),
+        ("class", "primitives", "meaning"),
         tuple(rows),
         flexible=frozenset({1, 2}),
         note="What depends neither on the images nor on opaque weights is computed, whatever its primitives.",
@@ -61,7 +63,6 @@ def _known_to_jax() -> set[str]:
 
 
 def _sentence(function: Any) -> str:
-    """The first paragraph of a docstring; of the maker, for a function that another one makes."""
-    maker = function.__qualname__.split(".")[0]
-    text = inspect.getdoc(function) or inspect.getdoc(getattr(primitives, maker)) or ""
+    """The first paragraph of a docstring."""
+    text = inspect.getdoc(function) or ""
     return " ".join(text.split("\n\n")[0].split())

@@ -30,6 +30,7 @@ class Kind(enum.Enum):
     ORDERED = "any function of cells in their order along an axis"
     SPECTRAL = "a discrete Fourier transform"
     LOOP = "a body, its carry, its trip count"
+    LOOKUP = "cells of an operand at places that the image chooses"
     OPAQUE = "any function of its whole operands"
 
 
@@ -147,12 +148,15 @@ TABLE: Mapping[str, Entry] = {
     **_entries(Kind.MOVES, "stack unstack", axis=anything),
     **_entries(Kind.MOVES, "tile", reps=anything),
     **_entries(Kind.MOVES, "transpose", permutation=anything),
-    "dynamic_slice": Entry(Kind.MOVES, {"slice_sizes": anything}, known=_UNBOUNDED),
+    "dynamic_slice": Entry(
+        Kind.MOVES, {"slice_sizes": anything}, known=_UNBOUNDED, otherwise=Kind.LOOKUP
+    ),
     "dynamic_update_slice": Entry(Kind.MOVES, known=_UNBOUNDED[1:]),
     "gather": Entry(
         Kind.MOVES,
         {**_INDEXED, "slice_sizes": anything, "fill_value": anything, "mode": anything},
         known=(1,),
+        otherwise=Kind.LOOKUP,
     ),
     # `x.at[i].apply(f)` is this primitive with a body of its own
     "scatter": Entry(Kind.MOVES, {**_SCATTER, "update_jaxpr": nothing}, known=(1,)),
@@ -342,8 +346,8 @@ def read(
 def _by_types(name: str, kind: Kind, operands: Sequence[Any], result: Any) -> Reading:
     """Machine integers are a ring, that of the integers modulo a power of two, and no field.
 
-    Sums and products of one type of integers are those of the ring, wrapped or not. What leaves the ring, such as a cast
-    to floats or to wider integers, or a quotient, is a function of the wrapped number, cell by cell.
+    Sums and products of one type of integers are those of the ring, wrapped or not. What leaves the ring, such as a
+    cast to floats or to wider integers, or a quotient, is a function of the wrapped number, cell by cell.
     """
     types = {np.dtype(aval.dtype) if _is_numpy(aval) else aval.dtype for aval in operands}
     if name == "bitcast_convert_type" and operands[0].shape != result.shape:
@@ -378,3 +382,8 @@ def _is_numpy(aval: Any) -> bool:
 
 def _is_inexact(dtype: Any) -> bool:
     return jnp.issubdtype(dtype, np.inexact)
+
+
+def type_of(value: Any) -> Any:
+    """Shape and dtype of an array or number."""
+    return jax.ShapeDtypeStruct(np.shape(value), jnp.result_type(value))
