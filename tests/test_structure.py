@@ -20,6 +20,7 @@ ORDER = (
     ("translation", "zoo", "data"),
     ("lattice", "provenance", "certificate"),
     ("tracing",),
+    ("algebras",),
     ("exactness",),
     ("proving",),
     ("sweeping",),

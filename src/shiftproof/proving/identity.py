@@ -17,12 +17,12 @@ import numpy as np
 
 from shiftproof.algebras.arithmetic import FieldError
 from shiftproof.algebras.field import (
-    Field,
     Known,
     Operand,
     Value,
     draw,
     make_arithmetic,
+    make_field,
     orders_of_unity,
 )
 from shiftproof.proving.analysis import Claim
@@ -96,7 +96,7 @@ class Runs:
         self.arithmetic, self.pool = make_arithmetic(
             orders_of_unity(program), tracks, question.seed
         )
-        self.field = Field(self.arithmetic)
+        self.field = make_field(self.arithmetic)
         self.image = draw(self.arithmetic, "image", program.avals[program.images])
         free = sorted(question.opaque)
         self.given = {n: draw(self.arithmetic, f"weight {n}", program.avals[n]) for n in free}
@@ -327,8 +327,8 @@ class Identities:
         for shift, values in zip(shifts, runs.values(shifts), strict=True):
             still = still or values
             for claim in claims:
-                pair = self._of(claim, still), self._of(claim, values)
-                found = next(_moves(*pair, claim, shift, grid), None)
+                before, after = self._of(claim, still), self._of(claim, values)
+                found = next(_moves(before, after, claim, shift, grid), None)
                 masks[claim][shift] = found is not None
         return masks
 
@@ -339,7 +339,8 @@ class Identities:
         return values[self._wanted.index(output)]
 
     def _moves(self, runs: Runs, claim: Claim, shift: Shift) -> Iterator[Shift]:
-        return _moves(*self._pair(runs, claim, shift), claim, shift, self.question.grid)
+        still, after = self._pair(runs, claim, shift)
+        return _moves(still, after, claim, shift, self.question.grid)
 
     def _pair(self, runs: Runs, claim: Claim, shift: Shift) -> Any:
         zero = (0,) * len(shift)

@@ -1,0 +1,318 @@
+"""What the field computes: moves, sums, products, spectra. JAX runs the primitives themselves, on residues."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.lax import FftType, GatherScatterMode
+
+from shiftproof.algebras.arithmetic import MOST_TERMS, Arithmetic, inverses, root_of_unity
+from shiftproof.algebras.field.values import (
+    Call,
+    Field,
+    Known,
+    NotHere,
+    Value,
+    check_finite,
+    is_complex,
+    largest,
+    numbers_of,
+    on_tracks,
+    part_of,
+    special_codes,
+    special_results,
+    spread,
+    square_of_norm,
+)
+from shiftproof.tracing.primitives import TABLE
+
+# --- moves: JAX runs the primitive itself on the tracks ---
+
+
+def moves(field: Field, call: Call) -> list[Value]:
+    """Every output cell is an input cell or a constant: the primitive itself, run on every track."""
+    name = call.eqn.name
+    raw = [i for i in TABLE[name].known if i < len(call.operands)]
+    if any(not isinstance(call.operands[i], Known) for i in raw):
+        raise NotHere("it looks up places that are not known")
+    if name in ("gather", "scatter"):
+        _check_places(call)
+    values = {i: field.value(o) for i, o in enumerate(call.operands) if i not in raw}
+    degree, bits = largest(values.values())
+    count = 2 if is_complex(call.results[0]) else 1
+    parts = [
+        on_tracks(call, {i: part_of(v, part) for i, v in values.items()}, raw)
+        for part in range(count)
+    ]
+    special: Sequence[Any] = [None] * len(call.results)
+    if any(v.special is not None for v in values.values()):
+        codes = {i: numbers_of(v.special, v.shape) for i, v in values.items()}
+        with jax.ensure_compile_time_eval():
+            arrays = [call.known(i) if i in raw else codes[i] for i in range(len(call.operands))]
+            found = [special_codes(np.asarray(v)) for v in call.bind(*arrays)]
+        special = [codes if np.any(codes) else None for codes in found]
+    return [
+        Value(tuple(found), degree, bits, codes)
+        for *found, codes in zip(*parts, special, strict=True)
+    ]
+
+
+def _check_places(call: Call) -> None:
+    """A look-up outside of the array has no value, and of two writes to one place any may win."""
+    shape = call.types[0].shape
+    with jax.ensure_compile_time_eval():
+        if call.eqn.name == "gather":
+            cells = np.arange(math.prod(shape), dtype=np.int32).reshape(shape)
+            mode = call.eqn.params["mode"]
+            checked = (
+                GatherScatterMode.CLIP
+                if mode == GatherScatterMode.CLIP
+                else GatherScatterMode.FILL_OR_DROP
+            )
+            (found,) = call.bind(cells, call.known(1), mode=checked, fill_value=-1)
+            if np.any(np.asarray(found) < 0):
+                raise NotHere("it looks up places outside of the array")
+        else:
+            ones = np.ones(call.types[2].shape, np.int32)
+            counts = lax.scatter_add(
+                jnp.zeros(shape, jnp.int32),
+                jnp.asarray(call.known(1)),
+                ones,
+                call.eqn.params["dimension_numbers"],
+                mode=call.eqn.params["mode"],
+            )
+            if np.any(np.asarray(counts) > 1):
+                raise NotHere("it writes twice to one place")
+
+
+# --- sums ---
+
+
+def linear(field: Field, call: Call) -> list[Value]:
+    """Sums: the primitive itself, and residues of the result."""
+    name = call.eqn.name
+    if name == "convert_element_type":
+        return [_cast(field, call)]
+    raw = [i for i in TABLE[name].known if i < len(call.operands)]
+    values = {i: field.value(o) for i, o in enumerate(call.operands) if i not in raw}
+    shape = tuple(call.results[0].shape)
+    terms = max(1, math.prod(call.types[0].shape) // max(1, math.prod(shape)))
+    if name in ("add", "add_any", "complex", "sub"):
+        values = {i: spread(v, shape) for i, v in values.items()}
+        terms = 2
+    elif name in ("cumsum", "reduce_window_sum", "scatter-add", "scatter-sub"):
+        terms = math.prod(call.types[0].shape)
+    match name:
+        case "real" | "imag":
+            (value,) = values.values()
+            return [dataclasses.replace(value, parts=(part_of(value, int(name == "imag")),))]
+        case "complex":
+            check_finite(*values.values())
+            return [Value((values[0].parts[0], values[1].parts[0]), *largest(values.values()))]
+        case "conj":
+            (value,) = values.values()
+            negative = field.arithmetic.reduce(-part_of(value, 1))
+            return [dataclasses.replace(value, parts=(value.parts[0], negative))]
+    special = None
+    if name in ("add", "add_any", "neg", "sub"):
+        special = special_results(call, list(values.values()))
+    else:
+        check_finite(*values.values())
+    count = 2 if is_complex(call.results[0]) else 1
+    parts = []
+    for part in range(count):
+        (found,) = on_tracks(call, {i: part_of(v, part) for i, v in values.items()}, raw)
+        found = field.arithmetic.reduce(found)
+        parts.append(found if special is None else jnp.where(special != 0, 0.0, found))
+    degree, bits = largest(values.values())
+    return [Value(tuple(parts), degree, bits + math.ceil(math.log2(max(1, terms))), special)]
+
+
+def _cast(field: Field, call: Call) -> Value:
+    """Between floats, and from truths, the identity over the reals."""
+    value = field.value(call.operands[0])
+    if is_complex(call.results[0]) and len(value.parts) == 1:
+        check_finite(value)
+        return dataclasses.replace(value, parts=(value.parts[0], jnp.zeros_like(value.parts[0])))
+    return value
+
+
+# --- products ---
+
+
+def bilinear(field: Field, call: Call) -> list[Value]:
+    """Products and contractions: the primitive itself, and residues of the result."""
+    name = call.eqn.name
+    if name == "div":
+        return [_quotient(field, call)]
+    first = field.value(call.operands[0])
+    second = first if name == "square" else field.value(call.operands[1])
+    check_finite(first, second)
+    terms = 1
+    if name in ("mul", "square"):
+        shape = tuple(call.results[0].shape)
+        first, second = spread(first, shape), spread(second, shape)
+    if name == "dot_general":
+        (contracted, _), _ = call.eqn.params["dimension_numbers"]
+        terms = math.prod(call.types[0].shape[axis] for axis in contracted)
+    elif name == "conv_general_dilated":
+        kernel = call.types[1].shape
+        terms = math.prod(kernel) // kernel[call.eqn.params["dimension_numbers"].rhs_spec[0]]
+
+    def product(a: Any, b: Any) -> Any:
+        return _product(field.arithmetic, call, a, b, terms)
+
+    return [_complex_product(field, first, second, product, terms, is_complex(call.results[0]))]
+
+
+def _complex_product(
+    field: Field,
+    first: Value,
+    second: Value,
+    product: Callable[[Any, Any], Any],
+    terms: int,
+    pairs: bool,
+) -> Value:
+    """(a + b i)(c + d i), where there are imaginary parts."""
+    reduce = field.arithmetic.reduce
+    if not pairs:
+        parts = (product(first.parts[0], second.parts[0]),)
+    else:
+        (a, b), (c, d) = ((part_of(v, 0), part_of(v, 1)) for v in (first, second))
+        parts = (
+            reduce(product(a, c) - product(b, d)),
+            reduce(product(a, d) + product(b, c)),
+        )
+    size = first.bits + second.bits + 1 + math.ceil(math.log2(max(1, terms)))
+    return Value(parts, first.degree + second.degree, size)
+
+
+def _product(arithmetic: Arithmetic, call: Call, a: Any, b: Any, terms: int) -> Any:
+    """Residues of a product or contraction; long sums in two halves of the digits of one factor."""
+    if terms <= MOST_TERMS:
+        return arithmetic.reduce(_multiply(call, a, b))
+    high = jnp.floor(jnp.asarray(b) / 1024)
+    upper = arithmetic.reduce(_multiply(call, a, high))
+    return arithmetic.reduce(upper * 1024 + arithmetic.reduce(_multiply(call, a, b - high * 1024)))
+
+
+def _multiply(call: Call, a: Any, b: Any) -> Any:
+    name = call.eqn.name
+    if name in ("mul", "square", "div"):
+        return a * b
+    changed = {"preferred_element_type": np.dtype(np.float64), "precision": None}
+    # track by track: a convolution over tracks at once would be a grouped one, which is slow
+    tracks = [
+        call.bind(jnp.asarray(x), jnp.asarray(y), **changed)[0] for x, y in zip(a, b, strict=True)
+    ]
+    return jnp.stack(tracks)
+
+
+def _quotient(field: Field, call: Call) -> Value:
+    """A product with the inverse: exact where that is known, else a random function of the divisor."""
+    arithmetic, divisor, shape = field.arithmetic, call.operands[1], tuple(call.results[0].shape)
+    top = spread(field.value(call.operands[0]), shape)
+
+    def product(a: Any, b: Any) -> Any:
+        return arithmetic.reduce(a * b)
+
+    if isinstance(divisor, Known) and not np.iscomplexobj(divisor.array):
+        below = field.value(divisor)
+        if below.special is None and np.all(np.asarray(divisor.array) != 0):
+            check_finite(top)
+            inverse = np.stack(
+                [inverses(row, p) for row, p in zip(below.parts[0], arithmetic.primes, strict=True)]
+            )
+            below = spread(dataclasses.replace(below, parts=(inverse,)), shape)
+            return _complex_product(field, top, below, product, 1, is_complex(call.results[0]))
+    below = spread(field.value(divisor), shape)
+    check_finite(top, below)
+    if not is_complex(call.results[0]):
+        inverse = field.function("reciprocal", [below])
+        return _complex_product(field, top, inverse, product, 1, False)
+    # a / b = a conj(b) f(|b|^2)
+    inverse = field.function("reciprocal", [square_of_norm(field, below)])
+    conjugate = Value(
+        (part_of(below, 0), arithmetic.reduce(-part_of(below, 1))), below.degree, below.bits
+    )
+    above = _complex_product(field, top, conjugate, product, 1, True)
+    return _complex_product(field, above, inverse, product, 1, True)
+
+
+# --- spectra ---
+
+
+def spectral(field: Field, call: Call) -> list[Value]:
+    """Axis by axis a product with the matrix of roots of unity."""
+    value = field.value(call.operands[0])
+    check_finite(value)
+    kind, lengths = call.eqn.params["fft_type"], [int(n) for n in call.eqn.params["fft_lengths"]]
+    arithmetic, rank = field.arithmetic, len(value.shape)
+    inverse = kind in (FftType.IFFT, FftType.IRFFT)
+    axes = list(range(rank - len(lengths), rank))
+    pair = (jnp.asarray(value.parts[0]), jnp.asarray(part_of(value, 1)))
+    order = list(zip(axes, lengths, strict=True))
+    if kind == FftType.RFFT:
+        order.reverse()  # the last axis first, of which half is kept
+    for axis, n in order:
+        if kind == FftType.IRFFT and axis == axes[-1]:
+            pair = _whole_spectrum(arithmetic, pair, axis, n)
+        pair = _transform(arithmetic, pair, axis, n, inverse)
+        if kind == FftType.RFFT and axis == axes[-1]:
+            pair = tuple(lax.slice_in_dim(part, 0, n // 2 + 1, axis=axis + 1) for part in pair)
+    size = sum(math.ceil(math.log2(n)) + 20 for n in lengths)
+    parts = pair if is_complex(call.results[0]) else pair[:1]
+    return [Value(tuple(parts), value.degree, value.bits + size)]
+
+
+def _transform(arithmetic: Arithmetic, pair: Any, axis: int, n: int, inverse: bool) -> Any:
+    cosines, sines = np.zeros((2, arithmetic.tracks, n, n))
+    for track, p in enumerate(arithmetic.primes):
+        root, unit = root_of_unity(p, n), root_of_unity(p, 4)
+        powers = np.array([pow(root, k, p) for k in range(n)], np.int64)
+        turns = powers[np.outer(np.arange(n), np.arange(n)) % n]
+        back = turns[:, -np.arange(n) % n]  # the inverse of each entry
+        cosines[track] = (turns + back) * pow(2, -1, p) % p
+        sines[track] = (turns - back) * pow(2 * unit, -1, p) % p
+    scale = arithmetic.embed(np.asarray(1.0))
+    if inverse:
+        scale = np.array([pow(n, -1, p) for p in arithmetic.primes], np.float64)
+    else:
+        sines = -sines  # exp(-2 pi i j k / n)
+    scaled = [arithmetic.reduce(m * scale.reshape(-1, 1, 1)) for m in (cosines, sines)]
+
+    def product(matrix: Any, part: Any) -> Any:
+        moved = jnp.moveaxis(part, axis + 1, -1)
+        flat = moved.reshape(len(moved), -1, n)
+        high = jnp.floor(flat / 1024)
+        upper = arithmetic.reduce(jnp.matmul(high, matrix)) * 1024 if n > MOST_TERMS else 0.0
+        lower = flat - high * 1024 if n > MOST_TERMS else flat
+        found = arithmetic.reduce(upper + arithmetic.reduce(jnp.matmul(lower, matrix)))
+        return jnp.moveaxis(found.reshape(moved.shape), -1, axis + 1)
+
+    (cos, sin), (re, im) = scaled, pair
+    return (
+        arithmetic.reduce(product(cos, re) - product(sin, im)),
+        arithmetic.reduce(product(cos, im) + product(sin, re)),
+    )
+
+
+def _whole_spectrum(arithmetic: Arithmetic, pair: Any, axis: int, n: int) -> Any:
+    """The spectrum of a real signal from its first half: the rest is conjugate, and the ends are real."""
+    re, im = (lax.slice_in_dim(part, 0, n // 2 + 1, axis=axis + 1) for part in pair)
+    ends = np.zeros(n // 2 + 1, bool)
+    ends[0] = True
+    ends[-1] |= n % 2 == 0
+    im = jnp.where(ends.reshape(-1, *[1] * (re.ndim - axis - 2)), 0.0, im)
+    tail = slice(1, (n + 1) // 2)
+    rest = [jnp.flip(jnp.moveaxis(part, axis + 1, 0)[tail], 0) for part in (re, im)]
+    rest = [jnp.moveaxis(part, 0, axis + 1) for part in rest]
+    return (
+        jnp.concatenate([re, rest[0]], axis + 1),
+        jnp.concatenate([im, arithmetic.reduce(-rest[1])], axis + 1),
+    )

@@ -1,0 +1,294 @@
+"""What the field takes for random functions: cell by cell, of sets, of sequences, of whole operands."""
+
+import dataclasses
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from shiftproof.algebras.field.values import (
+    Call,
+    Field,
+    Known,
+    NotHere,
+    Value,
+    check_finite,
+    family,
+    is_complex,
+    largest,
+    part_of,
+    special_codes,
+    special_results,
+    spread,
+    square_of_norm,
+)
+from shiftproof.tracing.primitives import plain
+from shiftproof.tracing.trace import apply
+
+# --- cell by cell ---
+
+
+def pointwise(field: Field, call: Call) -> list[Value]:
+    """A random function of the operands, cell by cell; where they are known, the function itself."""
+    values = [field.value(o) for o in call.operands]
+    if call.eqn.name == "abs" and is_complex(call.types[0]):
+        return [field.function(f"{call.label} of the norm", [square_of_norm(field, values[0])])]
+    shape = tuple(call.results[0].shape)
+    values = [spread(v, shape) for v in values]
+    count = 2 if is_complex(call.results[0]) else 1
+    found = field.function(call.label, values, outputs=count)
+    moving = [v for v, o in zip(values, call.operands, strict=True) if isinstance(o, Value)]
+    found = _where_known(field, call, found, field.is_zero(moving), 0.0)
+    if len(moving) == 1 and moving[0].special is not None:
+        for code, number in ((1, math.inf), (-1, -math.inf), (2, math.nan)):
+            where = moving[0].special == code
+            if np.any(where):
+                found = _where_known(field, call, found, where, number)
+    return [found]
+
+
+def _where_known(field: Field, call: Call, found: Value, where: Any, number: float) -> Value:
+    """The value of the function itself where all operands but the known ones are a given number."""
+    arrays = []
+    for operand, aval in zip(call.operands, call.types, strict=True):
+        known = isinstance(operand, Known)
+        if not known and not math.isfinite(number) and not jnp.issubdtype(aval.dtype, np.floating):
+            return found
+        arrays.append(operand.array if known else np.full(aval.shape, number, aval.dtype))
+    with jax.ensure_compile_time_eval():
+        (real,) = apply(call.eqn, arrays)
+        real = np.asarray(real)
+    # NumPy knows no bfloat16
+    real = real.astype(np.complex128 if np.iscomplexobj(real) else np.float64)
+    finite = np.isfinite(real)
+    exact = field.value(Known(np.where(finite, real, 0.0)))
+    if math.isfinite(number):
+        where = where & finite  # elsewhere, as log is at 0, it is a random function there as well
+    elif not np.iscomplexobj(real) and not np.all(finite):
+        codes = np.where(where, special_codes(real), 0)
+        old = np.zeros(real.shape, np.int8) if found.special is None else found.special
+        found = dataclasses.replace(found, special=(codes + old).astype(np.int8))
+    parts = tuple(jnp.where(where, part_of(exact, i), part) for i, part in enumerate(found.parts))
+    return dataclasses.replace(found, parts=parts)
+
+
+# --- symmetric and associative operations ---
+
+
+def extremum(field: Field, call: Call) -> list[Value]:
+    """psi^-1(sum of psi(x)): in any order, and in any groups, the same."""
+    name, params = call.eqn.name, call.eqn.params
+    kind = name.removeprefix("reduce_window_").removeprefix("reduce_")
+    symbol = f"{kind} {family(call.types[0].dtype)}"
+    if is_complex(call.types[0]):
+        raise NotHere("it orders complex numbers")
+    values = [field.value(o) for o in call.operands]
+    arithmetic, shape = field.arithmetic, tuple(call.results[0].shape)
+
+    def total(x: Any) -> Any:
+        """The sum, over (tracks, *shape), of what the operation joins."""
+        if name.startswith("reduce_window"):
+            return lax.reduce_window(
+                x,
+                np.float64(0),
+                lax.add,
+                (1, *params["window_dimensions"]),
+                (1, *params["window_strides"]),
+                ((0, 0), *params["padding"]),
+                base_dilation=(1, *params["base_dilation"]),
+                window_dilation=(1, *params["window_dilation"]),
+            )
+        return jnp.sum(x, tuple(int(axis) + 1 for axis in params["axes"]))
+
+    marks, present = [], []
+    for value in values:
+        mark = arithmetic.permute(symbol, value.parts[0])
+        there = jnp.any(jnp.asarray(value.parts[0]) != 0, axis=0, keepdims=True)
+        if value.special is not None:
+            mark = jnp.where(value.special != 0, 0.0, mark)
+            there = there | (value.special != 0)
+        marks.append(spread(Value((mark,)), shape).parts[0] if len(values) == 2 else mark)
+        present.append(there.astype(jnp.float64))
+        field.tally.lookups += 4 * math.prod(value.shape)
+    field.tally.met(values)
+    if len(values) == 2:
+        joined, some = marks[0] + marks[1], present[0] + present[1]
+    else:
+        joined, some = total(marks[0]), total(present[0])
+    found = arithmetic.unpermute(symbol, arithmetic.reduce(joined))
+    found = jnp.where(some > 0, found, 0.0)  # of zeros alone, the operation gives 0
+    field.tally.lookups += 4 * math.prod(call.results[0].shape)
+    special = None
+    if name in ("reduce_window_max", "reduce_window_min"):
+        special = special_results(call, values)  # a window may lie on padding alone
+    elif any(value.special is not None for value in values):
+        if kind not in ("max", "min"):
+            raise NotHere("it computes with infinities or NaN")
+        arrays = [spread(v, shape) for v in values] if len(values) == 2 else values
+        special = special_results(call, arrays)
+    if special is not None:
+        found = jnp.where(special != 0, 0.0, found)
+    return [Value((found,), special=special)]
+
+
+# --- operations for which order counts ---
+
+
+def ordered(field: Field, call: Call) -> list[Value]:
+    """Random functions of the cells along an axis, in their order, or of their set and a rank."""
+    name, params = call.eqn.name, call.eqn.params
+    values = [field.value(o) for o in call.operands]
+    if any(is_complex(aval) for aval in call.types):
+        raise NotHere("it orders complex numbers")
+    if name == "reduce_window":
+        return _window(field, call, values)
+    if name in ("argmax", "argmin"):
+        axes = tuple(int(a) for a in params["axes"])
+        whole = field.digest(call.label, values[0], axes, ordered=True)
+        found = field.function(call.label, [whole])
+        return [Value(tuple(jnp.squeeze(p, tuple(a + 1 for a in axes)) for p in found.parts))]
+    rank = len(call.types[0].shape)
+    axis = int(params.get("axis", params.get("dimension", rank - 1)))
+    if name.startswith("cum"):
+        return [_running(field, call, values[0], axis)]
+    keys_only = name == "top_k" or params["num_keys"] == len(values)
+    pairs = values[0] if len(values) == 1 else field.function(f"{call.label} tuple", values)
+    made = []
+    for i, aval in enumerate(call.results):
+        # positions of equal values, and what travels with equal keys, depend on the order of the cells
+        symmetric = keys_only and not (name == "top_k" and i == 1)
+        whole = field.digest(f"{call.label} {symmetric}", pairs, (axis,), ordered=not symmetric)
+        rank_of = [n if a == axis else 1 for a, n in enumerate(aval.shape)]
+        places = field.value(Known(np.arange(math.prod(rank_of)).reshape(rank_of)))
+        made.append(field.function(f"{call.label} result {i}", [whole, places]))
+    return made
+
+
+def _window(field: Field, call: Call, values: Sequence[Value]) -> list[Value]:
+    """Any function of the cells of a window in their order, the same everywhere; cells beside the array are the
+    initial value.
+    """
+    params, count = call.eqn.params, len(call.results)
+    shape = values[0].shape
+    index = np.zeros((1,) * len(shape), np.int64)
+    inside = np.ones((1,) * len(shape), bool)
+    for axis, n in enumerate(shape):
+        base, dilation = params["base_dilation"][axis], params["window_dilation"][axis]
+        out = np.arange(call.results[0].shape[axis]) * params["window_strides"][axis]
+        cells = out[:, None] + dilation * np.arange(params["window_dimensions"][axis])
+        cells = cells - params["padding"][axis][0]
+        valid = (cells >= 0) & (cells % base == 0) & (cells // base < n)
+        steps = np.where(valid, cells // base, 0) * math.prod(shape[axis + 1 :])
+        # (out_0, ..., out_axis, ..., window): the window's cells in one last axis
+        ones = [1] * len(shape)
+        ones[axis] = len(out)
+        index = (
+            index[..., :, None] + steps.reshape(*ones, 1, -1) if axis else steps.reshape(*ones, -1)
+        )
+        inside = (
+            inside[..., :, None] & valid.reshape(*ones, 1, -1) if axis else valid.reshape(*ones, -1)
+        )
+        index = index.reshape(*index.shape[: len(shape)], -1)
+        inside = inside.reshape(*inside.shape[: len(shape)], -1)
+    rows = []
+    for value, start in zip(values[:count], values[count:], strict=True):
+        check_finite(value, start)
+        part = jnp.take(jnp.reshape(value.parts[0], (len(value.parts[0]), -1)), index, axis=1)
+        begin = jnp.reshape(start.parts[0], (-1, *[1] * inside.ndim))
+        rows.append(Value((jnp.where(inside, part, begin),), *largest([value, start])))
+    joined = rows[0] if count == 1 else field.function(f"{call.label} tuple", rows)
+    name = f"{call.label} window"
+    whole = field.digest(name, joined, (inside.ndim - 1,), ordered=True)
+    whole = Value(tuple(part[..., 0] for part in whole.parts))
+    return [field.function(f"{name} {i}", [whole]) for i in range(count)]
+
+
+def _running(field: Field, call: Call, value: Value, axis: int) -> Value:
+    """A function of the cells so far, in their order."""
+    shape = [n if a == axis else 1 for a, n in enumerate(value.shape)]
+    places = field.value(Known(np.arange(math.prod(shape)).reshape(shape)))
+    marks = field.function(f"{call.label} cell", [value, places]).parts[0]
+    sums = lax.cumsum(marks, axis + 1, reverse=bool(call.eqn.params["reverse"]))
+    return field.function(call.label, [Value((field.arithmetic.reduce(sums),))])
+
+
+# --- whatever has no class ---
+
+
+def opaque(field: Field, call: Call) -> list[Value]:
+    """Any function of all cells of all operands."""
+    place = f" at {call.eqn.site}" if str(call.eqn.site) else ""
+    field.opaque[f"{call.eqn.name}{place}: {call.reason}"] = None
+    marks = _digests(field, call, range(len(call.operands)))
+    made = []
+    for i, aval in enumerate(call.results):
+        places = np.arange(math.prod(aval.shape)).reshape(aval.shape)
+        given = [*(spread(m, tuple(aval.shape)) for m in marks), field.value(Known(places))]
+        outputs = 2 if is_complex(aval) else 1
+        name = f"{call.label} {call.reason} result {i}"
+        made.append(field.function(name, given, outputs=outputs))
+    return made
+
+
+def _digests(field: Field, call: Call, positions: Iterable[int]) -> list[Value]:
+    """One number for all cells of each operand."""
+    marks = []
+    for i in positions:
+        operand = call.operands[i]
+        if isinstance(operand, Known) and not plain(jnp.result_type(operand.array)):
+            continue  # random keys are the same in every run
+        value = field.value(operand)
+        if 0 not in value.shape:
+            axes = range(len(value.shape))
+            whole = field.digest(f"{call.label} operand {i}", value, axes, ordered=True)
+            marks.append(Value(tuple(jnp.reshape(p, (len(p),)) for p in whole.parts)))
+    return marks
+
+
+def lookup(field: Field, call: Call) -> list[Value]:
+    """Cells at places that the image chooses."""
+    kept = _kept(call)
+    if kept is None:
+        raise NotHere("it looks up places that depend on the image, or on free weights")
+    return [_looked_up(field, call, kept)]
+
+
+def _kept(call: Call) -> tuple[int, dict[int, int]] | None:
+    """Of a look-up at places that the image chooses: an operand, and axes of it along which every cell is looked up
+    alike, each with the axis of the result that runs along it.
+    """
+    params = call.eqn.params
+    if len(call.results) != 1 or is_complex(call.results[0]):
+        return None
+    if call.eqn.name == "dynamic_slice":
+        sizes = zip(call.types[0].shape, params["slice_sizes"], strict=True)
+        return 0, {axis: axis for axis, (n, m) in enumerate(sizes) if n == m}
+    if call.eqn.name == "gather":
+        numbers, shape = params["dimension_numbers"], call.types[1].shape
+        batch = [a for a in range(len(call.results[0].shape)) if a not in numbers.offset_dims]
+        if not numbers.operand_batching_dims and len(batch) == len(shape) - 1:
+            return 1, dict(enumerate(batch))
+    return None
+
+
+def _looked_up(field: Field, call: Call, kept: tuple[int, dict[int, int]]) -> Value:
+    """A function of what one operand shows at a place of the kept axes, of all other operands, and of other axes."""
+    position, axes = kept
+    value, shape = field.value(call.operands[position]), tuple(call.results[0].shape)
+    others = [axis for axis in range(len(value.shape)) if axis not in axes]
+    along = field.digest(f"{call.label} looked up", value, others, ordered=True)
+    sources = list(axes)
+    parts = tuple(jnp.squeeze(p, tuple(axis + 1 for axis in others)) for p in along.parts)
+    order = np.argsort([axes[axis] for axis in sources])
+    parts = tuple(jnp.transpose(p, (0, *(1 + int(i) for i in order))) for p in parts)
+    missing = tuple(1 + out for out in range(len(shape)) if out not in axes.values())
+    along = Value(tuple(jnp.expand_dims(p, missing) for p in parts))
+    rest = [1 if out in axes.values() else n for out, n in enumerate(shape)]
+    places = field.value(Known(np.arange(math.prod(rest)).reshape(rest)))
+    marks = _digests(field, call, (i for i in range(len(call.operands)) if i != position))
+    given = [spread(v, shape) for v in (along, places, *marks)]
+    return field.function(call.label, given)

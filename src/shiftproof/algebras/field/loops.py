@@ -1,0 +1,164 @@
+"""Loops and branches in the field: round by round, so that counters stay known."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from shiftproof.algebras.field.values import (
+    Call,
+    Field,
+    Known,
+    NotHere,
+    Operand,
+    Value,
+    check_finite,
+    is_complex,
+    largest,
+    part_of,
+    spread,
+)
+from shiftproof.tracing.primitives import type_of
+from shiftproof.tracing.trace import Literal, Program, open_body, scan_counts
+
+MOST_UNROLLED = 2000
+"""Equations that an unrolled loop may come to."""
+
+
+def _run_body(field: Field, body: Program, inputs: Sequence[Operand]) -> list[Operand]:
+    start = dict(zip(body.weights, inputs, strict=True))
+    start |= {number: Known(array) for number, array in body.constants.items()}
+    values = field.run(body, start)
+    return [Known(o.value) if isinstance(o, Literal) else values[o] for o in body.outputs]
+
+
+def scan(field: Field, call: Call) -> list[Operand]:
+    """Round by round, so that counters stay known; a long one as a loop."""
+    constants, carries = scan_counts(call.eqn)
+    body, length = open_body(call.eqn.params["jaxpr"]), int(call.eqn.params["length"])
+    if length * len(body.equations) > MOST_UNROLLED:
+        return _long_scan(field, call, body, length)
+    carry = list(call.operands[constants : constants + carries])
+    order = range(length)[::-1] if call.eqn.params["reverse"] else range(length)
+    stacks: list[list[Operand]] = []
+    for i in order:
+        slices = [_slice_of(o, i) for o in call.operands[constants + carries :]]
+        made = _run_body(field, body, [*call.operands[:constants], *carry, *slices])
+        carry = made[:carries]
+        stacks.append(made[carries:])
+    if call.eqn.params["reverse"]:
+        stacks.reverse()
+    avals = call.results[carries:]
+    return [*carry, *(_stacked(field, [s[i] for s in stacks], a) for i, a in enumerate(avals))]
+
+
+def _slice_of(operand: Operand, i: int) -> Operand:
+    if isinstance(operand, Known):
+        return Known(operand.array[i])
+    codes = None if operand.special is None else operand.special[i]
+    parts = tuple(part[:, i] for part in operand.parts)
+    return dataclasses.replace(operand, parts=parts, special=codes)
+
+
+def _stacked(field: Field, slices: Sequence[Operand], aval: Any) -> Operand:
+    if not slices:
+        return Known(np.zeros(aval.shape, aval.dtype))
+    known = [o.array for o in slices if isinstance(o, Known)]
+    if len(known) == len(slices):
+        return Known(np.stack([np.asarray(a) for a in known]))
+    values = [field.value(o) for o in slices]
+    codes = None
+    if any(v.special is not None for v in values):
+        codes = np.stack(
+            [np.zeros(v.shape, np.int8) if v.special is None else v.special for v in values]
+        )
+    count = max(len(v.parts) for v in values)
+    parts = tuple(jnp.stack([part_of(v, i) for v in values], axis=1) for i in range(count))
+    return Value(parts, *largest(values), codes)
+
+
+def _long_scan(field: Field, call: Call, body: Program, length: int) -> list[Operand]:
+    """One body for all rounds: nothing that it carries is known, and degrees grow from round to round."""
+    constants, carries = scan_counts(call.eqn)
+    values = [field.value(o) for o in call.operands]
+    check_finite(*values)
+    fixed, carried, slices = (
+        values[:constants],
+        values[constants : constants + carries],
+        values[constants + carries :],
+    )
+    made: list[Value] = []
+    before = dataclasses.replace(field.tally)
+
+    def one(carry: Any, piece: Any) -> Any:
+        inputs = [
+            *fixed,
+            *(dataclasses.replace(v, parts=p) for v, p in zip(carried, carry, strict=True)),
+            *(dataclasses.replace(v, parts=p) for v, p in zip(slices, piece, strict=True)),
+        ]
+        found = [field.value(o) for o in _run_body(field, body, inputs)]
+        check_finite(*found)
+        made[:] = found
+        parts = [
+            tuple(jnp.asarray(part_of(v, i)) for i in range(2 if is_complex(a) else 1))
+            for v, a in zip(found, _body_avals(body), strict=True)
+        ]
+        return parts[:carries], parts[carries:]
+
+    start = [tuple(jnp.asarray(p) for p in v.parts) for v in carried]
+    pieces = [tuple(jnp.moveaxis(jnp.asarray(p), 1, 0) for p in v.parts) for v in slices]
+    carry, stacks = lax.scan(one, start, pieces, length, reverse=bool(call.eqn.params["reverse"]))
+    field.tally.lookups = before.lookups + length * (field.tally.lookups - before.lookups)
+    gain = max([0, *(m.degree - v.degree for m, v in zip(made, carried, strict=False))])
+    growth = max([0, *(m.bits - v.bits for m, v in zip(made, carried, strict=False))])
+    grown = [
+        dataclasses.replace(m, degree=m.degree + gain * length, bits=m.bits + growth * length)
+        for m in made
+    ]
+    field.tally.met(grown)
+    ends = [dataclasses.replace(m, parts=tuple(p)) for m, p in zip(grown, carry, strict=False)]
+    rows = [
+        dataclasses.replace(m, parts=tuple(jnp.moveaxis(x, 0, 1) for x in p))
+        for m, p in zip(grown[carries:], stacks, strict=True)
+    ]
+    return [*ends, *rows]
+
+
+def _body_avals(body: Program) -> list[Any]:
+    return [type_of(o.value) if isinstance(o, Literal) else body.avals[o] for o in body.outputs]
+
+
+def while_(field: Field, call: Call) -> list[Operand]:
+    """As long as its test is known, as that of a counter is."""
+    params = call.eqn.params
+    tested, used = params["cond_nconsts"], params["body_nconsts"]
+    test, body = open_body(params["cond_jaxpr"]), open_body(params["body_jaxpr"])
+    state = list(call.operands[tested + used :])
+    for _ in range(1 + MOST_UNROLLED // max(1, len(body.equations))):
+        (going,) = _run_body(field, test, [*call.operands[:tested], *state])
+        if not isinstance(going, Known):
+            raise NotHere("the number of its rounds depends on the image, or on free weights")
+        if not bool(np.asarray(going.array)):
+            return state
+        state = _run_body(field, body, [*call.operands[tested : tested + used], *state])
+    raise NotHere("it has too many rounds")
+
+
+def cond(field: Field, call: Call) -> list[Operand]:
+    """The branch, where the choice is known; else any function of the choice and of what all branches give."""
+    bodies = [open_body(branch) for branch in call.eqn.params["branches"]]
+    choice, *operands = call.operands
+    if isinstance(choice, Known):
+        number = min(max(int(np.asarray(choice.array)), 0), len(bodies) - 1)
+        return _run_body(field, bodies[number], operands)
+    made = [_run_body(field, body, operands) for body in bodies]
+    results = []
+    for i, aval in enumerate(call.results):
+        values = [field.value(outputs[i]) for outputs in made]
+        count = 2 if is_complex(aval) else 1
+        given = [spread(choice, tuple(aval.shape)), *values]
+        results.append(field.function(f"choice of {len(bodies)} {count}", given, outputs=count))
+    return results

@@ -1,0 +1,353 @@
+"""Numbers in the field, and the equations that rules are given."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from shiftproof.algebras.arithmetic import Arithmetic, size_in_bits
+from shiftproof.tracing.primitives import Kind, Reading, plain, read, type_of
+from shiftproof.tracing.trace import Equation, Literal, Program, apply, interpret
+
+
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """A value that depends neither on the image nor on free weights."""
+
+    array: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Value:
+    """Numbers in the field.
+
+    Attributes:
+        parts: (tracks, *shape) residues; a complex number has two parts.
+        degree: of these expressions as polynomials in what is fresh.
+        bits: of their coefficients.
+        special: (*shape) int8: 1, -1 and 2 where cells are infinity, -infinity and NaN, whatever the image; None where
+            none is. The residues there are 0.
+    """
+
+    parts: tuple[Any, ...]
+    degree: int = 1
+    bits: int = 0
+    special: np.ndarray | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the array, tracks not counted."""
+        return tuple(self.parts[0].shape[1:])
+
+
+Operand = Known | Value
+
+
+@dataclasses.dataclass
+class Tally:
+    """What the error bound is made of.
+
+    Attributes:
+        lookups: cells at which a random function was met.
+        degree: the largest of an argument or result.
+        bits: the largest size of a coefficient.
+    """
+
+    lookups: int = 0
+    degree: int = 1
+    bits: int = 0
+
+    def met(self, values: Sequence[Value]) -> None:
+        """Count expressions that are compared with others."""
+        self.degree = max(self.degree, *(v.degree for v in values))
+        self.bits = max(self.bits, *(v.bits for v in values))
+
+    def log2_error(self, pool: int, moduli: Sequence[int]) -> float:
+        """The base-2 logarithm of the error bound, for one pair of runs.
+
+        Args:
+            pool: number of primes among which those of the tracks were drawn.
+            moduli: the primes.
+        """
+        count = 2 * self.lookups
+        coefficients = self.bits / (19 * pool) if pool else 0.0
+        # the mixed bits are as even as 32 bits can be on a million residues
+        atoms = [self.degree * (1.001 / p + count * 2.0**-43) + coefficients for p in moduli]
+        return math.log2(count**2 / 2 + 1) + sum(math.log2(min(1.0, atom)) for atom in atoms)
+
+
+class Field:
+    """Evaluates programs in the field; one rule per class of the table.
+
+    Args:
+        arithmetic: primes and random functions.
+        rules: by class, the results of an equation.
+
+    Attributes:
+        tally: what the error bound is made of; grows while programs run.
+        opaque: equations read as any function of their whole operands, and why.
+    """
+
+    def __init__(self, arithmetic: Arithmetic, rules: "Mapping[Kind, Rule]") -> None:
+        self.arithmetic, self.rules = arithmetic, rules
+        self.tally = Tally()
+        self.opaque: dict[str, None] = {}
+
+    def run(self, program: Program, start: Mapping[int, Operand]) -> dict[int, Operand]:
+        """Every value of a program, by number.
+
+        Args:
+            program: the traced model, or a body.
+            start: its inputs and constants.
+        """
+
+        def step(eqn: Equation, operands: Sequence[Any]) -> Sequence[Operand]:
+            given = [Known(o.value) if isinstance(o, Literal) else o for o in operands]
+            types = [
+                type_of(o.value) if isinstance(o, Literal) else program.avals[o] for o in eqn.inputs
+            ]
+            return self.apply(Call(eqn, given, types, [program.avals[n] for n in eqn.outputs]))
+
+        return interpret(program, start, step)
+
+    def apply(self, call: "Call") -> Sequence[Operand]:
+        """The results of one equation."""
+        if all(isinstance(o, Known) for o in call.operands):
+            return _known_results(call)
+        if all(0 in aval.shape for aval in call.results):
+            return [Known(np.zeros(aval.shape, aval.dtype)) for aval in call.results]
+        reading = call.reading
+        if reading.kind is not Kind.MOVES and any(0 in aval.shape for aval in call.types):
+            reading = Reading(Kind.OPAQUE, "an operand has no cells")
+        try:
+            made = self.rules[reading.kind](self, dataclasses.replace(call, reason=reading.reason))
+        except NotHere as reason:
+            made = self.rules[Kind.OPAQUE](self, dataclasses.replace(call, reason=str(reason)))
+        for made_of, aval in zip(made, call.results, strict=True):
+            if isinstance(made_of, Value) and made_of.shape != tuple(aval.shape):
+                raise AssertionError(f"{call.eqn.name} gives {made_of.shape}, not {aval.shape}")
+        return made
+
+    # --- from known numbers to tuples ---
+
+    def value(self, operand: Operand, dtype: Any = None) -> Value:
+        """An operand in the field; known numbers are embedded.
+
+        Raises:
+            NotHere: it is no number.
+        """
+        if isinstance(operand, Value):
+            return operand
+        if not plain(operand.array.dtype if hasattr(operand.array, "dtype") else np.float64):
+            raise NotHere("it uses random keys")
+        array = np.asarray(operand.array)
+        if not np.issubdtype(array.dtype, np.complexfloating) and array.dtype.kind not in "iub":
+            array = array.astype(np.float64)  # NumPy knows no bfloat16
+        parts = (np.real(array), np.imag(array)) if np.iscomplexobj(array) else (array,)
+        special = None
+        if array.dtype.kind in "fc" and not np.all(np.isfinite(array)):
+            if len(parts) == 2:
+                raise NotHere("it uses a complex table that holds infinities or NaN")
+            special = special_codes(array)
+            parts = (np.where(special != 0, 0.0, array),)
+        embedded = tuple(self.arithmetic.embed(np.asarray(part)) for part in parts)
+        return Value(embedded, 0, max(map(size_in_bits, parts)), special)
+
+    # --- random functions ---
+
+    def function(self, name: str, values: Sequence[Value], *, outputs: int = 1) -> Value:
+        """A random function of all parts of some values, cell by cell."""
+        self.tally.met(values)
+        cells = max(math.prod(v.shape) for v in values)
+        self.tally.lookups += outputs * cells
+        shape = np.broadcast_shapes(*(v.shape for v in values))
+        inputs = [
+            jnp.broadcast_to(part, (part.shape[0], *shape)) for v in values for part in coded(v)
+        ]
+        found = [self.arithmetic.function(f"{name} {i}", inputs) for i in range(outputs)]
+        return Value(tuple(found))
+
+    def digest(self, name: str, value: Value, axes: Sequence[int], *, ordered: bool) -> Value:
+        """A number for all cells along some axes, of size 1 then; of their set with multiplicity unless ordered."""
+        values = [value]
+        if ordered:
+            shape = [n if axis in axes else 1 for axis, n in enumerate(value.shape)]
+            places = np.arange(math.prod(shape), dtype=np.int64).reshape(shape)
+            values.append(self.value(Known(places)))
+        marks = self.function(f"{name} digest", values)
+        where = tuple(axis + 1 for axis in axes)
+        return Value((self.arithmetic.reduce(jnp.sum(marks.parts[0], where, keepdims=True)),))
+
+    def is_zero(self, values: Sequence[Value]) -> Any:
+        """Where all values are known to be 0: no other expression has a tuple of zeros, but for the error."""
+        found = None
+        for value in values:
+            for part in value.parts:
+                zero = jnp.all(jnp.asarray(part) == 0, axis=0)
+                found = zero if found is None else found & zero
+        return found
+
+
+class NotHere(Exception):
+    """A rule does not apply to an equation, which is opaque then, for the reason given."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """One equation with its operands.
+
+    Attributes:
+        eqn: the equation.
+        operands: not all of them known.
+        types: shape and dtype of each operand.
+        results: shape and dtype of each result.
+        reason: why it is opaque.
+    """
+
+    eqn: Equation
+    operands: Sequence[Operand]
+    types: Sequence[Any]
+    results: Sequence[Any]
+    reason: str = ""
+
+    @property
+    def reading(self) -> Reading:
+        """Its class, by the table."""
+        known = [isinstance(o, Known) for o in self.operands]
+        return read(self.eqn.name, self.eqn.params, self.types, known, self.results[0])
+
+    @property
+    def label(self) -> str:
+        """Primitive and parameters: equal labels are equal functions. Floats of all widths are real numbers."""
+        params = sorted((k, v) for k, v in self.eqn.params.items() if k not in _HOW)
+        types = [family(aval.dtype) for aval in (*self.types, *self.results)]
+        return f"{self.eqn.name} {params} {types}"
+
+    def known(self, position: int) -> np.ndarray:
+        """The values of a known operand."""
+        operand = self.operands[position]
+        assert isinstance(operand, Known)
+        return np.asarray(operand.array)
+
+    def bind(self, *arrays: Any, **changed: Any) -> Sequence[Any]:
+        """The primitive itself, run on other arrays."""
+        eqn = self.eqn
+        params = eqn.primitive.get_bind_params({**eqn.params, **changed})
+        result = eqn.primitive.bind(*arrays, **params)
+        return result if eqn.primitive.multiple_results else [result]
+
+
+Rule = Callable[[Field, Call], Sequence[Operand]]
+"""The results of an equation."""
+
+_HOW = frozenset(["accuracy", "sharding", "weak_type", "unroll", "index_dtype"])
+"""Parameters that say how to compute, and not what."""
+
+
+def family(dtype: Any) -> str:
+    """Real and complex numbers have no width; integers of different widths wrap differently."""
+    if jnp.issubdtype(dtype, np.complexfloating):
+        return "complex"
+    return "real" if jnp.issubdtype(dtype, np.floating) else str(dtype)
+
+
+def is_complex(aval: Any) -> bool:
+    """Whether an array of this type holds complex numbers."""
+    return jnp.issubdtype(aval.dtype, np.complexfloating)
+
+
+def _known_results(call: Call) -> list[Known]:
+    """What follows from known operands is computed as the user's program computes it."""
+    with jax.ensure_compile_time_eval():
+        found = apply(call.eqn, [o.array for o in call.operands if isinstance(o, Known)])
+        return [Known(np.asarray(v) if plain(v.dtype) else v) for v in found]
+
+
+def special_codes(array: np.ndarray) -> np.ndarray:
+    """1, -1 and 2 for infinity, -infinity and NaN."""
+    infinite = np.where(np.isinf(array), np.sign(array), 0)
+    return np.where(np.isnan(array), 2, infinite).astype(np.int8)
+
+
+def numbers_of(codes: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
+    """Infinities and NaN where the codes say so, 0 elsewhere."""
+    if codes is None:
+        return np.zeros(shape, np.float32)
+    return np.array([0.0, math.inf, math.nan, -math.inf], np.float32)[np.asarray(codes, np.int64)]
+
+
+def coded(value: Value) -> list[Any]:
+    """The parts, with numbers that are no residues in place of infinities and NaN."""
+    if value.special is None:
+        return list(value.parts)
+    codes = 2.0**20 + 2.0 + value.special
+    return [jnp.where(value.special != 0, codes, part) for part in value.parts]
+
+
+def check_finite(*values: Value) -> None:
+    """Refuse infinities and NaN.
+
+    Raises:
+        NotHere: there are some.
+    """
+    if any(value.special is not None for value in values):
+        raise NotHere("it computes with infinities or NaN")
+
+
+def part_of(value: Value, part: int) -> Any:
+    """A part of a complex number; of a real one the second is 0."""
+    return value.parts[part] if part < len(value.parts) else jnp.zeros_like(value.parts[0])
+
+
+def on_tracks(
+    call: Call, arrays: Mapping[int, Any], raw: Sequence[int], **changed: Any
+) -> list[Any]:
+    """The results of the primitive on every track; operands in `raw` stay what they are."""
+
+    def one(*tracks: Any) -> Sequence[Any]:
+        given = iter(tracks)
+        full = [call.known(i) if i in raw else next(given) for i in range(len(call.operands))]
+        return call.bind(*full, **changed)
+
+    return list(jax.vmap(one)(*(jnp.asarray(arrays[i]) for i in sorted(arrays))))
+
+
+def largest(values: Any) -> tuple[int, int]:
+    """Degree and size of what consists of cells, or of single sums, of some values."""
+    found = list(values)
+    return max(v.degree for v in found), max(v.bits for v in found)
+
+
+def spread(value: Value, shape: tuple[int, ...]) -> Value:
+    """A scalar, or axes of size 1, beside a larger array."""
+    if value.shape == shape:
+        return value
+    missing = [1] * (len(shape) - len(value.shape))
+    parts = tuple(
+        jnp.broadcast_to(jnp.reshape(p, (len(p), *missing, *value.shape)), (len(p), *shape))
+        for p in value.parts
+    )
+    codes = None if value.special is None else np.broadcast_to(value.special, shape)
+    return dataclasses.replace(value, parts=parts, special=codes)
+
+
+def special_results(call: Call, values: Sequence[Value]) -> np.ndarray | None:
+    """Where the result is infinite or NaN whatever the finite cells are: the primitive itself says so."""
+    if all(value.special is None for value in values) and "window" not in call.eqn.name:
+        return None
+    with jax.ensure_compile_time_eval():
+        (found,) = call.bind(*(numbers_of(value.special, value.shape) for value in values))
+        codes = special_codes(np.asarray(found))
+    return codes if np.any(codes) else None
+
+
+def square_of_norm(field: Field, value: Value) -> Value:
+    """|z|^2."""
+    reduce = field.arithmetic.reduce
+    squares = [reduce(part * part) for part in value.parts]
+    total = reduce(squares[0] + squares[1]) if len(squares) == 2 else squares[0]
+    return Value((total,), 2 * value.degree, 2 * value.bits + 1)
