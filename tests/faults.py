@@ -126,6 +126,10 @@ def energy(z: Array) -> Array:
     return (z * jnp.roll(z, 1, 1)).sum() + (z**4).sum()
 
 
+def strided_gradient(x: Array) -> Array:
+    return abs(jax.grad(lambda z: (z[:, ::2] ** 2).sum())(x))
+
+
 class WrapThenCrop(nnx.Module):
     """Padded by wrapping once, then zero padded convolutions whose border is cut away."""
 
@@ -276,6 +280,8 @@ CASES = (
     Case("C2, cond", fixed(spectrum_by_cond), LINE, INVARIANCE, 6, dtype="float64"),
     Case("C3", fixed(jax.grad(energy)), LINE, EQUIVARIANCE, 6),
     Case("C3, 2-D", fixed(jax.grad(energy)), SMALL, EQUIVARIANCE, 16),
+    # the gradient of a slice is a padding whose parameters are NumPy's integers
+    Case("numpy integers as parameters", fixed(strided_gradient), LINE, EQUIVARIANCE, 3),
     Case("C4, 1", lambda: WrapThenCrop(1), SIX, EQUIVARIANCE, 36),
     Case("C4, 2", lambda: WrapThenCrop(2), SIX, EQUIVARIANCE, 36),
     Case("C5", fixed(group_convolution), SMALL, INVARIANCE, 16),

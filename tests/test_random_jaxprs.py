@@ -2,12 +2,13 @@
 
 import random
 
+import jax
 import numpy as np
 import pytest
 import random_jaxprs
-from random_jaxprs import Line, Program, Value
+from jaxpr_programs import Line, Program, Value, random_program
 
-from shiftproof.deciding.verdict import Word
+from shiftproof import Word
 
 QUICK, SLOW = 60, 600
 
@@ -21,7 +22,7 @@ def elsewhere(tmp_path, monkeypatch) -> None:
 def check(seeds: range) -> None:
     failed = []
     for seed in seeds:
-        program = random_jaxprs.random_program(seed)
+        program = random_program(seed)
         failed += [f"{finding}\n{program}" for finding in random_jaxprs.judge(program)]
     assert not failed, "\n\n".join(failed)
 
@@ -74,8 +75,8 @@ def test_a_crash_is_a_finding(monkeypatch) -> None:
 
 
 def test_programs_repeat_and_differ() -> None:
-    texts = [str(random_jaxprs.random_program(seed)) for seed in range(30)]
-    assert texts == [str(random_jaxprs.random_program(seed)) for seed in range(30)]
+    texts = [str(random_program(seed)) for seed in range(30)]
+    assert texts == [str(random_program(seed)) for seed in range(30)]
     assert len(set(texts)) == 30
 
 
@@ -83,11 +84,11 @@ def test_bits_are_enough() -> None:
     """What is said to be exact is: float64 and the same program in whole numbers of Python agree on it."""
     judged = 0
     for seed in range(40):
-        program = random_jaxprs.random_program(seed)
+        program = random_program(seed)
         exact = [line.value.bits is not None for line in program.lines]
         machine = random_jaxprs.bench(program)
         image = random.Random(seed).choices(range(-(2**19), 2**19), k=int(np.prod(program.shape)))
-        with random_jaxprs.jax.enable_x64(True):
+        with jax.enable_x64(True):
             values = machine.run(np.reshape(image, (1, *program.shape)) / 1.0)
         for value, known, line in zip(values, exact, program.lines, strict=True):
             numbers = np.asarray(value)
