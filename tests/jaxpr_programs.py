@@ -699,6 +699,8 @@ def smooth(g: Grower) -> Step | None:
             (f"jnp.cos({name})", None),
             (f"{name}.astype(BF).astype(F)", v.bits),
             (f"{name} * 0.1", None),
+            (f"jax.nn.relu({name} - 1000)", more(v.bits, 1)),
+            (f"{name} + 1000.0", more(v.bits, 1)),
             (f"jnp.exp({name} * 0.25)", None),
             (f"({name} + {BIG}) - {BIG}", more(v.bits, 12)),
             (f"jax.jit(lambda t: t * 2 + 1)({name})", more(v.bits, 2)),
