@@ -993,3 +993,81 @@ for _name, _fn, _shape, _property, _count, _axes in (
      (1, 6, 1), EQ, 6, None),
 ):  # fmt: skip
     aside(f"C12 {_name}", _fn, _shape, _property, _count, axes=_axes)
+
+# --- the same kinds in three dimensions, wrapped, in complex numbers, backwards ---
+
+CUBE = (2, 2, 2, 1)
+
+
+@jax.custom_jvp
+def bytes_in_pairs(x: Array) -> Array:
+    return paired("int8", lambda a, b: a + b)(x)
+
+
+bytes_in_pairs.defjvp(lambda primals, tangents: (bytes_in_pairs(*primals), 0 * tangents[0].sum(1)))
+
+
+@jax.custom_vjp
+def cubed(z: Array) -> Array:
+    return (z**3 * jnp.roll(z, 1, 1)).sum()
+
+
+cubed.defvjp(lambda z: (cubed(z), z), lambda z, g: (g * jnp.tanh(z + jnp.roll(z, 1, 1)),))
+
+
+def cube_translations() -> np.ndarray:
+    cells = np.arange(8).reshape(2, 2, 2)
+    return np.stack([np.roll(cells, s, (0, 1, 2)).ravel() for s in np.ndindex(2, 2, 2)])
+
+
+def byte_sums(a: Array, b: Array) -> Array:
+    return (whole(a, "int8") + whole(b, "int8")).astype(jnp.float32)
+
+
+def cube_conv(x: Array) -> Array:
+    """Wrapped, convolved with zeros beyond the border, cropped."""
+    wide = jnp.pad(x, ((0, 0), *[(1, 1)] * 3, (0, 0)), mode="wrap")
+    kernel = np.arange(27, dtype=np.float32).reshape(3, 3, 3, 1, 1)
+    numbers = ("NDHWC", "DHWIO", "NDHWC")
+    return lax.conv_general_dilated(wide, kernel, (1, 1, 1), "SAME", dimension_numbers=numbers)[
+        :, 1:-1, 1:-1, 1:-1
+    ]
+
+
+def complex_pair(x: Array) -> Array:
+    return lax.complex(x, jnp.tanh(x))
+
+
+CUBE_TABLE = cube_translations().astype(np.int32)
+CUBE_TAPS = RNG.normal(size=(8, 2)).astype(np.float32)
+for _name, _fn, _shape, _property, _count in (
+    ("A1 a plane of a cube", lambda x: x.at[:, 0].apply(jnp.sin), CUBE, EQ, 4),
+    ("A1 complex", lambda x: abs(complex_pair(x).at[:, jnp.array([0, 2])].multiply(2j)), FOUR, EQ, 2),
+    ("A1 backwards", lambda x: x[:, ::-1].at[:, ::2].apply(jnp.cos), FOUR, EQ, 2),
+    ("A1 fill with the greatest byte",
+     lambda x: whole(x, "uint8").at[:, jnp.array([1, 2, 3, 4])].get(mode="fill", fill_value=255)
+     .astype(jnp.float32).min(1),
+     FOUR, INV, 1),
+    ("A1 set by a mask", lambda x: x.at[np.array([[True, False, True, False]])].set(0.0), FOUR, EQ, 2),
+    ("A2 halves of a cube", lambda x: byte_sums(x[:, 0], x[:, 1]).sum((1, 2)), CUBE, INV, 8),
+    ("A2 custom derivative", bytes_in_pairs, LINE, INV, 3),
+    ("A2 jit", jax.jit(paired("uint8", lambda a, b: a + b)), LINE, INV, 3),
+    ("A2 under vmap", lambda x: jax.vmap(lambda r: paired("int8", lambda a, b: a + b)(r[None])[0])(x), LINE, INV, 3),
+    ("A2 in a scan",
+     lambda x: lax.scan(lambda c, t: (c + t, None), jnp.zeros((1, 1)),
+                        jnp.moveaxis(byte_sums(x[:, ::2], x[:, 1::2]), 1, 0))[0],
+     LINE, INV, 3),
+    ("C2 jit", jax.jit(lambda x: abs(lax.fori_loop(0, 3, lambda i, p: -2 * p, fft(x)))), LINE, INV, 6),
+    ("C2 a cube",
+     lambda x: abs(lax.scan(lambda p, _: (-p, None), jnp.fft.fftn(x, axes=(1, 2, 3)), length=2)[0]),
+     CUBE, INV, 8),
+    ("C3 custom derivative", jax.grad(cubed), LINE, EQ, 6),
+    ("C4 a cube", cube_conv, CUBE, EQ, 8),
+    ("C5 a cube", lambda x: jnp.tanh(x.reshape(-1, 8)[:, CUBE_TABLE] @ CUBE_TAPS).sum((1, 2)), CUBE, INV, 8),
+    ("C8 complex", lambda x: abs(blocks((2, 3), lambda y: y * y.sum(1, keepdims=True))(complex_pair(x))), LINE, EQ, 6),
+    ("C9 in a scan",
+     lambda x: lax.scan(lambda c, _: (3 * c, None), pool(2, 2, 1)(x), length=2)[0].mean(1),
+     LINE, INV, 6),
+    ("C12 of a cube", rows(lambda r: lax.dynamic_slice_in_dim(r, 0, 1, 1).sum(1)), CUBE, EQ, 4),
+):  # fmt: skip
+    aside(_name, _fn, _shape, _property, _count, axes=(1, 2) if _name == "C12 of a cube" else None)

@@ -282,6 +282,9 @@ CASES = (
     Case("C3, 2-D", fixed(jax.grad(energy)), SMALL, EQUIVARIANCE, 16),
     # the gradient of a slice is a padding whose parameters are NumPy's integers
     Case("numpy integers as parameters", fixed(strided_gradient), LINE, EQUIVARIANCE, 3),
+    Case(
+        "a pattern twice", fixed(lambda x: x[:, jnp.array([0, 1, 0, 1])]), (4, 1), EQUIVARIANCE, 1
+    ),
     Case("C4, 1", lambda: WrapThenCrop(1), SIX, EQUIVARIANCE, 36),
     Case("C4, 2", lambda: WrapThenCrop(2), SIX, EQUIVARIANCE, 36),
     Case("C5", fixed(group_convolution), SMALL, INVARIANCE, 16),
