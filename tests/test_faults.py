@@ -1,0 +1,391 @@
+"""The faults of the first edition, each decided rightly now, and each right value found again by brute force."""
+
+import re
+import subprocess
+import sys
+import textwrap
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import brute
+import faults
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from brute import Case
+from flax import linen, nnx
+from jax import lax
+from jax.experimental import io_callback
+
+import shiftproof as sp
+from shiftproof import zoo
+from shiftproof.errors import InexactWarning, NonDeterministicError, ShiftproofError
+from shiftproof.layers import AdaptivePolyphaseSampling
+
+pytestmark = pytest.mark.filterwarnings("ignore::shiftproof.errors.ShiftproofWarning")
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch) -> None:
+    """Reports of contradictions are written to the working directory."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("case", faults.CASES, ids=lambda case: case.name)
+def test_the_right_value_is_right(case: Case) -> None:
+    brute.assert_right_value(case)
+
+
+@pytest.mark.parametrize("case", faults.CASES, ids=lambda case: case.name)
+def test_every_fault_is_decided(case: Case) -> None:
+    brute.assert_decided(case)
+
+
+def test_what_is_asserted_here_can_fail() -> None:
+    """The brute force sees a wrong number, a wrong proof and a wrong refutation."""
+    shifted = next(case for case in faults.CASES if case.name == "F1")
+    wrong = Case("wrong", shifted.build, shifted.shape, "equivariance", 3)
+    with pytest.raises(AssertionError):
+        brute.assert_right_value(wrong)
+    verdict = sp.verify(lambda x: jnp.roll(x, 1, 1), (4, 1))
+    with pytest.raises(AssertionError, match="proved though false"):
+        brute.assert_sound(verdict.equivariance, np.arange(4) < 3, "equivariance")
+    with pytest.raises(AssertionError, match="refuted though true"):
+        brute.assert_sound(verdict.invariance, np.arange(4) < 3, "invariance")
+
+
+def answer(ask: Callable[[], Any], words: str) -> Any:
+    """The answer; None where it was refused in these words."""
+    try:
+        return ask()
+    except ShiftproofError as error:
+        told = str(error)
+    assert re.search(words, told), told
+    return None
+
+
+# --- A3, B6: no function of the image, or one that is written with a mutable array ---
+
+
+@pytest.mark.parametrize("ask", [sp.verify, sp.sweep])
+def test_a3_random_numbers_without_a_key_are_refused(ask) -> None:
+    with pytest.raises(NonDeterministicError):
+        ask(lambda x: x.sum() + lax.rng_uniform(0.0, 1.0, ()), (4, 4, 1))
+
+
+def test_b6_a_mutable_array_is_decided_as_written_or_refused() -> None:
+    verdict = answer(lambda: sp.verify(faults.written_and_read, (4, 1)), "mutable|Ref|effect")
+    if verdict is not None:
+        assert (verdict.equivariance.proved, verdict.equivariance.refuted) == (4, 0)
+
+
+def test_b6_a_mutable_array_is_swept_or_refused() -> None:
+    sweep = answer(lambda: sp.sweep(faults.written_and_read, (4, 1)), "mutable|Ref|effect")
+    if sweep is not None:
+        assert sweep.count("equivariance").equal == 4
+
+
+# --- D1, D3: the question is asked, or it is said why not ---
+
+MATRIX = np.random.default_rng(0).normal(size=(6, 6)).astype(np.float32) + 6 * np.eye(6)
+MATRIX = MATRIX.astype(np.float32)
+UNASKED: dict[str, tuple[Callable, tuple[int, ...]]] = {
+    "real spectrum and back": (lambda x: jnp.fft.irfft2(jnp.fft.rfft2(x[..., 0])), (6, 6, 1)),
+    "complex": (lambda x: lax.complex(x, 2 * x), (6, 6, 1)),
+    "solve": (lambda x: jnp.linalg.solve(MATRIX, x[..., 0].T).T, (6, 1)),
+    "conjugate gradients": (
+        lambda x: jax.scipy.sparse.linalg.cg(
+            lambda v: 3 * v + jnp.roll(v, 1, 1) + jnp.roll(v, -1, 1), x
+        )[0],
+        (6, 1),
+    ),
+    "resize by 1.5": (lambda x: jax.image.resize(x, (1, 9, 9, 1), "linear"), (6, 6, 1)),
+    "a part, twice": (lambda x: jnp.tile(x[:, ::2], (1, 2, 1)), (5, 1)),
+    "adaptive pooling, 8 to 3": (
+        lambda x: jnp.stack([x[:, i * 8 // 3 : -(-(i + 1) * 8 // 3)].mean(1) for i in range(3)], 1),
+        (8, 1),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNASKED)
+def test_d1_equivariance_is_asked_or_the_reason_is_said(name) -> None:
+    fn, shape = UNASKED[name]
+    verdict = sp.verify(fn, shape)
+    if verdict.outputs[0].equivariance is None:
+        assert any("equivariance" in note and "output_axes" in note for note in verdict.notes)
+
+
+def test_d1_the_identity_by_its_spectrum_is_not_refuted() -> None:
+    fn, shape = UNASKED["real spectrum and back"]
+    found = sp.verify(fn, shape, output_axes=(1, 2)).equivariance
+    assert found.refuted == 0
+
+
+def channels_first(x: Any) -> Any:
+    kernel = np.arange(27, dtype=np.float32).reshape(1, 3, 3, 3)
+    padded = jnp.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="wrap")
+    return lax.conv(padded, kernel, (1, 1), "VALID")
+
+
+def test_d3_channels_first_without_a_word() -> None:
+    said(lambda: sp.verify(channels_first, (3, 8, 8)), "channels|spatial_axes")
+
+
+def test_d3_a_shape_with_the_batch_in_it() -> None:
+    conv = nnx.Conv(1, 2, (3, 3), padding="CIRCULAR", rngs=nnx.Rngs(0))
+    said(lambda: sp.verify(conv, (1, 8, 8, 1)), "batch")
+
+
+def said(ask: Callable[[], Any], words: str) -> None:
+    """The words are in an error, or in a note of the verdict."""
+    verdict = answer(ask, words)
+    if verdict is not None:
+        assert re.search(words, " ".join(verdict.notes))
+
+
+# --- E: geometry ---
+
+
+def cells(*indices: int) -> Callable:
+    return lambda x: x[:, jnp.array(indices)]
+
+
+@pytest.mark.parametrize("fn", [lambda x: x[:, 1:15], cells(*range(1, 15))], ids=["slice", "index"])
+def test_e1_placements_behind_a_slice_and_behind_the_same_cells_by_index(fn) -> None:
+    result = sp.placements(fn, (2, 1), canvas=(16,))
+    assert (result.count("equivariance").equal, result.total) == (15, 15)
+    assert not result.causes
+
+
+@pytest.mark.parametrize(
+    ("fn", "equal"),
+    [
+        pytest.param(lambda x: x[:, 1:7], 11, id="E2, slice"),
+        pytest.param(cells(*range(1, 7)), 11, id="E2, index"),
+        pytest.param(cells(0, 0, 1, 1, 2, 2, 3, 3), 7, id="E3"),
+    ],
+)
+def test_a_scene_is_swept_at_the_step_of_the_layer(fn, equal) -> None:
+    """Six cells of one pixel share a cell under 11 shifts, eight of half a pixel under 7."""
+    count = sp.sweep(fn, (48, 1), boundary="scene", grid=(8,)).count("equivariance")
+    assert (count.equal, count.total) == (equal, 41)
+
+
+class NormThenStride(nnx.Module):
+    def __init__(self):
+        rngs = nnx.Rngs(0)
+        self.norm = nnx.GroupNorm(2, num_groups=1, rngs=rngs)
+        self.conv = nnx.Conv(2, 2, (2, 2), strides=2, padding="VALID", rngs=rngs)
+
+    def __call__(self, x):
+        return self.conv(self.norm(x))
+
+
+class Tokens(nnx.Module):
+    def __init__(self):
+        self.patches = nnx.Conv(1, 2, (4, 4), strides=4, padding="VALID", rngs=nnx.Rngs(0))
+
+    def __call__(self, x):
+        return self.patches(x).reshape(x.shape[0], -1, 2)
+
+
+class Flat(nnx.Module):
+    def __init__(self):
+        self.conv = nnx.Conv(1, 2, (3, 3), padding="CIRCULAR", rngs=nnx.Rngs(0))
+
+    def __call__(self, x):
+        return self.conv(x).reshape(x.shape[0], -1)
+
+
+@pytest.mark.parametrize(
+    ("build", "shape", "field", "jump"),
+    [
+        pytest.param(NormThenStride, (8, 8, 2), [None, None], ["2", "2"], id="norm"),
+        pytest.param(Tokens, (16, 16, 1), [4, 4], ["4", "4"], id="tokens"),
+        pytest.param(Flat, (4, 4, 1), [3, 3], [None, None], id="flatten"),
+        pytest.param(
+            lambda: zoo.build("conv-transpose3x3-stride2"),
+            (8, 8, 2),
+            [2, 2],
+            ["1/2", "1/2"],
+            id="transposed",
+        ),
+    ],
+)
+def test_e4_receptive_field_and_jump(build, shape, field, jump) -> None:
+    layer = sp.verify(build(), shape).to_dict()["layers"][-1]
+    assert layer["jump"] == jump
+    assert layer["receptive_field"] == field
+
+
+# --- F: the user's process, and messages ---
+
+CLOSURES = {
+    "F1": ("x[:, P]", "np.array([1, 2, 3, 0])", 4),
+    "F1, added": ("x + P", "np.array([[1], [2], [1], [2]])", 2),
+    "F2, float64": ("x * P", "np.array([[1.0], [2.0], [1.0], [2.0]])", 2),
+    "F2, complex128": ("abs(x * P)", "np.array([[1j], [2.0], [1j], [2.0]])", 2),
+    "F2, a product": ("x[..., 0] @ P", "np.array([[0.0, 1], [1, 0]]).repeat(2, 0).repeat(2, 1)", 4),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "raised"),
+    [
+        *(pytest.param(name, False, id=name) for name in CLOSURES),
+        *(pytest.param(name, True, id=f"{name}, raised") for name in ("F1", "F2, complex128")),
+    ],
+)
+def test_the_users_function_runs_as_before(name, raised) -> None:
+    """A process of its own, since a broken cache of JAX would break what follows here."""
+    text, table, proved = CLOSURES[name]
+    code = f"""
+        import jax, jax.numpy as jnp, numpy as np, shiftproof as sp
+        raised = {raised}
+        P = {table}
+        def f(x):
+            y = {text}
+            if raised and x.ndim == 3:
+                raise RuntimeError("of the user")
+            return y
+        if raised:
+            try:
+                sp.verify(f, (4, 1))
+            except sp.errors.ShiftproofError:
+                pass
+            else:
+                raise SystemExit("no error was raised")
+            raised = False
+        else:
+            found = sp.verify(f, (4, 1)).equivariance
+            assert (found.proved, found.refuted) == ({proved}, {4 - proved}), found
+        x = jnp.arange(4.0).reshape(1, 4, 1)
+        expected = np.asarray(eval({text!r}, {{"P": P, "x": np.asarray(x)}}))
+        for call in (f, jax.jit(f), jax.jit(lambda x: f(x) + 0)):
+            out = call(x)
+            assert out.dtype in (jnp.float32, jnp.complex64), out.dtype
+            np.testing.assert_allclose(out, expected, rtol=1e-6)
+        assert not jax.config.jax_enable_x64
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+class ComplexLayer(nnx.Module):
+    def __init__(self):
+        self.weights = nnx.Param(jnp.array([[1 + 2j, 3], [1j, 2]]))
+
+    def __call__(self, x):
+        return (x @ self.weights[...]).real
+
+
+class LinenLayer(linen.Module):
+    @linen.compact
+    def __call__(self, x):
+        weights = self.param("weights", linen.initializers.normal(dtype=jnp.complex64), (2, 2))
+        return (x @ weights).real
+
+
+def linen_layer() -> Any:
+    module = LinenLayer()
+    return module, module.init(jax.random.key(0), jnp.ones((1, 4, 2)))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("build", [ComplexLayer, linen_layer])
+@pytest.mark.parametrize("ask", ["these", "all", "sweep", "sweep of integers"])
+def test_f3_complex_parameters_without_a_warning(build, ask) -> None:
+    if ask.startswith("sweep"):
+        weights = "integers" if ask.endswith("integers") else "these"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InexactWarning)  # complex numbers are rounded
+            count = sp.sweep(build(), (4, 2), weights=weights).count("equivariance")
+        assert (count.equal, count.total) == (4, 4)
+    else:
+        assert sp.verify(build(), (4, 2), weights=ask).equivariance.proved == 4
+
+
+def calls_back(x: Any) -> Any:
+    return x + io_callback(np.float32, jax.ShapeDtypeStruct((), jnp.float32), 1.0)
+
+
+MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
+    "callback": (lambda: sp.verify(calls_back, (4, 1)), "callback|effect"),
+    "no cells": (lambda: sp.verify(lambda x: x[:, :0], (4, 1)), "no cells|empty|size 0"),
+    "a letter for a step": (
+        lambda: sp.verify(lambda x: x, (4, 4, 1), shifts=[("xZ", 0)]),
+        "xZ",
+    ),
+    "a negative seed": (lambda: sp.verify(lambda x: x, (4, 4, 1), seed=-1), "seed"),
+    "a negative size": (lambda: sp.verify(lambda x: x, (4, -4, 1)), "shape|size"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_f4_one_clear_message_each(name) -> None:
+    ask, words = MISTAKES[name]
+    with pytest.raises(ShiftproofError, match=words):
+        ask()
+
+
+def test_f4_a_tiny_pixel_is_an_image_like_any_other() -> None:
+    found = sp.verify(lambda x: 2 * x, np.full((1, 4, 1), 1e-310)).equivariance
+    assert (found.proved, found.refuted) == (4, 0)
+
+
+def test_f4_a_key_among_the_outputs() -> None:
+    """It is refused by name, or it stays as it is and the other output is decided."""
+    verdict = answer(lambda: sp.verify(lambda x: (x, jax.random.key(0)), (4, 1)), "key")
+    if verdict is not None:
+        assert verdict.equivariance.proved == 4
+        assert verdict.outputs[-1].invariance is None or verdict.outputs[-1].invariance.proved == 4
+
+
+@pytest.mark.parametrize("target", ["numpy.py", "numpy.py:make"])
+def test_f4_a_file_named_like_a_package(tmp_path, target) -> None:
+    """In a process of its own, which imports the user's numpy in place of NumPy if it goes wrong."""
+    (tmp_path / "numpy.py").write_text(
+        "from flax import nnx\n"
+        "def make():\n    return nnx.Conv(1, 2, (3, 3), padding='CIRCULAR', rngs=nnx.Rngs(0))\n"
+    )
+    command = [sys.executable, "-P", "-m", "shiftproof", "verify", target]
+    done = subprocess.run(
+        [*command, "--shape", "4", "4", "1"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert "Traceback" not in done.stderr
+    assert "16/16" in done.stdout or (done.returncode == 2 and "numpy.py" in done.stderr)
+
+
+# --- the known answers that a sweep on the torus does not show ---
+
+
+def test_a_valid_convolution_agrees_on_two_crops_at_every_offset() -> None:
+    conv = nnx.Conv(1, 2, (3, 3), padding="VALID", rngs=nnx.Rngs(0))
+    scene = np.random.default_rng(0).integers(-9, 10, (1, 14, 14, 1)).astype(np.float32)
+    result = sp.sweep(conv, scene, boundary="scene", grid=(8, 8), layers=[])
+    count = result.count("equivariance")
+    assert count.equal == count.total == 49
+    reaches = sp.verify_scene(conv, (8, 8, 1)).output.reaches
+    assert [(reach.low, reach.high, reach.size) for reach in reaches] == [(0, 6, 6)] * 2
+
+
+def test_adaptive_polyphase_sampling_keeps_every_shift_of_generic_images() -> None:
+    layer = AdaptivePolyphaseSampling(2)
+    images = np.random.default_rng(0).normal(size=(1, 32, 32, 1)).astype(np.float32)
+    count = sp.sweep(lambda x: layer(x).mean((1, 2)), images, layers=[]).count("invariance")
+    assert (count.equal, count.total) == (1024, 1024)
+
+
+def test_adaptive_polyphase_sampling_does_not_keep_all_shifts_of_all_images() -> None:
+    layer = AdaptivePolyphaseSampling(2)
+    image = np.array([5.0, 3, 0, 4]).reshape(1, 4, 1)
+    sums = [float(layer(np.roll(image, s, 1)).sum()) for s in range(4)]
+    assert sums == [5, 7, 5, 7]
+    found = sp.verify(lambda x: layer(x).sum(1), (4, 1)).invariance
+    assert found.proved <= 2
+    assert found.map[1] != sp.Word.PROVED
