@@ -32,14 +32,14 @@ from shiftproof.files import write_atomic
 from shiftproof.listening import tell
 from shiftproof.provenance import provenance
 from shiftproof.proving.analysis import Cause, Claim, Prover, find_causes, layer_steps
+from shiftproof.proving.asked import in_floats
 from shiftproof.proving.basis import find_basis
 from shiftproof.proving.graph import Graph, build_graph
+from shiftproof.proving.layers import Layer, find_layers
 from shiftproof.proving.polyphase import Conditional, conditional
-from shiftproof.proving.receptive import layer_fields
 from shiftproof.refuting.ties import tied_choices
 from shiftproof.refuting.trials import Trial
 from shiftproof.refuting.witness import Bench, generic_probes
-from shiftproof.tracing.layers import Layer, find_layers
 from shiftproof.tracing.model import Model, adapt, check_images, trace_model, trace_once
 from shiftproof.tracing.settings import current_device, settings
 from shiftproof.tracing.trace import Program, hash_array
@@ -289,7 +289,8 @@ def _trace(
                 traced = _traced(model, shape, "float32")
         program, arrays, dtype = traced
         with settings(dtype):
-            layers = find_layers(program, axes, output_axes=output_axes)
+            oracle = in_floats(program, arrays)
+            layers = find_layers(program, axes, output_axes=output_axes, oracle=oracle)
     return Subject(
         model, shape, tuple(axes), program, arrays, dtype, layers, weights, images, seed, seconds
     )
@@ -415,8 +416,6 @@ def _analyse(subject: Subject, claims: Sequence[Claim]) -> Analysis:
 def _decide(subject: Subject, claims: Sequence[Claim], asked: np.ndarray) -> Verdict:
     analysis = _analyse(subject, claims)
     cases, seconds = analysis.cases, analysis.seconds
-    with _timed(seconds, "analysis"):
-        fields = layer_fields(analysis.prover.graph, subject.layers, subject.grid)
     bench = Bench(
         subject.model,
         subject.shape,
@@ -461,13 +460,14 @@ def _decide(subject: Subject, claims: Sequence[Claim], asked: np.ndarray) -> Ver
         weights=subject.weights,
         outputs=outputs,
         layers=tuple(
-            LayerVerdict(layer.name, str(layer.site), layer.shape, step, subject.grid, seen)
-            for layer, step, seen in zip(subject.layers, analysis.steps, fields, strict=True)
+            LayerVerdict(layer.name, str(layer.site), layer.shape, step, subject.grid, layer.fields)
+            for layer, step in zip(subject.layers, analysis.steps, strict=True)
         ),
         causes=analysis.causes,
         asked=asked,
         notes=(
             *_notes(subject, outputs, sensitivity),
+            *(layer.note for layer in subject.layers if layer.note),
             *choices,
             *(f"{c.property} of {c.output} is {kept}." for c, kept in analysis.conditional.items()),
         ),

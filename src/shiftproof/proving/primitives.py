@@ -16,7 +16,7 @@ import numpy as np
 from jax.lax import FftType
 
 from shiftproof.proving.building import Builder, Call, Operand, Translator, is_plain, nothing
-from shiftproof.tracing.axes import ELEMENTWISE
+from shiftproof.tracing.families import ELEMENTWISE
 from shiftproof.tracing.trace import Program, apply, open_body, scan_counts
 from shiftproof_kernel import Program as KernelProgram
 

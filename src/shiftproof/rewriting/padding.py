@@ -16,8 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from shiftproof.proving.geometry import LOOPS, Geometry, Labels
 from shiftproof.rewriting.changes import Change, Skipped, runs_along_grid, source_of
-from shiftproof.tracing.axes import BODIES, ELEMENTWISE, MOVES, WINDOWS, Labels, body_labels
+from shiftproof.tracing.families import ELEMENTWISE, MOVES, WINDOWS
 from shiftproof.tracing.rewrite import Place, Step, places
 from shiftproof.tracing.trace import Equation, Literal, Program, apply
 from shiftproof_kernel.arithmetic import pads_inside, reach
@@ -32,22 +33,23 @@ MOST_CELLS = 2**22
 
 
 def find_paddings(
-    program: Program, labels: Mapping[int, Labels], *, within: Place = (), around: str = ""
+    program: Program, geometry: Geometry, *, within: Place = (), around: str = ""
 ) -> Found:
     """All paddings along the grid.
 
     Args:
         program: the traced model, or the body of a loop.
-        labels: from `label_axes`.
+        geometry: of its values.
         within: the place of the body.
         around: the line of the loop.
     """
+    labels = geometry.all_labels(program)
     full = {**labels, **_labels_of_fixed(program, labels)}
     context = _Context(program, full, around)
     for place, eqn in places(program, within):
         known = [full[o] if isinstance(o, int) else (None,) * np.ndim(o.value) for o in eqn.inputs]
-        if eqn.name in BODIES:
-            for number, (body, inner) in enumerate(body_labels(eqn, known)):
+        if eqn.name in LOOPS:
+            for number, (body, inner) in enumerate(geometry.bodies(eqn)):
                 inside = (*place, ("body", number))
                 yield from find_paddings(body, inner, within=inside, around=str(eqn.site))
         elif eqn.name in FINDERS and known and any(map(runs_along_grid, known[0])):

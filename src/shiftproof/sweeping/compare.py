@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from shiftproof.tracing.layers import Layer
+from shiftproof.proving.layers import Layer
 from shiftproof.tracing.trace import Literal as Constant
 from shiftproof.tracing.trace import Program, evaluate
 from shiftproof.translation import Canvas, slide

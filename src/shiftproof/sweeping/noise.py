@@ -10,9 +10,9 @@ import numpy as np
 
 from shiftproof.errors import ModelCallError
 from shiftproof.exactness.calibration import float64_device
+from shiftproof.proving.layers import find_layers
 from shiftproof.sweeping.checks import read_values
 from shiftproof.sweeping.question import Question
-from shiftproof.tracing.layers import find_layers
 from shiftproof.tracing.model import trace_model
 from shiftproof.tracing.settings import settings
 from shiftproof.tracing.trace import fixed_values

@@ -30,8 +30,8 @@ from shiftproof.proving.basis.responses import (
     precision,
     respond,
 )
+from shiftproof.proving.geometry import geometry_of
 from shiftproof.proving.graph import build_graph
-from shiftproof.tracing.axes import BATCH, label_axes
 from shiftproof.tracing.settings import settings
 from shiftproof.tracing.trace import Program, known_values
 from shiftproof.translation import Shift
@@ -484,7 +484,7 @@ def _ends(
     """Regions, with a source and the values without a grid in which the region ends, in the order of the program."""
     program = setting.program
     outputs = _outputs(program, claims)
-    labels = label_axes(program, setting.spatial_axes)
+    geometry = geometry_of(program, setting.spatial_axes)
     seen: set[tuple[int, int]] = set()
     for eqn in program.equations:
         target = eqn.outputs[0]
@@ -492,8 +492,9 @@ def _ends(
             source = found.sources.get(target, target)
             if source == target or (source, target) in seen or len(eqn.outputs) > 1:
                 continue
-            sized = zip(labels[target], program.avals[target].shape, strict=True)
-            a_map = any(label and label.axis != BATCH and n > 1 for label, n in sized)
+            shape = program.avals[target].shape
+            labels = geometry.labels(target, shape)
+            a_map = any(label and n > 1 for label, n in zip(labels, shape, strict=True))
             if target in outputs or (not a_map and _is_end(program, found, target)):
                 seen.add((source, target))
                 yield found, source, target

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
-from shiftproof.tracing.axes import MOVES
+from shiftproof.tracing.families import MOVES
 from shiftproof.tracing.trace import Equation, Program, apply, interpret
 from shiftproof.tracing.trace import Literal as Constant
 
