@@ -50,6 +50,8 @@ Property = Literal["both", "equivariance", "invariance"]
 
 DEAD = 1e-3
 """Relative change between quite different images below which a model counts as dead."""
+MOST_COLOURS = 4
+"""An image with no more rows than this, and many more columns and channels, may have its channels first."""
 
 
 @float64_device()
@@ -166,8 +168,26 @@ def ask(
         weights="these" if adapted.kind == "callable" else weights,
         images=None if given is None else checked.astype(np.float64),
         seed=seed,
+        notes=_taken(shape) if spatial_axes is None else (),
     )
     return subject, _claims(subject, property, law)
+
+
+def _taken(shape: tuple[int, ...]) -> tuple[str, ...]:
+    """What an unusual shape was taken for, where nothing was said of its axes."""
+    *grid, channels = shape
+    sizes = "x".join(map(str, grid))
+    if len(shape) > 3 and shape[0] == 1:
+        return (
+            f"the shape {shape} of one image was taken for a grid of {sizes} with {channels} channels. The batch is "
+            f"not counted: if the first axis is the batch, pass {shape[1:]}.",
+        )
+    if len(shape) == 3 and shape[0] <= MOST_COLOURS and min(shape[1:]) >= 2 * MOST_COLOURS:
+        return (
+            f"the shape {shape} of one image was taken for a grid of {sizes} with {channels} channels. If channels "
+            "come first, pass spatial_axes=(1, 2).",
+        )
+    return ()
 
 
 def _is_shape(images: Any) -> bool:
@@ -241,6 +261,7 @@ class Subject:
     images: np.ndarray | None
     seed: int
     seconds: dict[str, float]
+    notes: tuple[str, ...] = ()
 
     @property
     def opaque(self) -> frozenset[int]:
@@ -276,6 +297,7 @@ def _trace(
     weights: Weights,
     images: np.ndarray | None,
     seed: int,
+    notes: tuple[str, ...],
 ) -> Subject:
     """Trace the model on one image; its own weights are told apart in float64, where it runs in that."""
     seconds: dict[str, float] = {}
@@ -292,7 +314,18 @@ def _trace(
             oracle = in_floats(program, arrays)
             layers = find_layers(program, axes, output_axes=output_axes, oracle=oracle)
     return Subject(
-        model, shape, tuple(axes), program, arrays, dtype, layers, weights, images, seed, seconds
+        model=model,
+        shape=shape,
+        axes=tuple(axes),
+        program=program,
+        arrays=arrays,
+        dtype=dtype,
+        layers=layers,
+        weights=weights,
+        images=images,
+        seed=seed,
+        seconds=seconds,
+        notes=(*notes, *(layer.note for layer in layers if layer.note)),
     )
 
 
@@ -467,7 +500,6 @@ def _decide(subject: Subject, claims: Sequence[Claim], asked: np.ndarray) -> Ver
         asked=asked,
         notes=(
             *_notes(subject, outputs, sensitivity),
-            *(layer.note for layer in subject.layers if layer.note),
             *choices,
             *(f"{c.property} of {c.output} is {kept}." for c, kept in analysis.conditional.items()),
         ),
@@ -489,7 +521,7 @@ def _notes(
     subject: Subject, outputs: Sequence[OutputVerdict], sensitivity: Sequence[float]
 ) -> list[str]:
     """What a reader should know; the most serious is a warning too."""
-    notes = []
+    notes = list(subject.notes)
     dead = [o.name for o in outputs if o.vacuous]
     if dead:
         seen = max(s for s, o in zip(sensitivity, outputs, strict=True) if o.vacuous)

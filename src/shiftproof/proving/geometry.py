@@ -83,16 +83,6 @@ class View:
         ends = sorted((first, last))
         return dataclasses.replace(self, low=self.low + ends[0], high=self.high + ends[1])
 
-    @property
-    def coarse(self) -> "View":
-        """The same by its largest digit only: its cells are blocks, which see what all their parts see."""
-        largest = max(self.digits, key=lambda digit: abs(digit.jump))
-        view = self.with_digits([largest])
-        for digit in self.digits:
-            if digit is not largest:
-                view = view.widened(0, digit.jump * (digit.count - 1))
-        return view
-
 
 @dataclasses.dataclass(frozen=True)
 class Cells:
@@ -196,11 +186,11 @@ class Geometry:
 
     def field(self, value: int | Literal, source: int, shape: tuple[int, ...]) -> Field | None:
         """What a value of that shape has of one axis of the grid; None where it does not depend on the images."""
-        return _field(self.of(value), source, shape)
+        return _field(_coarse(self.of(value), self.sizes), source, shape)
 
     def labels(self, value: int | Literal, shape: tuple[int, ...]) -> Labels:
         """What runs along each axis of a value of that shape."""
-        return _labels(self.of(value), shape)
+        return _labels(_coarse(self.of(value), self.sizes), shape)
 
     def all_labels(self, program: Traced) -> dict[int, Labels]:
         """The labels of every value of the program, by number."""
@@ -913,11 +903,25 @@ RULES: Mapping[str, Callable[[_Step], Cells]] = {
 # --- reading: fields of one axis of the grid, labels of the axes of a value, bodies of loops ---
 
 
+def _coarse(cells: Cells, sizes: Mapping[int, int]) -> Cells:
+    """The cells by the largest digit of every view: patches are cells, which see what all their parts see."""
+    views = []
+    for view in cells.views:
+        turn = sizes.get(view.source)
+        # laps of whole turns tell no pixels apart
+        digits = [d for d in view.digits if turn is None or d.jump % turn] or view.digits
+        largest = max(digits, key=lambda digit: abs(digit.jump))
+        for digit in digits:
+            if digit is not largest:
+                view = view.widened(0, digit.jump * (digit.count - 1))
+        views.append(view.with_digits([largest]))
+    return dataclasses.replace(cells, views=tuple(views))
+
+
 def _field(cells: Cells, source: int, shape: tuple[int, ...]) -> Field | None:
     if not cells.moving:
         return None
-    views = [view.coarse for view in cells.views if view.source == source]
-    found = [_along(view, cells, shape) for view in views]
+    found = [_along(view, cells, shape) for view in cells.views if view.source == source]
     ways = {(axis, jump and abs(jump)) for axis, jump, _, _ in found}
     if len(ways) != 1 or found[0][1] is None:
         return Field(None, None, whole=True)
@@ -932,27 +936,22 @@ def _along(
 ) -> tuple[int | None, Fraction | None, Fraction, Fraction]:
     """The axis that runs along the grid, its jump, and what cell 0 sees; tokens have no axis, but a jump."""
     (digit,) = view.digits
-    lone = _lone(view, _coarse(cells), digit.axis, shape[digit.axis], {})
+    lone = _lone(view, cells, digit.axis, shape[digit.axis], {})
     if lone is not None:
-        return digit.axis, lone.digits[-1].jump, lone.low, lone.high
-    beside = {v.source: d for v in _coarse(cells).views for d in v.on(digit.axis)}
+        return digit.axis, lone.digits[0].jump, lone.low, lone.high
+    beside = {v.source: d for v in cells.views for d in v.on(digit.axis)}
     filled = math.prod(d.count for d in beside.values()) == shape[digit.axis]
     is_token = filled and len(beside) > 1 and len(shape) > 2
     return None, digit.jump if is_token else None, view.low, view.high
 
 
-def _coarse(cells: Cells) -> Cells:
-    return dataclasses.replace(cells, views=tuple(view.coarse for view in cells.views))
-
-
 def _labels(cells: Cells, shape: tuple[int, ...]) -> Labels:
     labels: list[Label | None] = [None] * len(shape)
-    coarse = _coarse(cells)
     for axis in range(len(shape)):
-        views = [v for v in coarse.views if v.source != BATCH and v.on(axis)]
+        views = [view for view in cells.views if view.source != BATCH and view.on(axis)]
+        found = [_along(view, cells, shape) for view in views]
         sources = tuple(sorted({view.source for view in views}))
-        jumps = {abs(jump) for v in views if (jump := _along(v, cells, shape)[1]) is not None}
-        alone = len(sources) == len(jumps) == 1 and _along(views[0], cells, shape)[0] == axis
+        jumps = {abs(jump) for place, jump, _, _ in found if place == axis and jump is not None}
         if sources:
-            labels[axis] = Label(sources, jumps.pop() if alone else None)
+            labels[axis] = Label(sources, jumps.pop() if len(sources) == len(jumps) == 1 else None)
     return tuple(labels)

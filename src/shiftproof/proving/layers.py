@@ -182,8 +182,7 @@ class _Output:
             self._counted() - {a for a, place in enumerate(layer.grid) if place is not None}
         )
         if left or entangled:
-            note = self._note(left) if left else self._entangled(entangled)
-            layer = dataclasses.replace(layer, note=note)
+            layer = dataclasses.replace(layer, note=self._note(left, entangled))
         return layer
 
     def _counted(self) -> set[int]:
@@ -246,29 +245,31 @@ class _Output:
         lost = layer.batch is None and layer.shape and layer.shape[0] == given[0]
         return 0 if lost and 0 not in layer.grid else layer.batch
 
-    def _entangled(self, axes: Sequence[int]) -> str:
-        shape = "x".join(map(str, self.layer.shape))
-        return (
-            f"{self.layer.output} of shape {shape} is not asked for equivariance along {_named(axes)} of the grid: its "
-            "cells lie in one axis with others, as tokens do, or along several axes at once. Give them an axis of their "
-            "own (reshape), or name it, the batch being axis 0: output_axes=(1, 2)."
-        )
-
-    def _note(self, left: Sequence[int]) -> str:
+    def _note(self, left: Sequence[int], entangled: Sequence[int]) -> str:
         """Why an output is not asked for equivariance along some axes, and what to pass."""
-        lost = dict(self.geometry.of(self.layer.value).lost)
-        eqn = next((self.geometry.graph.origins[lost[a]] for a in left if a in lost), None)
-        place = "" if eqn is None else f" (lost at {eqn.name} {eqn.site})".replace(" )", ")")
+        axes = [*left, *entangled]
+        some = len(axes) < sum(n > 1 for n in self.sizes)
+        along = (
+            f" along {' and '.join(f'axis {axis}' for axis in axes)} of the grid" if some else ""
+        )
+        if left:
+            why = f"none of its axes could be followed to the image{self._place(left)}"
+        else:
+            why = "the places of the grid share an axis, as tokens do, or lie along several at once"
         shape = "x".join(map(str, self.layer.shape))
         return (
-            f"{self.layer.output} of shape {shape} is not asked for equivariance along {_named(left)} of the grid: no axis "
-            f"of it could be followed there{place}. If some of its axes run along the grid, name them, the batch being "
-            "axis 0: output_axes=(1, 2)."
+            f"{self.layer.output} of shape {shape} is not asked for equivariance{along}: {why}. If some of its axes "
+            "run along the grid, name them, such as output_axes=(1, 2) (the batch is axis 0); else reshape it to a map."
         )
 
-
-def _named(axes: Sequence[int]) -> str:
-    return " and ".join(f"axis {axis}" for axis in axes)
+    def _place(self, left: Sequence[int]) -> str:
+        """The equation at which the grid was lost."""
+        lost = dict(self.geometry.of(self.layer.value).lost)
+        found = (self.geometry.graph.origins[lost[axis]] for axis in left if axis in lost)
+        eqn = next((eqn for eqn in found if eqn is not None), None)
+        if eqn is None:
+            return ""
+        return f" (lost at {eqn.name}{f', {eqn.site}' if str(eqn.site) else ''})"
 
 
 def _runs(program: Program, geometry: Geometry) -> list[_Run]:
