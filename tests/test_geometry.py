@@ -25,7 +25,7 @@ def fields(fn, shape, axes=None):
     model = adapt(fn)
     program = trace(model.call, model.weights, jax.ShapeDtypeStruct((1, *shape), np.float32))
     axes = axes or tuple(range(1, len(shape)))
-    (output,) = program.outputs
+    (output,) = (o for o in program.outputs if isinstance(o, int))
     found = geometry_of(program, axes)
     seen = [found.field(output, i, program.avals[output].shape) for i in range(len(axes))]
     return [f and (f.axis, f.jump, f.size) for f in seen]
@@ -277,13 +277,6 @@ def test_repeated_cells_move_twice_as_fast_on_a_scene() -> None:
     assert sp.verify_scene(twice, (8, 1)).output.left == (8, 8)
 
 
-def test_a_flip_moves_the_other_way() -> None:
-    swept = sp.sweep(lambda x: x[:, ::-1], (8, 1))
-    assert swept.count("equivariance").equal == 8
-    swept = sp.sweep(lambda x: x[:, ::-1], (8, 1), law="same")
-    assert swept.count("equivariance").equal == 2
-
-
 @pytest.mark.parametrize(("how", "margin"), [("bilinear", 1), ("bicubic", 3)])
 def test_placements_follow_a_resize(how, margin) -> None:
     model = lambda x: jax.image.resize(x, (len(x), 32, 32, 1), how)  # noqa: E731
@@ -329,9 +322,12 @@ def test_a_roll_is_found_by_moving_the_image(model, found) -> None:
 
 
 def test_patterns_and_bands_of_tables() -> None:
-    assert find_pattern([0, 1, 1, 2, 3, 4, 4, 5], 6).slope == Fraction(3, 4)
-    assert find_pattern([3, 2, 1, 0], 4).slope == -1
-    assert find_band(np.eye(8)[:, ::2]).slope == 2
+    found = (
+        find_pattern([0, 1, 1, 2, 3, 4, 4, 5], 6),
+        find_pattern([3, 2, 1, 0], 4),
+        find_band(np.eye(8)[:, ::2]),
+    )
+    assert [band and band.slope for band in found] == [Fraction(3, 4), -1, 2]
     assert find_band(np.random.default_rng(0).normal(size=(8, 8))) is None
     assert find_band(np.ones((8, 4))) is None
     assert find_band(np.fft.fft(np.eye(8))) is None

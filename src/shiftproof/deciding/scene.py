@@ -21,8 +21,8 @@ from shiftproof.errors import ContradictionError
 from shiftproof.exactness.calibration import float64_device
 from shiftproof.provenance import provenance
 from shiftproof.proving.analysis import Claim, axis_step
+from shiftproof.proving.cells import Field
 from shiftproof.proving.certify import certificate_of, needed_part
-from shiftproof.proving.geometry import Field
 from shiftproof.proving.graph import Graph
 from shiftproof.proving.layers import Layer
 from shiftproof.proving.scenes import Passage, SceneProver

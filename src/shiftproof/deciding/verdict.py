@@ -17,7 +17,7 @@ from shiftproof.display import Displayed, report_room
 from shiftproof.errors import InputError
 from shiftproof.lattice import Lattice
 from shiftproof.proving.analysis import Cause, Claim
-from shiftproof.proving.geometry import Field
+from shiftproof.proving.cells import Field
 from shiftproof.proving.polyphase import Conditional
 from shiftproof.refuting.counterexample import Counterexample, from_witness
 from shiftproof.refuting.witness import Witness

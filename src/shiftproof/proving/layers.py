@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from shiftproof.proving.asked import Oracle, find_roll
-from shiftproof.proving.geometry import BATCH, Field, Geometry, geometry_of
+from shiftproof.proving.cells import BATCH, Field
+from shiftproof.proving.geometry import Geometry, geometry_of
 from shiftproof.tracing.families import CONTRACTIONS, ELEMENTWISE, MOVES, REDUCTIONS, WINDOWS
 from shiftproof.tracing.trace import Equation, Literal, Program, Site
 

@@ -6,12 +6,16 @@ cells a table moves on along one axis when the other moves by one.
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 import numpy as np
 
+from shiftproof.proving.graph import Graph
 from shiftproof.proving.periods import rolls
+
+LARGEST_TABLE = 2**22
+"""Tables with more cells are not searched for a band."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,3 +145,34 @@ def _interpolation(table: np.ndarray) -> Band | None:
     if not slope or not (narrow or (slope == ratio and count > 2 and even)):
         return None
     return Band(slope, Fraction(min(lows)), Fraction(max(highs)))
+
+
+def table_of(graph: Graph, number: int) -> np.ndarray | None:
+    """A constant, or the numbers of the weights that stand in a value that is only put together from weights."""
+    node = graph.program.nodes[number]
+    if math.prod(node.shape) > LARGEST_TABLE and node.op != "broadcast":
+        return None
+    if node.op == "constant":
+        return graph.constants.get(number)
+    if node.op == "weight":
+        return np.arange(1, math.prod(node.shape) + 1).reshape(node.shape)
+    if node.op not in ("broadcast", "reshape", "transpose", "take") or len(node.inputs) != 1:
+        return None
+    table = table_of(graph, node.inputs[0])
+    if table is None:
+        return None
+    match node.op:
+        case "broadcast":
+            axes = node.params["axes"]
+            places = dict(zip(axes, table.shape, strict=True))
+            aligned = table.reshape([places.get(a, 1) for a in range(len(node.shape))])
+            return np.broadcast_to(aligned, node.shape)
+        case "reshape":
+            return table.reshape(node.shape)
+        case "transpose":
+            return table.transpose(node.params["order"])
+    index = node.params["index"]
+    if isinstance(index, Mapping):
+        count = node.shape[node.params["axis"]]
+        index = [index["start"] + index["step"] * i for i in range(count)]
+    return table.take(index, node.params["axis"])

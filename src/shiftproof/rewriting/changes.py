@@ -6,7 +6,7 @@ A finder looks for one kind of cause. What it cannot replace soundly it says, in
 import dataclasses
 from typing import Literal
 
-from shiftproof.proving.geometry import Label, Labels
+from shiftproof.proving.cells import Label, Labels
 from shiftproof.tracing.rewrite import Place, Step
 from shiftproof.tracing.trace import Equation
 
@@ -51,12 +51,12 @@ def source_of(eqn: Equation, around: str = "") -> str:
     return str(eqn.site) or around or eqn.site.callee or eqn.name
 
 
-def runs_along_grid(label: Label) -> bool:
+def runs_along_grid(label: Label | None) -> bool:
     """Whether an axis runs along one axis of the input's grid."""
     return label is not None and label.jump is not None
 
 
-def moves(label: Label) -> bool:
+def moves(label: Label | None) -> bool:
     """Whether an axis runs along the grid, alone or merged with others, as tokens do."""
     return label is not None
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from shiftproof.proving.geometry import Labels
+from shiftproof.proving.cells import Labels
 from shiftproof.rewriting.changes import grid_axes, moves, moving_axes, runs_along_grid, source_of
 from shiftproof.tracing.families import MOVES
 from shiftproof.tracing.rewrite import Place, places

@@ -16,7 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from shiftproof.proving.geometry import LOOPS, Geometry, Labels
+from shiftproof.proving.cells import Labels
+from shiftproof.proving.geometry import LOOPS, Geometry
 from shiftproof.rewriting.changes import Change, Skipped, runs_along_grid, source_of
 from shiftproof.tracing.families import ELEMENTWISE, MOVES, WINDOWS
 from shiftproof.tracing.rewrite import Place, Step, places

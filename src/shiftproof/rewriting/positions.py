@@ -13,7 +13,7 @@ import numpy as np
 
 from shiftproof.proving.analysis import Prover
 from shiftproof.proving.building import is_plain
-from shiftproof.proving.geometry import Labels
+from shiftproof.proving.cells import Labels
 from shiftproof.proving.periods import periods, rolls
 from shiftproof.rewriting.changes import Change, moves, source_of
 from shiftproof.tracing.rewrite import Place, Step, places
