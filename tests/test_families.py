@@ -15,8 +15,8 @@ import shiftproof as sp
 from shiftproof.deciding.verdict import PropertyVerdict, Word
 from shiftproof.deciding.verify import verify
 from shiftproof.errors import InputError, ModelCallError, VacuousWarning
+from shiftproof.proving.layers import find_layers
 from shiftproof.refuting.trials import make_trial
-from shiftproof.tracing.layers import find_layers
 from shiftproof.tracing.model import adapt, trace_model
 
 SWEPT = {

@@ -8,7 +8,7 @@ import numpy as np
 from flax import linen, nnx
 
 from shiftproof import zoo
-from shiftproof.tracing.layers import find_layers
+from shiftproof.proving.layers import find_layers
 from shiftproof.tracing.model import adapt
 from shiftproof.tracing.trace import trace
 

@@ -84,10 +84,19 @@ def test_the_three_laws() -> None:
 
 
 def test_any_law_finds_a_shift_that_no_stride_explains() -> None:
-    """f(x) = flip(x): f(T x) = T^-1 f(x)."""
+    """f(x)[u] = x[3 u]: f(T x) = T^3 f(x) on 8 columns, since 3 * 3 = 1 mod 8."""
+    model = lambda x: x[:, :, 3 * jnp.arange(8) % 8] * 2  # noqa: E731
+    assert sp.sweep(model, IMAGES).count("equivariance").equal == 6 * 2  # only where Δ = 3 Δ
+    assert sp.sweep(model, IMAGES, law="any").count("equivariance").equal == 48
+
+
+def test_a_flip_has_a_stride_of_minus_one() -> None:
     flip = lambda x: x[:, ::-1, ::-1] * 2  # noqa: E731
-    assert sp.sweep(flip, IMAGES).count("equivariance").equal == 4  # only where Δ = -Δ
-    assert sp.sweep(flip, IMAGES, law="any").count("equivariance").equal == 48
+    result = sp.sweep(flip, IMAGES)
+    assert result.layers[-1].strides == ("-1", "-1")
+    assert result.count("equivariance").equal == 48
+    same = sp.sweep(flip, IMAGES, law="same")
+    assert same.count("equivariance").equal == 4  # only where Δ = -Δ
 
 
 def test_channels_first() -> None:
@@ -114,7 +123,7 @@ def test_only_some_axes_of_the_grid_may_move() -> None:
 
 
 def test_output_axes_may_be_declared() -> None:
-    shuffled = jnp.eye(8)
+    shuffled = jnp.eye(8)[:, jnp.array([0, 3, 1, 5, 2, 4, 7, 6])]
 
     def model(x):  # (batch, 8, 1) -> (batch, 3, 8), through a matrix that no rule follows
         return jnp.stack([x[..., 0] @ shuffled] * 3, axis=1)
@@ -122,7 +131,8 @@ def test_output_axes_may_be_declared() -> None:
     images = IMAGES[:, 0, :, :1]
     assert not sp.sweep(model, images).layers[-1].has_grid
     declared = sp.sweep(model, images, output_axes=(2,))
-    assert declared.count("equivariance").equal == 8
+    assert declared.layers[-1].grid == (2,)
+    assert declared.count("equivariance").equal == 1
 
 
 def test_label_agreement() -> None:

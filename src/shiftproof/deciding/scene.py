@@ -21,12 +21,12 @@ from shiftproof.errors import ContradictionError
 from shiftproof.exactness.calibration import float64_device
 from shiftproof.provenance import provenance
 from shiftproof.proving.analysis import Claim, axis_step
+from shiftproof.proving.cells import Field
 from shiftproof.proving.certify import certificate_of, needed_part
 from shiftproof.proving.graph import Graph
-from shiftproof.proving.receptive import Field, receptive_fields
+from shiftproof.proving.layers import Layer
 from shiftproof.proving.scenes import Passage, SceneProver
 from shiftproof.sweeping.cells import Moves, sweep_cells
-from shiftproof.tracing.layers import Layer
 from shiftproof.tracing.settings import current_device, settings
 from shiftproof_kernel import Lost
 
@@ -76,7 +76,7 @@ class Reach:
             "size": self.size,
             "receptive_field": None if field is None else field.size,
             "receptive_offset": None if field is None else field.offset,
-            "whole_image": field is not None and field.axis is None,
+            "whole_image": field is not None and field.size is None,
             "reason": self.lost or None,
         }
 
@@ -301,8 +301,7 @@ def verify_scene(
     with settings(subject.dtype):
         graph = graph_of(subject)
         prover = SceneProver(graph, subject.grid)
-        fields = [receptive_fields(graph.program, axis) for axis in range(len(subject.grid))]
-        layers = [_layer(layer, subject, prover, fields) for layer in subject.layers]
+        layers = [_layer(layer, subject, prover) for layer in subject.layers]
         certificates = {
             layer.output: certificate
             for leaf, layer in enumerate(_by_leaf(subject, layers))
@@ -328,9 +327,7 @@ def _by_leaf(subject: Subject, layers: Sequence[SceneLayer]) -> list[SceneLayer]
     return [named[name] for name in subject.program.output_names]
 
 
-def _layer(
-    layer: Layer, subject: Subject, prover: SceneProver, fields: Sequence[Sequence[Field | None]]
-) -> SceneLayer:
+def _layer(layer: Layer, subject: Subject, prover: SceneProver) -> SceneLayer:
     """What is proved of one layer along every axis."""
     graph, rank = prover.graph, len(subject.grid)
     node = graph.nodes.get(layer.value) if isinstance(layer.value, int) else None
@@ -338,8 +335,7 @@ def _layer(
     reaches, box = [], np.ones(cells, bool)
     for position in range(rank):
         found = None if node is None else prover.along(position)[node]
-        field = None if node is None else fields[position][node]
-        reach = _reach(graph, found, layer, position, field)
+        reach = _reach(graph, found, layer, position, layer.fields[position])
         reaches.append(reach)
         if isinstance(found, Passage) and not reach.lost:
             for axis, (step, low, high) in enumerate(found.moves):

@@ -17,9 +17,9 @@ from shiftproof.display import Displayed, report_room
 from shiftproof.errors import InputError
 from shiftproof.lattice import Lattice
 from shiftproof.proving.analysis import Cause, Claim
+from shiftproof.proving.cells import Field
 from shiftproof.proving.identity import Evidence as Identity
 from shiftproof.proving.polyphase import Conditional
-from shiftproof.proving.receptive import Field
 from shiftproof.refuting.counterexample import Counterexample, from_witness
 from shiftproof.refuting.witness import Witness
 from shiftproof.translation import Shift
@@ -418,8 +418,11 @@ class Verdict(Displayed):
                     "steps": None if layer.steps is None else list(layer.steps),
                     "receptive_field": [field and field.size for field in layer.fields],
                     "jump": [
-                        None if not field or field.axis is None else str(field.jump)
+                        None if not field or field.jump is None else str(field.jump)
                         for field in layer.fields
+                    ],
+                    "whole_image": [
+                        field is not None and field.size is None for field in layer.fields
                     ],
                 }
                 for layer in self.layers

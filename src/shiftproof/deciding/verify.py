@@ -32,14 +32,14 @@ from shiftproof.files import write_atomic
 from shiftproof.listening import tell
 from shiftproof.provenance import provenance
 from shiftproof.proving.analysis import Cause, Claim, Prover, find_causes, layer_steps
+from shiftproof.proving.asked import in_floats
 from shiftproof.proving.graph import Graph, build_graph
 from shiftproof.proving.identity import Identities, Question
+from shiftproof.proving.layers import Layer, find_layers
 from shiftproof.proving.polyphase import Conditional, conditional
-from shiftproof.proving.receptive import layer_fields
 from shiftproof.refuting.ties import tied_choices
 from shiftproof.refuting.trials import Trial
 from shiftproof.refuting.witness import Bench, generic_probes
-from shiftproof.tracing.layers import Layer, find_layers
 from shiftproof.tracing.model import Model, adapt, check_images, trace_model, trace_once
 from shiftproof.tracing.settings import current_device, settings
 from shiftproof.tracing.trace import Program, hash_array
@@ -50,6 +50,8 @@ Property = Literal["both", "equivariance", "invariance"]
 
 DEAD = 1e-3
 """Relative change between quite different images below which a model counts as dead."""
+MOST_COLOURS = 4
+"""An image with no more rows than this, and many more columns and channels, may have its channels first."""
 
 
 @float64_device()
@@ -171,8 +173,26 @@ def ask(
         weights="these" if adapted.kind == "callable" else weights,
         images=None if given is None else checked.astype(np.float64),
         seed=seed,
+        notes=_taken(shape) if spatial_axes is None else (),
     )
     return subject, _claims(subject, property, law)
+
+
+def _taken(shape: tuple[int, ...]) -> tuple[str, ...]:
+    """What an unusual shape was taken for, where nothing was said of its axes."""
+    *grid, channels = shape
+    sizes = "x".join(map(str, grid))
+    if len(shape) > 3 and shape[0] == 1:
+        return (
+            f"the shape {shape} of one image was taken for a grid of {sizes} with {channels} channels. The batch is "
+            f"not counted: if the first axis is the batch, pass {shape[1:]}.",
+        )
+    if len(shape) == 3 and shape[0] <= MOST_COLOURS and min(shape[1:]) >= 2 * MOST_COLOURS:
+        return (
+            f"the shape {shape} of one image was taken for a grid of {sizes} with {channels} channels. If channels "
+            "come first, pass spatial_axes=(1, 2).",
+        )
+    return ()
 
 
 def _is_shape(images: Any) -> bool:
@@ -246,6 +266,7 @@ class Subject:
     images: np.ndarray | None
     seed: int
     seconds: dict[str, float]
+    notes: tuple[str, ...] = ()
 
     @property
     def opaque(self) -> frozenset[int]:
@@ -281,6 +302,7 @@ def _trace(
     weights: Weights,
     images: np.ndarray | None,
     seed: int,
+    notes: tuple[str, ...],
 ) -> Subject:
     """Trace the model on one image; its own weights are told apart in float64, where it runs in that."""
     seconds: dict[str, float] = {}
@@ -294,9 +316,21 @@ def _trace(
                 traced = _traced(model, shape, "float32")
         program, arrays, dtype = traced
         with settings(dtype):
-            layers = find_layers(program, axes, output_axes=output_axes)
+            oracle = in_floats(program, arrays)
+            layers = find_layers(program, axes, output_axes=output_axes, oracle=oracle)
     return Subject(
-        model, shape, tuple(axes), program, arrays, dtype, layers, weights, images, seed, seconds
+        model=model,
+        shape=shape,
+        axes=tuple(axes),
+        program=program,
+        arrays=arrays,
+        dtype=dtype,
+        layers=layers,
+        weights=weights,
+        images=images,
+        seed=seed,
+        seconds=seconds,
+        notes=(*notes, *(layer.note for layer in layers if layer.note)),
     )
 
 
@@ -427,8 +461,6 @@ def _decide(
 ) -> Verdict:
     analysis = _analyse(subject, claims, exhaustive=exhaustive)
     cases, seconds = analysis.cases, analysis.seconds
-    with _timed(seconds, "analysis"):
-        fields = layer_fields(analysis.prover.graph, subject.layers, subject.grid)
     bench = Bench(
         subject.model,
         subject.shape,
@@ -473,8 +505,8 @@ def _decide(
         weights=subject.weights,
         outputs=outputs,
         layers=tuple(
-            LayerVerdict(layer.name, str(layer.site), layer.shape, step, subject.grid, seen)
-            for layer, step, seen in zip(subject.layers, analysis.steps, fields, strict=True)
+            LayerVerdict(layer.name, str(layer.site), layer.shape, step, subject.grid, layer.fields)
+            for layer, step in zip(subject.layers, analysis.steps, strict=True)
         ),
         causes=analysis.causes,
         asked=asked,
@@ -501,7 +533,7 @@ def _notes(
     subject: Subject, outputs: Sequence[OutputVerdict], sensitivity: Sequence[float]
 ) -> list[str]:
     """What a reader should know; the most serious is a warning too."""
-    notes = []
+    notes = list(subject.notes)
     dead = [o.name for o in outputs if o.vacuous]
     if dead:
         seen = max(s for s, o in zip(sensitivity, outputs, strict=True) if o.vacuous)

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from shiftproof.deciding.verdict import Verdict
 from shiftproof.demo.sweeps import Swept, all_placed, pictured
 from shiftproof.demo.train import GRAIN, Network, Stage, Variant, compiled
+from shiftproof.proving.layers import find_layers
 from shiftproof.report import (
     Folded,
     Picture,
@@ -34,7 +35,6 @@ from shiftproof.report.pages import explorer, maps_picture, provenance_blocks, r
 from shiftproof.report.tables import labels_text, question_of
 from shiftproof.sweeping.checks import read_values
 from shiftproof.sweeping.result import Status, Sweep
-from shiftproof.tracing.layers import find_layers
 from shiftproof.tracing.model import adapt, trace_model
 from shiftproof.tracing.trace import fixed_values
 

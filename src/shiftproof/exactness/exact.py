@@ -17,7 +17,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from shiftproof.tracing.axes import MOVES
+from shiftproof.tracing.primitives import MOVES
 from shiftproof.tracing.trace import Equation, Literal, Program, interpret
 
 Shapes = Sequence[tuple[int, ...]]

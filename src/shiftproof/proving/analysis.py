@@ -13,7 +13,7 @@ import numpy as np
 
 from shiftproof.lattice import span
 from shiftproof.proving.graph import Graph
-from shiftproof.tracing.layers import Layer
+from shiftproof.proving.layers import Layer
 from shiftproof.translation import Shift
 from shiftproof_kernel import (
     Lost,

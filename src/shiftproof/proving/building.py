@@ -136,6 +136,12 @@ class Builder:
             return self.add("reshape", [operand], (1,) * rank, {})
         return operand
 
+    @property
+    def constants(self) -> dict[int, np.ndarray]:
+        """The arrays of the constants that are numbers, by node."""
+        found = ((n, shape, v) for (_, shape), (n, v) in self._constants.items() if is_plain(v))
+        return {number: np.asarray(value).reshape(shape) for number, shape, value in found}
+
     def _constant(self, value: Any, rank: int | None) -> int:
         if 0 in np.shape(value):
             value = np.zeros(())  # nothing moves where there are no cells

@@ -21,12 +21,14 @@ class Graph:
         program: what the kernel reasons about; its outputs are those of the traced program.
         nodes: the node of every value that it holds, by number of the value.
         origins: for each node the equation that made it; None for inputs and constants.
+        constants: the arrays of the constants, by node.
         opaque: why equations are used whole, by their first result.
     """
 
     program: KernelProgram
     nodes: Mapping[int, int]
     origins: tuple[Equation | None, ...]
+    constants: Mapping[int, np.ndarray] = dataclasses.field(default_factory=dict, repr=False)
     opaque: Mapping[int, str] = dataclasses.field(default_factory=dict)
 
     def told(self, lost: Lost) -> str:
@@ -62,8 +64,24 @@ def build_graph(
             known[number] = np.zeros(shape, program.avals[number].dtype) if 0 in shape else weight
     images = program.avals[program.images].shape
     start[program.images] = builder.add("input", (), images, {"grid": tuple(spatial_axes)})
+    return _graph(builder, program, start, known)
+
+
+def body_graph(program: Program) -> Graph:
+    """The kernel's program of the body of a loop or a branch, whose inputs are its weights."""
+    builder = Builder(RULES, other=whole, inside=True)
+    start: dict[int, Operand] = {
+        number: builder.add("input", (), program.avals[number].shape, {"grid": ()})
+        for number in program.weights
+    }
+    return _graph(builder, program, start, program.constants)
+
+
+def _graph(
+    builder: Builder, program: Program, start: Mapping[int, Operand], known: Mapping[int, Any]
+) -> Graph:
     meaning, outputs = builder.translate(program, start, known)
     nodes = {n: m for n, m in meaning.items() if isinstance(m, int)}
     numbers = tuple(builder.node(output) for output in outputs)
     made = KernelProgram(tuple(builder.nodes), numbers)
-    return Graph(made, nodes, tuple(builder.origins), builder.opaque)
+    return Graph(made, nodes, tuple(builder.origins), builder.constants, builder.opaque)

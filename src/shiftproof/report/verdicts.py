@@ -123,7 +123,7 @@ def field_words(layer: LayerVerdict) -> tuple[str, str]:
     sizes = [
         "–" if f is None else "whole image" if f.size is None else str(f.size) for f in layer.fields
     ]
-    jumps = ["–" if f is None or f.axis is None else str(f.jump) for f in layer.fields]
+    jumps = ["–" if f is None or f.jump is None else str(f.jump) for f in layer.fields]
     return _once(sizes), _once(jumps)
 
 

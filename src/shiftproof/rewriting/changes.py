@@ -4,10 +4,9 @@ A finder looks for one kind of cause. What it cannot replace soundly it says, in
 """
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Literal
 
-from shiftproof.tracing.axes import GridAxis, Label, Labels
+from shiftproof.proving.cells import Label, Labels
 from shiftproof.tracing.rewrite import Place, Step
 from shiftproof.tracing.trace import Equation
 
@@ -52,14 +51,14 @@ def source_of(eqn: Equation, around: str = "") -> str:
     return str(eqn.site) or around or eqn.site.callee or eqn.name
 
 
-def runs_along_grid(label: Label) -> bool:
+def runs_along_grid(label: Label | None) -> bool:
     """Whether an axis runs along one axis of the input's grid."""
-    return label is not None and label.axis >= 0
+    return label is not None and label.jump is not None
 
 
-def moves(label: Label) -> bool:
+def moves(label: Label | None) -> bool:
     """Whether an axis runs along the grid, alone or merged with others, as tokens do."""
-    return label is not None and (label.axis >= 0 or any(moves(part) for part, _ in label.parts))
+    return label is not None
 
 
 def grid_axes(labels: Labels) -> tuple[int, ...]:
@@ -67,6 +66,6 @@ def grid_axes(labels: Labels) -> tuple[int, ...]:
     return tuple(axis for axis, label in enumerate(labels) if runs_along_grid(label))
 
 
-def moving_axes(labels: Sequence[GridAxis | None]) -> tuple[int, ...]:
+def moving_axes(labels: Labels) -> tuple[int, ...]:
     """The axes of a value that run along the grid, merged ones included."""
     return tuple(axis for axis, label in enumerate(labels) if moves(label))

@@ -17,11 +17,11 @@ from shiftproof.deciding.verdict import Verdict, lattice_basis
 from shiftproof.deciding.verify import Analysis, analyse, verify
 from shiftproof.exactness.calibration import float64_device
 from shiftproof.lattice import Lattice
+from shiftproof.proving.geometry import geometry_of
 from shiftproof.rewriting.changes import Change, Skipped
 from shiftproof.rewriting.heads import Head, find_heads
 from shiftproof.rewriting.padding import find_paddings
 from shiftproof.rewriting.positions import Tables, find_positions
-from shiftproof.tracing.axes import label_axes
 from shiftproof.tracing.model import Model, adapt
 from shiftproof.tracing.rewrite import Leaf, rewrite
 from shiftproof.tracing.settings import settings
@@ -416,11 +416,12 @@ class _Found:
 def _find(analysis: Analysis) -> _Found:
     subject, program = analysis.subject, analysis.subject.program
     with settings(subject.dtype):
-        labels = label_axes(program, subject.axes)
+        geometry = geometry_of(program, subject.axes)
+        labels = geometry.all_labels(program)
         given = zip(program.weights, subject.arrays, strict=True)
         known = {n: a for n, a in given if n not in subject.opaque} | dict(program.constants)
         tables = Tables(program, analysis.prover, known_values(program, known))
-        changes = [*find_paddings(program, labels), *find_positions(program, labels, tables)]
+        changes = [*find_paddings(program, geometry), *find_positions(program, labels, tables)]
         return _Found(changes, find_heads(program, labels, analysis.prover.grid))
 
 

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from shiftproof.proving.cells import Labels
 from shiftproof.rewriting.changes import grid_axes, moves, moving_axes, runs_along_grid, source_of
-from shiftproof.tracing.axes import MOVES, Labels
+from shiftproof.tracing.primitives import PLACES
 from shiftproof.tracing.rewrite import Place, places
 from shiftproof.tracing.trace import Equation, Program
 
@@ -51,7 +52,7 @@ def find_heads(program: Program, labels: Mapping[int, Labels], grid: Sequence[in
 
     Args:
         program: the traced model.
-        labels: from `label_axes`.
+        labels: of all values, from the geometry.
         grid: sizes of the grid.
     """
     made = {
@@ -89,7 +90,8 @@ def _contracted(
             if seen and all(
                 shape[a] > 1 == after[out[a]]
                 and label
-                and label.stride * shape[a] == grid[label.axis]
+                and label.jump
+                and label.jump * shape[a] == grid[label.axes[0]]
                 for a, label in seen
             ):
                 yield image
@@ -102,7 +104,7 @@ def _contracted(
             seen = [labels[number][a] for a in contracted[side] if moves(labels[number][a])]
             learnt = isinstance(fixed, int) and bool(program.weights_of.get(fixed))
             # one axis against a table is a resize
-            if seen and (learnt or len(seen) > 1 or any(s.parts for s in seen if s)):
+            if seen and (learnt or len(seen) > 1 or any(len(s.axes) > 1 for s in seen if s)):
                 yield number
 
 
@@ -116,7 +118,7 @@ def _features(
     while not grid_axes(labels[number]) and number in made:
         _, _, eqn = made[number]
         source = eqn.inputs[0]
-        if eqn.name not in MOVES | {"convert_element_type", "copy"} or not isinstance(source, int):
+        if eqn.name not in PLACES | {"convert_element_type", "copy"} or not isinstance(source, int):
             break
         number = source
     return number

@@ -16,8 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from shiftproof.proving.cells import Labels
+from shiftproof.proving.geometry import LOOPS, Geometry
 from shiftproof.rewriting.changes import Change, Skipped, runs_along_grid, source_of
-from shiftproof.tracing.axes import BODIES, ELEMENTWISE, MOVES, WINDOWS, Labels, body_labels
+from shiftproof.tracing.primitives import CELLS, PLACES, WINDOWS
 from shiftproof.tracing.rewrite import Place, Step, places
 from shiftproof.tracing.trace import Equation, Literal, Program, apply
 from shiftproof_kernel.arithmetic import pads_inside, reach
@@ -32,22 +34,23 @@ MOST_CELLS = 2**22
 
 
 def find_paddings(
-    program: Program, labels: Mapping[int, Labels], *, within: Place = (), around: str = ""
+    program: Program, geometry: Geometry, *, within: Place = (), around: str = ""
 ) -> Found:
     """All paddings along the grid.
 
     Args:
         program: the traced model, or the body of a loop.
-        labels: from `label_axes`.
+        geometry: of its values.
         within: the place of the body.
         around: the line of the loop.
     """
+    labels = geometry.all_labels(program)
     full = {**labels, **_labels_of_fixed(program, labels)}
     context = _Context(program, full, around)
     for place, eqn in places(program, within):
         known = [full[o] if isinstance(o, int) else (None,) * np.ndim(o.value) for o in eqn.inputs]
-        if eqn.name in BODIES:
-            for number, (body, inner) in enumerate(body_labels(eqn, known)):
+        if eqn.name in LOOPS:
+            for number, (body, inner) in enumerate(geometry.bodies(eqn)):
                 inside = (*place, ("body", number))
                 yield from find_paddings(body, inner, within=inside, around=str(eqn.site))
         elif eqn.name in FINDERS and known and any(map(runs_along_grid, known[0])):
@@ -97,7 +100,7 @@ def _labels_of_fixed(program: Program, labels: Mapping[int, Labels]) -> dict[int
             continue
         for operand in (o for o in eqn.inputs if isinstance(o, int) and not any(labels[o])):
             rank = len(program.avals[operand].shape)
-            if eqn.name in ELEMENTWISE | WINDOWS and rank == len(mine):
+            if eqn.name in CELLS | WINDOWS and rank == len(mine):
                 found[operand] = mine
             elif eqn.name == "broadcast_in_dim":
                 found[operand] = tuple(mine[a] for a in eqn.params["broadcast_dimensions"])
@@ -317,7 +320,7 @@ def _cells(
         flat = np.size(constant) > 0 and np.all(np.asarray(constant) == np.ravel(constant)[0])
         return np.full(np.shape(constant), -1) if flat else None
     eqn = context.makers.get(operand)
-    if eqn is None or eqn.name not in MOVES | {"rev"}:
+    if eqn is None or eqn.name not in PLACES | {"rev"}:
         return None
     given = [_cells(context, o, cells) for o in eqn.inputs]
     if any(part is None for part in given) or eqn.name == "pad":

@@ -13,9 +13,9 @@ import numpy as np
 
 from shiftproof.proving.analysis import Prover
 from shiftproof.proving.building import is_plain
+from shiftproof.proving.cells import Labels
 from shiftproof.proving.periods import periods, rolls
 from shiftproof.rewriting.changes import Change, moves, source_of
-from shiftproof.tracing.axes import Labels
 from shiftproof.tracing.rewrite import Place, Step, places
 from shiftproof.tracing.trace import Equation, Literal, Program
 from shiftproof_kernel import Still, Theorem
@@ -74,7 +74,7 @@ def find_positions(
 
     Args:
         program: the traced model.
-        labels: from `label_axes`.
+        labels: of all values, from the geometry.
         tables: which fixed values vary.
     """
     moving = program.from_images

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
+from shiftproof.proving.layers import Layer
 from shiftproof.sweeping.question import Question
 from shiftproof.sweeping.result import Status
-from shiftproof.tracing.axes import WINDOWS
-from shiftproof.tracing.layers import Layer
+from shiftproof.tracing.primitives import WINDOWS
 from shiftproof.tracing.trace import Program
 
 PADDING = WINDOWS | {"pad", "conv_general_dilated"}

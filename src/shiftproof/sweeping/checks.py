@@ -20,9 +20,9 @@ from shiftproof.errors import (
     VacuousWarning,
 )
 from shiftproof.exactness.exact import Exactness
+from shiftproof.proving.layers import Layer
 from shiftproof.sweeping.engine import Engine
 from shiftproof.sweeping.question import Question
-from shiftproof.tracing.layers import Layer
 from shiftproof.tracing.model import trace_model
 from shiftproof.tracing.trace import Literal, Program, evaluate, fixed_values
 

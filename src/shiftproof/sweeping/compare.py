@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from shiftproof.tracing.layers import Layer
+from shiftproof.proving.layers import Layer
 from shiftproof.tracing.trace import Literal as Constant
 from shiftproof.tracing.trace import Program, evaluate
 from shiftproof.translation import Canvas, slide
@@ -26,8 +26,8 @@ ROWS = ("equivariance", "equivariance_cells", "invariance", "invariance_cells", 
 def output_steps(layer: Layer, canvas: Canvas, law: Law) -> tuple[Fraction, ...]:
     """Cells of output shift per pixel of input shift, per axis; 0 along axes that the layer does not have.
 
-    The law `stride` is `Δ' = Δ / s`. On the torus s is the ratio of the sizes, the only law that is linear there;
-    elsewhere it is the stride composed through the layers.
+    The law `stride` is `Δ' = Δ / s`. On the torus s is the ratio of the sizes, the only law that is linear there, and
+    negative after a flip; elsewhere it is the stride composed through the layers.
     """
     steps = []
     for axis, stride, size in zip(layer.grid, layer.strides, canvas.grid, strict=True):
@@ -36,7 +36,7 @@ def output_steps(layer: Layer, canvas: Canvas, law: Law) -> tuple[Fraction, ...]
         elif law == "same":
             steps.append(Fraction(1))
         elif canvas.boundary == "circular":
-            steps.append(Fraction(layer.shape[axis], size))
+            steps.append(Fraction(layer.shape[axis], size) * (1 if stride > 0 else -1))
         else:
             steps.append(1 / stride)
     return tuple(steps)

@@ -19,8 +19,8 @@ import numpy as np
 from shiftproof.lattice import span
 from shiftproof.proving.analysis import Prover, largest_lattice
 from shiftproof.proving.graph import build_graph
+from shiftproof.proving.layers import Layer
 from shiftproof.sweeping.question import Question
-from shiftproof.tracing.layers import Layer
 from shiftproof.translation import Shift
 from shiftproof_kernel import Fact, Moving, Still, Theorem
 

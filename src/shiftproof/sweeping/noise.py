@@ -10,9 +10,9 @@ import numpy as np
 
 from shiftproof.errors import ModelCallError
 from shiftproof.exactness.calibration import float64_device
+from shiftproof.proving.layers import find_layers
 from shiftproof.sweeping.checks import read_values
 from shiftproof.sweeping.question import Question
-from shiftproof.tracing.layers import find_layers
 from shiftproof.tracing.model import trace_model
 from shiftproof.tracing.settings import settings
 from shiftproof.tracing.trace import fixed_values
@@ -58,7 +58,7 @@ def measure_noise(question: Question) -> list[float]:
 
 
 def _is_float(dtype: str) -> bool:
-    return bool(jnp.issubdtype(jnp.dtype(dtype), np.floating))
+    return bool(jnp.issubdtype(jnp.dtype(dtype), np.inexact))
 
 
 def _layer_values(question: Question, dtype: str) -> list[np.ndarray | None]:
@@ -76,8 +76,8 @@ def _layer_values(question: Question, dtype: str) -> list[np.ndarray | None]:
         fixed = fixed_values(program, weights)
         values = read_values(program, [found[name] for name in shared], fixed=fixed, images=images)
     numbers = {
-        n: v.astype(np.float64)
+        n: v.astype(np.complex128 if v.dtype.kind == "c" else np.float64)
         for n, v in zip(shared, values, strict=True)
-        if v.dtype.kind in "fiub"
+        if v.dtype.kind in "fiubc"
     }
     return [numbers.get(layer.name) for layer in question.layers]

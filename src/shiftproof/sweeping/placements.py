@@ -22,6 +22,7 @@ from shiftproof.display import Displayed
 from shiftproof.errors import InputError
 from shiftproof.exactness.probes import integer_images
 from shiftproof.provenance import provenance
+from shiftproof.proving.layers import Layer
 from shiftproof.sweeping.causes import Background, Cause, background_of, find_causes
 from shiftproof.sweeping.checks import check_call
 from shiftproof.sweeping.compare import make_compare
@@ -46,7 +47,6 @@ from shiftproof.sweeping.result import (
     Sweep,
 )
 from shiftproof.sweeping.sweep import Progress, make_groups, make_header, make_maps, place_rows
-from shiftproof.tracing.layers import Layer
 from shiftproof.tracing.model import adapt, check_images
 from shiftproof.tracing.settings import current_device, settings
 from shiftproof.translation import Canvas

@@ -20,8 +20,9 @@ from shiftproof.errors import InexactWarning, InputError, ModelCallError
 from shiftproof.exactness.calibration import calibrate
 from shiftproof.exactness.exact import Exactness, grade_program, judge
 from shiftproof.exactness.probes import integer_question
+from shiftproof.proving.asked import in_floats
+from shiftproof.proving.layers import Layer, find_layers
 from shiftproof.sweeping.compare import Law
-from shiftproof.tracing.layers import Layer, find_layers
 from shiftproof.tracing.model import Model, trace_model
 from shiftproof.tracing.settings import Precision, settings
 from shiftproof.tracing.trace import Program, fixed_values, hash_array
@@ -149,7 +150,12 @@ class Asker:
         canvas = dataclasses.replace(self.canvas, array=self.canvas.array.astype(jnp.dtype(dtype)))
         weights = self.model.cast("float32" if dtype == "int32" else dtype)
         program = trace_model(self.model, weights, canvas.still)
-        layers = find_layers(program, canvas.axes, output_axes=self.output_axes)
+        layers = find_layers(
+            program,
+            canvas.axes,
+            output_axes=self.output_axes,
+            oracle=in_floats(program, weights),
+        )
         scale = 1
         if self.kind == "integers":
             drawn = integer_question(

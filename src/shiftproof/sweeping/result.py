@@ -51,6 +51,8 @@ class Count(msgspec.Struct, frozen=True):
         return self.equal + self.differs + self.unclear + self.undefined
 
     def __str__(self) -> str:
+        if self.undefined == self.total:
+            return "does not apply"
         doubt = f" ({self.unclear} unclear)" if self.unclear else ""
         return f"{self.equal}/{self.total}{doubt}"
 

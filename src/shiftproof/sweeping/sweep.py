@@ -30,6 +30,7 @@ from shiftproof.errors import (
 from shiftproof.exactness.calibration import has_float64
 from shiftproof.exactness.probes import integer_images
 from shiftproof.provenance import provenance
+from shiftproof.proving.layers import Layer
 from shiftproof.sweeping.checks import CallReport, check_call
 from shiftproof.sweeping.compare import Law, defined, output_steps, overlap_cells
 from shiftproof.sweeping.cosets import Cosets, find_cosets
@@ -49,7 +50,6 @@ from shiftproof.sweeping.question import (
 )
 from shiftproof.sweeping.result import EQUAL_WITHIN, SCHEMA, CosetRecord, Header, LayerRecord, Sweep
 from shiftproof.sweeping.store import PLAN_SCHEMA, Plan, Store
-from shiftproof.tracing.layers import Layer
 from shiftproof.tracing.model import adapt, check_images
 from shiftproof.tracing.settings import Precision, settings
 from shiftproof.translation import Boundary, Canvas, check_boundary

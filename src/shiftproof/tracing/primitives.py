@@ -34,6 +34,17 @@ class Kind(enum.Enum):
     OPAQUE = "any function of its whole operands"
 
 
+class Form(enum.Enum):
+    """What a primitive does to the axes; layers and rewrites ask for it."""
+
+    CELLS = "cell by cell"
+    PLACES = "cells are only placed elsewhere"
+    REDUCTION = "axes are reduced"
+    WINDOW = "a window runs along the axes"
+    CONTRACTION = "products are summed over axes"
+    OTHER = "anything else"
+
+
 Check = Callable[[Any], bool]
 
 
@@ -88,6 +99,7 @@ class Entry:
         known: operands that must be known (independent of image and free weights) for it to be of that class; else it
             is of the class
         otherwise: which needs nothing to be known.
+        form: what it does to the axes.
         note: why a primitive is opaque.
     """
 
@@ -95,12 +107,15 @@ class Entry:
     params: Mapping[str, Check] = dataclasses.field(default_factory=dict)
     known: tuple[int, ...] = ()
     otherwise: Kind = Kind.OPAQUE
+    form: Form = Form.OTHER
     note: str = ""
 
 
-def _entries(kind: Kind, names: str, **params: Check) -> dict[str, Entry]:
+def _entries(
+    kind: Kind, names: str, form: Form = Form.OTHER, /, **params: Check
+) -> dict[str, Entry]:
     """The same entry for several primitives."""
-    return dict.fromkeys(names.split(), Entry(kind, params))
+    return dict.fromkeys(names.split(), Entry(kind, params, form=form))
 
 
 def _opaque(names: str, note: str) -> dict[str, Entry]:
@@ -118,7 +133,7 @@ _UNBOUNDED = tuple(range(1, 64))
 
 TABLE: Mapping[str, Entry] = {
     # --- cells that only change places ---
-    **_entries(Kind.MOVES, "copy copy_p optimization_barrier stop_gradient"),
+    **_entries(Kind.MOVES, "copy copy_p optimization_barrier stop_gradient", Form.CELLS),
     **_entries(Kind.MOVES, "name", name=anything),
     **_entries(Kind.MOVES, "device_put", devices=anything, srcs=anything, copy_semantics=anything),
     **_entries(
@@ -132,22 +147,35 @@ TABLE: Mapping[str, Entry] = {
     **_entries(
         Kind.MOVES,
         "broadcast_in_dim",
+        Form.PLACES,
         shape=anything,
         broadcast_dimensions=anything,
         sharding=anything,
     ),
-    **_entries(Kind.MOVES, "concatenate", dimension=anything),
-    **_entries(Kind.MOVES, "expand_dims squeeze", dimensions=anything),
-    **_entries(Kind.MOVES, "pad", padding_config=anything),
-    **_entries(Kind.MOVES, "reshape", new_sizes=anything, dimensions=anything, sharding=anything),
+    **_entries(Kind.MOVES, "concatenate", Form.PLACES, dimension=anything),
+    **_entries(Kind.MOVES, "expand_dims squeeze", Form.PLACES, dimensions=anything),
+    **_entries(Kind.MOVES, "pad", Form.PLACES, padding_config=anything),
+    **_entries(
+        Kind.MOVES,
+        "reshape",
+        Form.PLACES,
+        new_sizes=anything,
+        dimensions=anything,
+        sharding=anything,
+    ),
     **_entries(Kind.MOVES, "rev", dimensions=anything),
     **_entries(
-        Kind.MOVES, "slice", start_indices=anything, limit_indices=anything, strides=anything
+        Kind.MOVES,
+        "slice",
+        Form.PLACES,
+        start_indices=anything,
+        limit_indices=anything,
+        strides=anything,
     ),
-    **_entries(Kind.MOVES, "split", sizes=anything, axis=anything),
+    **_entries(Kind.MOVES, "split", Form.PLACES, sizes=anything, axis=anything),
     **_entries(Kind.MOVES, "stack unstack", axis=anything),
     **_entries(Kind.MOVES, "tile", reps=anything),
-    **_entries(Kind.MOVES, "transpose", permutation=anything),
+    **_entries(Kind.MOVES, "transpose", Form.PLACES, permutation=anything),
     "dynamic_slice": Entry(
         Kind.MOVES, {"slice_sizes": anything}, known=_UNBOUNDED, otherwise=Kind.LOOKUP
     ),
@@ -160,24 +188,30 @@ TABLE: Mapping[str, Entry] = {
     ),
     # `x.at[i].apply(f)` is this primitive with a body of its own
     "scatter": Entry(Kind.MOVES, {**_SCATTER, "update_jaxpr": nothing}, known=(1,)),
-    "select_n": Entry(Kind.MOVES, known=(0,), otherwise=Kind.POINTWISE),
+    "select_n": Entry(Kind.MOVES, known=(0,), otherwise=Kind.POINTWISE, form=Form.CELLS),
     # --- sums ---
-    **_entries(Kind.LINEAR, "add add_any neg sub real imag complex"),
-    **_entries(Kind.LINEAR, "conj", input_dtype=anything),
+    **_entries(Kind.LINEAR, "add add_any neg sub real imag complex", Form.CELLS),
+    **_entries(Kind.LINEAR, "conj", Form.CELLS, input_dtype=anything),
     **_entries(
-        Kind.LINEAR, "convert_element_type", new_dtype=plain, weak_type=anything, sharding=anything
+        Kind.LINEAR,
+        "convert_element_type",
+        Form.CELLS,
+        new_dtype=plain,
+        weak_type=anything,
+        sharding=anything,
     ),
-    **_entries(Kind.LINEAR, "reduce_sum", **_AXES),
+    **_entries(Kind.LINEAR, "reduce_sum", Form.REDUCTION, **_AXES),
     **_entries(Kind.LINEAR, "cumsum", axis=anything, reverse=anything),
-    **_entries(Kind.LINEAR, "reduce_window_sum", **_WINDOW),
+    **_entries(Kind.LINEAR, "reduce_window_sum", Form.WINDOW, **_WINDOW),
     "scatter-add": Entry(Kind.LINEAR, {**_SCATTER, "update_jaxpr": combines_by("add")}, known=(1,)),
     "scatter-sub": Entry(Kind.LINEAR, {**_SCATTER, "update_jaxpr": combines_by("sub")}, known=(1,)),
     # --- products ---
-    **_entries(Kind.BILINEAR, "mul", out_dtype=floating_or_none),
-    **_entries(Kind.BILINEAR, "div square"),
+    **_entries(Kind.BILINEAR, "mul", Form.CELLS, out_dtype=floating_or_none),
+    **_entries(Kind.BILINEAR, "div square", Form.CELLS),
     **_entries(
         Kind.BILINEAR,
         "dot_general",
+        Form.CONTRACTION,
         dimension_numbers=anything,
         precision=anything,
         preferred_element_type=anything,
@@ -186,6 +220,7 @@ TABLE: Mapping[str, Entry] = {
     **_entries(
         Kind.BILINEAR,
         "conv_general_dilated",
+        Form.CONTRACTION,
         window_strides=anything,
         padding=anything,
         lhs_dilation=anything,
@@ -207,6 +242,7 @@ TABLE: Mapping[str, Entry] = {
         regularized_incomplete_beta rem shift_left shift_right_arithmetic shift_right_logical sign sinc sinh
         sinpi xor zeta
         """,
+        Form.CELLS,
     ),
     **_entries(
         Kind.POINTWISE,
@@ -218,7 +254,7 @@ TABLE: Mapping[str, Entry] = {
     **_entries(Kind.POINTWISE, "reduce_precision", exponent_bits=anything, mantissa_bits=anything),
     **_entries(Kind.POINTWISE, "round", rounding_method=anything),
     # --- order does not matter ---
-    **_entries(Kind.EXTREMUM, "max min and or"),
+    **_entries(Kind.EXTREMUM, "max min and or", Form.CELLS),
     **_entries(
         Kind.EXTREMUM, "reduce_and reduce_max reduce_min reduce_or reduce_prod reduce_xor", **_AXES
     ),
@@ -236,7 +272,7 @@ TABLE: Mapping[str, Entry] = {
         Kind.LOOP,
         "scan",
         **dict.fromkeys(
-            """
+            """, Form.WINDOW, Form.WINDOW, Form.REDUCTION, Form.REDUCTION, Form.CELLS, Form.CELLS, Form.CELLS, Form.CELLS
             reverse length jaxpr linear num_consts num_carry unroll _split_transpose ft_in ft_out
             """.split(),
             anything,
@@ -291,6 +327,19 @@ TABLE: Mapping[str, Entry] = {
     **_opaque("iota platform_index", "it has no operands"),
 }
 """Every primitive, once. Order within a class does not matter."""
+
+
+def of_form(form: Form) -> frozenset[str]:
+    """All primitives of one form."""
+    return frozenset(name for name, entry in TABLE.items() if entry.form is form)
+
+
+CELLS = of_form(Form.CELLS)
+PLACES = of_form(Form.PLACES)
+REDUCTIONS = of_form(Form.REDUCTION)
+WINDOWS = of_form(Form.WINDOW)
+CONTRACTIONS = of_form(Form.CONTRACTION)
+MOVES = frozenset(name for name, entry in TABLE.items() if entry.kind is Kind.MOVES)
 
 
 @dataclasses.dataclass(frozen=True)
