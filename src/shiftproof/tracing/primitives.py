@@ -247,24 +247,36 @@ TABLE: Mapping[str, Entry] = {
     **_entries(
         Kind.POINTWISE,
         "cbrt cos exp exp2 expm1 log log1p log2 logistic rsqrt sin sqrt tan tanh",
+        Form.CELLS,
         accuracy=nothing,
     ),
-    **_entries(Kind.POINTWISE, "bitcast_convert_type", new_dtype=plain),
-    **_entries(Kind.POINTWISE, "integer_pow", y=anything),
-    **_entries(Kind.POINTWISE, "reduce_precision", exponent_bits=anything, mantissa_bits=anything),
-    **_entries(Kind.POINTWISE, "round", rounding_method=anything),
+    **_entries(Kind.POINTWISE, "bitcast_convert_type", Form.CELLS, new_dtype=plain),
+    **_entries(Kind.POINTWISE, "integer_pow", Form.CELLS, y=anything),
+    **_entries(
+        Kind.POINTWISE,
+        "reduce_precision",
+        Form.CELLS,
+        exponent_bits=anything,
+        mantissa_bits=anything,
+    ),
+    **_entries(Kind.POINTWISE, "round", Form.CELLS, rounding_method=anything),
     # --- order does not matter ---
     **_entries(Kind.EXTREMUM, "max min and or", Form.CELLS),
     **_entries(
-        Kind.EXTREMUM, "reduce_and reduce_max reduce_min reduce_or reduce_prod reduce_xor", **_AXES
+        Kind.EXTREMUM,
+        "reduce_and reduce_max reduce_min reduce_or reduce_prod reduce_xor",
+        Form.REDUCTION,
+        **_AXES,
     ),
-    **_entries(Kind.EXTREMUM, "reduce_window_max reduce_window_min", **_WINDOW),
+    **_entries(Kind.EXTREMUM, "reduce_window_max reduce_window_min", Form.WINDOW, **_WINDOW),
     # --- order matters ---
-    **_entries(Kind.ORDERED, "argmax argmin", axes=anything, index_dtype=anything),
+    **_entries(Kind.ORDERED, "argmax argmin", Form.REDUCTION, axes=anything, index_dtype=anything),
     **_entries(Kind.ORDERED, "cumlogsumexp cummax cummin cumprod", axis=anything, reverse=anything),
     **_entries(Kind.ORDERED, "sort", dimension=anything, is_stable=anything, num_keys=anything),
     **_entries(Kind.ORDERED, "top_k", k=anything, axis=anything, operand=anything),
-    **_entries(Kind.ORDERED, "reduce_window", jaxpr=anything, consts=one_of(()), **_WINDOW),
+    **_entries(
+        Kind.ORDERED, "reduce_window", Form.WINDOW, jaxpr=anything, consts=one_of(()), **_WINDOW
+    ),
     # --- spectra ---
     **_entries(Kind.SPECTRAL, "fft", fft_type=anything, fft_lengths=anything),
     # --- loops and branches; calls are inlined when a program is made ---
@@ -272,7 +284,7 @@ TABLE: Mapping[str, Entry] = {
         Kind.LOOP,
         "scan",
         **dict.fromkeys(
-            """, Form.WINDOW, Form.WINDOW, Form.REDUCTION, Form.REDUCTION, Form.CELLS, Form.CELLS, Form.CELLS, Form.CELLS
+            """
             reverse length jaxpr linear num_consts num_carry unroll _split_transpose ft_in ft_out
             """.split(),
             anything,
