@@ -99,10 +99,6 @@ class Builder:
 
     def _translate_equation(self, call: "Call") -> Sequence[Operand]:
         translate = self.table.get(call.eqn.name, self.other)
-        if call.eqn.impure:
-            # it may give anything: a function of the images is known to be none of what stays
-            images = [n for n, node in enumerate(self.nodes) if node.op == "input"]
-            return self.other(dataclasses.replace(call, operands=[*images, *call.operands]))
         arrays = [operand.array for operand in call.operands if isinstance(operand, Known)]
         if len(arrays) == len(call.operands):  # as behind a product with zero
             return [Known(array) for array in apply(call.eqn, arrays)]
