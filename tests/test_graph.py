@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from flax import nnx
 from jax import lax
-from jax.experimental import io_callback
 
 import shiftproof
 from shiftproof.proving.analysis import Prover
@@ -187,27 +186,6 @@ def test_the_reason_of_a_primitive_without_a_rule_says_so() -> None:
 
     assert reason(prover_of(model), (1,)).startswith("pure_callback at test_graph.py:")
     assert "that the traced program does not show" in reason(prover_of(model), (1,))
-
-
-def test_what_calls_back_is_never_computed_beforehand() -> None:
-    calls = []
-
-    def drawn():
-        calls.append(1)
-        return np.float32(len(calls))
-
-    def model(x):
-        return x * io_callback(drawn, jax.ShapeDtypeStruct((), jnp.float32))
-
-    def looped(x):
-        return lax.scan(lambda c, _: (c * model(jnp.ones(())), None), x, None, length=2)[0]
-
-    for fn in (model, looped):
-        prover = prover_of(fn)
-        assert kept(prover) == [(0,)]
-        assert "mixed" in reason(prover, (1,))
-    assert calls == []
-    assert len(kept(prover_of(lambda x: (jax.debug.print("{}", x), 2 * x)[1]))) == 8
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,21 @@ def counter():
 
     def model(x):
         calls.append(1)
-        return x * len(calls)
+        return x[:, :1] * len(calls)
+
+    return model
+
+
+def calling_back(generator):
+    def model(x):
+        shape = jax.ShapeDtypeStruct(x.shape, x.dtype)
+        noise = jax.pure_callback(
+            lambda v: np.float32(generator.normal(size=np.shape(v))),
+            shape,
+            x,
+            vmap_method="sequential",
+        )
+        return x + noise
 
     return model
 
@@ -150,14 +164,19 @@ ERRORS = {
         r"(?s)writes its own state.*Pass the nnx.Module itself",
     ),
     "state in Python": (
-        lambda: sp.sweep(counter(), IMAGES),
+        lambda: sp.verify(counter(), (6, 6, 1)),
         NonDeterministicError,
-        "two calls .* differ in output",
+        "two traces of it differ",
     ),
     "NumPy randomness": (
-        lambda: sp.sweep(lambda x: x + np.random.default_rng().random(), IMAGES),
+        lambda: sp.verify(lambda x: x[:, :1] + np.random.default_rng().random(), (6, 6, 1)),
         NonDeterministicError,
         "keep NumPy's generator out",
+    ),
+    "randomness of what is called back": (
+        lambda: sp.sweep(calling_back(np.random.default_rng()), IMAGES),
+        NonDeterministicError,
+        "two runs on the same images differ in pure_callback by up to .* called back",
     ),
     "NaN": (
         lambda: sp.sweep(lambda x: jnp.log(x - 10), IMAGES),

@@ -173,8 +173,8 @@ def test_a_map_moves_by_a_shift_that_depends_on_the_image() -> None:
 def selections(model):
     subject, _ = ask(model, (8, 8, 1))
     assert isinstance(subject, Subject)
-    with settings(subject.dtype):
-        return find_selections(subject.program)
+    with settings(""):
+        return find_selections(subject.traced)
 
 
 def test_namesakes_that_compute_something_else_are_not_taken() -> None:

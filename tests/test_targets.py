@@ -123,6 +123,9 @@ def test_a_module_is_found_as_a_file_is(load, tmp_path) -> None:
     assert load_target("lonely").name == "half"
     with pytest.raises(InputError, match=r"there is no file lonly.py. Did you mean lonely.py\?"):
         load_target("lonly.py")
+    (tmp_path / "numpy.py").write_text("def half(x):\n    return x[:, ::2]\n")
+    with pytest.raises(InputError, match=r"numpy\.py has the name of the module numpy.*rename"):
+        load_target("numpy.py")
     with pytest.raises(InputError, match=r"mymodel\.py:make_model"):
         load_target("lenet-globl")
 

@@ -14,8 +14,8 @@ from flax import linen, nnx
 
 import shiftproof as sp
 from shiftproof import zoo
+from shiftproof.deciding.asked import shifts_of
 from shiftproof.deciding.verdict import Word, lattice_basis
-from shiftproof.deciding.verify import shifts_of
 from shiftproof.errors import ContradictionError, InputError, VacuousWarning
 from shiftproof.refuting.trials import make_trial
 from shiftproof.zoo import wrap_pool

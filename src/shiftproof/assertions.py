@@ -14,10 +14,11 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from shiftproof.deciding.asked import asked_mask, shifts_of
 from shiftproof.deciding.cache import Entry
 from shiftproof.deciding.scene import explain, verify_scene
 from shiftproof.deciding.verdict import PropertyVerdict, Verdict, Word
-from shiftproof.deciding.verify import Law, Weights, ask, asked_mask, shifts_of, verify
+from shiftproof.deciding.verify import Law, Weights, ask, verify
 from shiftproof.errors import InputError, UndecidedError
 from shiftproof.listening import tell, verdicts_are_wanted
 from shiftproof.messages import (
@@ -31,6 +32,7 @@ from shiftproof.messages import (
 from shiftproof.rewriting.counterfactuals import counterfactuals
 from shiftproof.sweeping.result import Status
 from shiftproof.sweeping.sweep import sweep
+from shiftproof.tracing.model import adapt
 from shiftproof.translation import Boundary
 
 Evidence = Literal["proof", "sweep"]
@@ -69,13 +71,15 @@ class _Request:
         options = {"property": property, **self.options}
         if self.cache is None:
             return verify(self.model, self.images, shifts=asked, **options)
-        subject, claims = ask(self.model, self.images, **options)
+        call = {key: options.pop(key) for key in ("apply_kwargs", "name") if key in options}
+        model = dataclasses.replace(adapt(self.model, **call), lasting=True)  # one trace for both
+        subject, claims = ask(model, self.images, **options)
         entry = Entry(self.cache, subject, claims)
         confirmed = None if verdicts_are_wanted() else entry.confirm(wanted)
         if confirmed is not None:
             tell(confirmed)
             return None
-        verdict = verify(self.model, self.images, shifts=asked, **options)
+        verdict = verify(model, self.images, shifts=asked, **options)
         entry.keep(verdict)
         return verdict
 

@@ -445,7 +445,8 @@ def _placements(command: Placements, errors: Console) -> int:
 
 
 def _verify(command: Verify, errors: Console) -> int:
-    from shiftproof.deciding.verify import shifts_of, verify
+    from shiftproof.deciding.asked import shifts_of
+    from shiftproof.deciding.verify import verify
     from shiftproof.progress import reporting
     from shiftproof.report import (
         counterfactual_table,

@@ -16,6 +16,10 @@ class ModelCallError(ShiftproofError):
     """The model could not be called, or traced, on the images given."""
 
 
+class WideningError(ModelCallError):
+    """The traced program cannot be evaluated in float64: an equation depends on how its floats are stored."""
+
+
 class NonDeterministicError(ShiftproofError):
     """Two calls of the model on the same images gave different bits."""
 

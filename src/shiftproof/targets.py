@@ -8,6 +8,7 @@ defines is taken if there is one candidate. Whatever was not said but found out 
 import dataclasses
 import difflib
 import importlib
+import importlib.metadata
 import importlib.util
 import inspect
 import sys
@@ -135,6 +136,10 @@ def _load_file(path: Path) -> ModuleType:
         close = difflib.get_close_matches(path.name, beside)
         hint = f" Did you mean {path.parent / close[0]}?" if close else ""
         raise InputError(f"there is no file {path}.{hint}")
+    if path.stem in sys.modules and _is_installed(path.stem):
+        raise InputError(
+            f"{path} has the name of the module {path.stem}, which is installed and in use: rename the file."
+        )
     sys.path.insert(0, str(path.parent.resolve()))  # so that it finds the files beside it
     spec = importlib.util.spec_from_file_location(path.stem, path.resolve())
     if spec is None or spec.loader is None:
@@ -146,6 +151,10 @@ def _load_file(path: Path) -> ModuleType:
     except Exception as error:
         raise InputError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
     return module
+
+
+def _is_installed(name: str) -> bool:
+    return name in sys.stdlib_module_names or name in importlib.metadata.packages_distributions()
 
 
 def _load_module(name: str) -> ModuleType:

@@ -124,6 +124,14 @@ class Canvas:
         return np.array(list(itertools.product(*self.ranges)), np.int32).reshape(-1, len(self.axes))
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of a window, batch included."""
+        sizes = list(self.array.shape)
+        for axis, size in zip(self.axes, self.grid, strict=True):
+            sizes[axis] = size
+        return tuple(sizes)
+
+    @property
     def still(self) -> np.ndarray:
         """The window of shift 0: the images themselves."""
         return np.asarray(self.window((0,) * len(self.axes)))

@@ -8,24 +8,25 @@ contradicts a proof, verification stops: neither is chosen.
 
 import dataclasses
 import hashlib
-import re
 import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import jax.numpy as jnp
 import msgspec
 import numpy as np
 
+from shiftproof.deciding.asked import asked_mask
 from shiftproof.deciding.decision import Case
 from shiftproof.deciding.verdict import LayerVerdict, OutputVerdict, PropertyVerdict, Verdict
 from shiftproof.errors import (
     ContradictionError,
     InputError,
-    ModelCallError,
     NonDeterministicError,
     VacuousWarning,
+    WideningError,
 )
 from shiftproof.exactness.calibration import float64_device
 from shiftproof.files import write_atomic
@@ -40,7 +41,17 @@ from shiftproof.proving.polyphase import Conditional, conditional
 from shiftproof.refuting.ties import tied_choices
 from shiftproof.refuting.trials import Trial
 from shiftproof.refuting.witness import Bench, generic_probes
-from shiftproof.tracing.model import Model, adapt, check_images, trace_model, trace_once
+from shiftproof.tracing.model import (
+    Model,
+    adapt,
+    check_images,
+    check_seed,
+    native_dtype,
+    program_in,
+    trace_again,
+    trace_once,
+    weights_in,
+)
 from shiftproof.tracing.settings import current_device, settings
 from shiftproof.tracing.trace import Program, hash_array
 
@@ -128,6 +139,8 @@ def verify(
             dataclasses.replace(subject, weights="these"), claims, asked, exhaustive=exhaustive
         )
         verdict = dataclasses.replace(verdict, these=these)
+    if verdict.witnesses or (verdict.these and verdict.these.witnesses):
+        _check_deterministic(subject)
     tell(verdict)
     return verdict
 
@@ -161,8 +174,11 @@ def ask(
     _check_choice("law", law, get_args(Law))
     _check_choice("weights", weights, get_args(Weights))
     adapted = adapt(model, apply_kwargs=apply_kwargs, name=name)
+    check_seed(seed)
     given = None if _is_shape(images) else np.asarray(images)
     shape = tuple(images) if given is None else given.shape[1:]
+    if any(size < 0 for size in shape):
+        raise InputError(f"the shape {shape} of an image has a negative size.")
     checked, axes = check_images(np.zeros((1, *shape)) if given is None else given, spatial_axes)
     subject = _trace(
         adapted,
@@ -206,58 +222,29 @@ def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
         raise InputError(f"{name} must be one of {', '.join(choices)}; got {value!r}.")
 
 
-def asked_mask(
-    shifts: Sequence[Sequence[int | str]] | np.ndarray | None, grid: tuple[int, ...]
-) -> np.ndarray:
-    """The shifts asked about as a mask over the grid; all where None."""
-    if shifts is None:
-        return np.ones(grid, bool)
-    if isinstance(shifts, np.ndarray) and shifts.dtype == bool:
-        if shifts.shape != grid:
-            raise InputError(f"the mask of shifts has shape {shifts.shape}, the grid is {grid}.")
-        return shifts
-    mask = np.zeros(grid, bool)
-    for shift in shifts:
-        if len(shift) != len(grid):
-            raise InputError(f"a shift of the grid {grid} has {len(grid)} steps; got {shift}.")
-        mask[np.ix_(*(_places(step, n) for step, n in zip(shift, grid, strict=True)))] = True
-    if not mask.any():
-        raise InputError("shifts= names no shift: leave it out to ask about all.")
-    return mask
-
-
-def _places(step: int | str, size: int) -> list[int]:
-    """One place of an axis, or with `4Z` all multiples of 4."""
-    if isinstance(step, str):
-        factor = int(step.removesuffix("Z") or 1)
-        return [k * factor % size for k in range(size)]
-    return [int(step) % size]
-
-
-def shifts_of(words: Sequence[str]) -> list[tuple[int | str, ...]]:
-    """Shifts written as `4,0`, or as a lattice `4Z,4Z`.
-
-    >>> shifts_of(["4,0", "2Z,0"])
-    [(4, 0), ('2Z', 0)]
-    """
-    found: list[tuple[int | str, ...]] = []
-    for word in words:
-        steps = [step.strip() for step in word.split(",")]
-        if not all(re.fullmatch(r"-?\d+|\d*Z", step) for step in steps):
-            raise InputError(
-                f"{word!r} is no shift: write 4,0 for one shift, 4Z,4Z for all multiples."
-            )
-        found.append(tuple(step if step.endswith("Z") else int(step) for step in steps))
-    return found
-
-
 @dataclasses.dataclass(frozen=True)
 class Subject:
-    """A traced model and everything that is asked of it but the claims."""
+    """A traced model and everything that is asked of it but the claims.
+
+    Attributes:
+        model: the adapted model.
+        shape: of one image.
+        axes: grid axes of a batch.
+        traced: the program as the user's code gave it.
+        program: the same in float64, where it can be widened to that; all claims are about it.
+        arrays: the model's own weights, for `program`.
+        dtype: what `program` computes in.
+        layers: of the program, outputs last.
+        weights: `all` or `these`.
+        images: to be tried first.
+        seed: of probes and drawn weights.
+        seconds: what each stage took.
+    """
 
     model: Model
     shape: tuple[int, ...]
     axes: tuple[int, ...]
+    traced: Program
     program: Program
     arrays: list[Any]
     dtype: str
@@ -304,17 +291,15 @@ def _trace(
     seed: int,
     notes: tuple[str, ...],
 ) -> Subject:
-    """Trace the model on one image; its own weights are told apart in float64, where it runs in that."""
+    """Trace the model on one image, which is the one call of the user's code, and widen the program where possible."""
     seconds: dict[str, float] = {}
     with _timed(seconds, "trace"):
-        if weights == "all":
-            traced = _traced(model, shape, "float32")
-        else:
-            try:
-                traced = _traced(model, shape, "float64")
-            except ModelCallError:
-                traced = _traced(model, shape, "float32")
-        program, arrays, dtype = traced
+        traced, dtype = trace_once(model, (1, *shape)), "float64"
+        try:
+            program = program_in(model, (1, *shape), dtype)
+        except WideningError:
+            program, dtype = traced, native_dtype()
+        arrays = weights_in(model, program)
         with settings(dtype):
             oracle = in_floats(program, arrays)
             layers = find_layers(program, axes, output_axes=output_axes, oracle=oracle)
@@ -322,6 +307,7 @@ def _trace(
         model=model,
         shape=shape,
         axes=tuple(axes),
+        traced=traced,
         program=program,
         arrays=arrays,
         dtype=dtype,
@@ -334,18 +320,18 @@ def _trace(
     )
 
 
-def _traced(model: Model, shape: tuple[int, ...], dtype: str) -> tuple[Program, list[Any], str]:
-    """The program and its weights; traced twice, since randomness may sit in Python."""
-    with settings(dtype):
-        arrays = model.cast(dtype)
-        still = np.zeros((1, *shape), dtype)
-        program = trace_once(model, arrays, still)
-        if trace_model(model, arrays, still).fingerprint != program.fingerprint:
-            raise NonDeterministicError(
-                f"{model.name} is not deterministic: two traces of it differ. Pass a fixed key, switch dropout off, "
-                "and keep NumPy's generator out of the call."
-            )
-    return program, arrays, dtype
+def _check_deterministic(subject: Subject) -> None:
+    """Call the user's code again, for a counterexample that was found: randomness may sit in Python.
+
+    Raises:
+        NonDeterministicError: it gives another program.
+    """
+    again = trace_again(subject.model, (1, *subject.shape))
+    if again.fingerprint != subject.traced.fingerprint:
+        raise NonDeterministicError(
+            f"{subject.model.name} is not deterministic: two traces of it differ. Pass a fixed key, switch dropout "
+            "off, and keep NumPy's generator out of the call."
+        )
 
 
 def graph_of(subject: Subject) -> Graph:
@@ -452,7 +438,9 @@ def _analyse(subject: Subject, claims: Sequence[Claim], *, exhaustive: bool = Fa
     with _timed(seconds, "analysis"), settings(subject.dtype):
         steps = layer_steps(prover, subject.layers)
         causes = tuple(find_causes(prover, subject.layers))
-        kept = conditional(prover, subject.program, claims, subject.grid)
+    with _timed(seconds, "analysis"), settings(""):
+        # polyphase layers are told by the text of what was traced; values have the same numbers in both programs
+        kept = conditional(prover, subject.traced, claims, subject.grid)
     return Analysis(subject, prover, cases, steps, causes, kept, seconds)
 
 
@@ -549,12 +537,31 @@ def _notes(
             f"{', '.join(empty)} is proved of a broken program as well: the proof holds whatever the program does with "
             "the image, as for a constant output, and says nothing about it."
         )
+    coarse = _coarse_formats(subject.traced)
+    if coarse:
+        notes.append(
+            f"the compiled program computes in {' and '.join(coarse)} on the way, which rounds. The verdict is about "
+            "the real numbers that it stands for."
+        )
     small = [axis for axis, n in enumerate(subject.grid) if n == 1]
     if small:
         notes.append(
             f"the grid has size 1 along axis {small[0]}, where there is nothing to shift: that is trivial, no finding."
         )
     return notes
+
+
+def _coarse_formats(program: Program) -> list[str]:
+    """The floats coarser than float32 in which a program computes on the way from the image."""
+    dtypes = (
+        dtype
+        for eqn in program.equations
+        if eqn.outputs[0] in program.from_images
+        for dtype in program.formats(eqn)
+    )
+    coarse = float(jnp.finfo(np.float32).eps)
+    floats = (d for d in dtypes if jnp.issubdtype(d, np.floating) and jnp.finfo(d).eps > coarse)
+    return list(dict.fromkeys(jnp.dtype(d).name for d in floats))
 
 
 def _tie_notes(subject: Subject, trial: Trial) -> list[str]:

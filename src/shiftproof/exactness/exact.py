@@ -151,8 +151,20 @@ def judge(
     limit = _limit(program.avals[value].dtype)
     reason = grade.reason if isinstance(grade, Inexact) else ""
     exact = isinstance(grade, Exact)
-    quantum = float(grade.quantum) if exact else math.nan
-    return Exactness(exact, float(reach.get(value, 0)), limit, reason, quantum)
+    quantum = as_float(grade.quantum) if exact else math.nan
+    return Exactness(exact, as_float(reach.get(value, Fraction(0))), limit, reason, quantum)
+
+
+def as_float(number: Fraction) -> float:
+    """The nearest float; infinity beyond the largest, as between a pixel of 1 and one of 1e-310.
+
+    >>> as_float(Fraction(10) ** 400)
+    inf
+    """
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
 
 
 def grade_array(array: Any) -> Exact:
@@ -215,7 +227,7 @@ def _fits(grade: Grade, dtype: Any, place: str) -> Grade:
         return Inexact(f"{place} may exceed {jnp.dtype(dtype).name}")
     if grade.units > limit:
         return Inexact(
-            f"{place} needs integers up to {float(grade.units):.2g}, "
+            f"{place} needs integers up to {as_float(grade.units):.2g}, "
             f"{jnp.dtype(dtype).name} holds {limit:.2g}"
         )
     return grade

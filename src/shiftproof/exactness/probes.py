@@ -112,7 +112,7 @@ def _draw(
     for name, weight, free in zip(program.weight_names, weights, replaceable, strict=True):
         if free and jnp.issubdtype(weight.dtype, np.floating):
             values = generator.choice(WEIGHTS, weight.shape) * (scale if name in additive else 1)
-            drawn.append(jnp.asarray(values, weight.dtype))
+            drawn.append(np.asarray(values, weight.dtype))
         else:
             drawn.append(weight)
     return drawn

@@ -105,10 +105,6 @@ class Builder:
         return meaning, outputs
 
     def _translate_equation(self, call: "Call") -> Sequence[Operand]:
-        if call.eqn.impure:
-            # it may give anything: a function of the images is known to be none of what stays
-            images = [n for n, node in enumerate(self.nodes) if node.op == "input"]
-            return self.other(dataclasses.replace(call, operands=[*images, *call.operands]))
         arrays = [operand.array for operand in call.operands if isinstance(operand, Known)]
         if len(arrays) == len(call.operands):  # as behind a product with zero
             return [Known(array) for array in apply(call.eqn, arrays)]

@@ -16,11 +16,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from shiftproof.errors import ModelCallError
+from shiftproof.errors import ModelCallError, WideningError
 from shiftproof.exactness.calibration import calibrate
 from shiftproof.exactness.exact import Exactness, grade_program, judge
 from shiftproof.exactness.probes import integer_question
-from shiftproof.tracing.model import Model, trace_once
+from shiftproof.tracing.model import Model, native_dtype, program_in, weights_in
 from shiftproof.tracing.settings import compiler_options, current_device, settings
 from shiftproof.tracing.trace import Program, evaluate, fixed_divisors, fixed_values, hash_array
 
@@ -37,12 +37,12 @@ class Trial:
     """A model with weights and a number format.
 
     Attributes:
-        program: traced on one image in that format.
+        program: of one image, in that format.
         weights: one array per weight of the program.
         draw: whose weights: `these`, `integers` or `random`.
         seed: of drawn weights.
         scale: what images are multiplied by before they enter the program.
-        dtype: of images and floating weights.
+        dtype: of the images: `float64`, where the program was widened, or what it was traced in.
         exactness: of every output, on all images of the magnitude it was graded for.
         fixed: the values of the program that do not depend on the images.
     """
@@ -68,10 +68,8 @@ class Trial:
 
     @functools.cached_property
     def eps(self) -> float:
-        """The relative rounding of the coarsest float on the way; attention computes in float32 even in float64."""
-        dtypes = [self.program.avals[n].dtype for n in self.program.from_images]
-        floats = [d for d in dtypes if jnp.issubdtype(d, np.floating)]
-        return max((float(jnp.finfo(d).eps) for d in floats), default=0.0)
+        """The relative rounding of the coarsest float on the way from the images."""
+        return max(self.program.rounding.values())
 
     @functools.cached_property
     def slots(self) -> int:
@@ -165,7 +163,8 @@ def make_trial(
         images: (count, *image shape) the probes, unscaled.
         draw: whose weights.
         seed: of drawn weights.
-        dtype: `auto` takes float32 where every output is exact, else float64 where the model runs in it.
+        dtype: `auto` takes the program as it was traced where every output is exact, else float64 where it can be
+            widened to that.
         scale: of the images, where it is known already.
 
     Raises:
@@ -173,15 +172,15 @@ def make_trial(
     """
     if dtype != "auto":
         return _make(model, images, draw=draw, seed=seed, dtype=dtype, scale=scale)
-    single = None
-    if draw != "random":
-        single = _make(model, images, draw=draw, seed=seed, dtype="float32")
+    native, single = native_dtype(), None
+    if draw != "random" and native != "float64":
+        single = _make(model, images, draw=draw, seed=seed, dtype=native)
         if single.exact:
             return single
     try:
         return _make(model, images, draw=draw, seed=seed, dtype="float64")
-    except ModelCallError:  # the model insists on float32
-        return single or _make(model, images, draw=draw, seed=seed, dtype="float32")
+    except WideningError:
+        return single or _make(model, images, draw=draw, seed=seed, dtype=native)
 
 
 def _make(
@@ -193,9 +192,9 @@ def _make(
     dtype: str,
     scale: int | None = None,
 ) -> Trial:
+    program = program_in(model, (1, *images.shape[1:]), dtype)
+    weights = weights_in(model, program)
     with settings(dtype):
-        weights = model.cast(dtype)
-        program = trace_once(model, weights, np.zeros((1, *images.shape[1:]), jnp.dtype(dtype)))
         factor = scale or 1
         if draw == "integers":
             drawn = integer_question(
@@ -218,9 +217,7 @@ def _make(
     return Trial(program, weights, draw, seed, factor, dtype, exactness, fixed)
 
 
-def _random_weights(
-    weights: Sequence[Any], replaceable: Sequence[bool], seed: int
-) -> list[jax.Array]:
+def _random_weights(weights: Sequence[Any], replaceable: Sequence[bool], seed: int) -> list[Any]:
     """Random parameters of a usual size: kernels around 0, vectors around what they are."""
     generator = np.random.default_rng(seed)
     drawn = []
@@ -233,5 +230,5 @@ def _random_weights(
             values = noise / math.sqrt(max(1, math.prod(weight.shape[:-1])))
         else:
             values = np.asarray(weight, np.float64) + 0.3 * noise
-        drawn.append(jnp.asarray(values, weight.dtype))
+        drawn.append(np.asarray(values, weight.dtype))
     return drawn

@@ -22,7 +22,7 @@ from shiftproof.rewriting.changes import Change, Skipped
 from shiftproof.rewriting.heads import Head, find_heads
 from shiftproof.rewriting.padding import find_paddings
 from shiftproof.rewriting.positions import Tables, find_positions
-from shiftproof.tracing.model import Model, adapt
+from shiftproof.tracing.model import Model, adapt, weights_in
 from shiftproof.tracing.rewrite import Leaf, rewrite
 from shiftproof.tracing.settings import settings
 from shiftproof.tracing.trace import known_values
@@ -367,6 +367,7 @@ def counterfactuals(
     adapted = adapt(
         model, apply_kwargs=inner.pop("apply_kwargs", None), name=inner.pop("name", None)
     )
+    adapted = dataclasses.replace(adapted, lasting=True)  # one trace for all rows
     analysis = analyse(adapted, images, **inner)
     found = _find(analysis)
     rows = [_row((), "as is", adapted, analysis)]
@@ -414,11 +415,12 @@ class _Found:
 
 
 def _find(analysis: Analysis) -> _Found:
-    subject, program = analysis.subject, analysis.subject.program
-    with settings(subject.dtype):
+    # in the program as it was traced, which is what is rewritten; values have the same numbers in the widened one
+    subject, program = analysis.subject, analysis.subject.traced
+    with settings(""):
         geometry = geometry_of(program, subject.axes)
         labels = geometry.all_labels(program)
-        given = zip(program.weights, subject.arrays, strict=True)
+        given = zip(program.weights, weights_in(subject.model, program), strict=True)
         known = {n: a for n, a in given if n not in subject.opaque} | dict(program.constants)
         tables = Tables(program, analysis.prover, known_values(program, known))
         changes = [*find_paddings(program, geometry), *find_positions(program, labels, tables)]

@@ -23,7 +23,6 @@ from shiftproof.exactness.exact import Exactness
 from shiftproof.proving.layers import Layer
 from shiftproof.sweeping.engine import Engine
 from shiftproof.sweeping.question import Question
-from shiftproof.tracing.model import trace_model
 from shiftproof.tracing.trace import Literal, Program, evaluate, fixed_values
 
 
@@ -105,23 +104,14 @@ def read_values(
 
 
 def _check_repeat(engine: Engine, first: Sequence[np.ndarray]) -> None:
-    """Trace again and run again: randomness may sit in Python as well as in the program."""
+    """Run the program again. A device may not be deterministic, nor may what the program calls back to."""
     question = engine.question
-    model, program, images = question.model, question.program, question.canvas.still
-    again = trace_model(model, question.weights, images)
-    if again.fingerprint == program.fingerprint:
-        named = zip([layer.name for layer in question.layers], first, engine.at_rest(), strict=True)
-    else:
-        runs = [
-            read_values(p, p.outputs, fixed=fixed_values(p, question.weights), images=images)
-            for p in (program, again)
-        ]
-        named = zip(program.output_names, *runs, strict=True)
-    for name, a, b in named:
+    for layer, a, b in zip(question.layers, first, engine.at_rest(), strict=True):
         if a.tobytes() != b.tobytes():
             raise NonDeterministicError(
-                f"{model.name} is not deterministic: two calls on the same images differ in {name}{_by(a, b)}. "
-                "Pass a fixed key, switch dropout off, and keep NumPy's generator out of the call."
+                f"{question.model.name} is not deterministic: two runs on the same images differ in "
+                f"{layer.name}{_by(a, b)}. Keep random numbers and state out of functions that are called back, and "
+                "ask the device for deterministic operations."
             )
 
 
@@ -170,7 +160,9 @@ def _is_coupled_pair(question: Question) -> bool:
     still = question.canvas.still
     company = [_other_images(still), still]
     pairs = [np.concatenate([still, other]) for other in company]
-    program = trace_model(question.model, question.weights, pairs[0])
+    program = question.pair
+    if program is None:
+        return False
     fixed = fixed_values(program, question.weights)
     a, b = (read_values(program, program.outputs, fixed=fixed, images=pair) for pair in pairs)
     return any(

@@ -47,7 +47,7 @@ from shiftproof.sweeping.result import (
     Sweep,
 )
 from shiftproof.sweeping.sweep import Progress, make_groups, make_header, make_maps, place_rows
-from shiftproof.tracing.model import adapt, check_images
+from shiftproof.tracing.model import adapt, check_images, check_seed
 from shiftproof.tracing.settings import current_device, settings
 from shiftproof.translation import Canvas
 
@@ -238,6 +238,7 @@ def placements(
     >>> result.count("equivariance").equal  # all but those next to the border: (8 - 2 + 1 - 2) ** 2
     25
     """
+    check_seed(seed)
     adapted = adapt(model, apply_kwargs=apply_kwargs, name=name)
     probing = is_shape(objects)
     kind = choose_weights(adapted, weights, probing=probing)

@@ -16,14 +16,14 @@ import jaxlib.version
 import numpy as np
 
 from shiftproof._version import __version__
-from shiftproof.errors import InexactWarning, InputError, ModelCallError
+from shiftproof.errors import InexactWarning, InputError, ModelCallError, WideningError
 from shiftproof.exactness.calibration import calibrate
 from shiftproof.exactness.exact import Exactness, grade_program, judge
 from shiftproof.exactness.probes import integer_question
 from shiftproof.proving.asked import in_floats
 from shiftproof.proving.layers import Layer, find_layers
 from shiftproof.sweeping.compare import Law
-from shiftproof.tracing.model import Model, trace_model
+from shiftproof.tracing.model import Model, native_dtype, program_in, weights_in
 from shiftproof.tracing.settings import Precision, settings
 from shiftproof.tracing.trace import Program, fixed_values, hash_array
 from shiftproof.translation import Canvas
@@ -38,18 +38,19 @@ class Question:
 
     Attributes:
         model: the adapted model.
-        program: its trace on the images at rest.
+        program: of the images at rest, in that dtype.
         layers: what is compared, outputs last.
-        weights: leaves, cast and replaced as asked.
+        weights: leaves, in the dtypes of the program, replaced as asked.
         fixed: the values of the program that do not depend on the images.
         canvas: what the window slides over, in the dtype of the sweep.
         law: of the output shift.
-        dtype: type of the images.
+        dtype: of the images: what the program was traced in, or `float64`, to which it is widened.
         exactness: of each layer.
         weights_kind: `these` or `integers`.
         scale: what integer images were multiplied by.
         output_axes: grid axes of the outputs, where the user gave them.
         precision: of matrix products.
+        pair: the program of two images, for a question about one; None else, and where the model takes one only.
     """
 
     model: Model
@@ -65,6 +66,7 @@ class Question:
     scale: int
     output_axes: Sequence[int] | None
     precision: Precision
+    pair: Program | None
 
 
 def describe(question: Question, device: jax.Device) -> dict[str, str]:
@@ -94,6 +96,8 @@ def describe(question: Question, device: jax.Device) -> dict[str, str]:
 class Asker:
     """Traces and grades a model in a dtype, and chooses the dtype.
 
+    The user's code runs once for all dtypes that `auto` tries: float64 is made of the same trace.
+
     Attributes:
         model: the adapted model.
         canvas: what the window slides over.
@@ -119,11 +123,14 @@ class Asker:
         """The question in the dtype asked for; `auto` takes the first in which more is exact.
 
         Args:
-            dtype: one of `DTYPES`.
+            dtype: one of `DTYPES`. The floats of JAX (float32, where 64-bit mode is off) are the model as it is;
+                float64 the same program, widened. Another format is another program: images, and for floats weights
+                too, are given in it.
             float64: whether the device computes in float64.
 
         Raises:
             InputError: float64 is asked for, and the device lacks it.
+            WideningError: float64 is asked for, and the program cannot be widened to it.
         """
         if dtype == "float64" and not float64:
             raise InputError(
@@ -131,31 +138,40 @@ class Asker:
             )
         if dtype != "auto":
             return self.ask(dtype)
-        single = self.ask("float32")
-        if not float64 or all(e.exact for e in single.exactness):
+        native = native_dtype()
+        single = self.ask(native)
+        if not float64 or native == "float64" or all(e.exact for e in single.exactness):
             return single
         try:
             double = self.ask("float64")
-        except ModelCallError:
-            return single  # the model insists on float32
+        except WideningError:
+            return single
         exact_in = [sum(e.exact for e in question.exactness) for question in (single, double)]
         return double if exact_in[1] > exact_in[0] else single
 
     def ask(self, dtype: str) -> Question:
         """The question in one dtype."""
+        program = program_in(self.model, self.canvas.shape, dtype, precision=self.precision)
+        weights, pair = weights_in(self.model, program), self._pair(dtype)
         with settings(dtype, self.precision):
-            return self._ask(dtype)
+            return self._ask(program, weights, dtype, pair)
 
-    def _ask(self, dtype: str) -> Question:
+    def _pair(self, dtype: str) -> Program | None:
+        """The program of two images, where the question is about one; traced here, in the user's own mode."""
+        count, *rest = self.canvas.shape
+        if count > 1:
+            return None
+        try:
+            return program_in(self.model, (2, *rest), dtype, precision=self.precision)
+        except ModelCallError:  # a batch of one is written into the model: it couples no images
+            return None
+
+    def _ask(
+        self, program: Program, weights: list[Any], dtype: str, pair: Program | None
+    ) -> Question:
         canvas = dataclasses.replace(self.canvas, array=self.canvas.array.astype(jnp.dtype(dtype)))
-        weights = self.model.cast("float32" if dtype == "int32" else dtype)
-        program = trace_model(self.model, weights, canvas.still)
-        layers = find_layers(
-            program,
-            canvas.axes,
-            output_axes=self.output_axes,
-            oracle=in_floats(program, weights),
-        )
+        oracle = in_floats(program, weights)
+        layers = find_layers(program, canvas.axes, output_axes=self.output_axes, oracle=oracle)
         scale = 1
         if self.kind == "integers":
             drawn = integer_question(
@@ -182,6 +198,7 @@ class Asker:
             scale=scale,
             output_axes=self.output_axes,
             precision=self.precision,
+            pair=pair,
         )
 
 

@@ -50,7 +50,7 @@ from shiftproof.sweeping.question import (
 )
 from shiftproof.sweeping.result import EQUAL_WITHIN, SCHEMA, CosetRecord, Header, LayerRecord, Sweep
 from shiftproof.sweeping.store import PLAN_SCHEMA, Plan, Store
-from shiftproof.tracing.model import adapt, check_images
+from shiftproof.tracing.model import adapt, check_images, check_seed
 from shiftproof.tracing.settings import Precision, settings
 from shiftproof.translation import Boundary, Canvas, check_boundary
 
@@ -98,7 +98,8 @@ def sweep(
             layer kept is proved to move, and lifts the others (torus only). Without such a lattice it is brute force,
             and `provenance["cosets"]` says why; fewer `layers` may have one.
         weights: `these`, or `integers` to ask about the architecture; the latter by default when `images` is a shape.
-        dtype: `auto` takes float32 where exact, else float64 where exact, else float32.
+        dtype: `auto` takes float32 where exact, else float64 where exact, else float32. Float32 is the program as it is
+            traced, float64 the same one widened; for others the model is called on images, and weights, in that format.
         layers: names of the layers to keep; all by default. Outputs always stay.
         apply_kwargs: keyword arguments of the model's call.
         name: of the model in reports.
@@ -124,6 +125,7 @@ def sweep(
     >>> str(result.count("invariance"))
     '16/16'
     """
+    check_seed(seed)
     adapted = adapt(model, apply_kwargs=apply_kwargs, name=name)
     _check_choice("law", law, get_args(Law))
     _check_choice("method", method, get_args(Method))

@@ -15,8 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen, nnx
 
-from shiftproof.errors import InputError, ModelCallError
+from shiftproof.errors import InputError, ModelCallError, WideningError
+from shiftproof.tracing.settings import Precision, settings
 from shiftproof.tracing.trace import Program, dotted, trace
+from shiftproof.tracing.widen import widen
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Model:
         weights: pytree of arrays; empty for a callable.
         replaceable: for each leaf of `weights`, whether it is a parameter (and no statistic, table or key).
         opaque: for each leaf, whether it is a parameter or a statistic, any value of which is the same architecture.
-        programs: traces made so far, by dtype and shape of the images; for `trace_once`.
+        programs: traces made so far, and what came of widening them; for `trace_once` and `program_in`.
+        lasting: whether the traces outlive one call of ours. What the user hands in may be another model by the next.
     """
 
     name: str
@@ -39,9 +42,10 @@ class Model:
     weights: Any
     replaceable: tuple[bool, ...]
     opaque: tuple[bool, ...]
-    programs: dict[tuple[str, tuple[int, ...]], Program] = dataclasses.field(
+    programs: "dict[tuple[Any, ...], Program | WideningError]" = dataclasses.field(
         default_factory=dict, compare=False, repr=False
     )
+    lasting: bool = False
 
     def cast(self, dtype: Any) -> list[Any]:
         """The leaves of `weights`, floating ones in `dtype`."""
@@ -69,7 +73,7 @@ def adapt(
     """
     arguments = dict(apply_kwargs or {})
     if isinstance(model, Model):
-        return model
+        return model if model.lasting else dataclasses.replace(model, programs={})
     if isinstance(model, nnx.Module):
         return _adapt_nnx(model, arguments, name or type(model).__name__)
     if isinstance(model, tuple) and len(model) == 2 and isinstance(model[0], linen.Module):
@@ -139,6 +143,16 @@ def _adapt_linen(
     return Model(name, "linen", call, variables, replaceable, _floating(variables, learnt))
 
 
+def check_seed(seed: Any) -> None:
+    """Stop where NumPy's generator would.
+
+    Raises:
+        InputError: it is no integer, or negative.
+    """
+    if not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise InputError(f"seed must be an integer of at least 0; got {seed!r}.")
+
+
 def check_images(
     images: Any, spatial_axes: Sequence[int] | None
 ) -> tuple[np.ndarray, tuple[int, ...]]:
@@ -189,32 +203,127 @@ def check_images(
     return array, axes
 
 
-def trace_model(model: Model, weights: Sequence[Any], images: np.ndarray) -> Program:
+def native_dtype() -> str:
+    """The floats that JAX computes in where nothing else is said: float32, or float64 for those who chose that."""
+    return jnp.zeros(()).dtype.name
+
+
+def trace_model(model: Model, weights: Sequence[Any], images: Any) -> Program:
     """Trace a model on images; every failure of the user's code is told with its likely remedy.
 
+    Args:
+        model: the adapted model.
+        weights: one array per leaf of its weights.
+        images: an array, or a shape and dtype.
+
     Raises:
-        ModelCallError: the model cannot be called on such images, or cannot be traced.
+        ModelCallError: the model cannot be called on such images, cannot be traced, or has side effects.
     """
     structure = jax.tree_util.tree_structure(model.weights)
     tree = jax.tree_util.tree_unflatten(structure, list(weights))
     try:
-        program = trace(model.call, tree, jax.ShapeDtypeStruct(images.shape, images.dtype))
+        return trace(model.call, tree, jax.ShapeDtypeStruct(images.shape, images.dtype))
+    except ModelCallError as error:
+        raise ModelCallError(f"{model.name}: {error}") from error
     except Exception as error:
         raise ModelCallError(
             f"{model.name} cannot be called on images of shape {images.shape}, {images.dtype}: "
             f"{_first_line(error)}\n{_remedy(error) or _right_call(model, images.shape[1:])}"
         ) from error
+
+
+def _check_outputs(model: Model, program: Program) -> None:
+    """Stop where an output cannot be compared."""
     if not program.outputs:
         raise ModelCallError(f"{model.name} returns no arrays, so there is nothing to compare.")
-    return program
+    for name, output in zip(program.output_names, program.outputs, strict=True):
+        aval = program.avals[output] if isinstance(output, int) else output.value
+        if jnp.issubdtype(aval.dtype, jax.dtypes.extended):
+            raise ModelCallError(
+                f"{model.name} returns random keys in {name}, which are no numbers to compare: drop them by a lambda, "
+                "or return jax.random.key_data of them."
+            )
+        if 0 in aval.shape:
+            raise ModelCallError(
+                f"{model.name} returns an array without cells in {name}, of shape {tuple(aval.shape)}, so there is "
+                "nothing to compare: use larger images, or drop that output by a lambda."
+            )
 
 
-def trace_once(model: Model, weights: Sequence[Any], images: np.ndarray) -> Program:
-    """As `trace_model`, but what was traced in that dtype before is not traced again."""
-    key = str(images.dtype), images.shape
+def trace_again(model: Model, shape: Sequence[int]) -> Program:
+    """Call the user's code once more, as it is called by `trace_once` in the dtype of JAX, and remember nothing."""
+    leaves = jax.tree_util.tree_leaves(model.weights)
+    with settings(""):
+        return trace_model(model, leaves, jax.ShapeDtypeStruct(tuple(shape), native_dtype()))
+
+
+def trace_once(
+    model: Model, shape: Sequence[int], dtype: str = "", *, precision: Precision = "highest"
+) -> Program:
+    """The program of a model on a batch of images; the user's code runs for the first such batch only.
+
+    It runs in the user's own configuration of JAX, never in a 64-bit mode that was not chosen by the user.
+
+    Args:
+        model: the adapted model.
+        shape: of the images, batch included.
+        dtype: of the images; by default the floats of JAX. Weights then are as they are; another dtype of floats is
+            theirs too, as by `model.astype(...)`.
+        precision: of matrix products.
+
+    Raises:
+        ModelCallError: as `trace_model`, or an output cannot be compared.
+    """
+    native = native_dtype()
+    dtype = dtype or native
+    key = dtype, tuple(shape), precision
     if key not in model.programs:
-        model.programs[key] = trace_model(model, weights, images)
-    return model.programs[key]
+        kept = dtype == native or not jnp.issubdtype(jnp.dtype(dtype), np.floating)
+        leaves = jax.tree_util.tree_leaves(model.weights) if kept else model.cast(dtype)
+        with settings(dtype if dtype == native else "", precision):
+            images = jax.ShapeDtypeStruct(tuple(shape), jnp.dtype(dtype))
+            program = trace_model(model, leaves, images)
+        _check_outputs(model, program)
+        model.programs[key] = program
+    found = model.programs[key]
+    assert isinstance(found, Program)
+    return found
+
+
+def program_in(
+    model: Model, shape: Sequence[int], dtype: str, *, precision: Precision = "highest"
+) -> Program:
+    """The program that computes in `dtype`: as it was traced, or widened to float64.
+
+    Raises:
+        WideningError: it cannot be evaluated in float64, and was not traced in it either.
+        ModelCallError: as `trace_once`.
+    """
+    if dtype != "float64":
+        return trace_once(model, shape, dtype, precision=precision)
+    traced = trace_once(model, shape, precision=precision)
+    key = "widened", tuple(shape), precision
+    if key not in model.programs:
+        try:
+            model.programs[key] = widen(traced)
+        except WideningError as error:
+            model.programs[key] = error
+    found = model.programs[key]
+    if isinstance(found, Program):
+        return found
+    if native_dtype() == "float64":
+        return traced
+    raise found
+
+
+def weights_in(model: Model, program: Program) -> list[Any]:
+    """The model's own weights, copied to NumPy in the dtypes in which a program takes them; random keys as they are."""
+    leaves = jax.tree_util.tree_leaves(model.weights)
+    dtypes = [program.avals[number].dtype for number in program.weights]
+    return [
+        leaf if jnp.issubdtype(dtype, jax.dtypes.extended) else np.array(leaf).astype(dtype)
+        for leaf, dtype in zip(leaves, dtypes, strict=True)
+    ]
 
 
 def _first_line(error: Exception) -> str:
@@ -299,7 +408,7 @@ def channel_counts(model: Model) -> list[int]:
 
 def takes(model: Model, shape: Sequence[int]) -> bool:
     """Whether the model can be called on an image of this shape; it is traced only."""
-    images = jax.ShapeDtypeStruct((1, *shape), np.float32)
+    images = jax.ShapeDtypeStruct((1, *shape), native_dtype())
     try:
         jax.eval_shape(model.call, model.weights, images)
     except Exception:  # whatever a model of the user may raise

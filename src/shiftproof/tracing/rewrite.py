@@ -1,8 +1,9 @@
 """Rewriting: a model whose traced program is evaluated with another meaning at some of its equations.
 
-The rewritten model is traced again like any other, so that it can be verified, swept and asserted. An equation is
-found again, in whatever number format, by its place: its primitive, and how many of that primitive came before. What
-takes the place of an equation comes from the same line of the user's code, and weights stay what they are.
+The rewritten model is traced like any other, so that it can be verified, swept and asserted; that runs the program
+that the model was traced to, and not the user's code. An equation is found again, in whatever number format, by its
+place: its primitive, and how many of that primitive came before. What takes the place of an equation comes from the
+same line of the user's code, and weights stay what they are.
 """
 
 import dataclasses
@@ -73,8 +74,7 @@ def rewrite(
 
     def call(weights: Any, images: Any) -> Any:
         arrays = jax.tree_util.tree_leaves(weights)
-        avals = [jax.ShapeDtypeStruct(jnp.shape(a), jnp.result_type(a)) for a in arrays]
-        program = trace_once(model, avals, images)
+        program = trace_once(model, images.shape, images.dtype.name)
         found = {place: eqn for place, eqn in places(program)}
         missing = [place for place in steps if place[:1] not in found]
         if missing:
@@ -97,7 +97,7 @@ def rewrite(
             )
         return outputs if len(outputs) > 1 else next(iter(outputs.values()))
 
-    return dataclasses.replace(model, name=name, call=call, programs={})
+    return dataclasses.replace(model, name=name, call=call, programs={}, lasting=False)
 
 
 def _read(value: int | Literal, values: Mapping[int, Any]) -> Any:

@@ -13,7 +13,10 @@ Precision = Literal["highest", "high", "default"]
 
 @contextlib.contextmanager
 def settings(dtype: str, precision: Precision = "highest") -> Iterator[None]:
-    """A precision of products, full by default, and float64 only where it is asked for."""
+    """A precision of products, full by default, and float64 only where it is asked for.
+
+    The user's code never runs inside, but where float64 is the user's own choice.
+    """
     with contextlib.ExitStack() as stack:
         stack.enter_context(jax.default_matmul_precision(precision))
         if dtype == "float64":

@@ -13,7 +13,7 @@ import hashlib
 import os
 import re
 import sysconfig
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax._src import source_info_util
+from jax.extend.core import ClosedJaxpr, Jaxpr
+
+from shiftproof.errors import ModelCallError
 
 CALLS: Mapping[str, str] = {
     "jit": "jaxpr",
@@ -88,7 +91,6 @@ class Equation:
         outputs: the numbers of the values it defines.
         site: the place in the user's code.
         context: JAX's settings where it was traced, such as 64-bit mode.
-        impure: whether it does more than compute, such as calling back to Python: it may give another result each time.
     """
 
     primitive: Any
@@ -97,7 +99,6 @@ class Equation:
     outputs: tuple[int, ...]
     site: Site
     context: Any
-    impure: bool = False
 
     @property
     def name(self) -> str:
@@ -156,10 +157,11 @@ class Program:
         weights: numbers of the weight values, in the order of `weight_names`.
         weight_names: dotted path of each weight.
         images: number of the image value.
-        constants: value of every constant of the program (tables, masks, closed-over arrays), by number.
+        constants: value of every constant of the program (tables, masks, closed-over arrays), by number; copies, so
+            that no array of the user's is ever given to JAX under another mode than the user's own.
         outputs: numbers (or literals) of the outputs.
         output_names: dotted path of each output leaf; `output` where there is one.
-        fingerprint: sha256 of the program's text and of its constants.
+        fingerprint: sha256 of the program's text and of its constants, and of the format it was recast to.
         calls: the named functions that were inlined, in order.
     """
 
@@ -191,25 +193,29 @@ class Program:
         return self.depending_on({self.images})
 
     def depending_on(self, numbers: Set[int]) -> frozenset[int]:
-        """The numbers of all values that depend on some of those given, these included.
-
-        What an impure equation gives counts as depending on anything, so it is never computed beforehand.
-        """
+        """The numbers of all values that depend on some of those given, these included."""
         reached = set(numbers)
         for eqn in self.equations:
-            if eqn.impure or any(o in reached for o in eqn.inputs if isinstance(o, int)):
+            if any(o in reached for o in eqn.inputs if isinstance(o, int)):
                 reached.update(eqn.outputs)
         return frozenset(reached)
 
-    def narrower_than(self, dtype: Any) -> frozenset[int]:
-        """The numbers of all values that depend on the images through a float of less precision than `dtype`."""
-        narrow = {
-            number
-            for number in self.from_images
-            if jnp.issubdtype(self.avals[number].dtype, np.floating)
-            and jnp.finfo(self.avals[number].dtype).eps > jnp.finfo(dtype).eps
-        }
-        return self.depending_on(narrow)
+    @functools.cached_property
+    def rounding(self) -> Mapping[int, float]:
+        """For every value that depends on the images: the relative rounding of the coarsest float on the way to it."""
+        found = {self.images: _rounding(self.avals[self.images].dtype)}
+        for eqn in self.equations:
+            before = [found[o] for o in eqn.inputs if isinstance(o, int) and o in found]
+            if before:
+                coarsest = max(*before, *map(_rounding, self.formats(eqn)))
+                found.update(dict.fromkeys(eqn.outputs, coarsest))
+        return found
+
+    def formats(self, eqn: Equation) -> Iterator[Any]:
+        """The dtypes of the results of an equation, and of all that is computed in its bodies."""
+        yield from (self.avals[output].dtype for output in eqn.outputs)
+        for body in bodies(eqn.params):
+            yield from _formats(body)
 
     @functools.cached_property
     def weights_of(self) -> Mapping[int, frozenset[str]]:
@@ -223,6 +229,18 @@ class Program:
                 used = [names.get(o, frozenset()) for o in eqn.inputs if isinstance(o, int)]
                 names.update(dict.fromkeys(eqn.outputs, frozenset().union(*used)))
         return names
+
+
+def _formats(jaxpr: Any) -> Iterator[Any]:
+    for eqn in jaxpr.eqns:
+        yield from (variable.aval.dtype for variable in eqn.outvars)
+        for body in bodies(eqn.params):
+            yield from _formats(body)
+
+
+def _rounding(dtype: Any) -> float:
+    """Of a floating or complex dtype; 0 of those that do not round."""
+    return float(jnp.finfo(dtype).eps) if jnp.issubdtype(dtype, np.inexact) else 0.0
 
 
 def interpret(
@@ -348,9 +366,11 @@ def trace(fn: Callable[[Any, Any], Any], weights: Any, images: Any) -> Program:
         images: array, or a shape and dtype.
 
     Raises:
+        ModelCallError: an equation has a side effect, or draws random numbers without a key.
         Whatever `fn` raises, unchanged.
     """
     closed, shapes = jax.make_jaxpr(_marked(fn), return_shape=True)(weights, images)
+    _refuse_effects(_open(closed)[0])
     builder, numbers, outputs = _flatten(closed)
     weight_paths = jax.tree_util.tree_flatten_with_path(weights)[0]
     output_paths = jax.tree_util.tree_flatten_with_path(shapes)[0]
@@ -398,12 +418,10 @@ def _flatten(closed: Any) -> tuple["_Builder", list[int], list["int | Literal"]]
     builder = _Builder()
     numbers = builder.declare(jaxpr.invars)
     constant_numbers = builder.declare(jaxpr.constvars)
-    builder.constants.update(zip(constant_numbers, map(_canonical, constants), strict=True))
+    builder.constants.update(zip(constant_numbers, map(_copied, constants), strict=True))
     environment = dict(zip(jaxpr.invars, numbers, strict=True))
     environment |= dict(zip(jaxpr.constvars, constant_numbers, strict=True))
     outputs = builder.inline(jaxpr, environment, prefix=None)
-    if _canonical_dtype(np.dtype(np.float64)) == np.float64:  # 64-bit mode
-        _widen_tables(builder)
     return builder, numbers, outputs
 
 
@@ -454,7 +472,8 @@ class _Builder:
         """Append the equations of `jaxpr`, calls replaced by what they call; returns its outputs."""
 
         def read(atom: Any) -> int | Literal:
-            return Literal(_canonical(atom.val)) if hasattr(atom, "val") else environment[atom]
+            # a scalar of NumPy, which has a dtype and a hash
+            return Literal(_copied(atom.val)[()]) if hasattr(atom, "val") else environment[atom]
 
         for eqn in jaxpr.eqns:
             site = prefix or _site(eqn)
@@ -463,7 +482,7 @@ class _Builder:
             if called is None:
                 outputs = self.declare(eqn.outvars)
                 made = Equation(eqn.primitive, eqn.params, inputs, tuple(outputs), site, eqn.ctx)
-                self.equations.append(dataclasses.replace(made, impure=_is_impure(eqn)))
+                self.equations.append(made)
             else:
                 outputs = self._inline_call(eqn.params[called], inputs, site)
                 if name := eqn.params.get("name"):
@@ -477,7 +496,7 @@ class _Builder:
     ) -> list[int | Literal]:
         jaxpr, constants = _open(closed)
         numbers = self.declare(jaxpr.constvars)
-        self.constants.update(zip(numbers, map(_canonical, constants), strict=True))
+        self.constants.update(zip(numbers, map(_copied, constants), strict=True))
         inner = dict(zip(jaxpr.constvars, numbers, strict=True))
         inner |= dict(zip(jaxpr.invars, inputs, strict=True))
         # A library's own jit (relu, pad, mean) belongs to the line that called it. A jit around user code keeps
@@ -495,50 +514,16 @@ def _canonical_dtype(dtype: Any) -> Any:
     )
 
 
-def _canonical(value: Any) -> Any:
-    dtype = getattr(value, "dtype", None)
-    if dtype is None or _canonical_dtype(dtype) == dtype:
-        return value
-    return np.asarray(value).astype(_canonical_dtype(dtype))
+def _copied(value: Any) -> Any:
+    """A constant as a NumPy array of our own; random keys, which nobody can write to, as they are.
 
-
-WIDER = {"float32": "float64", "int32": "int64", "uint32": "uint64", "complex64": "complex128"}
-
-
-def _widen_tables(builder: "_Builder") -> None:
-    """In 64-bit mode, give back their width to tables that JAX remembers as it narrowed them in an earlier trace.
-
-    It keeps one copy of a NumPy array that a function closes over, whatever the mode; the equations are right.
+    JAX remembers, for a NumPy array that a function closes over, the type it was given first. An array of the user's
+    that met JAX once in 64-bit mode fails afterwards in the user's own calls, so it must never do so.
     """
-    avals = builder.avals
-    for eqn in builder.equations:
-        narrow = {
-            o: jax.ShapeDtypeStruct(avals[o].shape, WIDER[avals[o].dtype.name])
-            for o in eqn.inputs
-            if isinstance(o, int) and o in builder.constants and avals[o].dtype.name in WIDER
-        }
-        if narrow and not _fits(eqn, avals) and _fits(eqn, {**avals, **narrow}):
-            avals.update(narrow)
-            for number, aval in narrow.items():
-                builder.constants[number] = np.asarray(builder.constants[number], aval.dtype)
-
-
-def _fits(eqn: Equation, avals: Mapping[int, Any]) -> bool:
-    """Whether the equation, on such operands, gives results of the types that it states."""
-    operands = [o if isinstance(o, Literal) else avals[o] for o in eqn.inputs]
-    places = [i for i, o in enumerate(operands) if not isinstance(o, Literal)]
-
-    def bound(*given: Any) -> Sequence[Any]:
-        full = list(operands)
-        for place, value in zip(places, given, strict=True):
-            full[place] = value
-        return apply(eqn, full)
-
-    try:
-        found = jax.eval_shape(bound, *(operands[place] for place in places))
-    except TypeError:
-        return False
-    return [aval.dtype for aval in found] == [avals[o].dtype for o in eqn.outputs]
+    dtype = value.dtype if hasattr(value, "dtype") else jnp.result_type(value)
+    if jnp.issubdtype(dtype, jax.dtypes.extended):
+        return value
+    return np.array(value, _canonical_dtype(dtype))
 
 
 def _open(closed: Any) -> tuple[Any, Sequence[Any]]:
@@ -555,9 +540,52 @@ def _holds_user_code(jaxpr: Any, site: Site) -> bool:
     return False
 
 
-def _is_impure(eqn: Any) -> bool:
-    """Printing is no matter: what is printed goes nowhere."""
-    return any("Debug" not in type(effect).__name__ for effect in eqn.effects)
+def _refuse_effects(jaxpr: Any) -> None:
+    """Stop where an equation does more than compute: such a model is no function of its images and weights.
+
+    Printing is no matter: what is printed goes nowhere. `jax.pure_callback` promises to be a function.
+
+    Raises:
+        ModelCallError: with the equation, the user's line and the remedy.
+    """
+    for eqn in jaxpr.eqns:
+        for body in bodies(eqn.params):
+            _refuse_effects(body)
+        effects = {type(effect).__name__ for effect in eqn.effects}
+        effects = {effect for effect in effects if "Debug" not in effect}
+        if effects or eqn.primitive.name in UNKEYED:
+            site = str(_site(eqn))
+            place = f"{eqn.primitive.name} at {site}" if site else eqn.primitive.name
+            raise ModelCallError(f"{place} {_why_refused(eqn.primitive.name)}")
+
+
+UNKEYED = frozenset(["rng_uniform"])
+"""Primitives that draw random numbers from a hidden state, though JAX gives them no effect."""
+
+
+def _why_refused(name: str) -> str:
+    if name in UNKEYED:
+        return (
+            "draws random numbers without a key, so the model gives other results each time. Use jax.random with a "
+            "fixed key, or switch the randomness off."
+        )
+    if "callback" in name:
+        return (
+            "calls back to Python with side effects, so the model may give other results each time. Use "
+            "jax.pure_callback, if it is a function, or leave it out."
+        )
+    return (
+        "has side effects (it makes, reads or writes a mutable array), so the program cannot be taken apart equation "
+        "by equation. Return new values instead of writing to a jax.Ref."
+    )
+
+
+def bodies(params: Mapping[str, Any]) -> Iterator[Any]:
+    """The programs that an equation holds in its parameters, as jaxprs without their constants."""
+    for value in params.values():
+        for part in value if isinstance(value, (tuple, list)) else (value,):
+            if isinstance(part, (Jaxpr, ClosedJaxpr)):
+                yield _open(part)[0]
 
 
 @functools.lru_cache(maxsize=1)

@@ -1,0 +1,74 @@
+"""The shifts that a user asks about: single ones, and lattices such as `4Z`, as a mask over the grid."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from shiftproof.errors import InputError
+
+
+def asked_mask(
+    shifts: Sequence[Sequence[int | str]] | np.ndarray | None, grid: tuple[int, ...]
+) -> np.ndarray:
+    """The shifts asked about as a mask over the grid; all where None."""
+    if shifts is None:
+        return np.ones(grid, bool)
+    if isinstance(shifts, np.ndarray) and shifts.dtype == bool:
+        if shifts.shape != grid:
+            raise InputError(f"the mask of shifts has shape {shifts.shape}, the grid is {grid}.")
+        return shifts
+    mask = np.zeros(grid, bool)
+    for shift in _listed(shifts, grid):
+        if len(shift) != len(grid):
+            raise InputError(f"a shift of the grid {grid} has {len(grid)} steps; got {shift}.")
+        mask[np.ix_(*(_places(step, n) for step, n in zip(shift, grid, strict=True)))] = True
+    if not mask.any():
+        raise InputError("shifts= names no shift: leave it out to ask about all.")
+    return mask
+
+
+def _listed(shifts: Any, grid: tuple[int, ...]) -> list[Sequence[Any]]:
+    """The shifts one by one.
+
+    Raises:
+        InputError: it is one shift instead of several, or something else.
+    """
+    listed = list(shifts) if isinstance(shifts, (Sequence, np.ndarray)) else [shifts]
+    if not all(isinstance(shift, (tuple, list, np.ndarray)) for shift in listed):
+        example = ", ".join("2" for _ in grid) + ("," if len(grid) == 1 else "")
+        raise InputError(
+            f"shifts= takes several shifts, each with one step per axis of the grid {grid}, such as [({example})]; "
+            f"got {shifts!r}."
+        )
+    return listed
+
+
+def _places(step: Any, size: int) -> list[int]:
+    """One place of an axis, or with `4Z` all multiples of 4."""
+    if isinstance(step, str) and re.fullmatch(r"\d*Z", step):
+        factor = int(step.removesuffix("Z") or 1)
+        return [k * factor % size for k in range(size)]
+    if not isinstance(step, (int, np.integer)):
+        raise InputError(
+            f"{step!r} is no step of a shift: write an integer, or 4Z for all multiples of 4."
+        )
+    return [int(step) % size]
+
+
+def shifts_of(words: Sequence[str]) -> list[tuple[int | str, ...]]:
+    """Shifts written as `4,0`, or as a lattice `4Z,4Z`.
+
+    >>> shifts_of(["4,0", "2Z,0"])
+    [(4, 0), ('2Z', 0)]
+    """
+    found: list[tuple[int | str, ...]] = []
+    for word in words:
+        steps = [step.strip() for step in word.split(",")]
+        if not all(re.fullmatch(r"-?\d+|\d*Z", step) for step in steps):
+            raise InputError(
+                f"{word!r} is no shift: write 4,0 for one shift, 4Z,4Z for all multiples."
+            )
+        found.append(tuple(step if step.endswith("Z") else int(step) for step in steps))
+    return found
