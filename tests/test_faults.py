@@ -21,7 +21,7 @@ from jax.experimental import io_callback
 
 import shiftproof as sp
 from shiftproof import zoo
-from shiftproof.errors import InexactWarning, NonDeterministicError, ShiftproofError
+from shiftproof.errors import InexactWarning, ModelCallError, ShiftproofError
 from shiftproof.layers import AdaptivePolyphaseSampling
 
 pytestmark = pytest.mark.filterwarnings("ignore::shiftproof.errors.ShiftproofWarning")
@@ -71,7 +71,7 @@ def answer(ask: Callable[[], Any], words: str) -> Any:
 
 @pytest.mark.parametrize("ask", [sp.verify, sp.sweep])
 def test_a3_random_numbers_without_a_key_are_refused(ask) -> None:
-    with pytest.raises(NonDeterministicError):
+    with pytest.raises(ModelCallError, match="random numbers without a key"):
         ask(lambda x: x.sum() + lax.rng_uniform(0.0, 1.0, ()), (4, 4, 1))
 
 
@@ -205,7 +205,7 @@ class Flat(nnx.Module):
     [
         pytest.param(NormThenStride, (8, 8, 2), [None, None], ["2", "2"], id="norm"),
         pytest.param(Tokens, (16, 16, 1), [4, 4], ["4", "4"], id="tokens"),
-        pytest.param(Flat, (4, 4, 1), [3, 3], [None, None], id="flatten"),
+        pytest.param(Flat, (4, 4, 1), [None, None], [None, None], id="flatten"),
         pytest.param(
             lambda: zoo.build("conv-transpose3x3-stride2"),
             (8, 8, 2),
@@ -228,7 +228,7 @@ CLOSURES = {
     "F1, added": ("x + P", "np.array([[1], [2], [1], [2]])", 2),
     "F2, float64": ("x * P", "np.array([[1.0], [2.0], [1.0], [2.0]])", 2),
     "F2, complex128": ("abs(x * P)", "np.array([[1j], [2.0], [1j], [2.0]])", 2),
-    "F2, a product": ("x[..., 0] @ P", "np.array([[0.0, 1], [1, 0]]).repeat(2, 0).repeat(2, 1)", 4),
+    "F2, a product": ("x[..., 0] @ P", "np.array([[0.0, 1], [1, 0]]).repeat(2, 0).repeat(2, 1)", 2),
 }
 
 
@@ -316,7 +316,7 @@ def calls_back(x: Any) -> Any:
 
 MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
     "callback": (lambda: sp.verify(calls_back, (4, 1)), "callback|effect"),
-    "no cells": (lambda: sp.verify(lambda x: x[:, :0], (4, 1)), "no cells|empty|size 0"),
+    "no cells": (lambda: sp.verify(lambda x: x[:, :0], (4, 1)), "without cells"),
     "a letter for a step": (
         lambda: sp.verify(lambda x: x, (4, 4, 1), shifts=[("xZ", 0)]),
         "xZ",

@@ -221,8 +221,11 @@ def _fits(grade: Grade, dtype: Any, place: str) -> Grade:
     if odd != 1:
         return Inexact(f"{place} gives values that are no multiples of a power of two", odd)
     limit = _limit(dtype)
-    if jnp.issubdtype(dtype, np.integer) and grade.bound > limit:
-        return Inexact(f"{place} may exceed {np.dtype(dtype).name}")
+    if jnp.issubdtype(dtype, np.integer) and (
+        grade.bound > limit or jnp.issubdtype(dtype, np.unsignedinteger)
+    ):
+        # machine integers wrap, by definition and without rounding; a negative number is a large unsigned one
+        return Exact(Fraction(2 * int(limit) + 1), Fraction(1))
     if jnp.issubdtype(dtype, np.floating) and grade.bound > Fraction(float(jnp.finfo(dtype).max)):
         return Inexact(f"{place} may exceed {jnp.dtype(dtype).name}")
     if grade.units > limit:
@@ -284,8 +287,12 @@ def _update(eqn: Equation, operands: Sequence[Meaning], shapes: Shapes) -> Grade
 
 def _convert(eqn: Equation, operands: Sequence[Meaning], shapes: Shapes) -> Grade:
     grade = _exact(operands[0])
-    whole = jnp.issubdtype(eqn.params["new_dtype"], np.integer)
-    return Exact(grade.bound, _common(grade.quantum, Fraction(1))) if whole else grade
+    target = eqn.params["new_dtype"]
+    if not jnp.issubdtype(target, np.integer):
+        return grade
+    if grade.bound > _limit(target) or (grade.bound and jnp.issubdtype(target, np.unsignedinteger)):
+        return Inexact(f"{_place(eqn)} may exceed {np.dtype(target).name}")
+    return Exact(grade.bound, _common(grade.quantum, Fraction(1)))
 
 
 def _exact(meaning: Meaning) -> Exact:
@@ -316,7 +323,7 @@ def _divide(eqn: Equation, operands: Sequence[Meaning], shapes: Shapes) -> Grade
     numerator, denominator = operands
     if not isinstance(denominator, Known):
         return Inexact(f"{_place(eqn)} divides by a value that depends on the images")
-    divisors = np.unique(np.abs(np.asarray(denominator.array, np.float64)))
+    divisors = np.unique(_magnitudes(denominator))
     if divisors.size > 64 or not np.all(np.isfinite(divisors)) or 0 in divisors:
         return Inexact(f"{_place(eqn)} divides by {divisors.size} different numbers")
     top = _exact(numerator)
@@ -391,9 +398,8 @@ def _convolution(eqn: Equation, operands: Sequence[Meaning], shapes: Shapes) -> 
     if not isinstance(kernel, Known):
         return Inexact(f"{_place(eqn)} has a kernel that depends on the images")
     out_axis = numbers.rhs_spec[0]
-    sums = np.abs(np.asarray(kernel.array, np.float64)).sum(
-        axis=tuple(axis for axis in range(np.ndim(kernel.array)) if axis != out_axis)
-    )
+    magnitudes = _magnitudes(kernel)
+    sums = magnitudes.sum(axis=tuple(a for a in range(magnitudes.ndim) if a != out_axis))
     return _contraction(image, kernel, largest_sum=float(sums.max(initial=0.0)))
 
 
@@ -408,8 +414,15 @@ def _dot(eqn: Equation, operands: Sequence[Meaning], shapes: Shapes) -> Grade:
         if isinstance(operands[0], Known)
         else (operands[1], right, operands[0])
     )
-    sums = np.abs(np.asarray(known.array, np.float64)).sum(axis=tuple(axes))  # type: ignore[union-attr]
+    sums = _magnitudes(known).sum(axis=tuple(axes))
     return _contraction(_exact(other), known, largest_sum=float(np.max(sums, initial=0.0)))
+
+
+def _magnitudes(known: Meaning) -> np.ndarray:
+    assert isinstance(known, Known)
+    array = np.asarray(known.array)
+    # NumPy knows no bfloat16
+    return np.abs(array if array.dtype.kind == "c" else array.astype(np.float64))
 
 
 def _contraction(moving: Exact, fixed: Meaning, *, largest_sum: float) -> Grade:

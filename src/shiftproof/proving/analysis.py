@@ -454,7 +454,7 @@ def _repair(code: str, detail: dict[str, int], primitive: str) -> str:
         if primitive == "conv_general_dilated":
             return "zero padding: use padding='CIRCULAR'"
         return "the padding brings in foreign values: wrap the borders instead"
-    if code == "stride":
+    if code == "stride" and detail["stride"]:
         stride, period = detail["stride"], detail["period"]
         if period % stride:
             wider = -(-period // stride) * stride

@@ -15,14 +15,23 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from shiftproof.errors import ModelCallError, WideningError
 from shiftproof.exactness.calibration import calibrate
 from shiftproof.exactness.exact import Exactness, grade_program, judge
 from shiftproof.exactness.probes import integer_question
 from shiftproof.tracing.model import Model, native_dtype, program_in, weights_in
+from shiftproof.tracing.primitives import TABLE, Kind
 from shiftproof.tracing.settings import compiler_options, current_device, settings
-from shiftproof.tracing.trace import Program, evaluate, fixed_divisors, fixed_values, hash_array
+from shiftproof.tracing.trace import (
+    Equation,
+    Program,
+    evaluate,
+    fixed_divisors,
+    fixed_values,
+    hash_array,
+)
 
 Draw = Literal["these", "integers", "random"]
 
@@ -80,8 +89,12 @@ class Trial:
         ]
         return int(min(MOST_SLOTS, max(2, WORKING_BYTES // max(1, 4 * max(sizes, default=1)))))
 
-    def outputs(self, images: np.ndarray) -> list[np.ndarray]:
+    def outputs(self, images: np.ndarray, *, shaken: int = 0) -> list[np.ndarray]:
         """Every output, (count, *shape), for images (count, *image shape), unscaled.
+
+        Args:
+            images: the images.
+            shaken: a seed with which all intermediate values are disturbed in their last place; 0 for not at all.
 
         Raises:
             ModelCallError: the program has an operation that cannot run on several images at once.
@@ -93,21 +106,22 @@ class Trial:
                 part = np.zeros((slots, 1, *images.shape[1:]), np.float64)
                 given = images[begin : begin + slots]
                 part[: len(given), 0] = given * float(self.scale)
-                values = self._run(jnp.asarray(part.astype(jnp.dtype(self.dtype))))
+                values = self._run(jnp.asarray(part.astype(jnp.dtype(self.dtype))), shaken)
                 batches.append([np.asarray(value)[: len(given)] for value in values])
         return [np.concatenate(leaf) for leaf in zip(*batches, strict=True)]
 
-    def _run(self, images: jax.Array) -> list[Any]:
+    def _run(self, images: jax.Array, shaken: int) -> list[Any]:
         program = self.program
+        salt = None if self.exact else np.uint32(shaken)
         # a fingerprint does not tell the functions apart that a program calls back
         own = id(program) if program.calls_python else 0
-        key = (program.fingerprint, self.dtype, self.slots, own)
+        key = (program.fingerprint, self.dtype, self.slots, own, self.exact)
         if key not in _COMPILED:
             while len(_COMPILED) >= MOST_COMPILED:
                 del _COMPILED[next(iter(_COMPILED))]
             # the program is kept, so that its id stays its own
-            _COMPILED[key] = program, _compile(program, images, self._divisors, self.fixed)
-        return _COMPILED[key][1](images, self._divisors, self.fixed)
+            _COMPILED[key] = program, _compile(program, images, self._divisors, self.fixed, salt)
+        return _COMPILED[key][1](images, self._divisors, self.fixed, salt)
 
     @functools.cached_property
     def _divisors(self) -> dict[int, jax.Array]:
@@ -118,7 +132,7 @@ class Trial:
         }
 
 
-_COMPILED: dict[tuple[str, str, int, int], tuple[Program, Any]] = {}
+_COMPILED: dict[tuple[str, str, int, int, bool], tuple[Program, Any]] = {}
 """Executables by program, format and slots: trials that differ in their weights share one."""
 
 MOST_COMPILED = 8
@@ -129,17 +143,53 @@ def forget_compiled() -> None:
     _COMPILED.clear()
 
 
-def _compile(program: Program, images: Any, divisors: Any, fixed: Any) -> Any:
-    def one(image: jax.Array, divisors: dict[int, Any], fixed: dict[int, Any]) -> list[Any]:
-        values = evaluate(program, fixed, image, divisors)
+ROUNDING = frozenset(
+    [Kind.LINEAR, Kind.BILINEAR, Kind.POINTWISE, Kind.SPECTRAL, Kind.LOOP, Kind.OPAQUE]
+)
+"""Classes of equations whose results are rounded; moves and extrema give numbers that they were given."""
+
+WHOLE = frozenset(
+    """
+    abs ceil clamp complex conj convert_element_type floor imag neg real rem round select_n sign
+    """.split()
+)
+"""Primitives of those classes that do not round."""
+
+
+def _shake(eqn: Equation, results: Sequence[Any], salt: Any) -> list[Any]:
+    """The results, disturbed by at most two units in their last place, as rounding might; not at all for salt 0."""
+    entry = TABLE.get(eqn.name)
+    if eqn.name in WHOLE or (entry is not None and entry.kind not in ROUNDING):
+        return list(results)
+    shaken = []
+    for number, value in zip(eqn.outputs, results, strict=True):
+        if jnp.issubdtype(value.dtype, np.inexact):
+            # a cheap pattern of -1, 0, 1 and 2 without order, another one for every value and salt
+            places = lax.iota(np.uint32, value.size) + salt * np.uint32(40503 + 2 * number)
+            bits = (places * np.uint32(2654435761)) >> np.uint32(29)
+            units = (bits & np.uint32(3)).astype(jnp.finfo(value.dtype).dtype) - 1
+            strength = jnp.where(salt > 0, jnp.finfo(value.dtype).eps, 0).astype(units.dtype)
+            value = value * (1 + units * strength).reshape(value.shape).astype(value.dtype)
+        shaken.append(value)
+    return shaken
+
+
+def _compile(program: Program, images: Any, divisors: Any, fixed: Any, salt: Any) -> Any:
+    def one(
+        image: jax.Array, divisors: dict[int, Any], fixed: dict[int, Any], salt: Any
+    ) -> list[Any]:
+        after = None if salt is None else functools.partial(_shake, salt=salt)
+        values = evaluate(program, fixed, image, divisors, after=after)
         return [jnp.asarray(values[o] if isinstance(o, int) else o.value) for o in program.outputs]
 
-    def run(images: jax.Array, divisors: dict[int, Any], fixed: dict[int, Any]) -> list[Any]:
-        return jax.vmap(one, in_axes=(0, 0, None))(images, divisors, fixed)
+    def run(
+        images: jax.Array, divisors: dict[int, Any], fixed: dict[int, Any], salt: Any
+    ) -> list[Any]:
+        return jax.vmap(one, in_axes=(0, 0, None, None))(images, divisors, fixed, salt)
 
     try:
         options = compiler_options(current_device().platform)
-        return jax.jit(run).lower(images, divisors, fixed).compile(options)
+        return jax.jit(run).lower(images, divisors, fixed, salt).compile(options)
     except Exception as error:
         raise ModelCallError(
             f"the model cannot be run on several images at once: {type(error).__name__}: "

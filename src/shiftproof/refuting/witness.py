@@ -41,7 +41,7 @@ DRAWN: Sequence[tuple[Draw, int, str]] = (
 """Whose weights the trials have, in order, what is added to the seed, and which images they try."""
 
 DISTURBANCES = 3
-"""How often the last place of an image is disturbed, at random, to see what rounding can do."""
+"""How often last places are disturbed, at random, to see what rounding can do."""
 
 MOST_REDUCTIONS = 60
 """Calls spent on making a counterexample smaller."""
@@ -479,7 +479,10 @@ def rounding_floors(
 def image_floors(
     trial: Trial, images: np.ndarray, still: Sequence[np.ndarray], *, seed: int = 0
 ) -> list[np.ndarray]:
-    """For every output and image the answer to disturbances of the last place of the image; 0 where it is exact.
+    """For every output and image the answer to disturbances of all last places; 0 where it is exact.
+
+    The image is disturbed, and every value on the way: behind a sign or a round the image alone would change nothing,
+    and where large numbers cancel it would change too little.
 
     Args:
         trial: whose outputs.
@@ -491,9 +494,9 @@ def image_floors(
     if trial.exact:
         return floors
     generator = np.random.default_rng(seed)
-    for _ in range(DISTURBANCES):
+    for number in range(1, DISTURBANCES + 1):
         noise = generator.integers(-2, 3, images.shape)
-        disturbed = trial.outputs(images * (1 + noise * trial.eps))
+        disturbed = trial.outputs(images * (1 + noise * trial.eps), shaken=number)
         for leaf, exactness in enumerate(trial.exactness):
             if not exactness.exact:
                 pairs = zip(still[leaf], disturbed[leaf], strict=True)
@@ -560,16 +563,15 @@ def small_probes(shape: Sequence[int], axes: Sequence[int], seed: int) -> np.nda
 
 
 def level_probes(shape: Sequence[int], seed: int) -> np.ndarray:
-    """Integer images with values far apart and hardly a tie: 0..63, and -63..63.
+    """Integer images with values far apart and hardly a tie: 0..63, -63..63, and -127..127, where bytes wrap.
 
     >>> level_probes((8, 8, 1), 0).shape
-    (2, 8, 8, 1)
+    (3, 8, 8, 1)
     """
     generator = np.random.default_rng(seed + 1)
     shape = tuple(shape)
-    return np.stack([generator.integers(0, 64, shape), generator.integers(-63, 64, shape)]).astype(
-        np.float64
-    )
+    ranges = ((0, 64), (-63, 64), (-127, 128))
+    return np.stack([generator.integers(*ends, shape) for ends in ranges]).astype(np.float64)
 
 
 def generic_probes(shape: Sequence[int], seed: int) -> np.ndarray:

@@ -335,6 +335,8 @@ def evaluate(
     fixed: Mapping[int, Any],
     images: Any,
     divisors: Mapping[int, Any] | None = None,
+    *,
+    after: Callable[[Equation, Sequence[Any]], Sequence[Any]] | None = None,
 ) -> dict[int, Any]:
     """All values that depend on the images, given the fixed ones; traceable, so it can be jitted and vmapped.
 
@@ -343,6 +345,7 @@ def evaluate(
         fixed: from `fixed_values`.
         images: one batch.
         divisors: from `fixed_divisors`, where divisions must round as they are written.
+        after: changes the results of every equation before they are used.
     """
     divisors = divisors or {}
 
@@ -351,7 +354,8 @@ def evaluate(
             return [fixed.get(output) for output in eqn.outputs]
         if eqn.outputs[0] in divisors:
             operands = [operands[0], divisors[eqn.outputs[0]]]
-        return apply(eqn, operands)
+        results = apply(eqn, operands)
+        return results if after is None else after(eqn, results)
 
     start = dict.fromkeys((*program.weights, *program.constants))
     return interpret(program, {**start, **fixed, program.images: images}, step)

@@ -75,8 +75,11 @@ class Format:
         return jax.ShapeDtypeStruct(aval.shape, self.dtype(aval.dtype))
 
     def value(self, value: Any) -> Any:
-        """The same for an array: the numbers stay, as far as the format holds them."""
-        return np.asarray(value, self.dtype(value.dtype)) if is_inexact(value) else value
+        """The same for an array: the numbers stay, as far as the format holds them.
+
+        Real numbers have one zero, so that -0.0 becomes 0.0.
+        """
+        return np.asarray(value, self.dtype(value.dtype)) + 0 if is_inexact(value) else value
 
 
 DOUBLE, SINGLE = Format(np.float64, np.complex128), Format(np.float32, np.complex64)

@@ -35,6 +35,9 @@ from shiftproof.tracing.trace import apply
 def pointwise(field: Field, call: Call) -> list[Value]:
     """A random function of the operands, cell by cell; where they are known, the function itself."""
     values = [field.value(o) for o in call.operands]
+    if call.eqn.name == "select_n" and all(value.special is None for value in values):
+        truth = np.issubdtype(call.types[0].dtype, np.bool_)
+        return [choose(field, values[0], values[1:], call.results[0], truth=truth)]
     if call.eqn.name == "abs" and is_complex(call.types[0]):
         return [field.function(f"{call.label} of the norm", [square_of_norm(field, values[0])])]
     shape = tuple(call.results[0].shape)
@@ -49,6 +52,36 @@ def pointwise(field: Field, call: Call) -> list[Value]:
             if np.any(where):
                 found = _where_known(field, call, found, where, number)
     return [found]
+
+
+def choose(
+    field: Field, index: Value, cases: Sequence[Value], result: Any, *, truth: bool
+) -> Value:
+    """One of several values, cell by cell: the first one, and for each other the difference times a weight.
+
+    The weight is 0 or 1; here it is any number, so what holds for all weights holds for those.
+
+    Args:
+        field: of the values.
+        index: says which.
+        cases: the values.
+        result: shape and dtype.
+        truth: whether the index is 0 or 1, and so the weight of the second value itself.
+    """
+    reduce, shape = field.arithmetic.reduce, tuple(result.shape)
+    first, *others = (spread(case, shape) for case in cases)
+    count = 2 if is_complex(result) else 1
+    parts = [part_of(first, i) for i in range(count)]
+    degree, bits = first.degree, first.bits
+    for number, case in enumerate(others, 1):
+        weight = index if truth else field.function(f"chosen {number} of {len(cases)}", [index])
+        factor = spread(weight, shape).parts[0]
+        for i in range(count):
+            gap = reduce(part_of(case, i) - part_of(first, i))
+            parts[i] = reduce(parts[i] + reduce(factor * gap))
+        degree = max(degree, weight.degree + max(case.degree, first.degree))
+        bits = max(bits, weight.bits + max(case.bits, first.bits) + 1) + 1
+    return Value(tuple(parts), degree, bits)
 
 
 def _where_known(field: Field, call: Call, found: Value, where: Any, number: float) -> Value:

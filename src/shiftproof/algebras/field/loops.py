@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from shiftproof.algebras.field.functions import choose
 from shiftproof.algebras.field.values import (
     Call,
     Field,
@@ -19,7 +20,6 @@ from shiftproof.algebras.field.values import (
     is_complex,
     largest,
     part_of,
-    spread,
 )
 from shiftproof.tracing.primitives import type_of
 from shiftproof.tracing.trace import Literal, Program, open_body, scan_counts
@@ -158,7 +158,6 @@ def cond(field: Field, call: Call) -> list[Operand]:
     results = []
     for i, aval in enumerate(call.results):
         values = [field.value(outputs[i]) for outputs in made]
-        count = 2 if is_complex(aval) else 1
-        given = [spread(choice, tuple(aval.shape)), *values]
-        results.append(field.function(f"choice of {len(bodies)} {count}", given, outputs=count))
+        check_finite(*values)
+        results.append(choose(field, choice, values, aval, truth=False))
     return results
