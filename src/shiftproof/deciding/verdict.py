@@ -266,6 +266,8 @@ class LayerVerdict:
         steps: per grid axis the smallest step under which the value is proved to move or stay; the size where none is.
         grid: of the image.
         fields: per grid axis, the receptive field and the jump; None where the value does not depend on the image.
+        identities: number of shifts under which it just moves, or stays, each tried in the field; None where they were
+            not.
     """
 
     name: str
@@ -274,6 +276,7 @@ class LayerVerdict:
     steps: tuple[int, ...] | None
     grid: tuple[int, ...]
     fields: tuple[Field | None, ...]
+    identities: int | None = None
 
     @property
     def lattice(self) -> str:
@@ -424,6 +427,7 @@ class Verdict(Displayed):
                     "whole_image": [
                         field is not None and field.size is None for field in layer.fields
                     ],
+                    "identities": layer.identities,
                 }
                 for layer in self.layers
             ],

@@ -415,6 +415,8 @@ class Analysis:
         steps: the lattice of every layer.
         causes: where the lattice shrinks.
         conditional: by claim what polyphase layers keep.
+        identities: for every layer the number of shifts under which it just moves, or stays; None where not every shift
+            was tried.
         seconds: what each stage took.
     """
 
@@ -424,6 +426,7 @@ class Analysis:
     steps: list[tuple[int, ...] | None]
     causes: tuple[Cause, ...]
     conditional: dict[Claim, Conditional]
+    identities: list[int | None]
     seconds: dict[str, float]
 
 
@@ -433,7 +436,7 @@ def _analyse(subject: Subject, claims: Sequence[Claim], *, exhaustive: bool = Fa
         prover = Prover(graph_of(subject), subject.grid)
     with _timed(seconds, "identities"):
         identities = identities_of(subject)
-        swept = identities.sweep(claims) if exhaustive else {}
+        swept, kept_by = identities.sweep(claims, subject.layers) if exhaustive else ({}, [])
         cases = [Case(c, prover, identities, swept=swept.get(c)) for c in claims]
     with _timed(seconds, "analysis"), settings(subject.dtype):
         steps = layer_steps(prover, subject.layers)
@@ -441,7 +444,9 @@ def _analyse(subject: Subject, claims: Sequence[Claim], *, exhaustive: bool = Fa
     with _timed(seconds, "analysis"), settings(""):
         # polyphase layers are told by the text of what was traced; values have the same numbers in both programs
         kept = conditional(prover, subject.traced, claims, subject.grid)
-    return Analysis(subject, prover, cases, steps, causes, kept, seconds)
+    counts: list[int | None] = [int(mask.sum()) for mask in kept_by]
+    counts = counts or [None] * len(steps)
+    return Analysis(subject, prover, cases, steps, causes, kept, counts, seconds)
 
 
 def _decide(
@@ -493,8 +498,12 @@ def _decide(
         weights=subject.weights,
         outputs=outputs,
         layers=tuple(
-            LayerVerdict(layer.name, str(layer.site), layer.shape, step, subject.grid, layer.fields)
-            for layer, step in zip(subject.layers, analysis.steps, strict=True)
+            LayerVerdict(
+                layer.name, str(layer.site), layer.shape, step, subject.grid, layer.fields, count
+            )
+            for layer, step, count in zip(
+                subject.layers, analysis.steps, analysis.identities, strict=True
+            )
         ),
         causes=analysis.causes,
         asked=asked,

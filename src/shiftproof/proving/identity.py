@@ -14,6 +14,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
 
 from shiftproof.algebras.arithmetic import FieldError
 from shiftproof.algebras.field import (
@@ -26,7 +28,9 @@ from shiftproof.algebras.field import (
     orders_of_unity,
 )
 from shiftproof.proving.analysis import Claim
+from shiftproof.proving.layers import Layer
 from shiftproof.tracing.primitives import plain
+from shiftproof.tracing.settings import current_device
 from shiftproof.tracing.trace import Literal, Program, known_values
 from shiftproof.translation import Shift
 
@@ -39,7 +43,11 @@ LOG2_ERROR = -100.0
 WORKING_BYTES = 2**28
 """Memory that the values of one call may fill."""
 
-MOST_SLOTS = 64
+FEW, MANY = 4, 64
+"""Shifts per call: where a few are tried, and where all are."""
+
+SMALL = 2**20
+"""Cells of all values together, up to which a run of a few shifts takes less time than its compilation."""
 
 LARGE = 2**12
 """Entries from which on a known array is an argument of the compiled function, not a constant in it."""
@@ -85,13 +93,16 @@ class Runs:
         question: the program.
         tracks: of the field.
         wanted: numbers of the values that are returned.
+        most: shifts per call, at most.
 
     Raises:
         FieldError: there is no such field.
     """
 
-    def __init__(self, question: Question, tracks: int, wanted: Sequence[int]) -> None:
-        self.question, self.wanted = question, tuple(wanted)
+    def __init__(
+        self, question: Question, tracks: int, wanted: Sequence[int], *, most: int = FEW
+    ) -> None:
+        self.question, self.wanted, self._most = question, tuple(wanted), most
         program, known = question.program, question.known
         self.arithmetic, self.pool = make_arithmetic(
             orders_of_unity(program), tracks, question.seed
@@ -106,16 +117,30 @@ class Runs:
             if np.size(array) > LARGE and _is_factor(program, n) and np.all(np.isfinite(array))
         }
         self.made: list[Operand] = []
+        # one shift after the other on every device, each on its share
+        self._devices = jax.local_devices(backend=current_device().platform)
+        self._spread = NamedSharding(Mesh(np.array(self._devices), ("shifts",)), P("shifts"))
+        rows = jax.ShapeDtypeStruct(
+            (self.slots, len(question.grid)), np.int32, sharding=self._spread
+        )
         with jax.enable_x64(True):
-            self._run = jax.jit(jax.vmap(self._one, in_axes=(0, None, None)))
-            shift = jax.ShapeDtypeStruct((len(question.grid),), np.int32)
-            jax.eval_shape(self._one, shift, self.image.parts, self._parts)
+            run = jax.jit(jax.vmap(self._one, in_axes=(0, None, None)))
+            self._lowered = run.lower(rows, self.image.parts, self._parts)
         self.tally = dataclasses.replace(self.field.tally)
         self.tally.met([v for v in self.made if isinstance(v, Value)] or [self.image])
 
     @property
     def _parts(self) -> dict[int, Any]:
         return {n: value.parts for n, value in self.given.items()}
+
+    @functools.cached_property
+    def _run(self) -> Any:
+        """The compiled function; for a few small runs it is not worth while to optimise it."""
+        program = self.question.program
+        cells = sum(math.prod(program.avals[n].shape) for n in program.from_images)
+        quick = self._most == FEW and cells * self.slots < SMALL
+        options: Any = {"xla_backend_optimization_level": 0} if quick else None
+        return self._lowered.compile(options)
 
     @property
     def log2_error(self) -> float:
@@ -129,7 +154,8 @@ class Runs:
         cells = max(math.prod(program.avals[n].shape) for n in program.from_images)
         held = 64 * self.arithmetic.tracks * cells
         count = math.prod(self.question.grid)
-        return int(max(1, min(MOST_SLOTS, count, WORKING_BYTES // max(1, held))))
+        share = int(max(1, min(self._most, count, WORKING_BYTES // max(1, held))))
+        return share * len(self._devices)
 
     def _one(self, shift: Any, image: Any, parts: Any) -> list[Any]:
         """The values wanted for the image, shifted; of one shift."""
@@ -156,7 +182,8 @@ class Runs:
             block = list(shifts[begin : begin + self.slots])
             rows = np.array(block + block[:1] * (self.slots - len(block)), np.int32)
             with jax.enable_x64(True):
-                found = self._run(rows.reshape(self.slots, -1), self.image.parts, self._parts)
+                given = jax.device_put(rows.reshape(self.slots, -1), self._spread)
+                found = self._run(given, self.image.parts, self._parts)
                 host = [tuple(np.asarray(part) for part in parts) for parts in found]
             for i in range(len(block)):
                 yield [tuple(part[i] for part in parts) for parts in host]
@@ -314,23 +341,39 @@ class Identities:
         still, after = self._pair(self.screen(), claim, shift)
         return not _agree(still, after, claim.axes, moved)
 
-    def sweep(self, claims: Sequence[Claim]) -> dict[Claim, np.ndarray]:
-        """Every shift of the grid, one by one: for each claim the mask of those under which it is an identity.
+    def sweep(
+        self, claims: Sequence[Claim], layers: Sequence[Layer] = ()
+    ) -> tuple[dict[Claim, np.ndarray], list[np.ndarray]]:
+        """Every shift of the grid, one by one.
+
+        Args:
+            claims: about outputs.
+            layers: values of which it is asked whether they just move, or stay.
+
+        Returns:
+            For each claim, and for each layer, the mask of the shifts under which it is an identity.
 
         Raises:
             FieldError: the field cannot run the program.
         """
-        runs, grid = self.full(), self.question.grid
-        shifts = list(np.ndindex(*grid))
-        masks = {claim: np.zeros(grid, bool) for claim in claims}
-        still: list[tuple[np.ndarray, ...]] = []
+        grid, shifts = self.question.grid, list(np.ndindex(*self.question.grid))
+        asked = [(claim, self.question.program.outputs[claim.leaf]) for claim in claims]
+        asked += [(_movement(layer), layer.value) for layer in layers]
+        wanted = sorted({value for _, value in asked if isinstance(value, int)})
+        runs = Runs(self.question, self._tracks, wanted, most=MANY)
+        masks = [np.zeros(grid, bool) for _ in asked]
+        still: list[Parts] = []
         for shift, values in zip(shifts, runs.values(shifts), strict=True):
             still = still or values
-            for claim in claims:
-                before, after = self._of(claim, still), self._of(claim, values)
-                found = next(_moves(before, after, claim, shift, grid), None)
-                masks[claim][shift] = found is not None
-        return masks
+            for (claim, value), mask in zip(asked, masks, strict=True):
+                if isinstance(value, Literal):
+                    mask[shift] = True
+                    continue
+                place = wanted.index(value)
+                moves = _moves(still[place], values[place], claim, shift, grid)
+                mask[shift] = next(moves, None) is not None
+        by_claim = dict(zip(claims, masks, strict=False))
+        return by_claim, masks[len(claims) :]
 
     def _of(self, claim: Claim, values: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
         output = self.question.program.outputs[claim.leaf]
@@ -352,6 +395,13 @@ class Identities:
 
 
 Parts = tuple[np.ndarray, ...]
+
+
+def _movement(layer: Layer) -> Claim:
+    """What is asked of a layer: that it moves with the image, or stays where it has no grid."""
+    axes = tuple(axis for axis in layer.grid if axis is not None)
+    sizes = tuple(layer.shape[axis] for axis in axes)
+    return Claim(layer.name, -1, "equivariance" if axes else "invariance", axes, sizes, "any")
 
 
 def _agree(still: Parts, after: Parts, axes: Sequence[int], moved: Shift) -> bool:

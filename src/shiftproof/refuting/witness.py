@@ -563,15 +563,18 @@ def small_probes(shape: Sequence[int], axes: Sequence[int], seed: int) -> np.nda
 
 
 def level_probes(shape: Sequence[int], seed: int) -> np.ndarray:
-    """Integer images with values far apart and hardly a tie: 0..63, -63..63, and -127..127, where bytes wrap.
+    """Integer images with values far apart and hardly a tie: 0..63, -63..63, and
+    64..127 or 0, whose sums wrap in a byte.
 
     >>> level_probes((8, 8, 1), 0).shape
-    (3, 8, 8, 1)
+    (4, 8, 8, 1)
     """
     generator = np.random.default_rng(seed + 1)
     shape = tuple(shape)
-    ranges = ((0, 64), (-63, 64), (-127, 128))
-    return np.stack([generator.integers(*ends, shape) for ends in ranges]).astype(np.float64)
+    levels = [generator.integers(0, 64, shape), generator.integers(-63, 64, shape)]
+    for _ in range(2):
+        levels.append(generator.integers(64, 128, shape) * (generator.random(shape) < 0.5))
+    return np.stack(levels).astype(np.float64)
 
 
 def generic_probes(shape: Sequence[int], seed: int) -> np.ndarray:
