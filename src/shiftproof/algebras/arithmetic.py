@@ -37,7 +37,7 @@ def primes(order: int) -> np.ndarray:
     """The primes between `FLOOR` and `CEILING` that are 1 modulo `order`, ascending: their fields hold roots of unity.
 
     >>> len(primes(1)), int(primes(1)[-1])
-    (25477, 1048573)
+    (25482, 1048573)
     """
     sieve = np.ones(CEILING, bool)
     sieve[:2] = False

@@ -33,8 +33,9 @@ that it behaves as one drawn at random is an assumption, as usual for hash funct
 interpretation: S. Gulwani, G. Necula, "Discovering affine equalities using random interpretation", 2003; "Global
 value numbering using random interpretation", 2004.
 
-**What is not seen**: laws of particular functions (relu(x) - relu(-x) = x), and that max(x, x) = x, except at 0, where
-the function itself is used. Then "differs" is said, which refutes nothing.
+**What is not seen**: laws of particular functions (relu(x) - relu(-x) = x); that max(x, x) = x, where an extremum is
+taken of more than some hundred cells, except at 0, where the function itself is used. Then "differs" is said, which
+refutes nothing.
 """
 
 import math

@@ -16,6 +16,7 @@ from shiftproof.algebras.field.values import (
     Call,
     Field,
     Known,
+    Members,
     NotHere,
     Value,
     check_finite,
@@ -56,10 +57,25 @@ def moves(field: Field, call: Call) -> list[Value]:
             arrays = [call.known(i) if i in raw else codes[i] for i in range(len(call.operands))]
             found = [special_codes(np.asarray(v)) for v in call.bind(*arrays)]
         special = [codes if np.any(codes) else None for codes in found]
+    members: list[Members | None] = [None] * len(call.results)
+    source = values[min(values)].members
+    if len(values) == 1 and source is not None:
+        members = _moved_members(call, source, raw)
     return [
-        Value(tuple(found), degree, bits, codes)
-        for *found, codes in zip(*parts, special, strict=True)
+        Value(tuple(found), degree, bits, codes, kept)
+        for *found, codes, kept in zip(*parts, special, members, strict=True)
     ]
+
+
+def _moved_members(call: Call, members: Members, raw: Sequence[int]) -> list[Members | None]:
+    """What moves takes along what it is the extremum of."""
+
+    def one(cover: Any) -> Sequence[Any]:
+        return call.bind(*(call.known(i) if i in raw else cover for i in range(len(call.operands))))
+
+    with jax.ensure_compile_time_eval():
+        found = jax.vmap(one, -1, -1)(jnp.asarray(members.cover, jnp.float32))
+        return [dataclasses.replace(members, cover=np.asarray(cover) > 0) for cover in found]
 
 
 def _check_places(call: Call) -> None:

@@ -14,6 +14,7 @@ from shiftproof.algebras.field.values import (
     Call,
     Field,
     Known,
+    Members,
     NotHere,
     Value,
     check_finite,
@@ -112,60 +113,128 @@ def _where_known(field: Field, call: Call, found: Value, where: Any, number: flo
 # --- symmetric and associative operations ---
 
 
+IDEMPOTENT = frozenset(["max", "min", "and", "or"])
+"""Operations of which a cell that is met twice counts once."""
+
+MOST_MEMBERS, MOST_PAIRS = 1024, 2**26
+"""Cells of which an extremum may be taken for that to be seen, and comparisons that this may take."""
+
+
 def extremum(field: Field, call: Call) -> list[Value]:
-    """psi^-1(sum of psi(x)): in any order, and in any groups, the same."""
-    name, params = call.eqn.name, call.eqn.params
+    """psi^-1(sum of psi(x)): in any order, and in any groups, the same.
+
+    Of a few cells each counts once, so that an extremum of overlapping extrema is that of all cells.
+    """
+    name, shape = call.eqn.name, tuple(call.results[0].shape)
     kind = name.removeprefix("reduce_window_").removeprefix("reduce_")
-    symbol = f"{kind} {family(call.types[0].dtype)}"
     if is_complex(call.types[0]):
         raise NotHere("it orders complex numbers")
     values = [field.value(o) for o in call.operands]
-    arithmetic, shape = field.arithmetic, tuple(call.results[0].shape)
-
-    def total(x: Any) -> Any:
-        """The sum, over (tracks, *shape), of what the operation joins."""
-        if name.startswith("reduce_window"):
-            return lax.reduce_window(
-                x,
-                np.float64(0),
-                lax.add,
-                (1, *params["window_dimensions"]),
-                (1, *params["window_strides"]),
-                ((0, 0), *params["padding"]),
-                base_dilation=(1, *params["base_dilation"]),
-                window_dilation=(1, *params["window_dilation"]),
-            )
-        return jnp.sum(x, tuple(int(axis) + 1 for axis in params["axes"]))
-
-    marks, present = [], []
-    for value in values:
-        mark = arithmetic.permute(symbol, value.parts[0])
-        there = jnp.any(jnp.asarray(value.parts[0]) != 0, axis=0, keepdims=True)
-        if value.special is not None:
-            mark = jnp.where(value.special != 0, 0.0, mark)
-            there = there | (value.special != 0)
-        marks.append(spread(Value((mark,)), shape).parts[0] if len(values) == 2 else mark)
-        present.append(there.astype(jnp.float64))
-        field.tally.lookups += 4 * math.prod(value.shape)
+    if any(value.special is not None for value in values) and kind not in ("max", "min"):
+        raise NotHere("it computes with infinities or NaN")
     field.tally.met(values)
-    if len(values) == 2:
-        joined, some = marks[0] + marks[1], present[0] + present[1]
-    else:
-        joined, some = total(marks[0]), total(present[0])
-    found = arithmetic.unpermute(symbol, arithmetic.reduce(joined))
+    symbol = f"{kind} {family(call.types[0].dtype)}"
+    members = _members(field, call, symbol, values) if kind in IDEMPOTENT else None
+    joined, some = _distinct(members) if members else _all(field, call, symbol, values)
+    found = field.arithmetic.unpermute(symbol, field.arithmetic.reduce(joined))
+    field.tally.lookups += 4 * math.prod(shape)
     found = jnp.where(some > 0, found, 0.0)  # of zeros alone, the operation gives 0
-    field.tally.lookups += 4 * math.prod(call.results[0].shape)
-    special = None
-    if name in ("reduce_window_max", "reduce_window_min"):
-        special = special_results(call, values)  # a window may lie on padding alone
-    elif any(value.special is not None for value in values):
-        if kind not in ("max", "min"):
-            raise NotHere("it computes with infinities or NaN")
-        arrays = [spread(v, shape) for v in values] if len(values) == 2 else values
-        special = special_results(call, arrays)
+    # a window may lie on padding alone
+    special = special_results(
+        call, [spread(v, shape) for v in values] if len(values) > 1 else values
+    )
     if special is not None:
         found = jnp.where(special != 0, 0.0, found)
-    return [Value((found,), special=special)]
+    return [Value((found,), special=special, members=members)]
+
+
+def _marked(field: Field, symbol: str, value: Value) -> tuple[Any, Any]:
+    """Permuted values, 0 where they are infinite, as the neutral element is; and which cells are not 0."""
+    field.tally.lookups += 4 * math.prod(value.shape)
+    marks = field.arithmetic.permute(symbol, jnp.asarray(value.parts[0]))
+    nonzero = jnp.any(jnp.asarray(value.parts[0]) != 0, axis=0)
+    if value.special is not None:
+        marks = jnp.where(value.special != 0, 0.0, marks)
+        nonzero = nonzero | (value.special != 0)
+    return marks, nonzero.astype(jnp.float64)
+
+
+def _all(field: Field, call: Call, symbol: str, values: Sequence[Value]) -> tuple[Any, Any]:
+    """The sum of all marks, (tracks, *shape), and how many of what it is made of are not 0."""
+    shape = tuple(call.results[0].shape)
+    marked = [_marked(field, symbol, value) for value in values]
+    if len(values) == 2:
+        (first, some), (second, others) = (
+            (spread(Value((marks,)), shape).parts[0], nonzero) for marks, nonzero in marked
+        )
+        return first + second, some + others
+    ((marks, nonzero),) = marked
+    return _joined(call, marks, lax.add), _joined(call, nonzero[None], lax.add)[0]
+
+
+def _joined(call: Call, x: Any, join: Any, *, axis: int = 0) -> Any:
+    """The reduction or windows of the call by another operation, over an array with one more axis."""
+    params = call.eqn.params
+
+    def wider(sizes: Sequence[Any], one: Any) -> tuple[Any, ...]:
+        return (one, *sizes) if axis == 0 else (*sizes, one)
+
+    if call.eqn.name.startswith("reduce_window"):
+        return lax.reduce_window(
+            x,
+            np.zeros((), x.dtype),
+            join,
+            wider(params["window_dimensions"], 1),
+            wider(params["window_strides"], 1),
+            wider(params["padding"], (0, 0)),
+            base_dilation=wider(params["base_dilation"], 1),
+            window_dilation=wider(params["window_dilation"], 1),
+        )
+    axes = tuple(int(a) + (axis == 0) for a in params["axes"])
+    return lax.reduce(x, np.zeros((), x.dtype), join, axes)
+
+
+def _members(field: Field, call: Call, symbol: str, values: Sequence[Value]) -> Members | None:
+    """What the results are the extrema of; None where that is too much."""
+    shape = tuple(call.results[0].shape)
+    counts = [
+        v.members.cover.shape[-1]
+        if v.members and v.members.symbol == symbol
+        else math.prod(v.shape)
+        for v in values
+    ]
+    if sum(counts) > MOST_MEMBERS or math.prod(shape) * sum(counts) ** 2 > MOST_PAIRS:
+        return None
+    parts = []
+    for value, count in zip(values, counts, strict=True):
+        if value.members and value.members.symbol == symbol:
+            parts.append(value.members)
+            continue
+        marks, nonzero = _marked(field, symbol, value)
+        cover = np.eye(count, dtype=bool).reshape(*value.shape, count)
+        if value.special is not None:
+            cover = cover & (value.special == 0)[..., None]
+        flat = jnp.reshape(marks, (len(marks), -1)), jnp.reshape(nonzero, (-1,))
+        parts.append(Members(symbol, *flat, cover))
+    marks = jnp.concatenate([part.marks for part in parts], axis=1)
+    nonzero = jnp.concatenate([part.nonzero for part in parts])
+    if len(parts) == 2:
+        covers = [np.broadcast_to(p.cover, (*shape, n)) for p, n in zip(parts, counts, strict=True)]
+        return Members(symbol, marks, nonzero, np.concatenate(covers, axis=-1))
+    with jax.ensure_compile_time_eval():
+        cover = np.asarray(_joined(call, parts[0].cover.astype(np.float32), lax.max, axis=-1)) > 0
+    return Members(symbol, marks, nonzero, cover)
+
+
+def _distinct(members: Members) -> tuple[Any, Any]:
+    """The sum of the marks of different cells, (tracks, *shape), and how many cells are not 0."""
+    *shape, count = members.cover.shape
+    cover = jnp.asarray(members.cover.reshape(-1, count), jnp.float64)
+    equal = jnp.all(members.marks[:, :, None] == members.marks[:, None, :], axis=0)
+    earlier = jnp.where(np.triu(np.ones((count, count), bool), 1), equal, False)
+    first = cover * (cover @ earlier.astype(jnp.float64) == 0)
+    joined = members.marks @ first.T
+    return joined.reshape(-1, *shape), (cover @ members.nonzero).reshape(shape)
 
 
 # --- operations for which order counts ---

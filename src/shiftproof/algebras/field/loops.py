@@ -60,7 +60,7 @@ def _slice_of(operand: Operand, i: int) -> Operand:
         return Known(operand.array[i])
     codes = None if operand.special is None else operand.special[i]
     parts = tuple(part[:, i] for part in operand.parts)
-    return dataclasses.replace(operand, parts=parts, special=codes)
+    return dataclasses.replace(operand, parts=parts, special=codes, members=None)
 
 
 def _stacked(field: Field, slices: Sequence[Operand], aval: Any) -> Operand:
@@ -83,7 +83,7 @@ def _stacked(field: Field, slices: Sequence[Operand], aval: Any) -> Operand:
 def _long_scan(field: Field, call: Call, body: Program, length: int) -> list[Operand]:
     """One body for all rounds: nothing that it carries is known, and degrees grow from round to round."""
     constants, carries = scan_counts(call.eqn)
-    values = [field.value(o) for o in call.operands]
+    values = [dataclasses.replace(field.value(o), members=None) for o in call.operands]
     check_finite(*values)
     fixed, carried, slices = (
         values[:constants],
@@ -99,7 +99,8 @@ def _long_scan(field: Field, call: Call, body: Program, length: int) -> list[Ope
             *(dataclasses.replace(v, parts=p) for v, p in zip(carried, carry, strict=True)),
             *(dataclasses.replace(v, parts=p) for v, p in zip(slices, piece, strict=True)),
         ]
-        found = [field.value(o) for o in _run_body(field, body, inputs)]
+        made_here = [field.value(o) for o in _run_body(field, body, inputs)]
+        found = [dataclasses.replace(v, members=None) for v in made_here]
         check_finite(*found)
         made[:] = found
         parts = [

@@ -31,17 +31,36 @@ class Value:
         bits: of their coefficients.
         special: (*shape) int8: 1, -1 and 2 where cells are infinity, -infinity and NaN, whatever the image; None where
             none is. The residues there are 0.
+        members: of a small extremum, what it is the extremum of.
     """
 
     parts: tuple[Any, ...]
     degree: int = 1
     bits: int = 0
     special: np.ndarray | None = None
+    members: "Members | None" = None
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of the array, tracks not counted."""
         return tuple(self.parts[0].shape[1:])
+
+
+@dataclasses.dataclass(frozen=True)
+class Members:
+    """The cells of which every cell of a value is the extremum, so that none counts twice.
+
+    Attributes:
+        symbol: of the operation.
+        marks: (tracks, count) permuted values of the cells.
+        nonzero: (count,) which of them are not 0.
+        cover: (*shape, count) truths: which cells each cell of the value is made of.
+    """
+
+    symbol: str
+    marks: Any
+    nonzero: Any
+    cover: np.ndarray
 
 
 Operand = Known | Value
@@ -332,7 +351,7 @@ def spread(value: Value, shape: tuple[int, ...]) -> Value:
         for p in value.parts
     )
     codes = None if value.special is None else np.broadcast_to(value.special, shape)
-    return dataclasses.replace(value, parts=parts, special=codes)
+    return dataclasses.replace(value, parts=parts, special=codes, members=None)
 
 
 def special_results(call: Call, values: Sequence[Value]) -> np.ndarray | None:
