@@ -27,6 +27,9 @@ from shiftproof.proving.identity import Evidence, Identities
 from shiftproof.refuting.witness import Bench, Doubt, Witness
 from shiftproof.translation import Shift
 
+FEW = 4
+"""Minimal larger groups that the field tries together with what the kernel proved."""
+
 MOST_DIRECT = 256
 """Shifts tried one by one where some minimal larger group is not refuted."""
 
@@ -57,6 +60,7 @@ class Case:
         self.derived, self.certified = largest_lattice(
             prover.grid, lambda shift: prover.proves(claim, shift)
         )
+        identities.prepare([*self.derived, *(e.shift for e in overgroups(self.certified)[:FEW])])
         for shift in self.derived:
             moved = prover.output_shift(claim, shift)
             if moved is not None and identities.denies(claim, shift, moved):

@@ -116,6 +116,11 @@ class Runs:
             for n, array in known.items()
             if np.size(array) > LARGE and _is_factor(program, n) and np.all(np.isfinite(array))
         }
+        with jax.enable_x64(True):  # once, and not for every call
+            self.given = {
+                n: dataclasses.replace(v, parts=tuple(jnp.asarray(part) for part in v.parts))
+                for n, v in self.given.items()
+            }
         self.made: list[Operand] = []
         # one shift after the other on every device, each on its share
         self._devices = jax.local_devices(backend=current_device().platform)
@@ -304,6 +309,17 @@ class Identities:
             self.refusal = str(reason)
             return None
 
+    def prepare(self, shifts: Sequence[Shift]) -> None:
+        """Run some shifts together, which takes less time than one after the other."""
+        if not self.refusal:
+            self._find(self.screen(), [(0,) * len(self.question.grid), *shifts])
+
+    def _find(self, runs: Runs, shifts: Sequence[Shift]) -> None:
+        tracks = runs.arithmetic.tracks
+        missing = [s for s in dict.fromkeys(shifts) if (tracks, s) not in self._values]
+        for shift, values in zip(missing, runs.values(missing), strict=True):
+            self._values[tracks, shift] = values
+
     def evidence(
         self, shifts: Sequence[tuple[Shift, Shift]], *, exhaustive: bool = False
     ) -> Evidence:
@@ -387,10 +403,8 @@ class Identities:
 
     def _pair(self, runs: Runs, claim: Claim, shift: Shift) -> Any:
         zero = (0,) * len(shift)
+        self._find(runs, [zero, shift])
         tracks = runs.arithmetic.tracks
-        missing = [s for s in (zero, shift) if (tracks, s) not in self._values]
-        for s, values in zip(missing, runs.values(missing), strict=True):
-            self._values[tracks, s] = values
         return tuple(self._of(claim, self._values[tracks, s]) for s in (zero, shift))
 
 

@@ -129,6 +129,8 @@ def extremum(field: Field, call: Call) -> list[Value]:
     kind = name.removeprefix("reduce_window_").removeprefix("reduce_")
     if is_complex(call.types[0]):
         raise NotHere("it orders complex numbers")
+    if any(isinstance(o, Known) for o in call.operands) and not call.joins:
+        return pointwise(field, call)  # a function of one operand, and cheaper
     values = [field.value(o) for o in call.operands]
     if any(value.special is not None for value in values) and kind not in ("max", "min"):
         raise NotHere("it computes with infinities or NaN")

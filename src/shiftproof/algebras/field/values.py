@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from shiftproof.algebras.arithmetic import Arithmetic, size_in_bits
-from shiftproof.tracing.primitives import Kind, Reading, plain, read, type_of
+from shiftproof.tracing.primitives import TABLE, Kind, Reading, plain, read, type_of
 from shiftproof.tracing.trace import Equation, Literal, Program, apply, interpret
 
 
@@ -124,12 +124,15 @@ class Field:
             start: its inputs and constants.
         """
 
+        joined = _joined_values(program)
+
         def step(eqn: Equation, operands: Sequence[Any]) -> Sequence[Operand]:
             given = [Known(o.value) if isinstance(o, Literal) else o for o in operands]
             types = [
                 type_of(o.value) if isinstance(o, Literal) else program.avals[o] for o in eqn.inputs
             ]
-            return self.apply(Call(eqn, given, types, [program.avals[n] for n in eqn.outputs]))
+            results = [program.avals[n] for n in eqn.outputs]
+            return self.apply(Call(eqn, given, types, results, joins=eqn.outputs[0] in joined))
 
         return interpret(program, start, step)
 
@@ -224,6 +227,7 @@ class Call:
         operands: not all of them known.
         types: shape and dtype of each operand.
         results: shape and dtype of each result.
+        joins: of an extremum with a constant, whether other extrema may be taken of it.
         reason: why it is opaque.
     """
 
@@ -231,6 +235,7 @@ class Call:
     operands: Sequence[Operand]
     types: Sequence[Any]
     results: Sequence[Any]
+    joins: bool = True
     reason: str = ""
 
     @property
@@ -258,6 +263,24 @@ class Call:
         params = eqn.primitive.get_bind_params({**eqn.params, **changed})
         result = eqn.primitive.bind(*arrays, **params)
         return result if eqn.primitive.multiple_results else [result]
+
+
+def _joined_values(program: Program) -> frozenset[int]:
+    """The values from which moves and extrema lead to an extremum of several cells, where order must not matter."""
+    moving = {*program.weights, program.images}
+    for eqn in program.equations:
+        if moving.intersection(o for o in eqn.inputs if isinstance(o, int)):
+            moving.update(eqn.outputs)
+    reached: set[int] = set()
+    for eqn in reversed(program.equations):
+        entry = TABLE.get(eqn.name)
+        kind = entry.kind if entry is not None else Kind.OPAQUE
+        inputs = [o for o in eqn.inputs if isinstance(o, int) and o in moving]
+        several = kind is Kind.EXTREMUM and (len(eqn.inputs) == 1 or len(inputs) == 2)
+        passes = kind in (Kind.EXTREMUM, Kind.MOVES) and reached.intersection(eqn.outputs)
+        if several or passes:
+            reached.update(inputs)
+    return frozenset(reached)
 
 
 Rule = Callable[[Field, Call], Sequence[Operand]]
