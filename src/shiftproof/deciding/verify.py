@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import msgspec
 import numpy as np
 
+from shiftproof.algebras.arithmetic import FieldError
 from shiftproof.deciding.asked import asked_mask
 from shiftproof.deciding.decision import Case
 from shiftproof.deciding.verdict import LayerVerdict, OutputVerdict, PropertyVerdict, Verdict
@@ -433,7 +434,7 @@ def _analyse(subject: Subject, claims: Sequence[Claim], *, exhaustive: bool = Fa
         prover = Prover(graph_of(subject), subject.grid)
     with _timed(seconds, "identities"):
         identities = identities_of(subject)
-        swept = identities.sweep(claims) if exhaustive else {}
+        swept = _swept(identities, claims) if exhaustive else {}
         cases = [Case(c, prover, identities, swept=swept.get(c)) for c in claims]
     with _timed(seconds, "analysis"), settings(subject.dtype):
         steps = layer_steps(prover, subject.layers)
@@ -442,6 +443,15 @@ def _analyse(subject: Subject, claims: Sequence[Claim], *, exhaustive: bool = Fa
         # polyphase layers are told by the text of what was traced; values have the same numbers in both programs
         kept = conditional(prover, subject.traced, claims, subject.grid)
     return Analysis(subject, prover, cases, steps, causes, kept, seconds)
+
+
+def _swept(identities: Identities, claims: Sequence[Claim]) -> dict[Claim, np.ndarray]:
+    try:
+        return identities.sweep(claims)
+    except FieldError as reason:
+        raise InputError(
+            f"the field cannot try every shift of this model: {reason}. Leave out exhaustive=True."
+        ) from reason
 
 
 def _decide(
