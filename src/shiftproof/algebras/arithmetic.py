@@ -9,9 +9,9 @@ large network are more than that, so that many of them coincide; whole tuples of
 
 import dataclasses
 import functools
+import hashlib
 import math
-import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -23,6 +23,9 @@ FLOOR = 700_000
 
 MOST_TERMS = 2**13
 """Products of residues whose sum a float of 64 bits holds exactly."""
+
+MOST_HALVES = 2**23
+"""The same, where one factor is split into two halves of ten bits."""
 
 EXPONENTS = range(-1140, 1025)
 """Of two, in floats of 64 bits that are whole numbers times a power of two."""
@@ -100,16 +103,92 @@ def inverses(array: np.ndarray, prime: int) -> np.ndarray:
     return inverse[places].reshape(array.shape)
 
 
-def size_in_bits(array: np.ndarray) -> int:
-    """Bits of the whole numbers that an array's values are, over a common power of two."""
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """How large expressions are: polynomials in fresh elements, whose coefficients are fractions.
+
+    Attributes:
+        degree: of the polynomials.
+        above: the coefficients are below 2^above in magnitude.
+        below: a common denominator of theirs, as a product of powers: base and exponent.
+    """
+
+    degree: int = 1
+    above: int = 0
+    below: Mapping[int, int] = dataclasses.field(default_factory=dict)
+
+    @property
+    def bits(self) -> int:
+        """Of the coefficients, as whole numbers over the common denominator."""
+        return self.above + sum(n * (base - 1).bit_length() for base, n in self.below.items())
+
+    def with_(self, *others: "Size", terms: int = 1) -> "Size":
+        """Of what consists of any of these, or of sums of so many of them."""
+        sizes = (self, *others)
+        bases = {base for size in sizes for base in size.below}
+        return Size(
+            max(size.degree for size in sizes),
+            max(size.above for size in sizes) + math.ceil(math.log2(max(1, terms))),
+            {base: max(size.below.get(base, 0) for size in sizes) for base in bases},
+        )
+
+    def times(self, other: "Size", terms: int = 1) -> "Size":
+        """Of sums of so many products."""
+        bases = {*self.below, *other.below}
+        return Size(
+            self.degree + other.degree,
+            self.above + other.above + math.ceil(math.log2(max(1, terms))),
+            {base: self.below.get(base, 0) + other.below.get(base, 0) for base in bases},
+        )
+
+    def grown(self, after: "Size", rounds: int) -> "Size":
+        """After so many rounds that each add what was added from here to `after`."""
+        return Size(
+            self.degree + rounds * max(0, after.degree - self.degree),
+            self.above + rounds * max(0, after.above - self.above),
+            {
+                base: old + rounds * max(0, after.below.get(base, 0) - old)
+                for base in {*self.below, *after.below}
+                for old in (self.below.get(base, 0),)
+            },
+        )
+
+    def within(self, other: "Size") -> bool:
+        """Whether this is no larger in any respect."""
+        return (
+            self.degree <= other.degree
+            and self.above <= other.above
+            and all(n <= other.below.get(base, 0) for base, n in self.below.items())
+        )
+
+
+FRESH = Size()
+
+
+def size_of(array: np.ndarray) -> Size:
+    """The size of known numbers: floats are whole numbers over a power of two."""
+    whole, exponent = _whole_numbers(array)
+    if not whole.size:
+        return Size(0)
+    top = int(np.max(np.ceil(np.log2(whole.astype(np.float64))).astype(np.int64) + exponent))
+    return Size(0, max(0, top), {2: max(0, -int(exponent.min()))})
+
+
+def size_of_inverses(array: np.ndarray) -> Size:
+    """The size of one over each of some known numbers, none of them 0."""
+    whole, exponent = _whole_numbers(array)
+    least = int(np.min(np.floor(np.log2(whole.astype(np.float64))).astype(np.int64) + exponent))
+    multiple = math.lcm(*(int(w) for w in np.unique(whole)))
+    return Size(0, max(0, -least), {2: max(0, int(exponent.max())), multiple: 1})
+
+
+def _whole_numbers(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Odd numbers and exponents of two that give the magnitudes of all finite entries that are not 0."""
     values = np.abs(array[np.isfinite(array)].astype(np.float64))
-    values = values[values > 0]
-    if not values.size:
-        return 0
-    mantissa, exponent = np.frexp(values)
+    mantissa, exponent = np.frexp(values[values > 0])
     whole = (mantissa * 2.0**53).astype(np.int64)
-    twos = np.log2((whole & -whole).astype(np.float64)).astype(np.int64)
-    return int(exponent.max() - (exponent - 53 + twos).min())
+    last = whole & -whole
+    return whole // np.maximum(last, 1), exponent - 53 + np.log2(last).astype(np.int64)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,10 +198,12 @@ class Arithmetic:
     Attributes:
         primes: one a track.
         seed: of all random functions.
+        order: of the roots of unity that spectra use; every prime is 1 modulo it.
     """
 
     primes: tuple[int, ...]
     seed: int
+    order: int = 1
 
     @property
     def tracks(self) -> int:
@@ -153,7 +234,19 @@ class Arithmetic:
         )
 
     def _generator(self, name: str) -> np.random.Generator:
-        return np.random.default_rng([self.seed, zlib.crc32(name.encode()), len(name)])
+        digest = np.frombuffer(hashlib.sha256(name.encode()).digest(), np.uint32)
+        return np.random.default_rng([self.seed, *digest])
+
+    def roots(self, order: int) -> list[int]:
+        """Roots of unity of that order, one a track; of all orders they are powers of one root, drawn at random."""
+        if self.order % order:
+            raise ValueError(f"{order} does not divide the order of this field, {self.order}")
+        fit = [k for k in range(1, self.order + 1) if math.gcd(k, self.order) == 1]
+        powers = self._generator("root of unity").choice(fit, self.tracks)
+        return [
+            pow(root_of_unity(p, self.order), int(k) * (self.order // order), p)
+            for p, k in zip(self.primes, powers, strict=True)
+        ]
 
     def function(self, name: str, operands: Sequence[Any], part: slice = slice(None)) -> Any:
         """A random function of whole tuples, cell by cell: (tracks of `part`, *shape).

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import msgspec
 import numpy as np
 
+from shiftproof.algebras.arithmetic import FieldError
 from shiftproof.deciding.asked import asked_mask
 from shiftproof.deciding.decision import Case
 from shiftproof.deciding.verdict import LayerVerdict, OutputVerdict, PropertyVerdict, Verdict
@@ -436,7 +437,7 @@ def _analyse(subject: Subject, claims: Sequence[Claim], *, exhaustive: bool = Fa
         prover = Prover(graph_of(subject), subject.grid)
     with _timed(seconds, "identities"):
         identities = identities_of(subject)
-        swept, kept_by = identities.sweep(claims, subject.layers) if exhaustive else ({}, [])
+        swept, kept_by = _swept(identities, claims, subject.layers) if exhaustive else ({}, [])
         cases = [Case(c, prover, identities, swept=swept.get(c)) for c in claims]
     with _timed(seconds, "analysis"), settings(subject.dtype):
         steps = layer_steps(prover, subject.layers)
@@ -447,6 +448,17 @@ def _analyse(subject: Subject, claims: Sequence[Claim], *, exhaustive: bool = Fa
     counts: list[int | None] = [int(mask.sum()) for mask in kept_by]
     counts = counts or [None] * len(steps)
     return Analysis(subject, prover, cases, steps, causes, kept, counts, seconds)
+
+
+def _swept(
+    identities: Identities, claims: Sequence[Claim], layers: Sequence[Layer]
+) -> tuple[dict[Claim, np.ndarray], list[np.ndarray]]:
+    try:
+        return identities.sweep(claims, layers)
+    except FieldError as reason:
+        raise InputError(
+            f"the field cannot try every shift of this model: {reason}. Leave out exhaustive=True."
+        ) from reason
 
 
 def _decide(

@@ -22,6 +22,7 @@ from shiftproof.algebras.field import (
     Known,
     Operand,
     Value,
+    coded,
     draw,
     make_arithmetic,
     make_field,
@@ -162,8 +163,9 @@ class Runs:
         share = int(max(1, min(self._most, count, WORKING_BYTES // max(1, held))))
         return share * len(self._devices)
 
-    def _one(self, shift: Any, image: Any, parts: Any) -> list[Any]:
-        """The values wanted for the image, shifted; of one shift."""
+    def _one(self, shift: Any, image: Any, parts: Any) -> tuple[list[Any], Any]:
+        """The values wanted for the image, shifted, of one shift; and whether some function has no value."""
+        self.field.undefined = []
         program = self.question.program
         moved = image
         for position, axis in enumerate(self.question.spatial_axes):
@@ -177,18 +179,24 @@ class Runs:
         values = self.field.run(_skipping(program, self.question.opaque, start), start)
         self.made = [values[n] for n in self.wanted]
         return [
-            tuple(jnp.asarray(part) for part in value.parts)
+            tuple(jnp.asarray(part) for part in coded(value))
             for value in map(self.field.value, self.made)
-        ]
+        ], jnp.any(jnp.asarray([False, *self.field.undefined]))
 
     def values(self, shifts: Sequence[Shift]) -> Iterator[list[tuple[np.ndarray, ...]]]:
-        """For each shift the parts of every value wanted, (tracks, *shape)."""
+        """For each shift the parts of every value wanted, (tracks, *shape).
+
+        Raises:
+            FieldError: at some place there is no value, whatever the image.
+        """
         for begin in range(0, len(shifts), self.slots):
             block = list(shifts[begin : begin + self.slots])
             rows = np.array(block + block[:1] * (self.slots - len(block)), np.int32)
             with jax.enable_x64(True):
                 given = jax.device_put(rows.reshape(self.slots, -1), self._spread)
-                found = self._run(given, self.image.parts, self._parts)
+                found, undefined = self._run(given, self.image.parts, self._parts)
+                if np.any(np.asarray(undefined)):
+                    raise FieldError("a function is infinite or NaN at 0 at some place, always")
                 host = [tuple(np.asarray(part) for part in parts) for parts in found]
             for i in range(len(block)):
                 yield [tuple(part[i] for part in parts) for parts in host]
@@ -291,19 +299,29 @@ class Identities:
             arithmetic, pool = make_arithmetic(
                 orders_of_unity(self.question.program), tracks, self.question.seed
             )
-            # every shift may be compared with every output shift
-            comparisons = 2 * math.log2(max(1, math.prod(self.question.grid)))
+            comparisons = math.log2(math.prod(self.question.grid) * self._output_shifts)
             if screen.tally.log2_error(pool, arithmetic.primes) + comparisons < LOG2_ERROR:
                 return tracks
         raise FieldError("no number of tracks makes the error bound small enough")
+
+    @property
+    def _output_shifts(self) -> int:
+        """With how many output shifts the output under one shift may be compared."""
+        avals = self.question.program.avals
+        return max([1, *(math.prod(avals[n].shape) for n in self._wanted)])
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether some equation is read as any function of its whole operands: the kernel may know more of it."""
+        return bool(self.refusal or self.screen().field.opaque)
 
     def output_shift(self, claim: Claim, shift: Shift) -> Shift | None:
         """By what the output moves under the claim, `()` for invariance; None where that is no identity."""
         if self.refusal:
             return None
-        if next(self._moves(self.screen(), claim, shift), None) is None:
-            return None
         try:
+            if next(self._moves(self.screen(), claim, shift), None) is None:
+                return None
             return next(self._moves(self.full(), claim, shift), None)
         except FieldError as reason:
             self.refusal = str(reason)
@@ -326,8 +344,7 @@ class Identities:
         """The evidence of some identities, which were found by `output_shift`."""
         runs = self.full()
         tried = math.prod(self.question.grid) if exhaustive else len(shifts)
-        # each shift is compared with several output shifts
-        comparisons = tried * max(1, math.prod(self.question.grid))
+        comparisons = tried * self._output_shifts
         return Evidence(
             tuple(shifts),
             runs.log2_error + math.log2(comparisons),
@@ -348,13 +365,14 @@ class Identities:
         )
 
     def denies(self, claim: Claim, shift: Shift, moved: Shift) -> bool:
-        """Whether a claim, with the output shift, fails here: then it is no identity.
-
-        Not asked where some equation is read as any function of its whole operands: the kernel may know more of it.
-        """
-        if self.refusal or self.screen().field.opaque:
+        """Whether a claim, with the output shift, fails here: then it is no identity. Not asked where it is blind."""
+        if self.is_blind:
             return False
-        still, after = self._pair(self.screen(), claim, shift)
+        try:
+            still, after = self._pair(self.screen(), claim, shift)
+        except FieldError as reason:
+            self.refusal = str(reason)
+            return False
         return not _agree(still, after, claim.axes, moved)
 
     def sweep(

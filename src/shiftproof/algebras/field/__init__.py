@@ -56,6 +56,7 @@ from shiftproof.algebras.field.values import (
     Rule,
     Tally,
     Value,
+    coded,
     is_complex,
 )
 from shiftproof.tracing.primitives import Kind
@@ -69,6 +70,7 @@ __all__ = [
     "Operand",
     "Tally",
     "Value",
+    "coded",
     "draw",
     "make_arithmetic",
     "make_field",
@@ -106,7 +108,7 @@ def make_arithmetic(order: int, tracks: int, seed: int) -> tuple[Arithmetic, int
             f"spectra need roots of unity of order {order}, and only {len(pool)} primes below 2^20 have them"
         )
     drawn = np.random.default_rng([seed, order]).choice(pool, tracks, replace=False)
-    return Arithmetic(tuple(int(p) for p in drawn), seed), len(pool)
+    return Arithmetic(tuple(int(p) for p in drawn), seed, order), len(pool)
 
 
 def draw(arithmetic: Arithmetic, name: str, aval: Any) -> Value:

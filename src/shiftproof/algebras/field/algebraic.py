@@ -11,8 +11,17 @@ import numpy as np
 from jax import lax
 from jax.lax import FftType, GatherScatterMode
 
-from shiftproof.algebras.arithmetic import MOST_TERMS, Arithmetic, inverses, root_of_unity
+from shiftproof.algebras.arithmetic import (
+    MOST_HALVES,
+    MOST_TERMS,
+    Arithmetic,
+    FieldError,
+    Size,
+    inverses,
+    size_of_inverses,
+)
 from shiftproof.algebras.field.values import (
+    NO_NUMBER,
     Call,
     Field,
     Known,
@@ -22,10 +31,10 @@ from shiftproof.algebras.field.values import (
     check_finite,
     is_complex,
     largest,
+    moved_codes,
     numbers_of,
     on_tracks,
     part_of,
-    special_codes,
     special_results,
     spread,
     square_of_norm,
@@ -44,26 +53,24 @@ def moves(field: Field, call: Call) -> list[Value]:
     if name in ("gather", "scatter"):
         _check_places(call)
     values = {i: field.value(o) for i, o in enumerate(call.operands) if i not in raw}
-    degree, bits = largest(values.values())
-    count = 2 if is_complex(call.results[0]) else 1
+    counts = [2 if is_complex(aval) else 1 for aval in call.results]
     parts = [
         on_tracks(call, {i: part_of(v, part) for i, v in values.items()}, raw)
-        for part in range(count)
+        for part in range(max(counts))
     ]
     special: Sequence[Any] = [None] * len(call.results)
     if any(v.special is not None for v in values.values()):
         codes = {i: numbers_of(v.special, v.shape) for i, v in values.items()}
         with jax.ensure_compile_time_eval():
             arrays = [call.known(i) if i in raw else codes[i] for i in range(len(call.operands))]
-            found = [special_codes(np.asarray(v)) for v in call.bind(*arrays)]
-        special = [codes if np.any(codes) else None for codes in found]
+            special = [moved_codes(np.asarray(v)) for v in call.bind(*arrays)]
     members: list[Members | None] = [None] * len(call.results)
     source = values[min(values)].members
     if len(values) == 1 and source is not None:
         members = _moved_members(call, source, raw)
     return [
-        Value(tuple(found), degree, bits, codes, kept)
-        for *found, codes, kept in zip(*parts, special, members, strict=True)
+        Value(tuple(found[:count]), largest(values.values()), codes, kept)
+        for *found, count, codes, kept in zip(*parts, counts, special, members, strict=True)
     ]
 
 
@@ -117,19 +124,19 @@ def linear(field: Field, call: Call) -> list[Value]:
     raw = [i for i in TABLE[name].known if i < len(call.operands)]
     values = {i: field.value(o) for i, o in enumerate(call.operands) if i not in raw}
     shape = tuple(call.results[0].shape)
-    terms = max(1, math.prod(call.types[0].shape) // max(1, math.prod(shape)))
-    if name in ("add", "add_any", "complex", "sub"):
+    terms = sum(math.prod(v.shape) for v in values.values())
+    if name == "reduce_sum":
+        terms //= math.prod(shape)
+    elif name in ("add", "add_any", "complex", "sub", "neg"):
         values = {i: spread(v, shape) for i, v in values.items()}
-        terms = 2
-    elif name in ("cumsum", "reduce_window_sum", "scatter-add", "scatter-sub"):
-        terms = math.prod(call.types[0].shape)
+        terms = len(values)
     match name:
         case "real" | "imag":
             (value,) = values.values()
             return [dataclasses.replace(value, parts=(part_of(value, int(name == "imag")),))]
         case "complex":
             check_finite(*values.values())
-            return [Value((values[0].parts[0], values[1].parts[0]), *largest(values.values()))]
+            return [Value((values[0].parts[0], values[1].parts[0]), largest(values.values()))]
         case "conj":
             (value,) = values.values()
             negative = field.arithmetic.reduce(-part_of(value, 1))
@@ -145,8 +152,7 @@ def linear(field: Field, call: Call) -> list[Value]:
         (found,) = on_tracks(call, {i: part_of(v, part) for i, v in values.items()}, raw)
         found = field.arithmetic.reduce(found)
         parts.append(found if special is None else jnp.where(special != 0, 0.0, found))
-    degree, bits = largest(values.values())
-    return [Value(tuple(parts), degree, bits + math.ceil(math.log2(max(1, terms))), special)]
+    return [Value(tuple(parts), largest(values.values(), terms), special)]
 
 
 def _cast(field: Field, call: Call) -> Value:
@@ -179,6 +185,8 @@ def bilinear(field: Field, call: Call) -> list[Value]:
     elif name == "conv_general_dilated":
         kernel = call.types[1].shape
         terms = math.prod(kernel) // kernel[call.eqn.params["dimension_numbers"].rhs_spec[0]]
+    if terms > MOST_HALVES:
+        raise FieldError(f"a contraction has {terms} terms, more than are exact")
 
     def product(a: Any, b: Any) -> Any:
         return _product(field.arithmetic, call, a, b, terms)
@@ -204,8 +212,7 @@ def _complex_product(
             reduce(product(a, c) - product(b, d)),
             reduce(product(a, d) + product(b, c)),
         )
-    size = first.bits + second.bits + 1 + math.ceil(math.log2(max(1, terms)))
-    return Value(parts, first.degree + second.degree, size)
+    return Value(parts, first.size.times(second.size, terms * (2 if pairs else 1)))
 
 
 def _product(arithmetic: Arithmetic, call: Call, a: Any, b: Any, terms: int) -> Any:
@@ -230,7 +237,10 @@ def _multiply(call: Call, a: Any, b: Any) -> Any:
 
 
 def _quotient(field: Field, call: Call) -> Value:
-    """A product with the inverse: exact where that is known, else a random function of the divisor."""
+    """A product with the inverse: exact where that is known, else a random function of the divisor.
+
+    By a known 0 nothing is divided: there is no number, and moves alone may go on with it.
+    """
     arithmetic, divisor, shape = field.arithmetic, call.operands[1], tuple(call.results[0].shape)
     top = spread(field.value(call.operands[0]), shape)
 
@@ -239,23 +249,25 @@ def _quotient(field: Field, call: Call) -> Value:
 
     if isinstance(divisor, Known) and not np.iscomplexobj(divisor.array):
         below = field.value(divisor)
-        if below.special is None and np.all(np.asarray(divisor.array) != 0):
+        if below.special is None:
             check_finite(top)
-            inverse = np.stack(
-                [inverses(row, p) for row, p in zip(below.parts[0], arithmetic.primes, strict=True)]
-            )
-            below = spread(dataclasses.replace(below, parts=(inverse,)), shape)
-            return _complex_product(field, top, below, product, 1, is_complex(call.results[0]))
+            zero = np.asarray(divisor.array) == 0
+            numbers = np.where(zero, 1.0, np.asarray(divisor.array).astype(np.float64))
+            rows = zip(arithmetic.embed(numbers), arithmetic.primes, strict=True)
+            inverse = np.stack([inverses(row, p) for row, p in rows])
+            factor = spread(Value((inverse,), size_of_inverses(numbers)), shape)
+            found = _complex_product(field, top, factor, product, 1, False)
+            codes = np.where(np.broadcast_to(zero, shape), NO_NUMBER, 0).astype(np.int8)
+            return dataclasses.replace(found, special=codes if np.any(zero) else None)
     below = spread(field.value(divisor), shape)
     check_finite(top, below)
+    field.undefined.append(jnp.any(field.is_zero([below])))
     if not is_complex(call.results[0]):
         inverse = field.function("reciprocal", [below])
         return _complex_product(field, top, inverse, product, 1, False)
     # a / b = a conj(b) f(|b|^2)
     inverse = field.function("reciprocal", [square_of_norm(field, below)])
-    conjugate = Value(
-        (part_of(below, 0), arithmetic.reduce(-part_of(below, 1))), below.degree, below.bits
-    )
+    conjugate = Value((part_of(below, 0), arithmetic.reduce(-part_of(below, 1))), below.size)
     above = _complex_product(field, top, conjugate, product, 1, True)
     return _complex_product(field, above, inverse, product, 1, True)
 
@@ -281,15 +293,21 @@ def spectral(field: Field, call: Call) -> list[Value]:
         pair = _transform(arithmetic, pair, axis, n, inverse)
         if kind == FftType.RFFT and axis == axes[-1]:
             pair = tuple(lax.slice_in_dim(part, 0, n // 2 + 1, axis=axis + 1) for part in pair)
-    size = sum(math.ceil(math.log2(n)) + 20 for n in lengths)
     parts = pair if is_complex(call.results[0]) else pair[:1]
-    return [Value(tuple(parts), value.degree, value.bits + size)]
+    # twice a sine or cosine is an algebraic integer
+    table = Size(0, 0, {2: 1})
+    size = value.size
+    for n in lengths:
+        size = size.times(table, 2 * n)
+        if inverse:
+            size = size.times(size_of_inverses(np.array([float(n)])))
+    return [Value(tuple(parts), size)]
 
 
 def _transform(arithmetic: Arithmetic, pair: Any, axis: int, n: int, inverse: bool) -> Any:
     cosines, sines = np.zeros((2, arithmetic.tracks, n, n))
-    for track, p in enumerate(arithmetic.primes):
-        root, unit = root_of_unity(p, n), root_of_unity(p, 4)
+    tracks = zip(arithmetic.primes, arithmetic.roots(n), arithmetic.roots(4), strict=True)
+    for track, (p, root, unit) in enumerate(tracks):
         powers = np.array([pow(root, k, p) for k in range(n)], np.int64)
         turns = powers[np.outer(np.arange(n), np.arange(n)) % n]
         back = turns[:, -np.arange(n) % n]  # the inverse of each entry

@@ -22,6 +22,7 @@ from shiftproof.algebras.field.values import (
     is_complex,
     largest,
     part_of,
+    refuse_no_number,
     special_codes,
     special_results,
     spread,
@@ -73,16 +74,15 @@ def choose(
     first, *others = (spread(case, shape) for case in cases)
     count = 2 if is_complex(result) else 1
     parts = [part_of(first, i) for i in range(count)]
-    degree, bits = first.degree, first.bits
+    size = first.size
     for number, case in enumerate(others, 1):
         weight = index if truth else field.function(f"chosen {number} of {len(cases)}", [index])
         factor = spread(weight, shape).parts[0]
         for i in range(count):
             gap = reduce(part_of(case, i) - part_of(first, i))
             parts[i] = reduce(parts[i] + reduce(factor * gap))
-        degree = max(degree, weight.degree + max(case.degree, first.degree))
-        bits = max(bits, weight.bits + max(case.bits, first.bits) + 1) + 1
-    return Value(tuple(parts), degree, bits)
+        size = size.with_(weight.size.times(case.size.with_(first.size, terms=2)), terms=2)
+    return Value(tuple(parts), size)
 
 
 def _where_known(field: Field, call: Call, found: Value, where: Any, number: float) -> Value:
@@ -101,13 +101,14 @@ def _where_known(field: Field, call: Call, found: Value, where: Any, number: flo
     finite = np.isfinite(real)
     exact = field.value(Known(np.where(finite, real, 0.0)))
     if math.isfinite(number):
-        where = where & finite  # elsewhere, as log is at 0, it is a random function there as well
+        field.undefined.append(jnp.any(where & ~finite))
+        where = where & finite
     elif not np.iscomplexobj(real) and not np.all(finite):
         codes = np.where(where, special_codes(real), 0)
         old = np.zeros(real.shape, np.int8) if found.special is None else found.special
         found = dataclasses.replace(found, special=(codes + old).astype(np.int8))
     parts = tuple(jnp.where(where, part_of(exact, i), part) for i, part in enumerate(found.parts))
-    return dataclasses.replace(found, parts=parts)
+    return dataclasses.replace(found, parts=parts, size=found.size.with_(exact.size))
 
 
 # --- symmetric and associative operations ---
@@ -135,6 +136,7 @@ def extremum(field: Field, call: Call) -> list[Value]:
     if any(value.special is not None for value in values) and kind not in ("max", "min"):
         raise NotHere("it computes with infinities or NaN")
     field.tally.met(values)
+    field.tally.join(2 if len(values) == 2 else math.prod(values[0].shape))
     symbol = f"{kind} {family(call.types[0].dtype)}"
     members = _members(field, call, symbol, values) if kind in IDEMPOTENT else None
     joined, some = _distinct(members) if members else _all(field, call, symbol, values)
@@ -303,7 +305,7 @@ def _window(field: Field, call: Call, values: Sequence[Value]) -> list[Value]:
         check_finite(value, start)
         part = jnp.take(jnp.reshape(value.parts[0], (len(value.parts[0]), -1)), index, axis=1)
         begin = jnp.reshape(start.parts[0], (-1, *[1] * inside.ndim))
-        rows.append(Value((jnp.where(inside, part, begin),), *largest([value, start])))
+        rows.append(Value((jnp.where(inside, part, begin),), largest([value, start])))
     joined = rows[0] if count == 1 else field.function(f"{call.label} tuple", rows)
     name = f"{call.label} window"
     whole = field.digest(name, joined, (inside.ndim - 1,), ordered=True)
@@ -325,6 +327,7 @@ def _running(field: Field, call: Call, value: Value, axis: int) -> Value:
 
 def opaque(field: Field, call: Call) -> list[Value]:
     """Any function of all cells of all operands."""
+    refuse_no_number(call)
     place = f" at {call.eqn.site}" if str(call.eqn.site) else ""
     field.opaque[f"{call.eqn.name}{place}: {call.reason}"] = None
     marks = _digests(field, call, range(len(call.operands)))
@@ -333,7 +336,7 @@ def opaque(field: Field, call: Call) -> list[Value]:
         places = np.arange(math.prod(aval.shape)).reshape(aval.shape)
         given = [*(spread(m, tuple(aval.shape)) for m in marks), field.value(Known(places))]
         outputs = 2 if is_complex(aval) else 1
-        name = f"{call.label} {call.reason} result {i}"
+        name = f"{call.whole_label} {call.reason} result {i}"
         made.append(field.function(name, given, outputs=outputs))
     return made
 
@@ -348,7 +351,7 @@ def _digests(field: Field, call: Call, positions: Iterable[int]) -> list[Value]:
         value = field.value(operand)
         if 0 not in value.shape:
             axes = range(len(value.shape))
-            whole = field.digest(f"{call.label} operand {i}", value, axes, ordered=True)
+            whole = field.digest(f"{call.whole_label} operand {i}", value, axes, ordered=True)
             marks.append(Value(tuple(jnp.reshape(p, (len(p),)) for p in whole.parts)))
     return marks
 
@@ -384,7 +387,7 @@ def _looked_up(field: Field, call: Call, kept: tuple[int, dict[int, int]]) -> Va
     position, axes = kept
     value, shape = field.value(call.operands[position]), tuple(call.results[0].shape)
     others = [axis for axis in range(len(value.shape)) if axis not in axes]
-    along = field.digest(f"{call.label} looked up", value, others, ordered=True)
+    along = field.digest(f"{call.whole_label} looked up", value, others, ordered=True)
     sources = list(axes)
     parts = tuple(jnp.squeeze(p, tuple(axis + 1 for axis in others)) for p in along.parts)
     order = np.argsort([axes[axis] for axis in sources])
@@ -395,4 +398,4 @@ def _looked_up(field: Field, call: Call, kept: tuple[int, dict[int, int]]) -> Va
     places = field.value(Known(np.arange(math.prod(rest)).reshape(rest)))
     marks = _digests(field, call, (i for i in range(len(call.operands)) if i != position))
     given = [spread(v, shape) for v in (along, places, *marks)]
-    return field.function(call.label, given)
+    return field.function(call.whole_label, given)

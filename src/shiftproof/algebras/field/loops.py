@@ -1,13 +1,16 @@
 """Loops and branches in the field: round by round, so that counters stay known."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from shiftproof.algebras.arithmetic import Size
 from shiftproof.algebras.field.functions import choose
 from shiftproof.algebras.field.values import (
     Call,
@@ -77,11 +80,16 @@ def _stacked(field: Field, slices: Sequence[Operand], aval: Any) -> Operand:
         )
     count = max(len(v.parts) for v in values)
     parts = tuple(jnp.stack([part_of(v, i) for v in values], axis=1) for i in range(count))
-    return Value(parts, *largest(values), codes)
+    return Value(parts, largest(values), codes)
 
 
 def _long_scan(field: Field, call: Call, body: Program, length: int) -> list[Operand]:
-    """One body for all rounds: nothing that it carries is known, and degrees grow from round to round."""
+    """One body for all rounds: nothing that it carries is known, and degrees grow from round to round.
+
+    The size of what the body gives is a convex function of that of what it is given, all carries alike. So if it grows
+    by no more than its gain in the first round where carries are as large as that many gains make them, it does so in
+    every round.
+    """
     constants, carries = scan_counts(call.eqn)
     values = [dataclasses.replace(field.value(o), members=None) for o in call.operands]
     check_finite(*values)
@@ -91,39 +99,50 @@ def _long_scan(field: Field, call: Call, body: Program, length: int) -> list[Ope
         values[constants + carries :],
     )
     made: list[Value] = []
-    before = dataclasses.replace(field.tally)
+    outside, before = field.undefined, dataclasses.replace(field.tally)
 
-    def one(carry: Any, piece: Any) -> Any:
+    def one(size: Size, carry: Any, piece: Any) -> Any:
+        field.tally, field.undefined = dataclasses.replace(before), []
         inputs = [
             *fixed,
-            *(dataclasses.replace(v, parts=p) for v, p in zip(carried, carry, strict=True)),
+            *(Value(p, size) for p in carry),
             *(dataclasses.replace(v, parts=p) for v, p in zip(slices, piece, strict=True)),
         ]
-        made_here = [field.value(o) for o in _run_body(field, body, inputs)]
-        found = [dataclasses.replace(v, members=None) for v in made_here]
+        try:
+            given = [field.value(o) for o in _run_body(field, body, inputs)]
+        finally:
+            undefined, field.undefined = jnp.asarray([False, *field.undefined]), outside
+        found = [dataclasses.replace(v, members=None) for v in given]
         check_finite(*found)
         made[:] = found
         parts = [
             tuple(jnp.asarray(part_of(v, i)) for i in range(2 if is_complex(a) else 1))
             for v, a in zip(found, _body_avals(body), strict=True)
         ]
-        return parts[:carries], parts[carries:]
+        return parts[:carries], (parts[carries:], jnp.any(undefined))
 
     start = [tuple(jnp.asarray(p) for p in v.parts) for v in carried]
     pieces = [tuple(jnp.moveaxis(jnp.asarray(p), 1, 0) for p in v.parts) for v in slices]
-    carry, stacks = lax.scan(one, start, pieces, length, reverse=bool(call.eqn.params["reverse"]))
+    size = largest([*carried, Value((), Size(0))])
+    jax.eval_shape(functools.partial(one, size), start, [tuple(x[0] for x in p) for p in pieces])
+    first = largest([Value((), size), *made[:carries]])
+    last = size.grown(first, length)
+    carry, (stacks, undefined) = lax.scan(
+        functools.partial(one, last),
+        start,
+        pieces,
+        length,
+        reverse=bool(call.eqn.params["reverse"]),
+    )
+    if not largest([Value((), last), *made[:carries]]).within(size.grown(first, length + 1)):
+        raise NotHere("its numbers grow too fast from round to round")
+    field.undefined.append(jnp.any(undefined))
     field.tally.lookups = before.lookups + length * (field.tally.lookups - before.lookups)
-    gain = max([0, *(m.degree - v.degree for m, v in zip(made, carried, strict=False))])
-    growth = max([0, *(m.bits - v.bits for m, v in zip(made, carried, strict=False))])
-    grown = [
-        dataclasses.replace(m, degree=m.degree + gain * length, bits=m.bits + growth * length)
-        for m in made
-    ]
-    field.tally.met(grown)
-    ends = [dataclasses.replace(m, parts=tuple(p)) for m, p in zip(grown, carry, strict=False)]
+    field.tally.joined = before.joined + length * (field.tally.joined - before.joined)
+    ends = [dataclasses.replace(m, parts=tuple(p)) for m, p in zip(made, carry, strict=False)]
     rows = [
         dataclasses.replace(m, parts=tuple(jnp.moveaxis(x, 0, 1) for x in p))
-        for m, p in zip(grown[carries:], stacks, strict=True)
+        for m, p in zip(made[carries:], stacks, strict=True)
     ]
     return [*ends, *rows]
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from shiftproof.algebras.arithmetic import Arithmetic, size_in_bits
+from shiftproof.algebras.arithmetic import FRESH, Arithmetic, FieldError, Size, size_of
 from shiftproof.tracing.primitives import TABLE, Kind, Reading, plain, read, type_of
 from shiftproof.tracing.trace import Equation, Literal, Program, apply, interpret
 
@@ -27,16 +27,14 @@ class Value:
 
     Attributes:
         parts: (tracks, *shape) residues; a complex number has two parts.
-        degree: of these expressions as polynomials in what is fresh.
-        bits: of their coefficients.
-        special: (*shape) int8: 1, -1 and 2 where cells are infinity, -infinity and NaN, whatever the image; None where
-            none is. The residues there are 0.
+        size: of these expressions as polynomials in what is fresh.
+        special: (*shape) int8: 1, -1 and 2 where cells are infinity, -infinity and NaN, whatever the image, and the
+            residues are 0; `NO_NUMBER` where a cell is one of these, as the image wants; None where all are numbers.
         members: of a small extremum, what it is the extremum of.
     """
 
     parts: tuple[Any, ...]
-    degree: int = 1
-    bits: int = 0
+    size: Size = FRESH
     special: np.ndarray | None = None
     members: "Members | None" = None
 
@@ -65,6 +63,9 @@ class Members:
 
 Operand = Known | Value
 
+NO_NUMBER = 3
+"""The code of a cell that is infinite or NaN, and which of them depends on the image."""
+
 
 @dataclasses.dataclass
 class Tally:
@@ -72,18 +73,21 @@ class Tally:
 
     Attributes:
         lookups: cells at which a random function was met.
-        degree: the largest of an argument or result.
-        bits: the largest size of a coefficient.
+        size: the largest of an argument or result.
+        joined: bits of how often one cell may occur among all that nested symmetric operations join.
     """
 
     lookups: int = 0
-    degree: int = 1
-    bits: int = 0
+    size: Size = FRESH
+    joined: int = 0
 
     def met(self, values: Sequence[Value]) -> None:
         """Count expressions that are compared with others."""
-        self.degree = max(self.degree, *(v.degree for v in values))
-        self.bits = max(self.bits, *(v.bits for v in values))
+        self.size = self.size.with_(*(v.size for v in values))
+
+    def join(self, terms: int) -> None:
+        """Count a symmetric operation on so many cells."""
+        self.joined += math.ceil(math.log2(max(1, terms)))
 
     def log2_error(self, pool: int, moduli: Sequence[int]) -> float:
         """The base-2 logarithm of the error bound, for one pair of runs.
@@ -93,10 +97,12 @@ class Tally:
             moduli: the primes.
         """
         count = 2 * self.lookups
-        coefficients = self.bits / (19 * pool) if pool else 0.0
+        # one bit more for a difference
+        coefficients = (max(self.size.bits, self.joined) + 1) / (19 * pool)
         # the mixed bits are as even as 32 bits can be on a million residues
-        atoms = [self.degree * (1.001 / p + count * 2.0**-43) + coefficients for p in moduli]
-        return math.log2(count**2 / 2 + 1) + sum(math.log2(min(1.0, atom)) for atom in atoms)
+        each = count * 2.0**-43
+        atoms = [coefficients + self.size.degree * (1.001 / p + each) for p in moduli]
+        return math.log2((count + 1) ** 2 / 2 + 1) + sum(math.log2(min(1.0, a)) for a in atoms)
 
 
 class Field:
@@ -109,12 +115,14 @@ class Field:
     Attributes:
         tally: what the error bound is made of; grows while programs run.
         opaque: equations read as any function of their whole operands, and why.
+        undefined: truths, each whether some function is infinite or NaN at cells where its operands are known to be 0.
     """
 
     def __init__(self, arithmetic: Arithmetic, rules: "Mapping[Kind, Rule]") -> None:
         self.arithmetic, self.rules = arithmetic, rules
         self.tally = Tally()
         self.opaque: dict[str, None] = {}
+        self.undefined: list[Any] = []
 
     def run(self, program: Program, start: Mapping[int, Operand]) -> dict[int, Operand]:
         """Every value of a program, by number.
@@ -145,6 +153,8 @@ class Field:
         reading = call.reading
         if reading.kind is not Kind.MOVES and any(0 in aval.shape for aval in call.types):
             reading = Reading(Kind.OPAQUE, "an operand has no cells")
+        if reading.kind not in (Kind.MOVES, Kind.LOOP):
+            refuse_no_number(call)
         try:
             made = self.rules[reading.kind](self, dataclasses.replace(call, reason=reading.reason))
         except NotHere as reason:
@@ -177,16 +187,16 @@ class Field:
             special = special_codes(array)
             parts = (np.where(special != 0, 0.0, array),)
         embedded = tuple(self.arithmetic.embed(np.asarray(part)) for part in parts)
-        return Value(embedded, 0, max(map(size_in_bits, parts)), special)
+        size, *more = (size_of(np.asarray(part)) for part in parts)
+        return Value(embedded, size.with_(*more), special)
 
     # --- random functions ---
 
     def function(self, name: str, values: Sequence[Value], *, outputs: int = 1) -> Value:
         """A random function of all parts of some values, cell by cell."""
         self.tally.met(values)
-        cells = max(math.prod(v.shape) for v in values)
-        self.tally.lookups += outputs * cells
         shape = np.broadcast_shapes(*(v.shape for v in values))
+        self.tally.lookups += outputs * math.prod(shape)
         inputs = [
             jnp.broadcast_to(part, (part.shape[0], *shape)) for v in values for part in coded(v)
         ]
@@ -200,6 +210,8 @@ class Field:
             shape = [n if axis in axes else 1 for axis, n in enumerate(value.shape)]
             places = np.arange(math.prod(shape), dtype=np.int64).reshape(shape)
             values.append(self.value(Known(places)))
+        else:
+            self.tally.join(math.prod(value.shape[axis] for axis in axes))
         marks = self.function(f"{name} digest", values)
         where = tuple(axis + 1 for axis in axes)
         return Value((self.arithmetic.reduce(jnp.sum(marks.parts[0], where, keepdims=True)),))
@@ -212,6 +224,17 @@ class Field:
                 zero = jnp.all(jnp.asarray(part) == 0, axis=0)
                 found = zero if found is None else found & zero
         return found
+
+
+def refuse_no_number(call: "Call") -> None:
+    """Laws of numbers do not hold for what is none, nor for what is made of it.
+
+    Raises:
+        FieldError: it is no number at some place.
+    """
+    values = [o for o in call.operands if isinstance(o, Value) and o.special is not None]
+    if any(np.any(v.special == NO_NUMBER) for v in values):
+        raise FieldError("it divides by zero at some places, whatever the image")
 
 
 class NotHere(Exception):
@@ -246,10 +269,22 @@ class Call:
 
     @property
     def label(self) -> str:
-        """Primitive and parameters: equal labels are equal functions. Floats of all widths are real numbers."""
+        """Primitive and parameters: equal labels are equal functions, cell by cell.
+
+        Floats of all widths are real numbers, but for what sees their digits.
+        """
         params = sorted((k, v) for k, v in self.eqn.params.items() if k not in _HOW)
-        types = [family(aval.dtype) for aval in (*self.types, *self.results)]
+        digits = self.eqn.name in ("bitcast_convert_type", "nextafter")
+        types = [
+            str(aval.dtype) if digits else family(aval.dtype)
+            for aval in (*self.types, *self.results)
+        ]
         return f"{self.eqn.name} {params} {types}"
+
+    @property
+    def whole_label(self) -> str:
+        """The same for functions of whole operands, which see the shapes."""
+        return f"{self.label} {[tuple(aval.shape) for aval in (*self.types, *self.results)]}"
 
     def known(self, position: int) -> np.ndarray:
         """The values of a known operand."""
@@ -309,6 +344,12 @@ def _known_results(call: Call) -> list[Known]:
         return [Known(np.asarray(v) if plain(v.dtype) else v) for v in found]
 
 
+def moved_codes(array: np.ndarray) -> np.ndarray | None:
+    """The codes of numbers that `numbers_of` made and that were moved."""
+    codes = np.where(array == NO_NUMBER, NO_NUMBER, special_codes(array)).astype(np.int8)
+    return codes if np.any(codes) else None
+
+
 def special_codes(array: np.ndarray) -> np.ndarray:
     """1, -1 and 2 for infinity, -infinity and NaN."""
     infinite = np.where(np.isinf(array), np.sign(array), 0)
@@ -316,18 +357,22 @@ def special_codes(array: np.ndarray) -> np.ndarray:
 
 
 def numbers_of(codes: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
-    """Infinities and NaN where the codes say so, 0 elsewhere."""
+    """Infinities and NaN where the codes say so, the code where it says that there is no number, 0 elsewhere."""
     if codes is None:
         return np.zeros(shape, np.float32)
-    return np.array([0.0, math.inf, math.nan, -math.inf], np.float32)[np.asarray(codes, np.int64)]
+    numbers = np.array([0.0, math.inf, math.nan, NO_NUMBER, -math.inf], np.float32)
+    return numbers[np.asarray(codes, np.int64)]
 
 
 def coded(value: Value) -> list[Any]:
     """The parts, with numbers that are no residues in place of infinities and NaN."""
     if value.special is None:
         return list(value.parts)
-    codes = 2.0**20 + 2.0 + value.special
-    return [jnp.where(value.special != 0, codes, part) for part in value.parts]
+    codes, none = 2.0**20 + 2.0 + value.special, value.special == NO_NUMBER
+    return [
+        jnp.where(value.special == 0, part, jnp.where(none, 2.0**20 + 8 + part, codes))
+        for part in value.parts
+    ]
 
 
 def check_finite(*values: Value) -> None:
@@ -358,10 +403,10 @@ def on_tracks(
     return list(jax.vmap(one)(*(jnp.asarray(arrays[i]) for i in sorted(arrays))))
 
 
-def largest(values: Any) -> tuple[int, int]:
-    """Degree and size of what consists of cells, or of single sums, of some values."""
-    found = list(values)
-    return max(v.degree for v in found), max(v.bits for v in found)
+def largest(values: Any, terms: int = 1) -> Size:
+    """The size of what consists of cells of some values, or of sums of so many."""
+    first, *others = (v.size for v in values)
+    return first.with_(*others, terms=terms)
 
 
 def spread(value: Value, shape: tuple[int, ...]) -> Value:
@@ -381,6 +426,8 @@ def special_results(call: Call, values: Sequence[Value]) -> np.ndarray | None:
     """Where the result is infinite or NaN whatever the finite cells are: the primitive itself says so."""
     if all(value.special is None for value in values) and "window" not in call.eqn.name:
         return None
+    if "window" in call.eqn.name and not jnp.issubdtype(call.types[0].dtype, np.floating):
+        raise NotHere("its neutral element is a number")
     with jax.ensure_compile_time_eval():
         (found,) = call.bind(*(numbers_of(value.special, value.shape) for value in values))
         codes = special_codes(np.asarray(found))
@@ -392,4 +439,4 @@ def square_of_norm(field: Field, value: Value) -> Value:
     reduce = field.arithmetic.reduce
     squares = [reduce(part * part) for part in value.parts]
     total = reduce(squares[0] + squares[1]) if len(squares) == 2 else squares[0]
-    return Value((total,), 2 * value.degree, 2 * value.bits + 1)
+    return Value((total,), value.size.times(value.size, 2))
