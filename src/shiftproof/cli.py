@@ -166,10 +166,12 @@ class Verify:
     """Also measure how far the outputs deviate under every shift, by one forward pass per coset of the lattice."""
     brute: bool = False
     """With --sweep: one forward pass per shift."""
+    exhaustive: bool = False
+    """Also try every shift by itself in the field, and compare with the lattice. Slower; the words are the same."""
     seed: int = 0
-    """Of probes and drawn weights."""
+    """Random seed for probe images, drawn weights and the field."""
     out: Path | None = None
-    """Folder for report.html, maps.png, verdict.json, certificates and counterexamples."""
+    """Folder for report.html, maps.png, verdict.json, certificates, identities and counterexamples."""
     json: bool = False
     """Print the verdict as JSON on standard output."""
 
@@ -473,6 +475,7 @@ def _verify(command: Verify, errors: Console) -> int:
         output_axes=command.output_axes,
         name=target.name,
         seed=command.seed,
+        exhaustive=command.exhaustive,
     )
     found = None
     if command.why:
@@ -524,9 +527,10 @@ def _verify(command: Verify, errors: Console) -> int:
     if measured is not None:
         console.print(sweep_table(measured))
     if written is not None:
+        identities = f"{len(written.identities)} identities, " if written.identities else ""
         console.print(
             f"wrote {written.html.parent}: report.html, maps.png, verdict.json, "
-            f"{len(written.certificates)} certificates, {len(written.counterexamples)} counterexamples",
+            f"{len(written.certificates)} certificates, {identities}{len(written.counterexamples)} counterexamples",
             highlight=False,
         )
     return EXITS[str(verdict.word)]
