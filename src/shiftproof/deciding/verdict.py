@@ -141,7 +141,7 @@ class PropertyVerdict(Displayed):
     @property
     def by_identity(self) -> int:
         """Number of proved shifts that no certificate proves: they are identities in the field."""
-        return self.proved - self.certified
+        return int(np.count_nonzero(self._inside & (self.certified_map != Word.PROVED)))
 
     @property
     def identity_text(self) -> str:

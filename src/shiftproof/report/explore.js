@@ -252,7 +252,7 @@ function paint(context, map, { left, top, wide, high }, fixed) {
       context.fillStyle = (word === "differs" && map.shade && map.shade(shift)) || shades[word];
       context.fillRect(...box);
       if (word === "proved" || word === "equal") proved.push(box);
-      if (word === "proved" && map.byIdentity && !map.certified.has(map.at(shift)) && cell >= 9 * devicePixelRatio) dot(context, box, colour("--ground"));
+      if (word === "proved" && map.byIdentity && !map.certified.has(map.at(shift)) && cell >= 9 * devicePixelRatio) dot(context, box, colour("--ground"), 20);
       else if (word === "undecided" || word === "unclear") hatch(context, box, colour("--ground"));
       else if (word === "undefined") hatch(context, box, colour("--line"));
       else if (word === "refuted" && cell >= 9 * devicePixelRatio) dot(context, box, colour("--cell-mark"));
@@ -291,10 +291,10 @@ function hatch(context, [left, top, wide, high], shade) {
   context.restore();
 }
 
-function dot(context, [left, top, wide, high], shade) {
+function dot(context, [left, top, wide, high], shade, part = 12) {
   context.fillStyle = shade;
   context.beginPath();
-  context.arc(left + wide / 2, top + high / 2, Math.max(1, wide / 12), 0, 7);
+  context.arc(left + wide / 2, top + high / 2, Math.max(1, wide / part), 0, 7);
   context.fill();
 }
 

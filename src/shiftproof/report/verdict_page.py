@@ -242,17 +242,17 @@ def _example_section(examples: Mapping[str, Sequence[Example]]) -> list[Section]
 def _checks(commands: Sequence[str], verdict: Verdict) -> list[Block]:
     blocks: list[Block] = []
     if commands:
-        words = (
-            "In the folder of this page. The first kind replays a proof in a small kernel that needs no JAX; the second "
-            "runs a counterexample again on the compiled model."
-        )
-        blocks += [Prose(words), Commands("\n".join(commands))]
+        what = {
+            "certificates": "check replays a proof in a small kernel that needs no JAX",
+            "witnesses": "replay runs a counterexample again on the compiled model",
+        }
+        told = "; ".join(text for files, text in what.items() if getattr(verdict, files))
+        blocks += [Prose(f"In the folder of this page: {told}."), Commands("\n".join(commands))]
     if commands and verdict.identities:
         blocks.append(
             Prose(
-                "An identity has no certificate. Its file holds the shifts, the primes and the seed. To decide it again "
-                "with other random numbers, run shiftproof verify with another --seed; with --exhaustive every shift of "
-                "the grid is tried by itself."
+                "An identity has no certificate. Its file holds the shifts, the primes and the seed. To decide it again, "
+                "verify the model with another seed, or with the option exhaustive, which tries every shift by itself."
             )
         )
     return blocks
