@@ -287,8 +287,10 @@ AnyCommand = Demo | Verify | Scene | Sweep | Placements | Check | Replay | Rules
 def run(command: AnyCommand) -> int:
     """Run one command; returns the exit code, after one clear message where it failed."""
     errors = Console(stderr=True, highlight=False)
+    warned: list[str] = []
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        warned.append(str(message))
         errors.print(f"warning: {message}", style="yellow", markup=False)
 
     try:
@@ -301,7 +303,7 @@ def run(command: AnyCommand) -> int:
                 case Scene():
                     return _scene(command, errors)
                 case Verify():
-                    return _verify(command, errors)
+                    return _verify(command, errors, warned)
                 case Sweep():
                     return _sweep(command, errors)
                 case Placements():
@@ -446,7 +448,7 @@ def _placements(command: Placements, errors: Console) -> int:
     return 0
 
 
-def _verify(command: Verify, errors: Console) -> int:
+def _verify(command: Verify, errors: Console, warned: list[str]) -> int:
     from shiftproof.deciding.asked import shifts_of
     from shiftproof.deciding.verify import verify
     from shiftproof.progress import reporting
@@ -521,6 +523,9 @@ def _verify(command: Verify, errors: Console) -> int:
         console.print()
     for text in verdict_text(verdict):
         console.print(text, highlight=False, markup=False)
+    for note in verdict.notes:
+        if note not in warned:  # those stand above already
+            console.print(f"note: {note}", highlight=False, markup=False)
     if found is not None:
         console.print(counterfactual_table(found))
         console.print(str(found), highlight=False, markup=False)

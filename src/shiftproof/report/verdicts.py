@@ -160,7 +160,7 @@ def _place(source: str, known: str) -> str:
 
 
 def verdict_text(verdict: Verdict) -> list[str]:
-    """Maps drawn with characters, notes, and the counterexamples in words."""
+    """Maps drawn with characters, one per output and property."""
     parts = []
     for output in verdict.outputs:
         for v in output.properties:
