@@ -253,8 +253,7 @@ def test_verify_says_undecided_with_code_3(capsys, tmp_path) -> None:
 
 
 AVERAGED = (
-    "from flax import nnx\n"
-    "def model(x):\n    return nnx.avg_pool(x, (2, 2), (2, 2)).mean((1, 2))\n"
+    "from flax import nnx\ndef model(x):\n    return nnx.avg_pool(x, (2, 2), (2, 2)).mean((1, 2))\n"
 )
 
 

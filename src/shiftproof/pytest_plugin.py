@@ -292,7 +292,9 @@ def _page(records: list[dict[str, Any]]) -> str:
         for claim in record["claims"]:
             link = f'<a href="{quote(record["folder"])}/report.html">{escape(record["test"])}</a>'
             cells = [record["model"], f"{claim['property']} of {claim['output']}", claim["lattice"]]
-            cells += [f"{claim[key]:,}" for key in ("proved", "by_identity", "refuted", "undecided")]
+            cells += [
+                f"{claim[key]:,}" for key in ("proved", "by_identity", "refuted", "undecided")
+            ]
             rows.append(f"<tr><td>{link}" + "".join(f"<td>{escape(cell)}" for cell in cells))
     style = resources.files("shiftproof.report").joinpath("style.css").read_text("utf-8")
     return PAGE.format(summary=escape(summary_of(records)), rows="\n".join(rows), style=style)

@@ -168,7 +168,8 @@ class Case:
         return found
 
     def _reason(self, shift: Shift) -> str:
-        return f"{self.prover.reason(self.claim, shift)}; {self.identities.doubts}"
+        reason = self.prover.reason(self.claim, shift)
+        return f"{reason}; {self.identities.doubts(reason)}"
 
     def _identity(self, proofs: Sequence[Proof]) -> Evidence | None:
         shifts = [(p.shift, p.output_shift) for p in proofs if p.method == "identity"]

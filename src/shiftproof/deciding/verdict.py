@@ -189,9 +189,7 @@ class PropertyVerdict(Displayed):
                 if self._inside[offset]:
                     certified = self.certified_map[offset] == Word.PROVED
                     text = _refuted_text(asked, multiple, offset, witness, certified=certified)
-                    return Evidence(
-                        word, asked, text, "counterexample", multiple, offset, witness
-                    )
+                    return Evidence(word, asked, text, "counterexample", multiple, offset, witness)
         raise AssertionError("a refuted shift has a witness")
 
     def _proof_text(self, shift: Shift, *, certified: bool) -> str:

@@ -304,14 +304,19 @@ class Identities:
             exhaustive,
         )
 
-    @property
-    def doubts(self) -> str:
-        """Why the field proves no more than it does, in words."""
+    def doubts(self, reason: str) -> str:
+        """Why the field proves no more than it does, in words.
+
+        Args:
+            reason: of the kernel, which often names the same equation.
+        """
         if self.refusal:
             return f"the field cannot run the program: {self.refusal}"
         opaque = list(self.screen().field.opaque)
         if not opaque:
             return "in the field the outputs differ, which refutes nothing"
+        if any(equation in reason for equation in opaque):
+            return "the field does not look inside it either"
         more = f", and {len(opaque) - 1} more" if len(opaque) > 1 else ""
         return f"the field does not look inside {opaque[0]}{more}"
 

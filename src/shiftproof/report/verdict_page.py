@@ -140,7 +140,9 @@ def verdict_sections(
         *([] if counterfactuals is None else counterfactual_sections(counterfactuals)),
         *_example_section(examples),
         Section("Evidence", (counts_table(verdict), evidence_table(verdict), *_undecided(verdict))),
-        Section("Check it yourself", (*_checks(commands, verdict), Folded("Versions", (versions,)))),
+        Section(
+            "Check it yourself", (*_checks(commands, verdict), Folded("Versions", (versions,)))
+        ),
     ]
     return tuple(sections)
 
@@ -197,10 +199,12 @@ def verdict_chain(verdict: Verdict) -> Chain:
         )
         for layer in verdict.layers
     ]
+    alone = ", by the kernel alone" if verdict.identities else ""
     note = (
         f"Blue dots: the shifts by at most {NEAR} pixels under which the layer is proved to move as a whole, or to "
-        f"stay{', by the kernel alone' if verdict.identities else ''}; the middle is shift 0. 2Z × 2Z are the shifts by even steps. Red: why a lattice shrinks, then the "
-        "cheapest repair. Receptive field: the pixels that one cell depends on; jump: pixels from one cell to the next."
+        f"stay{alone}; the middle is shift 0. 2Z × 2Z are the shifts by even steps. Red: why a lattice shrinks, then "
+        "the cheapest repair. Receptive field: the pixels that one cell depends on; jump: pixels from one cell to the "
+        "next."
     )
     columns = (
         *("lattice so far", "receptive field", "jump", "value", "source"),
@@ -251,8 +255,9 @@ def _checks(commands: Sequence[str], verdict: Verdict) -> list[Block]:
     if commands and verdict.identities:
         blocks.append(
             Prose(
-                "An identity has no certificate. Its file holds the shifts, the primes and the seed. To decide it again, "
-                "verify the model with another seed, or with the option exhaustive, which tries every shift by itself."
+                "An identity has no certificate. Its file holds the shifts, the primes and the seed. To decide it "
+                "again, verify the model with another seed, or with the option exhaustive, which tries every shift by "
+                "itself."
             )
         )
     return blocks
