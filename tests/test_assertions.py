@@ -104,6 +104,54 @@ def test_undecided_is_no_failure_of_the_model() -> None:
     message(sp.assert_breaks, unknowable, (4, 1), property="equivariance", kind=UndecidedError)
 
 
+def averaged(x):
+    """Invariant under every shift: of 64 the kernel certifies the 16 even ones, the others are identities."""
+    return nnx.avg_pool(x, (2, 2), (2, 2)).mean((1, 2))
+
+
+def half(x):
+    """Invariant along the first axis, of which the kernel certifies the even shifts."""
+    return nnx.relu(nnx.avg_pool(x, (2, 2), (2, 2)).mean(1))[:, 0]
+
+
+def test_certificates_can_be_asked_for() -> None:
+    shape = (8, 8, 1)
+    sp.assert_invariant(averaged, shape)
+    sp.assert_lattice(averaged, shape, "Z x Z")
+    sp.assert_invariant(averaged, shape, stride=2, evidence="certificate")
+    text = message(
+        sp.assert_invariant, averaged, shape, evidence="certificate", kind=UndecidedError
+    )
+    said = words(text)
+    assert re.search(r"an identity in the field, error < 2\^-1\d\d, but not certified", said)
+    assert "under 48 of 64 shifts asked" in said
+    assert "certified 16 of 64 shifts asked" in said
+    assert "smallest (dy=0, dx=1): an identity in the field, error < 2^-1" in said
+    assert 'to do accept identities: evidence="proof"' in said
+    message(
+        sp.assert_lattice, averaged, shape, "Z x Z", evidence="certificate", kind=UndecidedError
+    )
+    # a scene is proved by certificates anyway
+    same = nnx.Conv(1, 1, (3, 3), rngs=nnx.Rngs(0))
+    sp.assert_equivariant(same, shape, boundary="scene", evidence="certificate")
+
+
+def test_what_is_refuted_by_way_of_an_identity_is_not_certified() -> None:
+    sp.assert_breaks(half, (8, 8, 1), shifts=[(0, 1), (1, 1), (1, 3)])
+    sp.assert_breaks(half, (8, 8, 1), shifts=[(0, 1), (2, 1)], evidence="certificate")
+    # (1, 4) is the shift of the counterexample, (0, 4), and (1, 0), of which there is no certificate
+    sp.assert_breaks(half, (8, 8, 1), shifts=[(1, 4)])
+    options = {"shifts": [(1, 4)], "evidence": "certificate", "kind": UndecidedError}
+    said = words(message(sp.assert_breaks, half, (8, 8, 1), **options))
+    assert "under 1 of 1 shifts asked" in said
+    assert "(by identity)" in said
+
+
+def test_the_message_says_which_evidence_it_was() -> None:
+    text = message(sp.assert_breaks, averaged, (8, 8, 1), shifts=[(1, 0)])
+    assert "smallest (dy=1, dx=0): an identity in the field, error < 2^-1" in words(text)
+
+
 def test_what_should_break_and_does_not_is_told() -> None:
     text = message(sp.assert_breaks, lambda x: x.max((1, 2)), (8, 8, 1))
     assert "was to break, but it is proved under 63 of 63 shifts asked" in words(text)

@@ -11,6 +11,7 @@ import shiftproof as sp
 from shiftproof.deciding import cache as module
 from shiftproof.deciding.cache import Confirmed, Entry
 from shiftproof.deciding.verify import ask
+from shiftproof.errors import UndecidedError
 from shiftproof.listening import Listener, listening
 
 SHAPE = (8, 8, 1)
@@ -147,6 +148,47 @@ def test_a_counterexample_must_be_about_this_claim_and_these_images(tmp_path) ->
         assert not entry._fits(dataclasses.replace(example, header=header), claims[0]), change
     for image in (example.image[:4], example.image + np.inf):
         assert not entry._fits(dataclasses.replace(example, image=image), claims[0])
+
+
+def averaged(x):
+    """Invariant under every shift: the even ones are certified, the others are identities."""
+    return nnx.avg_pool(x, (2, 2), (2, 2)).mean((1, 2))
+
+
+def half(x):
+    """Invariant along the first axis, of which the even shifts are certified."""
+    return nnx.relu(nnx.avg_pool(x, (2, 2), (2, 2)).mean(1))[:, 0]
+
+
+def test_an_identity_is_decided_anew_and_what_is_certified_is_confirmed(tmp_path, told) -> None:
+    for _ in range(2):
+        sp.assert_invariant(averaged, SHAPE, cache=tmp_path)
+        sp.assert_invariant(averaged, SHAPE, stride=2, cache=tmp_path)
+    kinds = [type(answer) for answer in told]
+    assert kinds == [sp.Verdict, Confirmed, sp.Verdict, Confirmed]
+    assert told[0].invariance.by_identity == 48
+    # with certificates asked for, the cache never turns an identity into one
+    sp.assert_invariant(averaged, SHAPE, stride=2, cache=tmp_path, evidence="certificate")
+    with pytest.raises(UndecidedError, match="not certified"):
+        sp.assert_invariant(averaged, SHAPE, cache=tmp_path, evidence="certificate")
+    assert [type(answer) for answer in told[4:]] == [Confirmed, sp.Verdict]
+
+
+def test_what_is_refuted_by_way_of_an_identity_is_decided_anew(tmp_path, told) -> None:
+    sp.assert_lattice(half, SHAPE, "Z x 8Z", cache=tmp_path)
+    (found,) = (v for o in told[0].outputs for v in o.properties)
+    certified = found.certified_map == sp.Word.REFUTED
+    refuted = found.map == sp.Word.REFUTED
+    assert found.by_identity == 4
+    for mask in (refuted & certified, refuted):
+        sp.assert_breaks(half, SHAPE, shifts=np.argwhere(mask), cache=tmp_path)
+        assert type(told[-1]) is (Confirmed if np.array_equal(mask, certified) else sp.Verdict)
+
+
+def test_an_exhaustive_question_is_not_answered_from_the_cache(tmp_path, told) -> None:
+    for _ in range(2):
+        lattice(tmp_path, exhaustive=True)
+    assert [type(answer) for answer in told] == [sp.Verdict, sp.Verdict]
 
 
 def test_what_must_be_said_again_is_not_kept(tmp_path) -> None:

@@ -123,6 +123,19 @@ def test_repr_is_still_text(results):
     assert str(results["lattice"]) == "2Z × 2Z"
 
 
+def test_identities_are_counted_apart():
+    found = sp.verify(lambda x: nnx.avg_pool(x, (2, 2), (2, 2)).mean((1, 2)), (8, 8, 1))
+    words = "48 by identity, error < 2^-1"
+    assert words in str(found.invariance)
+    assert words in repr(found)
+    for result in (found, found.invariance):
+        assert words in " ".join(show(result).lines)
+    assert words in " ".join(printed(found.invariance).split())
+    table = " ".join(printed(found, 120).split())
+    assert "by identity" in table
+    assert "decided in the field, error < 2^-1" in table
+
+
 def test_the_map_is_blue_where_it_is_proved(verdict):
     (thumb,) = show(verdict.equivariance).maps
     palette, levels = decode_png(thumb.png)

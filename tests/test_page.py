@@ -54,6 +54,12 @@ def undecided():
 
 
 @pytest.fixture(scope="module")
+def identity():
+    """Invariant along one axis; certified under even shifts only. Some shifts are refuted by way of the others."""
+    return sp.verify(lambda x: nnx.avg_pool(x, (2, 2), (2, 2)).mean(1)[:, 0], (8, 8, 1))
+
+
+@pytest.fixture(scope="module")
 def browser():
     with Browser() as running:
         yield running
@@ -272,10 +278,13 @@ def test_data_read_back_in_the_browser_is_the_json(page, verdict):
 
 @needs_chromium
 def test_the_evidence_of_every_shift_is_that_of_the_verdict(
-    page, verdict, undecided, browser, tmp_path
+    page, verdict, undecided, identity, browser, tmp_path
 ):
-    path = report.report_verdict(undecided, tmp_path).html
-    for shown, on in ((verdict, page), (undecided, browser.open(path))):
+    opened = [
+        (shown, browser.open(report.report_verdict(shown, tmp_path / str(number)).html))
+        for number, shown in enumerate((undecided, identity))
+    ]
+    for shown, on in ((verdict, page), *opened):
         properties = [v for o in shown.outputs for v in o.properties]
         for number, property in enumerate(properties):
             told = on.value(
@@ -294,7 +303,36 @@ def test_the_evidence_of_every_shift_is_that_of_the_verdict(
                     evidence.multiple,
                 )
         assert on.errors == []
-    assert undecided.equivariance.undecided  # so that those words were compared too
+    # so that those words were compared too
+    assert undecided.equivariance.undecided
+    told = [identity.invariance.evidence(shift) for shift in ((1, 0), (3, 0), (1, 4))]
+    assert all("identity" in evidence.text for evidence in told)
+    assert [evidence.by for evidence in told] == ["identity", "identity", "counterexample"]
+
+
+def test_a_page_counts_identities_apart_and_lies_beside_their_files(identity, tmp_path):
+    files = report.report_verdict(identity, tmp_path)
+    html = files.html.read_text()
+    assert "4 by identity, error &lt; 2^-1" in html
+    assert "an identity in the field, error &lt; 2^-1" in html
+    assert "by the kernel alone" in html
+    assert "An identity has no certificate" in html
+    assert {path.name for path in files.identities} == {
+        "output.equivariance.identity.json",
+        "output.invariance.identity.json",
+    }
+    data = json.loads(files.identities[1].read_text())
+    assert data["statement"]["certified"] == 4
+    assert data["shifts"] == [{"shift": [1, 0], "output_shift": []}]
+    assert data["log2_error"] >= identity.invariance.identity.log2_error  # rounded to the safe side
+
+
+@needs_chromium
+def test_identities_are_marked_on_the_map(identity, browser, tmp_path):
+    page = browser.open(report.report_verdict(identity, tmp_path).html)
+    legend = page.value("document.querySelector('.legend').textContent")
+    assert "4 of them by identity (with a dot), error < 2^-1" in legend
+    assert page.value("explorers[0].maps.map((map) => map.certified.size)") == [4, 4]
 
 
 @needs_chromium

@@ -121,6 +121,42 @@ def test_options_come_from_the_configuration_and_the_nearest_marker(pytester) ->
     assert "= shiftproof =" not in said  # nothing was asked
 
 
+def test_identities_are_counted_apart_and_certificates_can_be_asked_for(pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+        import shiftproof as sp
+        from flax import nnx
+
+        def averaged(x):
+            return nnx.avg_pool(x, (2, 2), (2, 2)).mean((1, 2))
+
+        def test_proof(shiftproof):
+            shiftproof.assert_invariant(averaged, (8, 8, 1))
+
+        @pytest.mark.shiftproof(evidence="certificate", property="invariance")
+        class TestCertified:
+            def test_even(self, shiftproof):
+                shiftproof.assert_lattice(averaged, (8, 8, 1), "Z x Z", evidence="proof")
+                assert shiftproof.verify(averaged, (8, 8, 1)).invariance.by_identity == 48
+
+            def test_all(self, shiftproof):
+                with pytest.raises(sp.errors.UndecidedError, match="not certified"):
+                    shiftproof.assert_lattice(averaged, (8, 8, 1), "Z x Z")
+        """
+    )
+    result, said = run(pytester, "--shiftproof-report", "report")
+    result.assert_outcomes(passed=3)
+    assert "4 claims in 3 tests: 256 shifts proved (192 by identity), 0 refuted" in said
+    report = pytester.path / "report"
+    records = json.loads((report / "run.json").read_text())
+    claims = [claim for record in records for claim in record["claims"]]
+    assert {claim["by_identity"] for claim in claims} == {48}
+    assert all(re.fullmatch(r"error < 2\^-1\d\d", claim["identity"]) for claim in claims)
+    assert "<th>by identity" in (report / "index.html").read_text()
+    assert len(list(report.glob("*/*.identity.json"))) == 4
+
+
 @pytest.mark.parametrize("arguments", [["--shiftproof-cache=off"], ["-p", "no:cacheprovider"]])
 def test_without_a_cache(pytester, arguments) -> None:
     pytester.makepyfile("def test_none(shiftproof):\n    assert shiftproof.cache is None\n")

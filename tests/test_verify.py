@@ -397,6 +397,9 @@ def test_the_schema_is_stable() -> None:
     assert output["equivariance"] is None
     wanted = {"lattice": [[4, 0], [0, 4]], "proved": 49, "refuted": 735, "undecided": 0}
     assert {key: output["invariance"][key] for key in wanted} == wanted
+    evidence = output["invariance"]["evidence"]
+    assert (evidence["certified"], evidence["by_identity"], evidence["identity"]) == (49, 0, None)
+    assert {proof["by"] for proof in evidence["proofs"]} == {"kernel"}
     flat = sp.verify(zoo.build("dense"), (8, 8, 2)).to_dict()
     assert flat["outputs"][0]["invariance"]["lattice"] == [[8, 0], [0, 8]]
     json.dumps(data)

@@ -27,6 +27,7 @@ from shiftproof.messages import (
     kept_text,
     scene_text,
     swept_text,
+    uncertified_text,
     undecided_text,
 )
 from shiftproof.rewriting.counterfactuals import counterfactuals
@@ -35,7 +36,7 @@ from shiftproof.sweeping.sweep import sweep
 from shiftproof.tracing.model import adapt
 from shiftproof.translation import Boundary
 
-Evidence = Literal["proof", "sweep"]
+Evidence = Literal["proof", "certificate", "sweep"]
 Claimed = Literal["equivariance", "invariance"]
 Shifts = Sequence[Sequence[int | str]] | np.ndarray | None
 
@@ -69,7 +70,7 @@ class _Request:
         """
         asked = wanted != Word.UNDECIDED
         options = {"property": property, **self.options}
-        if self.cache is None:
+        if self.cache is None or options.get("exhaustive"):
             return verify(self.model, self.images, shifts=asked, **options)
         call = {key: options.pop(key) for key in ("apply_kwargs", "name") if key in options}
         model = dataclasses.replace(adapt(self.model, **call), lasting=True)  # one trace for both
@@ -131,8 +132,9 @@ def assert_equivariant(
         law: of the output shift, `any` or the `same`.
         boundary: `circular`, or `scene`: where the border does not reach, the output moves with a larger scene, of
             which the image is a window (`verify_scene`). Others can be swept only.
-        evidence: `proof`, or `sweep`: equality seen for the images (integer probes for a shape) is enough.
-            The law `any` is then swept as Δ/s, s being the stride.
+        evidence: `proof`: a certificate, or an identity in the field with an error bound below 2^-100. `certificate`:
+            certificates only. `sweep`: equality seen for the images (integer probes for a shape) is enough; the law
+            `any` is then swept as Δ/s, s being the stride.
         weights: `all` or `these`.
         cache: folder of evidence from earlier runs. Proofs are taken again by the kernel, and counterexamples run
             again; only the search is saved.
@@ -143,7 +145,7 @@ def assert_equivariant(
 
     Raises:
         AssertionError: it fails under a shift asked; the message draws a counterexample.
-        UndecidedError: neither proved nor refuted.
+        UndecidedError: neither proved nor refuted; or proved without a certificate where one is asked for.
 
     >>> from flax import nnx
     >>> assert_equivariant(lambda x: nnx.max_pool(x, (2, 2), (2, 2)), (8, 8, 1), stride=2)
@@ -244,6 +246,7 @@ def assert_breaks(
                 f"{int(kept.sum())} of {int(asked.sum())} shifts asked."
             )
             request.fail(told + kept_text(found, kept))
+        _check_certified(request, name, found, asked, evidence)
 
 
 def assert_lattice(
@@ -269,7 +272,7 @@ def assert_lattice(
         lattice: such as `4Z x 4Z`, `2Z x 0`, or `Z` on one axis.
         property: `equivariance` or `invariance`.
         boundary: `circular`.
-        evidence: `proof`, or `sweep`: what was seen for the images is enough.
+        evidence: as there.
         weights: `all` or `these`.
         cache: folder of evidence from earlier runs. Proofs are taken again by the kernel, and counterexamples run
             again; only the search is saved.
@@ -310,6 +313,7 @@ def assert_lattice(
             request.fail(undecided_text(name, found, everywhere), UndecidedError)
         proved = found.map == Word.PROVED
         if np.array_equal(proved, expected):
+            _check_certified(request, name, found, np.ones_like(expected), evidence)
             continue
         message = head(
             f"{property} of {name} holds on {found.lattice} ({int(proved.sum())} of {proved.size} "
@@ -366,7 +370,7 @@ def _assert_holds(
     request: _Request, property: Claimed, shifts: Shifts, evidence: Evidence, boundary: Boundary
 ) -> None:
     __tracebackhide__ = True
-    if boundary == "scene" and property == "equivariance" and evidence == "proof":
+    if boundary == "scene" and property == "equivariance" and evidence in ("proof", "certificate"):
         _assert_on_scene(request, shifts)
         return
     if _is_swept(evidence, boundary, property):
@@ -388,13 +392,24 @@ def _assert_holds(
             )
         if np.any(found.map[asked] == Word.UNDECIDED):
             request.fail(undecided_text(name, found, asked), UndecidedError)
+        _check_certified(request, name, found, asked, evidence)
+
+
+def _check_certified(
+    request: _Request, name: str, found: PropertyVerdict, asked: np.ndarray, evidence: Evidence
+) -> None:
+    """Fail where certificates are asked for, and the word of some shift asked rests on an identity."""
+    __tracebackhide__ = True
+    if evidence == "certificate" and np.any(found.certified_map[asked] == Word.UNDECIDED):
+        request.fail(uncertified_text(name, found, asked), UndecidedError)
 
 
 def _is_swept(evidence: str, boundary: str, property: str) -> bool:
     """Whether a sweep is enough; an error where it is not, and nothing else is there."""
     if evidence not in get_args(Evidence):
-        raise InputError(f"evidence must be one of proof, sweep; got {evidence!r}.")
-    if evidence == "proof" and boundary != "circular":
+        choices = ", ".join(get_args(Evidence))
+        raise InputError(f"evidence must be one of {choices}; got {evidence!r}.")
+    if evidence != "sweep" and boundary != "circular":
         raise InputError(
             f'{property} with boundary={boundary!r} can be swept only: add evidence="sweep".'
         )

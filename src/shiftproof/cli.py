@@ -166,10 +166,12 @@ class Verify:
     """Also measure how far the outputs deviate under every shift, by one forward pass per coset of the lattice."""
     brute: bool = False
     """With --sweep: one forward pass per shift."""
+    exhaustive: bool = False
+    """Also try every shift by itself in the field, and compare with the lattice. Slower; the words are the same."""
     seed: int = 0
-    """Of probes and drawn weights."""
+    """Random seed for probe images, drawn weights and the field."""
     out: Path | None = None
-    """Folder for report.html, maps.png, verdict.json, certificates and counterexamples."""
+    """Folder for report.html, maps.png, verdict.json, certificates, identities and counterexamples."""
     json: bool = False
     """Print the verdict as JSON on standard output."""
 
@@ -285,8 +287,10 @@ AnyCommand = Demo | Verify | Scene | Sweep | Placements | Check | Replay | Rules
 def run(command: AnyCommand) -> int:
     """Run one command; returns the exit code, after one clear message where it failed."""
     errors = Console(stderr=True, highlight=False)
+    warned: list[str] = []
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        warned.append(str(message))
         errors.print(f"warning: {message}", style="yellow", markup=False)
 
     try:
@@ -299,7 +303,7 @@ def run(command: AnyCommand) -> int:
                 case Scene():
                     return _scene(command, errors)
                 case Verify():
-                    return _verify(command, errors)
+                    return _verify(command, errors, warned)
                 case Sweep():
                     return _sweep(command, errors)
                 case Placements():
@@ -444,7 +448,7 @@ def _placements(command: Placements, errors: Console) -> int:
     return 0
 
 
-def _verify(command: Verify, errors: Console) -> int:
+def _verify(command: Verify, errors: Console, warned: list[str]) -> int:
     from shiftproof.deciding.asked import shifts_of
     from shiftproof.deciding.verify import verify
     from shiftproof.progress import reporting
@@ -473,6 +477,7 @@ def _verify(command: Verify, errors: Console) -> int:
         output_axes=command.output_axes,
         name=target.name,
         seed=command.seed,
+        exhaustive=command.exhaustive,
     )
     found = None
     if command.why:
@@ -518,15 +523,19 @@ def _verify(command: Verify, errors: Console) -> int:
         console.print()
     for text in verdict_text(verdict):
         console.print(text, highlight=False, markup=False)
+    for note in verdict.notes:
+        if note not in warned:  # those stand above already
+            console.print(f"note: {note}", highlight=False, markup=False)
     if found is not None:
         console.print(counterfactual_table(found))
         console.print(str(found), highlight=False, markup=False)
     if measured is not None:
         console.print(sweep_table(measured))
     if written is not None:
+        identities = f"{len(written.identities)} identities, " if written.identities else ""
         console.print(
             f"wrote {written.html.parent}: report.html, maps.png, verdict.json, "
-            f"{len(written.certificates)} certificates, {len(written.counterexamples)} counterexamples",
+            f"{len(written.certificates)} certificates, {identities}{len(written.counterexamples)} counterexamples",
             highlight=False,
         )
     return EXITS[str(verdict.word)]

@@ -88,6 +88,34 @@ def undecided_text(name: str, found: PropertyVerdict, asked: np.ndarray) -> str:
     return told + "\n".join(_rows(rows))
 
 
+def uncertified_text(name: str, found: PropertyVerdict, asked: np.ndarray) -> str:
+    """What is decided by an identity alone, where certificates are asked for; below it what to do.
+
+    Args:
+        name: of the output.
+        found: the verdict on the property.
+        asked: mask of the shifts asked about.
+    """
+    left = asked & (found.certified_map == Word.UNDECIDED)
+    shift = _smallest(left)
+    bound = "" if found.identity is None else f", {found.identity.error}"
+    told = head(
+        f"{found.claim.property} of {name} is decided by an identity in the field{bound}, but not certified, under "
+        f"{int(left.sum())} of {int(asked.sum())} shifts asked.",
+        UndecidedError,
+    )
+    certified = found.certified_map == Word.PROVED
+    rows = [
+        ("certified", f"{int((asked & certified).sum())} of {int(asked.sum())} shifts asked"),
+        ("smallest", f"{_steps(shift)}: {found.evidence(shift).text}"),
+        (
+            "to do",
+            'accept identities: evidence="proof"; or ask only about the shifts that have a certificate',
+        ),
+    ]
+    return told + "\n".join(_rows(rows))
+
+
 def failure_text(
     verdict: Verdict, found: PropertyVerdict, failing: np.ndarray, *, verified: str = ""
 ) -> str:

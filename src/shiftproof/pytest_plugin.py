@@ -34,7 +34,8 @@ MOST_LINES = 8
 WORDS = ("proved", "refuted", "undecided")
 MARKER = (
     "shiftproof(**options): what the `shiftproof` fixture passes to every verification and assertion of a test, such "
-    "as weights='these', apply_kwargs={'train': False} or spatial_axes=(1, 2); the nearest marker wins."
+    "as weights='these', apply_kwargs={'train': False}, spatial_axes=(1, 2), or for assertions evidence='certificate'; "
+    "the nearest marker wins."
 )
 
 
@@ -105,10 +106,11 @@ class Bound:
         self.options, self.cache = options, cache
 
     def verify(self, model: Any, images: Any, **options: Any) -> "Verdict":
-        """As `shiftproof.verify`."""
+        """As `shiftproof.verify`; the option `evidence` is for assertions only."""
         import shiftproof
 
-        return shiftproof.verify(model, images, **self.options | options)
+        shared = {name: value for name, value in self.options.items() if name != "evidence"}
+        return shiftproof.verify(model, images, **shared | options)
 
     def assert_equivariant(self, model: Any, images: Any, **options: Any) -> None:
         """As `shiftproof.assert_equivariant`."""
@@ -216,13 +218,22 @@ def _record(answer: Any) -> dict[str, Any]:
 
     if isinstance(answer, Verdict):
         found = [
-            (v.claim, v.map[answer.asked], str(v.lattice), next(iter(v.reasons.values()), ""))
+            (
+                v.claim,
+                v.map[answer.asked],
+                int((v.certified_map[answer.asked] == Word.PROVED).sum()),
+                v.identity.error if v.identity is not None else "",
+                str(v.lattice),
+                next(iter(v.reasons.values()), ""),
+            )
             for output in answer.outputs
             for v in output.properties
         ]
     else:
         words = answer.words[answer.words != Word.UNDECIDED]
-        found = [(claim, words, "", "") for claim in answer.claims]
+        # a cache confirms what certificates and counterexamples say, and no identity
+        certified = int((words == Word.PROVED).sum())
+        found = [(claim, words, certified, "", "", "") for claim in answer.claims]
     claims = [
         {
             "property": claim.property,
@@ -230,8 +241,10 @@ def _record(answer: Any) -> dict[str, Any]:
             "lattice": lattice,
             "reason": reason,
             **{str(word): int((words == word).sum()) for word in Word},
+            "by_identity": int((words == Word.PROVED).sum()) - certified,
+            "identity": error,
         }
-        for claim, words, lattice, reason in found
+        for claim, words, certified, error, lattice, reason in found
     ]
     return {
         "model": answer.model,
@@ -243,7 +256,7 @@ def _record(answer: Any) -> dict[str, Any]:
 def summary_of(records: list[dict[str, Any]]) -> str:
     """One sentence on what a run decided.
 
-    >>> claim = {"proved": 4, "refuted": 12, "undecided": 0}
+    >>> claim = {"proved": 4, "refuted": 12, "undecided": 0, "by_identity": 0}
     >>> summary_of([{"test": "a", "claims": [claim, claim], "cached": False}])
     '2 claims in 1 test: 8 shifts proved, 24 refuted, 0 undecided'
     """
@@ -251,9 +264,11 @@ def summary_of(records: list[dict[str, Any]]) -> str:
     tests = len({record["test"] for record in records})
     counts = {word: sum(claim[word] for claim in claims) for word in WORDS}
     cached = sum(len(record["claims"]) for record in records if record["cached"])
+    identities = sum(claim["by_identity"] for claim in claims)
+    apart = f" ({identities:,} by identity)" if identities else ""
     return (
         f"{len(claims)} claim{'s' * (len(claims) != 1)} in {tests} test{'s' * (tests != 1)}: "
-        f"{counts['proved']:,} shifts proved, {counts['refuted']:,} refuted, {counts['undecided']:,} undecided"
+        f"{counts['proved']:,} shifts proved{apart}, {counts['refuted']:,} refuted, {counts['undecided']:,} undecided"
         + (f"; {cached} from the cache, checked again" if cached else "")
     )
 
@@ -277,7 +292,9 @@ def _page(records: list[dict[str, Any]]) -> str:
         for claim in record["claims"]:
             link = f'<a href="{quote(record["folder"])}/report.html">{escape(record["test"])}</a>'
             cells = [record["model"], f"{claim['property']} of {claim['output']}", claim["lattice"]]
-            cells += [f"{claim[word]:,}" for word in WORDS]
+            cells += [
+                f"{claim[key]:,}" for key in ("proved", "by_identity", "refuted", "undecided")
+            ]
             rows.append(f"<tr><td>{link}" + "".join(f"<td>{escape(cell)}" for cell in cells))
     style = resources.files("shiftproof.report").joinpath("style.css").read_text("utf-8")
     return PAGE.format(summary=escape(summary_of(records)), rows="\n".join(rows), style=style)
@@ -301,12 +318,13 @@ td:nth-child(n+5), th:nth-child(n+5) {{ text-align: right }}
 <p class="summary">{summary}.</p>
 <figure>
 <div class="scroll" tabindex="0" role="region" aria-label="the claims"><table>
-<thead><tr><th>test<th>model<th>claim<th>lattice<th>proved<th>refuted<th>undecided</thead>
+<thead><tr><th>test<th>model<th>claim<th>lattice<th>proved<th>by identity<th>refuted<th>undecided</thead>
 <tbody>
 {rows}
 </tbody>
 </table></div>
-<figcaption>Counts are of the shifts that the tests ask about.</figcaption>
+<figcaption>Counts are of the shifts that the tests ask about. By identity: those of the proved that no certificate
+proves; they are decided in the field, with an error bound below 2^-100.</figcaption>
 </figure>
 </main>
 </body>

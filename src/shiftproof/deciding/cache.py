@@ -17,8 +17,7 @@ import jax
 import msgspec
 import numpy as np
 
-from shiftproof.deciding.decision import refuted_by
-from shiftproof.deciding.verdict import Verdict, Word
+from shiftproof.deciding.verdict import Verdict, Word, refuted_by
 from shiftproof.deciding.verify import Subject, graph_of
 from shiftproof.errors import ShiftproofError
 from shiftproof.files import write_atomic

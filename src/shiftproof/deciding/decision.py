@@ -5,11 +5,11 @@ everything outside the lattice. Where none is found for some, shifts are tried o
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from shiftproof.deciding.verdict import Proof, PropertyVerdict, Word
+from shiftproof.deciding.verdict import Proof, PropertyVerdict, Word, refuted_by
 from shiftproof.errors import ContradictionError
 from shiftproof.lattice import Lattice
 from shiftproof.proving.analysis import (
@@ -17,8 +17,6 @@ from shiftproof.proving.analysis import (
     Prover,
     grown_lattice,
     largest_lattice,
-    multiples,
-    orders,
     overgroups,
     simplest,
 )
@@ -177,9 +175,8 @@ class Case:
         return found
 
     def _reason(self, shift: Shift) -> str:
-        doubts = self.identities.doubts
         reason = self.prover.reason(self.claim, shift)
-        return f"{reason}; {doubts}" if doubts else reason
+        return f"{reason}; {self.identities.doubts(reason)}"
 
     def _identity(self, proofs: Sequence[Proof]) -> Evidence | None:
         shifts = [(p.shift, p.output_shift) for p in proofs if p.method == "identity"]
@@ -195,19 +192,3 @@ def _denied(claim: Claim, shift: Shift, moved: Shift) -> ContradictionError:
         "One of the two is wrong, and none is chosen: this is a defect of shiftproof.",
         report,
     )
-
-
-def refuted_by(inside: np.ndarray, shifts: Iterable[Shift]) -> np.ndarray:
-    """The shifts of which a multiple is, up to the lattice, one of those that counterexamples refute.
-
-    Args:
-        inside: mask of the lattice that is proved.
-        shifts: of the counterexamples.
-    """
-    direct = np.zeros_like(inside)
-    for shift in shifts:
-        direct |= np.roll(inside, shift, tuple(range(direct.ndim)))
-    refuted = direct.copy()
-    for factor in range(2, int(orders(inside).max())):
-        refuted |= multiples(direct, factor)
-    return refuted

@@ -1,22 +1,23 @@
 """Verdicts: one of three words for every shift of the grid, and the evidence behind each.
 
 `proved` holds for all inputs, `refuted` fails on a counterexample that is kept, `undecided` is neither and says why.
-Few shifts carry direct evidence; the others follow because the shifts that keep a property form a group.
+Few shifts carry direct evidence; the others follow because the shifts that keep a property form a group. Evidence is
+counted apart: what a certificate proves, and what is proved by an identity in the field, with its error bound.
 """
 
 import dataclasses
 import enum
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from shiftproof.display import Displayed, report_room
 from shiftproof.errors import InputError
-from shiftproof.lattice import Lattice
-from shiftproof.proving.analysis import Cause, Claim
+from shiftproof.lattice import Lattice, span
+from shiftproof.proving.analysis import Cause, Claim, multiples, orders
 from shiftproof.proving.cells import Field
 from shiftproof.proving.identity import Evidence as Identity
 from shiftproof.proving.polyphase import Conditional
@@ -25,6 +26,7 @@ from shiftproof.refuting.witness import Witness
 from shiftproof.translation import Shift
 
 SCHEMA = "shiftproof.verdict/1"
+IDENTITY_SCHEMA = "shiftproof.identity/1"
 
 
 class Word(enum.IntEnum):
@@ -61,6 +63,7 @@ class Evidence:
         word: proved, refuted or undecided.
         shift: the shift asked about, reduced mod the grid.
         text: one sentence.
+        by: `certificate`, `identity` or `counterexample`; "" where the shift is undecided.
         multiple: for a refuted shift the k, and
         offset: the l in the lattice, such that k Δ + l is the shift of
         witness: the counterexample; None elsewhere.
@@ -69,6 +72,7 @@ class Evidence:
     word: Word
     shift: Shift
     text: str
+    by: str = ""
     multiple: int = 1
     offset: Shift = ()
     witness: Witness | None = None
@@ -109,8 +113,8 @@ class PropertyVerdict(Displayed):
 
     def __str__(self) -> str:
         doubt = f" ({self.undecided} undecided)" if self.undecided else ""
-        if self.identity is not None:
-            doubt = f" ({self.proved - self.certified} by identity, {self.identity.error}){doubt}"
+        if self.by_identity:
+            doubt = f" ({self.identity_text}){doubt}"
         if self.conditional is not None:
             doubt += f"; {self.conditional}"
         return f"{self.proved}/{self.map.size} {self.lattice}{doubt}"
@@ -134,6 +138,28 @@ class PropertyVerdict(Displayed):
         """Number of undecided shifts."""
         return self.count(Word.UNDECIDED)
 
+    @property
+    def by_identity(self) -> int:
+        """Number of proved shifts that no certificate proves: they are identities in the field."""
+        return int(np.count_nonzero(self._inside & (self.certified_map != Word.PROVED)))
+
+    @property
+    def identity_text(self) -> str:
+        """How many shifts are proved by identity, and the error bound; "" where none is."""
+        if self.identity is None:
+            return ""
+        return f"{self.by_identity} by identity, {self.identity.error}"
+
+    @functools.cached_property
+    def certified_map(self) -> np.ndarray:
+        """(n1, ..., nd) of `Word`: what the certificate and the counterexamples say without any identity."""
+        proofs = [proof.shift for proof in self.proofs if proof.method == "kernel"]
+        inside = span(self.map.shape, proofs)
+        words = np.full(self.map.shape, Word.UNDECIDED, np.uint8)
+        words[refuted_by(inside, [witness.shift for witness in self.witnesses])] = Word.REFUTED
+        words[inside] = Word.PROVED
+        return words
+
     @functools.cached_property
     def _inside(self) -> np.ndarray:
         return self.map == Word.PROVED
@@ -150,7 +176,9 @@ class PropertyVerdict(Displayed):
         asked = tuple(int(s) % n for s, n in zip(shift, grid, strict=True))
         word = Word(int(self.map[asked]))
         if word is Word.PROVED:
-            return Evidence(word, asked, self._proof_text(asked))
+            certified = self.certified_map[asked] == Word.PROVED
+            by = "certificate" if certified else "identity"
+            return Evidence(word, asked, self._proof_text(asked, certified=certified), by)
         if word is Word.UNDECIDED:
             return Evidence(word, asked, self.reason(asked))
         for multiple in range(1, math.lcm(*grid)):
@@ -159,22 +187,24 @@ class PropertyVerdict(Displayed):
                 gap = zip(witness.shift, reached, grid, strict=True)
                 offset = tuple((g - r) % n for g, r, n in gap)
                 if self._inside[offset]:
-                    text = _refuted_text(asked, multiple, offset, witness)
-                    return Evidence(word, asked, text, multiple, offset, witness)
+                    certified = self.certified_map[offset] == Word.PROVED
+                    text = _refuted_text(asked, multiple, offset, witness, certified=certified)
+                    return Evidence(word, asked, text, "counterexample", multiple, offset, witness)
         raise AssertionError("a refuted shift has a witness")
 
-    def _proof_text(self, shift: Shift) -> str:
+    def _proof_text(self, shift: Shift, *, certified: bool) -> str:
         if not any(shift):
             return "shift 0 changes nothing."
+        bound = "" if self.identity is None else f", {self.identity.error}"
         direct = next((proof for proof in self.proofs if proof.shift == shift), None)
         if direct is not None:
             moved = f", the output moves by {direct.output_shift}" if direct.output_shift else ""
-            how = "derived by the kernel"
-            if direct.method == "identity" and self.identity is not None:
-                how = f"an identity in the field, {self.identity.error}"
+            how = "derived by the kernel" if certified else f"an identity in the field{bound}"
             return f"{how}{moved}."
-        shifts = ", ".join(str(proof.shift) for proof in self.proofs)
-        return f"composed of the proved shifts {shifts}."
+        used = [proof for proof in self.proofs if proof.method == "kernel" or not certified]
+        shifts = ", ".join(str(proof.shift) for proof in used)
+        ends = "" if certified else f"; an identity in the field{bound}"
+        return f"composed of the proved shifts {shifts}{ends}."
 
     def reason(self, shift: Shift) -> str:
         """Why a shift is undecided."""
@@ -218,16 +248,36 @@ class PropertyVerdict(Displayed):
                 "probes": sum(self.probes.values()),
                 "vacuous": self.vacuous,
                 "certified": self.certified,
+                "by_identity": self.by_identity,
                 "identity": self.identity and self.identity.to_dict(),
             },
         }
 
 
-def _refuted_text(shift: Shift, multiple: int, offset: Shift, witness: Witness) -> str:
+def refuted_by(inside: np.ndarray, shifts: Iterable[Shift]) -> np.ndarray:
+    """The shifts of which a multiple is, up to the lattice, one of those that counterexamples refute.
+
+    Args:
+        inside: mask of the lattice that is proved.
+        shifts: of the counterexamples.
+    """
+    direct = np.zeros_like(inside)
+    for shift in shifts:
+        direct |= np.roll(inside, shift, tuple(range(direct.ndim)))
+    refuted = direct.copy()
+    for factor in range(2, int(orders(inside).max())):
+        refuted |= multiples(direct, factor)
+    return refuted
+
+
+def _refuted_text(
+    shift: Shift, multiple: int, offset: Shift, witness: Witness, *, certified: bool
+) -> str:
     if multiple == 1 and not any(offset):
         return f"a counterexample: the output differs by {witness.difference.deviation:.3g}."
     steps = f"{multiple} times {shift}" if multiple > 1 else str(shift)
-    shifted = f", then the proved shift {offset}," if any(offset) else ""
+    how = "" if certified else " (by identity)"
+    shifted = f", then the proved shift {offset}{how}," if any(offset) else ""
     return f"{steps}{shifted} is the shift {witness.shift}, which a counterexample refutes."
 
 
@@ -372,6 +422,31 @@ class Verdict(Displayed):
         }
 
     @property
+    def identities(self) -> dict[str, Mapping[str, Any]]:
+        """What was decided in the field, by `output.property`: the claim, its shifts, primes, seed and error bound."""
+        return {
+            f"{output.name}.{verdict.claim.property}": {
+                "schema": IDENTITY_SCHEMA,
+                "model": self.model,
+                "statement": {
+                    "property": verdict.claim.property,
+                    "output": output.name,
+                    "law": verdict.claim.law,
+                    "axes": list(verdict.claim.axes),
+                    "grid": list(self.grid),
+                    "boundary": self.boundary,
+                    "weights": self.weights,
+                    "proved": verdict.proved,
+                    "certified": verdict.certified,
+                },
+                **verdict.identity.to_dict(),
+            }
+            for output in self.outputs
+            for verdict in output.properties
+            if verdict.identity is not None
+        }
+
+    @property
     def witnesses(self) -> tuple[Witness, ...]:
         """All counterexamples."""
         return tuple(w for o in self.outputs for v in o.properties for w in v.witnesses)
@@ -444,6 +519,7 @@ class Verdict(Displayed):
             lines += [
                 f"  {output.name}: {v.claim.property} proved {v.proved}/{v.map.size} ({v.lattice}), "
                 f"refuted {v.refuted}, undecided {v.undecided}"
+                + (f"; proved: {v.identity_text}" if v.by_identity else "")
                 for v in output.properties
             ]
         return "\n".join(lines)

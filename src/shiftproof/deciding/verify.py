@@ -55,6 +55,7 @@ from shiftproof.tracing.model import (
 )
 from shiftproof.tracing.settings import current_device, settings
 from shiftproof.tracing.trace import Program, hash_array
+from shiftproof.tracing.zeros import zeros_notes
 
 Weights = Literal["all", "these"]
 Law = Literal["any", "same"]
@@ -564,6 +565,8 @@ def _notes(
             f"the compiled program computes in {' and '.join(coarse)} on the way, which rounds. The verdict is about "
             "the real numbers that it stands for."
         )
+    fixed = zip(subject.traced.weights, weights_in(subject.model, subject.traced), strict=True)
+    notes += zeros_notes(subject.traced, [w for n, w in fixed if n not in subject.opaque])
     small = [axis for axis, n in enumerate(subject.grid) if n == 1]
     if small:
         notes.append(

@@ -238,18 +238,28 @@ class Evidence:
     @property
     def error(self) -> str:
         """The bound in words."""
-        return f"error < 2^{math.ceil(self.log2_error)}"
+        return error_words(self.log2_error)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
         return {
             "shifts": [{"shift": list(s), "output_shift": list(m)} for s, m in self.shifts],
-            "log2_error": round(self.log2_error, 1),
+            "bound": self.error,
+            "log2_error": math.ceil(10 * self.log2_error) / 10,
             "primes": list(self.primes),
             "seed": self.seed,
             "program": self.program,
             "exhaustive": self.exhaustive,
         }
+
+
+def error_words(log2_error: float) -> str:
+    """A bound of the probability of an error in words.
+
+    >>> error_words(-108.2)
+    'error < 2^-108'
+    """
+    return f"error < 2^{math.ceil(log2_error)}"
 
 
 class Identities:
@@ -354,15 +364,21 @@ class Identities:
             exhaustive,
         )
 
-    @property
-    def doubts(self) -> str:
-        """What limits the field on this program, in words; "" where nothing does."""
+    def doubts(self, reason: str) -> str:
+        """Why the field proves no more than it does, in words.
+
+        Args:
+            reason: of the kernel, which often names the same equation.
+        """
         if self.refusal:
-            return f"the field cannot run it: {self.refusal}"
+            return f"the field cannot run the program: {self.refusal}"
         opaque = list(self.screen().field.opaque)
-        return (
-            f"the field takes for any function of its whole operands: {opaque[0]}" if opaque else ""
-        )
+        if not opaque:
+            return "in the field the outputs differ, which refutes nothing"
+        if any(equation in reason for equation in opaque):
+            return "the field does not look inside it either"
+        more = f", and {len(opaque) - 1} more" if len(opaque) > 1 else ""
+        return f"the field does not look inside {opaque[0]}{more}"
 
     def denies(self, claim: Claim, shift: Shift, moved: Shift) -> bool:
         """Whether a claim, with the output shift, fails here: then it is no identity. Not asked where it is blind."""

@@ -47,6 +47,9 @@ function verdictMaps({ verdict, maps, probes, examples }) {
       Object.assign(map, {
         title: `${output.name}: ${property}`,
         detail: `${about.proved} of ${map.words.length} shifts ${kind}`,
+        certified: certifiedShifts(map, about.evidence.proofs),
+        identity: about.evidence.identity,
+        byIdentity: about.evidence.by_identity,
         tell: (shift) => tellVerdict(map, { about, property, moves, probes: probes[key], examples: examples[key], shift }),
       });
       found.push(map);
@@ -83,15 +86,36 @@ function outputShifts(map, proofs, shape) {
   return moved;
 }
 
+/* The places of the shifts that the certificate proves. */
+function certifiedShifts(map, proofs) {
+  const grid = map.axes.map((axis) => axis.size), queue = [grid.map(() => 0)], found = new Set([0]);
+  const steps = proofs.filter((proof) => proof.by === "kernel").map((proof) => proof.shift);
+  while (queue.length) {
+    const shift = queue.pop();
+    for (const step of steps) {
+      const next = shift.map((s, axis) => mod(s + step[axis], grid[axis])), place = map.at(next);
+      if (found.has(place)) continue;
+      found.add(place);
+      queue.push(next);
+    }
+  }
+  return found;
+}
+
 function evidenceOf(map, about, shift) {
   const grid = map.axes.map((axis) => axis.size), asked = shift.map((step, axis) => mod(step, grid[axis]));
-  const word = map.word(asked), { proofs, witnesses, undecided } = about.evidence;
+  const word = map.word(asked), { proofs, witnesses, undecided, identity } = about.evidence;
+  const certified = map.certified.has(map.at(asked)), field = identity && `an identity in the field, ${identity.bound}`;
   if (word === "proved") {
-    if (asked.every((step) => step === 0)) return { word, text: "shift 0 changes nothing." };
+    const by = certified ? "certificate" : "identity";
+    if (asked.every((step) => step === 0)) return { word, by, text: "shift 0 changes nothing." };
     const direct = proofs.find((proof) => same(proof.shift, asked));
-    if (!direct) return { word, text: `composed of the proved shifts ${proofs.map((p) => tuple(p.shift)).join(", ")}.` };
+    if (!direct) {
+      const used = proofs.filter((proof) => !certified || proof.by === "kernel").map((proof) => tuple(proof.shift));
+      return { word, by, text: `composed of the proved shifts ${used.join(", ")}${certified ? "" : `; ${field}`}.` };
+    }
     const moved = direct.output_shift.length ? `, the output moves by ${tuple(direct.output_shift)}` : "";
-    return { word, text: `${direct.by === "kernel" ? "derived by the kernel" : "decided on all impulses"}${moved}.` };
+    return { word, by, text: `${certified ? "derived by the kernel" : field}${moved}.` };
   }
   if (word === "undecided") {
     const known = undecided.find((other) => same(other.shift, asked)), other = undecided[0];
@@ -106,7 +130,8 @@ function evidenceOf(map, about, shift) {
       if (map.word(offset) !== "proved") continue;
       const straight = multiple === 1 && offset.every((step) => step === 0);
       const steps = multiple > 1 ? `${multiple} times ${tuple(asked)}` : tuple(asked);
-      const then = offset.some((step) => step) ? `, then the proved shift ${tuple(offset)},` : "";
+      const how = map.certified.has(map.at(offset)) ? "" : " (by identity)";
+      const then = offset.some((step) => step) ? `, then the proved shift ${tuple(offset)}${how},` : "";
       const text = straight
         ? `a counterexample: the output differs by ${general(witness.deviation)}.`
         : `${steps}${then} is the shift ${tuple(witness.shift)}, which a counterexample refutes.`;
@@ -227,6 +252,7 @@ function paint(context, map, { left, top, wide, high }, fixed) {
       context.fillStyle = (word === "differs" && map.shade && map.shade(shift)) || shades[word];
       context.fillRect(...box);
       if (word === "proved" || word === "equal") proved.push(box);
+      if (word === "proved" && map.byIdentity && !map.certified.has(map.at(shift)) && cell >= 9 * devicePixelRatio) dot(context, box, colour("--ground"), 20);
       else if (word === "undecided" || word === "unclear") hatch(context, box, colour("--ground"));
       else if (word === "undefined") hatch(context, box, colour("--line"));
       else if (word === "refuted" && cell >= 9 * devicePixelRatio) dot(context, box, colour("--cell-mark"));
@@ -265,10 +291,10 @@ function hatch(context, [left, top, wide, high], shade) {
   context.restore();
 }
 
-function dot(context, [left, top, wide, high], shade) {
+function dot(context, [left, top, wide, high], shade, part = 12) {
   context.fillStyle = shade;
   context.beginPath();
-  context.arc(left + wide / 2, top + high / 2, Math.max(1, wide / 12), 0, 7);
+  context.arc(left + wide / 2, top + high / 2, Math.max(1, wide / part), 0, 7);
   context.fill();
 }
 
@@ -381,7 +407,7 @@ function explore(figure, number) {
     state.map = map;
     canvas.setAttribute("aria-label", `${map.title}: ${map.detail}. One cell per shift; arrow keys move, the evidence is read out.`);
     const counts = map.names.map((name, index) => [name, map.words.reduce((sum, word) => sum + (word === index), 0)]);
-    legend.replaceChildren(...counts.filter(([, count]) => count).map(([name, count]) => make("li", {}, ...swatch(name, map, `${count.toLocaleString("en")} ${name}`), make("small", { textContent: MEANS[name] ? `: ${MEANS[name]}` : "" }))));
+    legend.replaceChildren(...counts.filter(([, count]) => count).map(([name, count]) => make("li", {}, ...swatch(name, map, `${count.toLocaleString("en")} ${name}`), make("small", { textContent: meaning(name, map) }))));
     caption.replaceChildren(make("b", { textContent: map.title }), `: ${map.detail}. Each cell is one shift of the image, the middle is no shift at all. Point at a cell or tap it.`,
       make("span", { className: "keys", textContent: " Keys: arrows move by one, with Shift to the next blue cell, Home to the middle." }));
     draw();
@@ -460,6 +486,11 @@ function explore(figure, number) {
     return [(geometry.x(column) + geometry.x(column + 1)) / 2 / devicePixelRatio, (geometry.y(row) + geometry.y(row + 1)) / 2 / devicePixelRatio];
   };
   return { maps, place };
+}
+
+function meaning(name, map) {
+  const apart = name === "proved" && map.byIdentity ? `, ${map.byIdentity.toLocaleString("en")} of them by identity (with a dot), ${map.identity.bound}` : "";
+  return MEANS[name] ? `: ${MEANS[name]}${apart}` : "";
 }
 
 const signed = (step) => (step < 0 ? `−${-step}` : String(step));

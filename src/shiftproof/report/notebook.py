@@ -120,10 +120,11 @@ def _(verdict: Verdict) -> Shown:
 def _(verdict: PropertyVerdict) -> Shown:
     claim = verdict.claim
     undecided = f", undecided for {verdict.undecided}" if verdict.undecided else ""
+    identity = f"; {verdict.identity_text}" if verdict.by_identity else ""
     return Shown(
         f"{claim.property} of {claim.output}",
         (
-            f"proved for {verdict.proved} of {verdict.map.size} shifts ({verdict.lattice}), "
+            f"proved for {verdict.proved} of {verdict.map.size} shifts ({verdict.lattice}{identity}), "
             f"refuted for {verdict.refuted}{undecided}",
         ),
         (_word_map(claim.property, verdict),),

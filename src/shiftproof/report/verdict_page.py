@@ -54,6 +54,7 @@ class VerdictFiles(NamedTuple):
     json: Path
     certificates: tuple[Path, ...]
     counterexamples: tuple[Path, ...]
+    identities: tuple[Path, ...]
 
 
 def report_verdict(
@@ -63,7 +64,7 @@ def report_verdict(
     target: str = "",
     counterfactuals: Mapping[str, Any] | None = None,
 ) -> VerdictFiles:
-    """Write `report.html`, `maps.png`, `verdict.json`, certificates and counterexamples, each atomically.
+    """Write `report.html`, `maps.png`, `verdict.json`, certificates, identities and counterexamples, each atomically.
 
     Args:
         verdict: what was decided.
@@ -77,10 +78,13 @@ def report_verdict(
     directory = Path(directory)
     write_atomic(directory / "maps.png", to_png(verdict_maps(verdict)))
     write_json(directory / "verdict.json", verdict.to_dict())
-    certificates = []
-    for name, certificate in verdict.certificates.items():
-        certificates.append(directory / f"{name}.certificate.json")
-        write_json(certificates[-1], certificate)
+    certificates, identities = (
+        _write_all(directory, kind, files)
+        for kind, files in (
+            ("certificate", verdict.certificates),
+            ("identity", verdict.identities),
+        )
+    )
     examples = []
     for example in verdict.counterexamples(target):
         h = example.header
@@ -99,9 +103,19 @@ def report_verdict(
         directory / "report.html",
         directory / "maps.png",
         directory / "verdict.json",
-        tuple(certificates),
+        certificates,
         tuple(examples),
+        identities,
     )
+
+
+def _write_all(
+    directory: Path, kind: str, files: Mapping[str, Mapping[str, Any]]
+) -> tuple[Path, ...]:
+    """Write each as `NAME.KIND.json`."""
+    for name, content in files.items():
+        write_json(directory / f"{name}.{kind}.json", content)
+    return tuple(directory / f"{name}.{kind}.json" for name in files)
 
 
 def verdict_sections(
@@ -126,7 +140,9 @@ def verdict_sections(
         *([] if counterfactuals is None else counterfactual_sections(counterfactuals)),
         *_example_section(examples),
         Section("Evidence", (counts_table(verdict), evidence_table(verdict), *_undecided(verdict))),
-        Section("Check it yourself", (*_checks(commands), Folded("Versions", (versions,)))),
+        Section(
+            "Check it yourself", (*_checks(commands, verdict), Folded("Versions", (versions,)))
+        ),
     ]
     return tuple(sections)
 
@@ -183,10 +199,12 @@ def verdict_chain(verdict: Verdict) -> Chain:
         )
         for layer in verdict.layers
     ]
+    alone = ", by the kernel alone" if verdict.identities else ""
     note = (
         f"Blue dots: the shifts by at most {NEAR} pixels under which the layer is proved to move as a whole, or to "
-        "stay; the middle is shift 0. 2Z × 2Z are the shifts by even steps. Red: why a lattice shrinks, then the "
-        "cheapest repair. Receptive field: the pixels that one cell depends on; jump: pixels from one cell to the next."
+        f"stay{alone}; the middle is shift 0. 2Z × 2Z are the shifts by even steps. Red: why a lattice shrinks, then "
+        "the cheapest repair. Receptive field: the pixels that one cell depends on; jump: pixels from one cell to the "
+        "next."
     )
     columns = (
         *("lattice so far", "receptive field", "jump", "value", "source"),
@@ -225,14 +243,24 @@ def _example_section(examples: Mapping[str, Sequence[Example]]) -> list[Section]
     return [Section("Counterexamples", (guide, *shown, *folded))]
 
 
-def _checks(commands: Sequence[str]) -> list[Block]:
-    if not commands:
-        return []
-    words = (
-        "In the folder of this page. The first kind replays a proof in a small kernel that needs no JAX; the second "
-        "runs a counterexample again on the compiled model."
-    )
-    return [Prose(words), Commands("\n".join(commands))]
+def _checks(commands: Sequence[str], verdict: Verdict) -> list[Block]:
+    blocks: list[Block] = []
+    if commands:
+        what = {
+            "certificates": "check replays a proof in a small kernel that needs no JAX",
+            "witnesses": "replay runs a counterexample again on the compiled model",
+        }
+        told = "; ".join(text for files, text in what.items() if getattr(verdict, files))
+        blocks += [Prose(f"In the folder of this page: {told}."), Commands("\n".join(commands))]
+    if commands and verdict.identities:
+        blocks.append(
+            Prose(
+                "An identity has no certificate. Its file holds the shifts, the primes and the seed. To decide it "
+                "again, verify the model with another seed, or with the option exhaustive, which tries every shift by "
+                "itself."
+            )
+        )
+    return blocks
 
 
 def _undecided(verdict: Verdict) -> list[Prose]:

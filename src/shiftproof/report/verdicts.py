@@ -6,6 +6,7 @@ The same tables stand in the terminal and on the page. Nothing depends on colour
 import numpy as np
 
 from shiftproof.deciding.verdict import LayerVerdict, PropertyVerdict, Verdict, Word
+from shiftproof.proving.identity import error_words
 from shiftproof.refuting.witness import Witness
 from shiftproof.report.tables import Table
 
@@ -18,13 +19,17 @@ def summary_of(verdict: Verdict) -> str:
     """One sentence: what is proved, refuted and undecided of the outputs."""
     claims = [
         f"{v.claim.property} of {output.name} is proved for {v.proved} of {v.map.size} shifts "
-        f"({v.lattice}) and refuted for {v.refuted}"
+        f"({v.lattice}{_by_identity(v)}) and refuted for {v.refuted}"
         + (f", {v.undecided} are undecided" if v.undecided else "")
         for output in verdict.outputs
         for v in output.properties
     ]
     whose = {"all": "whatever its weights", "these": "with its own weights"}[verdict.weights]
     return f"{verdict.model} on the torus, {whose}: {'; '.join(claims)}."
+
+
+def _by_identity(verdict: PropertyVerdict) -> str:
+    return f"; {verdict.identity_text}" if verdict.by_identity else ""
 
 
 def weights_words(verdict: Verdict) -> str:
@@ -39,35 +44,41 @@ def verdict_tables(verdict: Verdict) -> tuple[Table, ...]:
 
 def counts_table(verdict: Verdict) -> Table:
     """One row per output and property: how many shifts have which word, and the lattice."""
-    columns = ("output", "property", "proved", "refuted", "undecided", "lattice", "output moves")
+    found = [(output.name, v) for output in verdict.outputs for v in output.properties]
+    identity = any(v.by_identity for _, v in found)
+    moves = any(law_text(v) for _, v in found)
+    columns = (
+        *("output", "property", "proved"),
+        *(("by identity",) if identity else ()),
+        *("refuted", "undecided", "lattice"),
+        *(("output moves",) if moves else ()),
+    )
     rows = tuple(
         (
-            output.name,
-            v.claim.property,
-            f"{v.proved}/{v.map.size}",
-            str(v.refuted),
-            str(v.undecided),
-            str(v.lattice),
-            law_text(v),
+            *(name, v.claim.property, f"{v.proved}/{v.map.size}"),
+            *((str(v.by_identity),) if identity else ()),
+            *(str(v.refuted), str(v.undecided), str(v.lattice)),
+            *((law_text(v),) if moves else ()),
         )
-        for output in verdict.outputs
-        for v in output.properties
+        for name, v in found
     )
-    methods = {p.method for o in verdict.outputs for v in o.properties for p in v.proofs}
     note = "proved: for all inputs, over the reals. refuted: by a counterexample."
     if verdict.weights == "all":
         note = "proved: for all inputs and weights, over the reals. refuted: by a counterexample, with some weights."
-    if "identity" in methods:
-        note += " Part of the proof is an identity in the field, with an error bound, and no certificate."
-    moves = any(row[-1] for row in rows)
+    if identity:
+        worst = max(v.identity.log2_error for _, v in found if v.identity is not None)
+        note += (
+            f" by identity: those of the proved that no certificate proves; decided in the field, "
+            f"{error_words(worst)}."
+        )
     return Table(
         f"{verdict.model}: circular, {_times(verdict.grid)}, {weights_words(verdict)}",
-        columns if moves else columns[:-1],
-        rows if moves else tuple(row[:-1] for row in rows),
-        numbers=frozenset({2, 3, 4}),
+        columns,
+        rows,
+        numbers=frozenset(range(2, columns.index("lattice"))),
         flexible=frozenset({0}),
         note=note,
-        optional=(6,) if moves else (),
+        optional=(columns.index("output moves"),) if moves else (),
     )
 
 
@@ -113,7 +124,8 @@ def _chain(verdict: Verdict) -> Table:
         columns,
         tuple(rows),
         flexible=frozenset({0, 1, 3, 4}),
-        note="lattice so far: the shifts under which the layer is proved to move as a whole, or to stay.",
+        note="lattice so far: the shifts under which the layer is proved to move as a whole, or to stay"
+        + (", by the kernel alone." if verdict.identities else "."),
         optional=(1,),
     )
 
@@ -148,7 +160,7 @@ def _place(source: str, known: str) -> str:
 
 
 def verdict_text(verdict: Verdict) -> list[str]:
-    """Maps drawn with characters, notes, and the counterexamples in words."""
+    """Maps drawn with characters, one per output and property."""
     parts = []
     for output in verdict.outputs:
         for v in output.properties:

@@ -352,6 +352,12 @@ REDUCTIONS = of_form(Form.REDUCTION)
 WINDOWS = of_form(Form.WINDOW)
 CONTRACTIONS = of_form(Form.CONTRACTION)
 MOVES = frozenset(name for name, entry in TABLE.items() if entry.kind is Kind.MOVES)
+SIGNED_ZEROS = frozenset(
+    """
+    atan2 bitcast_convert_type digamma div eq_to integer_pow le_to lt_to nextafter polygamma pow rsqrt top_k
+    """.split()
+)
+"""Primitives that tell -0.0 from 0.0 over floats; over the reals the two are one number."""
 
 
 @dataclasses.dataclass(frozen=True)

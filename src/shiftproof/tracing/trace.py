@@ -592,6 +592,53 @@ def bodies(params: Mapping[str, Any]) -> Iterator[Any]:
                 yield _open(part)[0]
 
 
+@dataclasses.dataclass(frozen=True)
+class Applied:
+    """A primitive with the values that are written into the program for it.
+
+    Attributes:
+        name: of the primitive.
+        params: of the equation.
+        fixed: for each operand its value where that is a constant or a literal, else None.
+        dtypes: of the operands.
+    """
+
+    name: str
+    params: Mapping[str, Any]
+    fixed: tuple[Any, ...]
+    dtypes: tuple[Any, ...]
+
+
+def applied(program: Program) -> Iterator[Applied]:
+    """Every equation of a program, those in the bodies of loops and branches too."""
+    for eqn in program.equations:
+        yield Applied(
+            eqn.name,
+            eqn.params,
+            tuple(
+                o.value if isinstance(o, Literal) else program.constants.get(o) for o in eqn.inputs
+            ),
+            tuple(
+                jnp.result_type(o.value) if isinstance(o, Literal) else program.avals[o].dtype
+                for o in eqn.inputs
+            ),
+        )
+        for body in bodies(eqn.params):
+            yield from _applied(body)
+
+
+def _applied(jaxpr: Any) -> Iterator[Applied]:
+    for eqn in jaxpr.eqns:
+        yield Applied(
+            eqn.primitive.name,
+            eqn.params,
+            tuple(getattr(operand, "val", None) for operand in eqn.invars),
+            tuple(operand.aval.dtype for operand in eqn.invars),
+        )
+        for body in bodies(eqn.params):
+            yield from _applied(body)
+
+
 @functools.lru_cache(maxsize=1)
 def _library_roots() -> tuple[str, ...]:
     packages = [Path(module.__file__ or "").parent for module in (jax, flax, np)]

@@ -329,7 +329,7 @@ def opaque(field: Field, call: Call) -> list[Value]:
     """Any function of all cells of all operands."""
     refuse_no_number(call)
     place = f" at {call.eqn.site}" if str(call.eqn.site) else ""
-    field.opaque[f"{call.eqn.name}{place}: {call.reason}"] = None
+    field.opaque[f"{call.eqn.name}{place} ({call.reason})"] = None
     marks = _digests(field, call, range(len(call.operands)))
     made = []
     for i, aval in enumerate(call.results):
