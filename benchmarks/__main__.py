@@ -1,6 +1,6 @@
 """`python -m benchmarks [PART]`: rows to a file, a table to look at.
 
-Parts are layers, learning, sweep, verify, zoo and scale; report draws their rows. Without a part it runs all of them.
+Parts are layers, learning, sweep, verify, field, zoo and scale; report draws their rows. Without a part it runs all.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ import jax
 import tyro
 from rich.console import Console
 
-from benchmarks import layers, learning, report, scale, sweep, verify, zoo
+from benchmarks import field, layers, learning, report, scale, sweep, verify, zoo
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +58,11 @@ class Verify(_Part):
 
 
 @dataclasses.dataclass(frozen=True)
+class Field(_Part):
+    """Exact arithmetic in the field against forward passes, and its share of a verdict."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Zoo(_Part):
     """Families of published models, decided, against a sweep of all their shifts."""
 
@@ -87,6 +92,7 @@ RUNS: dict[type, Callable[[Any], None]] = {
     Learning: lambda c: learning.run(c.out, quick=c.quick, mnist=c.mnist),
     Sweep: lambda c: sweep.run(c.out, repeats=c.repeats, quick=c.quick),
     Verify: lambda c: verify.run(c.out, repeats=c.repeats, quick=c.quick),
+    Field: lambda c: field.run(c.out, repeats=c.repeats, quick=c.quick),
     Zoo: lambda c: zoo.run(c.out, repeats=c.repeats, quick=c.quick),
     Scale: lambda c: scale.run(c.out, repeats=c.repeats, quick=c.quick),
 }

@@ -47,6 +47,9 @@ WORKING_BYTES = 2**28
 FEW, MANY = 4, 64
 """Shifts per call: where a few are tried, and where all are."""
 
+SAMPLE = 16
+"""Cells of an output of which the rarest is looked for."""
+
 SMALL = 2**20
 """Cells of all values together, up to which a run of a few shifts takes less time than its compilation."""
 
@@ -484,13 +487,14 @@ def _candidates(
         triples = list(zip(shift, claim.sizes, grid, strict=True))
         if all(s * m % n == 0 for s, m, n in triples):
             yield tuple(s * m // n % m for s, m, n in triples)
-    # a cell that is rare in the output leaves few places
-    if not still.size:
+    # a cell that is rare in the output leaves few places; some cells are enough to find one
+    count = math.prod(still.shape[1:])
+    if not count:
         return
-    cells = still.reshape(len(still), -1)
-    _, first, counts = np.unique(cells, axis=1, return_index=True, return_counts=True)
-    here = np.unravel_index(first[np.argmin(counts)], still.shape[1:])
-    value = still[(slice(None), *here)].reshape(-1, *[1] * (still.ndim - 1))
+    sample = [np.unravel_index(n, still.shape[1:]) for n in range(0, count, -(-count // SAMPLE))]
+    columns = [still[(slice(None), *here)].reshape(-1, *[1] * (still.ndim - 1)) for here in sample]
+    equal = [int(np.count_nonzero(np.all(still == column, axis=0))) for column in columns]
+    here, value = sample[int(np.argmin(equal))], columns[int(np.argmin(equal))]
     seen = set()
     for there in np.argwhere(np.all(after == value, axis=0)):
         moved = tuple(int((there[a] - here[a]) % still.shape[a + 1]) for a in claim.axes)
