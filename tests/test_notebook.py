@@ -130,6 +130,9 @@ def test_identities_are_counted_apart():
     assert words in repr(found)
     for result in (found, found.invariance):
         assert words in " ".join(show(result).lines)
+        assert all(words in thumb.text for thumb in show(result).maps)
+    (axes,) = found.plot().axes
+    assert words in axes.get_title(loc="left")
     assert words in " ".join(printed(found.invariance).split())
     table = " ".join(printed(found, 120).split())
     assert "by identity" in table

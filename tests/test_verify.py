@@ -299,7 +299,16 @@ def test_what_is_neither_is_undecided_with_a_reason() -> None:
     text = found.evidence((1,)).text
     assert "cumsum" in text
     assert "test_verify.py" in text
+    assert "in the field the outputs differ, which refutes nothing" in text
     assert "images were tried under this shift" in text
+
+
+def test_a_reason_names_what_the_field_does_not_look_inside_once() -> None:
+    matrix = np.eye(6, dtype=np.float32) * 3
+    solved = sp.verify(lambda x: jnp.linalg.solve(matrix, x[..., 0].T).T, (6, 1), output_axes=(1,))
+    reason = solved.equivariance.reason((1,))
+    assert reason.count("linear algebra sees rows and columns in their order") == 1
+    assert "the field does not look inside it either" in reason
 
 
 class Dead(nnx.Module):

@@ -187,7 +187,7 @@ def test_files_are_certificates_and_counterexamples(decided) -> None:
                     assert name.endswith(".npz")
                 elif name.endswith(".certificate.json"):
                     check_text(json.dumps(content))
-    assert kinds == {"certificate", "counterexample", "impulses"}
+    assert kinds == {"certificate", "counterexample", "identity"}
 
 
 def test_laws_are_contradicted_by_invariant_models_only(audit) -> None:

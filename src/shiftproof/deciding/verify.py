@@ -63,6 +63,9 @@ Property = Literal["both", "equivariance", "invariance"]
 
 DEAD = 1e-3
 """Relative change between quite different images below which a model counts as dead."""
+SWEPT = (
+    "every shift of the grid was also tried by itself in the field, and agrees with the lattice."
+)
 MOST_COLOURS = 4
 """An image with no more rows than this, and many more columns and channels, may have its channels first."""
 
@@ -522,6 +525,7 @@ def _decide(
         asked=asked,
         notes=(
             *_notes(subject, outputs, sensitivity),
+            *((SWEPT,) if exhaustive else ()),
             *choices,
             *(f"{c.property} of {c.output} is {kept}." for c, kept in analysis.conditional.items()),
         ),

@@ -239,6 +239,8 @@ def _(certificate: Certificate) -> Shown:
 
 def _word_map(title: str, verdict: PropertyVerdict) -> Thumb:
     text = f"{verdict.proved} of {verdict.map.size}: {verdict.lattice}"
+    if verdict.by_identity:
+        text += f"; {verdict.identity_text}"
     return _thumb(title, text, centred(verdict.map), colours=WORDS)
 
 

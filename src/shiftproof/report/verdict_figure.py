@@ -65,4 +65,6 @@ def _draw(axes: Axes, name: str, verdict: PropertyVerdict) -> None:
         )
     kind = {"equivariance": "equivariant", "invariance": "invariant"}[verdict.claim.property]
     title = f"{name}\n{verdict.proved} of {verdict.map.size} {kind}: {verdict.lattice}"
+    if verdict.by_identity:
+        title += f"\n({verdict.identity_text})"
     axes.set_title(title, fontsize=8, loc="left", parse_math=False)

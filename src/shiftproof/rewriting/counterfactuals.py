@@ -2,7 +2,7 @@
 
     model -> changes (padding, head, positions) -> one rewritten model per combination -> proved lattices -> repair
 
-A rewritten model is a model: it is proved by the kernel like any other, and where it is shown it is refuted by
+A rewritten model is a model: it is proved like any other, and where it is shown it is refuted by
 counterexamples too. Nothing of the user's code changes, and weights stay what they are.
 """
 
