@@ -243,12 +243,13 @@ TABLE: Mapping[str, Entry] = {
         sinpi xor zeta
         """,
         Form.CELLS,
+        accuracy=anything,
     ),
     **_entries(
         Kind.POINTWISE,
         "cbrt cos exp exp2 expm1 log log1p log2 logistic rsqrt sin sqrt tan tanh",
         Form.CELLS,
-        accuracy=nothing,
+        accuracy=anything,
     ),
     **_entries(Kind.POINTWISE, "bitcast_convert_type", Form.CELLS, new_dtype=plain),
     **_entries(Kind.POINTWISE, "integer_pow", Form.CELLS, y=anything),
