@@ -118,8 +118,8 @@ def average_then_mean(x: Array) -> Array:
 
 
 def maximum_then_maximum(x: Array) -> Array:
-    """Max pooling 2×2 of stride 2, then the maximum over positions."""
-    return wrap_pool(nnx.max_pool, x, (2, 2), stride=2).max(axis=(1, 2))
+    """Max pooling 3×3 of stride 2, then the maximum over positions."""
+    return wrap_pool(nnx.max_pool, x, (3, 3), stride=2).max(axis=(1, 2))
 
 
 def blur(x: Array, taps: tuple[float, ...]) -> Array:
