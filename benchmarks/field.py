@@ -19,7 +19,8 @@ from rich.console import Console
 import shiftproof as sp
 from benchmarks.harness import Rows, interleaved
 from shiftproof import zoo
-from shiftproof.deciding.verify import Subject, analyse
+from shiftproof.deciding.subject import Subject
+from shiftproof.deciding.verify import analyse
 from shiftproof.proving.identity import Question, Runs
 from shiftproof.refuting.trials import forget_compiled
 from shiftproof.tracing.settings import settings

@@ -10,7 +10,8 @@ import pytest
 from flax import nnx
 
 import shiftproof as sp
-from shiftproof.deciding.verify import Subject, ask
+from shiftproof.deciding.subject import Subject
+from shiftproof.deciding.verify import ask
 from shiftproof.layers import AdaptivePolyphaseSampling, LearnablePolyphaseSampling, max_pool
 from shiftproof.proving.polyphase import find_selections
 from shiftproof.tracing.settings import settings

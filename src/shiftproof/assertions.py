@@ -17,8 +17,9 @@ import numpy as np
 from shiftproof.deciding.asked import asked_mask, shifts_of
 from shiftproof.deciding.cache import Entry
 from shiftproof.deciding.scene import explain, verify_scene
+from shiftproof.deciding.subject import Weights
 from shiftproof.deciding.verdict import PropertyVerdict, Verdict, Word
-from shiftproof.deciding.verify import Law, Weights, ask, verify
+from shiftproof.deciding.verify import Law, ask, verify
 from shiftproof.errors import InputError, UndecidedError
 from shiftproof.listening import tell, verdicts_are_wanted
 from shiftproof.messages import (

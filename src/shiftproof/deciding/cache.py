@@ -17,8 +17,8 @@ import jax
 import msgspec
 import numpy as np
 
+from shiftproof.deciding.subject import Subject, graph_of
 from shiftproof.deciding.verdict import Verdict, Word, refuted_by
-from shiftproof.deciding.verify import Subject, graph_of
 from shiftproof.errors import ShiftproofError
 from shiftproof.files import write_atomic
 from shiftproof.lattice import span

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from shiftproof.deciding.verify import Subject, Weights, ask, graph_of
+from shiftproof.deciding.subject import Subject, Weights, graph_of
+from shiftproof.deciding.verify import ask
 from shiftproof.display import Displayed, report_room
 from shiftproof.errors import ContradictionError
 from shiftproof.exactness.calibration import float64_device

@@ -7,26 +7,23 @@ contradicts a proof, verification stops: neither is chosen.
 """
 
 import dataclasses
-import hashlib
-import time
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import jax.numpy as jnp
 import msgspec
 import numpy as np
 
 from shiftproof.algebras.arithmetic import FieldError
 from shiftproof.deciding.asked import asked_mask
 from shiftproof.deciding.decision import Case
+from shiftproof.deciding.notes import tie_notes, verdict_notes
+from shiftproof.deciding.subject import Subject, Weights, graph_of, identities_of, timed
 from shiftproof.deciding.verdict import LayerVerdict, OutputVerdict, PropertyVerdict, Verdict
 from shiftproof.errors import (
     ContradictionError,
     InputError,
     NonDeterministicError,
-    VacuousWarning,
     WideningError,
 )
 from shiftproof.exactness.calibration import float64_device
@@ -35,13 +32,10 @@ from shiftproof.listening import tell
 from shiftproof.provenance import provenance
 from shiftproof.proving.analysis import Cause, Claim, Prover, find_causes, layer_steps
 from shiftproof.proving.asked import in_floats
-from shiftproof.proving.graph import Graph, build_graph
-from shiftproof.proving.identity import Identities, Question
+from shiftproof.proving.identity import Identities
 from shiftproof.proving.layers import Layer, find_layers
 from shiftproof.proving.polyphase import Conditional, conditional
-from shiftproof.refuting.ties import tied_choices
-from shiftproof.refuting.trials import Trial
-from shiftproof.refuting.witness import Bench, generic_probes
+from shiftproof.refuting.witness import Bench
 from shiftproof.tracing.model import (
     Model,
     adapt,
@@ -54,10 +48,7 @@ from shiftproof.tracing.model import (
     weights_in,
 )
 from shiftproof.tracing.settings import current_device, settings
-from shiftproof.tracing.trace import Program, hash_array
-from shiftproof.tracing.zeros import zeros_notes
 
-Weights = Literal["all", "these"]
 Law = Literal["any", "same"]
 Property = Literal["both", "equivariance", "invariance"]
 
@@ -227,64 +218,6 @@ def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
         raise InputError(f"{name} must be one of {', '.join(choices)}; got {value!r}.")
 
 
-@dataclasses.dataclass(frozen=True)
-class Subject:
-    """A traced model and everything that is asked of it but the claims.
-
-    Attributes:
-        model: the adapted model.
-        shape: of one image.
-        axes: grid axes of a batch.
-        traced: the program as the user's code gave it.
-        program: the same in float64, where it can be widened to that; all claims are about it.
-        arrays: the model's own weights, for `program`.
-        dtype: what `program` computes in.
-        layers: of the program, outputs last.
-        weights: `all` or `these`.
-        images: to be tried first.
-        seed: of probes and drawn weights.
-        seconds: what each stage took.
-    """
-
-    model: Model
-    shape: tuple[int, ...]
-    axes: tuple[int, ...]
-    traced: Program
-    program: Program
-    arrays: list[Any]
-    dtype: str
-    layers: tuple[Layer, ...]
-    weights: Weights
-    images: np.ndarray | None
-    seed: int
-    seconds: dict[str, float]
-    notes: tuple[str, ...] = ()
-
-    @property
-    def opaque(self) -> frozenset[int]:
-        """The numbers of the weights that stand for any values."""
-        free = zip(self.program.weights, self.model.opaque, strict=True)
-        return frozenset(n for n, opaque in free if opaque and self.weights == "all")
-
-    @property
-    def weights_sha256(self) -> str:
-        """The hash of the weights, and of the program that holds all else; "" where any weights will do."""
-        if self.weights == "all":
-            return ""
-        hashes = b"".join(hash_array(array) for array in self.arrays)
-        return hashlib.sha256(self.program.fingerprint.encode() + hashes).hexdigest()
-
-    @property
-    def image_axes(self) -> tuple[int, ...]:
-        """Grid axes of one image; `axes` are those of a batch."""
-        return tuple(axis - 1 for axis in self.axes)
-
-    @property
-    def grid(self) -> tuple[int, ...]:
-        """Sizes of the grid."""
-        return tuple(self.shape[axis] for axis in self.image_axes)
-
-
 def _trace(
     model: Model,
     shape: tuple[int, ...],
@@ -298,7 +231,7 @@ def _trace(
 ) -> Subject:
     """Trace the model on one image, which is the one call of the user's code, and widen the program where possible."""
     seconds: dict[str, float] = {}
-    with _timed(seconds, "trace"):
+    with timed(seconds, "trace"):
         traced, dtype = trace_once(model, (1, *shape)), "float64"
         try:
             program = program_in(model, (1, *shape), dtype)
@@ -339,23 +272,6 @@ def _check_deterministic(subject: Subject) -> None:
         )
 
 
-def graph_of(subject: Subject) -> Graph:
-    """The kernel's program of a traced model."""
-    with settings(subject.dtype):
-        return build_graph(
-            subject.program, subject.arrays, opaque=subject.opaque, spatial_axes=subject.axes
-        )
-
-
-def identities_of(subject: Subject) -> Identities:
-    """The field on a traced model."""
-    with settings(subject.dtype):
-        question = Question(
-            subject.program, subject.arrays, subject.opaque, subject.axes, subject.seed
-        )
-        return Identities(question)
-
-
 def _reported(error: ContradictionError, subject: Subject) -> ContradictionError:
     """The error with the path of a full report, written to the working directory."""
     report = error.report | {
@@ -371,20 +287,6 @@ def _reported(error: ContradictionError, subject: Subject) -> ContradictionError
     path = Path(f"shiftproof-contradiction-{subject.program.fingerprint[:12]}.json")
     write_atomic(path, msgspec.json.format(msgspec.json.encode(report)))
     return ContradictionError(f"{error} Please report it with the file {path}.", report)
-
-
-class _timed:
-    """Adds the seconds spent inside to an entry."""
-
-    def __init__(self, seconds: dict[str, float], stage: str) -> None:
-        self.seconds, self.stage = seconds, stage
-
-    def __enter__(self) -> None:
-        self.start = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        spent = time.perf_counter() - self.start
-        self.seconds[self.stage] = self.seconds.get(self.stage, 0.0) + spent
 
 
 def _claims(subject: Subject, property: Property, law: Law) -> list[Claim]:
@@ -437,16 +339,16 @@ class Analysis:
 
 def _analyse(subject: Subject, claims: Sequence[Claim], *, exhaustive: bool = False) -> Analysis:
     seconds = dict(subject.seconds)
-    with _timed(seconds, "analysis"), settings(subject.dtype):
+    with timed(seconds, "analysis"), settings(subject.dtype):
         prover = Prover(graph_of(subject), subject.grid)
-    with _timed(seconds, "identities"):
+    with timed(seconds, "identities"):
         identities = identities_of(subject)
         swept, kept_by = _swept(identities, claims, subject.layers) if exhaustive else ({}, [])
         cases = [Case(c, prover, identities, swept=swept.get(c)) for c in claims]
-    with _timed(seconds, "analysis"), settings(subject.dtype):
+    with timed(seconds, "analysis"), settings(subject.dtype):
         steps = layer_steps(prover, subject.layers)
         causes = tuple(find_causes(prover, subject.layers))
-    with _timed(seconds, "analysis"), settings(""):
+    with timed(seconds, "analysis"), settings(""):
         # polyphase layers are told by the text of what was traced; values have the same numbers in both programs
         kept = conditional(prover, subject.traced, claims, subject.grid)
     counts: list[int | None] = [int(mask.sum()) for mask in kept_by]
@@ -479,14 +381,14 @@ def _decide(
         seed=subject.seed,
         images=subject.images,
     )
-    with _timed(seconds, "witnesses"):
+    with timed(seconds, "witnesses"):
         sensitivity = bench.sensitivity(bench.first())
-        choices = _tie_notes(subject, bench.trial(bench.first()))
+        choices = tie_notes(subject, bench.trial(bench.first()))
         bench.floors(bench.first())
         bench_found = bench.search([doubt for case in cases for doubt in case.doubts()])
         for case in cases:
             case.settle(bench_found, bench)
-    with _timed(seconds, "certificates"):
+    with timed(seconds, "certificates"):
         digest = subject.weights_sha256
         verdicts = {
             case.claim: dataclasses.replace(
@@ -524,7 +426,7 @@ def _decide(
         causes=analysis.causes,
         asked=asked,
         notes=(
-            *_notes(subject, outputs, sensitivity),
+            *verdict_notes(subject, outputs, sensitivity),
             *((SWEPT,) if exhaustive else ()),
             *choices,
             *(f"{c.property} of {c.output} is {kept}." for c, kept in analysis.conditional.items()),
@@ -541,72 +443,3 @@ def _of(
 ) -> PropertyVerdict | None:
     found = (v for c, v in verdicts.items() if c.leaf == leaf and c.property == property)
     return next(found, None)
-
-
-def _notes(
-    subject: Subject, outputs: Sequence[OutputVerdict], sensitivity: Sequence[float]
-) -> list[str]:
-    """What a reader should know; the most serious is a warning too."""
-    notes = list(subject.notes)
-    dead = [o.name for o in outputs if o.vacuous]
-    if dead:
-        seen = max(s for s, o in zip(sensitivity, outputs, strict=True) if o.vacuous)
-        notes.append(
-            f"{subject.model.name}: {', '.join(dead)} hardly answers to the image with the model's own weights "
-            f"(relative change {seen:.1g} between quite different images): with them every shift passes and nothing is "
-            "learnt. Zero-initialised heads and dead activations do this: train the model."
-        )
-        warnings.warn(notes[-1], VacuousWarning, stacklevel=4)
-    empty = [f"{v.claim.property} of {o.name}" for o in outputs for v in o.properties if v.vacuous]
-    if empty:
-        notes.append(
-            f"{', '.join(empty)} is proved of a broken program as well: the proof holds whatever the program does with "
-            "the image, as for a constant output, and says nothing about it."
-        )
-    coarse = _coarse_formats(subject.traced)
-    if coarse:
-        notes.append(
-            f"the compiled program computes in {' and '.join(coarse)} on the way, which rounds. The verdict is about "
-            "the real numbers that it stands for."
-        )
-    fixed = zip(subject.traced.weights, weights_in(subject.model, subject.traced), strict=True)
-    notes += zeros_notes(subject.traced, [w for n, w in fixed if n not in subject.opaque])
-    small = [axis for axis, n in enumerate(subject.grid) if n == 1]
-    if small:
-        notes.append(
-            f"the grid has size 1 along axis {small[0]}, where there is nothing to shift: that is trivial, no finding."
-        )
-    return notes
-
-
-def _coarse_formats(program: Program) -> list[str]:
-    """The floats coarser than float32 in which a program computes on the way from the image."""
-    dtypes = (
-        dtype
-        for eqn in program.equations
-        if eqn.outputs[0] in program.from_images
-        for dtype in program.formats(eqn)
-    )
-    coarse = float(jnp.finfo(np.float32).eps)
-    floats = (d for d in dtypes if jnp.issubdtype(d, np.floating) and jnp.finfo(d).eps > coarse)
-    return list(dict.fromkeys(jnp.dtype(d).name for d in floats))
-
-
-def _tie_notes(subject: Subject, trial: Trial) -> list[str]:
-    """Choices that no shift moves, each with its layer."""
-    tied = tied_choices(trial, generic_probes(subject.shape, subject.seed))
-    if not tied:
-        return []
-    layers = find_layers(trial.program, subject.axes)
-    values = sorted((x.value, x.name) for x in layers if isinstance(x.value, int))
-    notes = []
-    for eqn in tied:
-        layer = next((name for value, name in values if value >= eqn.outputs[0]), layers[-1].name)
-        place = f"{layer} ({eqn.site})" if str(eqn.site) else layer
-        notes.append(
-            f"{place} chooses the largest of several values, and the largest ties in every image tried: the first of "
-            "them wins whatever the shift, as in polyphase sampling by order='max' behind a max pool, which is then a "
-            "plain stride. Choose by another norm, such as l2, or break ties canonically "
-            "(shiftproof.layers.AdaptivePolyphaseSampling(ties='canonical'))."
-        )
-    return notes

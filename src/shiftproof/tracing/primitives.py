@@ -274,7 +274,7 @@ TABLE: Mapping[str, Entry] = {
     **_entries(Kind.ORDERED, "argmax argmin", Form.REDUCTION, axes=anything, index_dtype=anything),
     **_entries(Kind.ORDERED, "cumlogsumexp cummax cummin cumprod", axis=anything, reverse=anything),
     **_entries(Kind.ORDERED, "sort", dimension=anything, is_stable=anything, num_keys=anything),
-    **_entries(Kind.ORDERED, "top_k", k=anything, axis=anything, operand=anything),
+    **_entries(Kind.ORDERED, "top_k", k=anything, axis=anything, is_stable=anything),
     **_entries(
         Kind.ORDERED, "reduce_window", Form.WINDOW, jaxpr=anything, consts=one_of(()), **_WINDOW
     ),
