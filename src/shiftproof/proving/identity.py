@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from shiftproof.algebras.arithmetic import FieldError
+from shiftproof.algebras.arithmetic import FieldError, exact_device
 from shiftproof.algebras.field import (
     Known,
     Operand,
@@ -107,7 +107,7 @@ class Runs:
             if np.size(array) > LARGE and _is_factor(program, n) and np.all(np.isfinite(array))
         }
         self.made: list[Operand] = []
-        with jax.enable_x64(True):
+        with jax.enable_x64(True), exact_device():
             self._run = jax.jit(jax.vmap(self._one, in_axes=(0, None, None)))
             shift = jax.ShapeDtypeStruct((len(question.grid),), np.int32)
             jax.eval_shape(self._one, shift, self.image.parts, self._parts)
@@ -161,7 +161,7 @@ class Runs:
         for begin in range(0, len(shifts), self.slots):
             block = list(shifts[begin : begin + self.slots])
             rows = np.array(block + block[:1] * (self.slots - len(block)), np.int32)
-            with jax.enable_x64(True):
+            with jax.enable_x64(True), exact_device():
                 found, undefined = self._run(
                     rows.reshape(self.slots, -1), self.image.parts, self._parts
                 )
