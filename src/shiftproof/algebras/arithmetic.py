@@ -7,15 +7,19 @@ Random functions and permutations act on the whole tuple. A track alone is one o
 large network are more than that, so that many of them coincide; whole tuples of different expressions never do.
 """
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+
+from shiftproof.tracing.settings import current_device
 
 CEILING = 2**20
 FLOOR = 700_000
@@ -248,7 +252,9 @@ class Arithmetic:
             for p, k in zip(self.primes, powers, strict=True)
         ]
 
-    def function(self, name: str, operands: Sequence[Any], part: slice = slice(None)) -> Any:
+    def function(
+        self, name: str, operands: Sequence[Any], part: slice = slice(None), numpy: Any = jnp
+    ) -> Any:
         """A random function of whole tuples, cell by cell: (tracks of `part`, *shape).
 
         Each track adds all residues, times random odd numbers, modulo 2^64, and mixes the bits of the sum.
@@ -257,17 +263,18 @@ class Arithmetic:
             name: equal names are equal functions.
             operands: arrays (tracks, *shape) of whole numbers below 2^21; all of one shape.
             part: tracks of the result.
+            numpy: the library that computes.
         """
-        x = jnp.concatenate([jnp.asarray(o) for o in operands]).astype(jnp.uint64)
+        x = numpy.concatenate([numpy.asarray(o) for o in operands]).astype(np.uint64)
         moduli = np.asarray(self.primes[part], np.uint64)
         generator = self._generator(name)
         draws = generator.integers(0, 2**64, (len(moduli), len(x) + 2), np.uint64)
         ones = [1] * (x.ndim - 1)
         first, second = (draws[:, i].reshape(-1, *ones) for i in range(2))
         # a product of matrices, which the compiler does not compute anew for every use of the result
-        total = jnp.tensordot(jnp.asarray(draws[:, 2:] | np.uint64(1)), x, 1)
+        total = numpy.tensordot(numpy.asarray(draws[:, 2:] | np.uint64(1)), x, 1)
         high = _mix(_mix(total + first) ^ second) >> np.uint64(32)
-        return (high * moduli.reshape(-1, *ones) >> np.uint64(32)).astype(jnp.float64)
+        return (high * moduli.reshape(-1, *ones) >> np.uint64(32)).astype(np.float64)
 
     def permute(self, name: str, x: Any) -> Any:
         """A random permutation of the tuples, cell by cell: four rounds, each of which adds to one half of the tracks a
@@ -290,6 +297,71 @@ class Arithmetic:
             added = self.function(f"{name} {number}", [halves[1 - i]], parts[i])
             halves[i] = self.reduce(halves[i] + sign * added, parts[i])
         return jnp.concatenate(halves)
+
+
+@functools.lru_cache(maxsize=32)
+def is_exact(device: jax.Device) -> bool:
+    """Whether a device computes residues as 64-bit integers on the host do: convolutions, products, random functions.
+
+    One that transforms convolutions, or has no true floats of 64 bits, does not.
+    """
+    arithmetic = Arithmetic((1_048_571, 1_048_573), 0)
+    images, kernel, left, right = (
+        arithmetic.draw(f"trial {i}", shape)
+        for i, shape in enumerate([(1, 8, 8, 64), (3, 3, 64, 8), (8, MOST_TERMS), (MOST_TERMS, 8)])
+    )
+    marks = np.stack([arithmetic.draw(f"marks {i}", (50,)) for i in range(3)])
+
+    def compute(*arrays: Any) -> Any:
+        images, kernel, left, right, marks = arrays
+        dimensions = ("NHWC", "HWIO", "NHWC")
+        tracks = [
+            jax.lax.conv_general_dilated(x, w, (1, 1), "VALID", dimension_numbers=dimensions)
+            for x, w in zip(images, kernel, strict=True)
+        ]
+        return (
+            arithmetic.reduce(jnp.stack(tracks)),
+            arithmetic.reduce(jnp.matmul(left, right)),
+            arithmetic.function("trial", list(marks)),
+        )
+
+    with jax.enable_x64(True), jax.default_device(device):
+        try:
+            found = jax.jit(compute)(images, kernel, left, right, marks)
+            convolved, product, mixed = (np.asarray(array) for array in found)
+        except (jax.errors.JaxRuntimeError, TypeError, ValueError):
+            return False
+    whole = [array.astype(np.int64) for array in (images, kernel, left, right)]
+    windows = np.lib.stride_tricks.sliding_window_view(whole[0], (3, 3), (2, 3))
+    moduli = np.asarray(arithmetic.primes)
+    return (
+        np.array_equal(
+            convolved,
+            np.einsum("tnyxcuv,tuvco->tnyxo", windows, whole[1]) % moduli.reshape(-1, 1, 1, 1, 1),
+        )
+        and np.array_equal(product, whole[2] @ whole[3] % moduli.reshape(-1, 1, 1))
+        and np.array_equal(mixed, arithmetic.function("trial", list(marks), numpy=np))
+    )
+
+
+@contextlib.contextmanager
+def exact_device() -> Iterator[None]:
+    """Run on the current device where it is exact on residues, and on the host's processor where it is not.
+
+    Raises:
+        FieldError: neither is exact.
+    """
+    device = current_device()
+    if not is_exact(device):
+        try:
+            host = jax.local_devices(backend="cpu")[0]
+        except RuntimeError:
+            host = device
+        if not is_exact(host):
+            raise FieldError(f"{device.device_kind} does not compute residues exactly")
+        device = host
+    with jax.default_device(device):
+        yield
 
 
 def _mix(x: Any) -> Any:

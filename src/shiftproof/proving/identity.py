@@ -17,7 +17,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from shiftproof.algebras.arithmetic import FieldError
+from shiftproof.algebras.arithmetic import FieldError, exact_device
 from shiftproof.algebras.field import (
     Known,
     Operand,
@@ -120,19 +120,20 @@ class Runs:
             for n, array in known.items()
             if np.size(array) > LARGE and _is_factor(program, n) and np.all(np.isfinite(array))
         }
-        with jax.enable_x64(True):  # once, and not for every call
+        with jax.enable_x64(True), exact_device():  # once, and not for every call
             self.given = {
                 n: dataclasses.replace(v, parts=tuple(jnp.asarray(part) for part in v.parts))
                 for n, v in self.given.items()
             }
         self.made: list[Operand] = []
-        # one shift after the other on every device, each on its share
-        self._devices = jax.local_devices(backend=current_device().platform)
+        with exact_device():
+            # every local device of that kind takes its share of the shifts
+            self._devices = jax.local_devices(backend=current_device().platform)
         self._spread = NamedSharding(Mesh(np.array(self._devices), ("shifts",)), P("shifts"))
         rows = jax.ShapeDtypeStruct(
             (self.slots, len(question.grid)), np.int32, sharding=self._spread
         )
-        with jax.enable_x64(True):
+        with jax.enable_x64(True), exact_device():
             run = jax.jit(jax.vmap(self._one, in_axes=(0, None, None)))
             self._lowered = run.lower(rows, self.image.parts, self._parts)
         self.tally = dataclasses.replace(self.field.tally)
@@ -195,7 +196,7 @@ class Runs:
         for begin in range(0, len(shifts), self.slots):
             block = list(shifts[begin : begin + self.slots])
             rows = np.array(block + block[:1] * (self.slots - len(block)), np.int32)
-            with jax.enable_x64(True):
+            with jax.enable_x64(True), exact_device():
                 given = jax.device_put(rows.reshape(self.slots, -1), self._spread)
                 found, undefined = self._run(given, self.image.parts, self._parts)
                 if np.any(np.asarray(undefined)):
