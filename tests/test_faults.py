@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from brute import Case
 from flax import linen, nnx
-from jax import lax
+from jax import Array, lax
 from jax.experimental import io_callback
 
 import shiftproof as sp
@@ -389,3 +389,14 @@ def test_adaptive_polyphase_sampling_does_not_keep_all_shifts_of_all_images() ->
     found = sp.verify(lambda x: layer(x).sum(1), (4, 1)).invariance
     assert found.proved <= 2
     assert found.map[1] != sp.Word.PROVED
+
+
+def test_a_choice_that_ties_beside_a_scatter_is_noted() -> None:
+    """The layers of a widened program are looked at in 64-bit mode; else JAX refuses to add to an array in places."""
+
+    def f(x: Array) -> Array:
+        y = x[:, :, :3].at[:, :, np.array([0], np.int32)].add(5, mode="drop")
+        z = jnp.concatenate([y, y], 2)
+        return jnp.roll(z, -jnp.argmax(z.sum((0, 1, 3))), 2).mean((1, 2))
+
+    assert any("ties" in note for note in sp.verify(f, (1, 4, 1)).notes)

@@ -14,6 +14,7 @@ from shiftproof.refuting.ties import tied_choices
 from shiftproof.refuting.trials import Trial
 from shiftproof.refuting.witness import generic_probes
 from shiftproof.tracing.model import weights_in
+from shiftproof.tracing.settings import settings
 from shiftproof.tracing.trace import Program
 from shiftproof.tracing.zeros import zeros_notes
 
@@ -72,7 +73,8 @@ def tie_notes(subject: Subject, trial: Trial) -> list[str]:
     tied = tied_choices(trial, generic_probes(subject.shape, subject.seed))
     if not tied:
         return []
-    layers = find_layers(trial.program, subject.axes)
+    with settings(trial.dtype):
+        layers = find_layers(trial.program, subject.axes)
     values = sorted((x.value, x.name) for x in layers if isinstance(x.value, int))
     notes = []
     for eqn in tied:
