@@ -22,6 +22,7 @@ from rich.console import Console
 import shiftproof as sp
 from benchmarks.harness import Rows, compile_program, interleaved
 from shiftproof import zoo
+from shiftproof.proving import identity
 from shiftproof.proving.analysis import Claim, Prover, largest_lattice
 from shiftproof.proving.graph import build_graph
 from shiftproof.refuting.trials import forget_compiled
@@ -82,6 +83,7 @@ def run(path: Path, *, repeats: int, quick: bool) -> None:
 def _decide(rows: Rows, case: Case, repeats: int) -> None:
     model = case.build()
     forget_compiled()
+    identity.forget_compiled()
     jax.clear_caches()
     begin = time.perf_counter()
     verdict = sp.verify(model, case.shape, name=case.name)

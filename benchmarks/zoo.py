@@ -19,6 +19,7 @@ from rich.console import Console
 import shiftproof as sp
 from benchmarks.harness import Row, Rows
 from shiftproof.errors import ModelCallError, ShiftproofWarning
+from shiftproof.proving import identity
 from shiftproof.refuting.trials import forget_compiled
 from shiftproof.report.tables import Table
 from shiftproof.tracing.model import adapt, trace_model
@@ -105,6 +106,7 @@ def _measure(rows: Rows, family: "Family", repeats: int) -> None:
 
 def _forget() -> None:
     forget_compiled()
+    identity.forget_compiled()
     jax.clear_caches()
 
 

@@ -7,6 +7,7 @@ fails, so a denial is a defect of one of the two."""
 
 import dataclasses
 import functools
+import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
@@ -32,7 +33,7 @@ from shiftproof.proving.analysis import Claim
 from shiftproof.proving.layers import Layer
 from shiftproof.tracing.primitives import plain
 from shiftproof.tracing.settings import current_device
-from shiftproof.tracing.trace import Literal, Program, known_values
+from shiftproof.tracing.trace import Literal, Program, hash_array, known_values
 from shiftproof.translation import Shift
 
 SCREEN = 2
@@ -206,6 +207,33 @@ class Runs:
                 yield [tuple(part[i] for part in parts) for parts in host]
 
 
+_COMPILED: dict[tuple[Any, ...], Runs] = {}
+"""Small runs by what they ask, so that a question asked again is not compiled again."""
+
+MOST_COMPILED = 8
+
+
+def forget_compiled() -> None:
+    """Drop all compiled runs; for benchmarks."""
+    _COMPILED.clear()
+
+
+def _compiled(question: Question, tracks: int, wanted: Sequence[int]) -> Runs:
+    program = question.program
+    held = 8 * tracks * sum(math.prod(program.avals[n].shape) for n in question.opaque)
+    # a fingerprint does not tell the functions apart that a program calls back
+    if program.calls_python or held > WORKING_BYTES:
+        return Runs(question, tracks, wanted)
+    arrays = b"".join(hash_array(question.known[n]) for n in sorted(question.known))
+    own = (question.opaque, question.spatial_axes, question.seed, tracks, tuple(wanted))
+    key = (program.fingerprint, hashlib.sha256(arrays).digest(), current_device(), *own)
+    if key not in _COMPILED:
+        while len(_COMPILED) >= MOST_COMPILED:
+            del _COMPILED[next(iter(_COMPILED))]
+        _COMPILED[key] = Runs(question, tracks, wanted)
+    return _COMPILED[key]
+
+
 def _is_factor(program: Program, number: int) -> bool:
     """Whether a value is used as a factor of contractions only, for which it need not be known."""
     users = [eqn.name for eqn in program.equations if number in eqn.inputs]
@@ -302,7 +330,7 @@ class Identities:
 
     def _make(self, tracks: int) -> Runs:
         if tracks not in self._runs:
-            self._runs[tracks] = Runs(self.question, tracks, self._wanted)
+            self._runs[tracks] = _compiled(self.question, tracks, self._wanted)
         return self._runs[tracks]
 
     @functools.cached_property
