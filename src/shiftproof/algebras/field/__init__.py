@@ -16,8 +16,9 @@ On one track it vanishes only if
 
 - it is not zero modulo the track's prime p, and vanishes at random elements: at most d / p of these cases (J.
   Schwartz, 1980; R. Zippel, 1979); or
-- its coefficients are all multiples of p. They are whole numbers of at most b bits (and powers of two), of which at
-  most b / 19 primes above 2^19 are divisors; p was drawn among q primes: b / (19 q); or
+- its coefficients are all multiples of p. They are whole numbers of at most b bits (over a common denominator, and so
+  are the numbers of times that a cell occurs in nested symmetric operations), of which at most b / 19 primes above 2^19
+  are divisors; p was drawn among q primes: b / (19 q); or
 - one of d arguments of a random function adds up, modulo 2^64, to the same number as another of N arguments: at most
   d N / 2^43, since the factors are odd and their operands below 2^21.
 
@@ -27,8 +28,8 @@ probability a^k at most. There are N^2 / 2 pairs of arguments, and one final pai
     error <= (N^2 / 2 + 1) a^k,
 
 where N counts the cells at which some function was met, in both runs that are compared, d and b are the largest met.
-(One chain of expressions instead of all pairs would give a smaller sum, but no bound: the maxima of x, 2x, 4x, 8x,
-16x agree modulo 31 with those of y whenever y is x times a power of two.) A random function is one that mixes bits;
+(One chain of expressions instead of all pairs would give a smaller sum, but no bound: the sum of relu(h x) over h in 1,
+2, 4, 8, 16 agrees modulo 31 with that of relu(h y) whenever y is x times a power of two.) A random function is one that mixes bits;
 that it behaves as one drawn at random is an assumption, as usual for hash functions. The idea of random
 interpretation: S. Gulwani, G. Necula, "Discovering affine equalities using random interpretation", 2003; "Global
 value numbering using random interpretation", 2004.

@@ -166,7 +166,7 @@ class Field:
 
     # --- from known numbers to tuples ---
 
-    def value(self, operand: Operand, dtype: Any = None) -> Value:
+    def value(self, operand: Operand) -> Value:
         """An operand in the field; known numbers are embedded.
 
         Raises:
