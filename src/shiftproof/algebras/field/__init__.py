@@ -28,11 +28,11 @@ probability a^k at most. There are N^2 / 2 pairs of arguments, and one final pai
     error <= (N^2 / 2 + 1) a^k,
 
 where N counts the cells at which some function was met, in both runs that are compared, d and b are the largest met.
-(One chain of expressions instead of all pairs would give a smaller sum, but no bound: the sum of relu(h x) over h in 1,
-2, 4, 8, 16 agrees modulo 31 with that of relu(h y) whenever y is x times a power of two.) A random function is one that mixes bits;
-that it behaves as one drawn at random is an assumption, as usual for hash functions. The idea of random
-interpretation: S. Gulwani, G. Necula, "Discovering affine equalities using random interpretation", 2003; "Global
-value numbering using random interpretation", 2004.
+(One chain of expressions instead of all pairs would give a smaller sum, but no bound: the sum of relu(h x) over h in
+1, 2, 4, 8, 16 agrees modulo 31 with that of relu(h y) whenever y is x times a power of two.) A random function is one
+that mixes bits; that it behaves as one drawn at random is an assumption, as usual for hash functions. The idea of
+random interpretation: S. Gulwani, G. Necula, "Discovering affine equalities using random interpretation", 2003;
+"Global value numbering using random interpretation", 2004.
 
 **What is not seen**: laws of particular functions (relu(x) - relu(-x) = x); that max(x, x) = x, where an extremum is
 taken of more than some hundred cells, except at 0, where the function itself is used. Then "differs" is said, which
