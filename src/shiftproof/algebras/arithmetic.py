@@ -219,7 +219,7 @@ class Arithmetic:
         return np.asarray(self.primes[part], np.float64).reshape(-1, *[1] * rank)
 
     def reduce(self, x: Any, part: slice = slice(None)) -> Any:
-        """Residues of whole numbers of magnitude up to 2^53."""
+        """Residues of whole numbers of magnitude up to 2^53 - 2^20."""
         p = self.moduli(x.ndim - 1, part)
         rest = x - p * jnp.floor(x * (1 / p))
         # the quotient may be off by one where it is nearly whole
