@@ -128,7 +128,9 @@ def test_long_contractions_are_exact(terms) -> None:
     image[:, :, :20], w[:, :20] = 1_048_570, 1_048_570
     (found,) = lab.run(image, [w])
     for track, p in enumerate(lab.arithmetic.primes):
-        exact = image[track].astype(np.int64).astype(object) @ w[track].astype(np.int64).astype(object)
+        exact = image[track].astype(np.int64).astype(object) @ w[track].astype(np.int64).astype(
+            object
+        )
         assert np.asarray(found.parts[0][track]).tolist() == [[int(n) % p for n in exact[0]]]
 
 
