@@ -235,7 +235,7 @@ def test_spectra_of_several_lengths_have_one_root() -> None:
 
     traced = fields.program(fn, jax.ShapeDtypeStruct((1, 4, 1), np.float32))
     # where the least roots of the two orders are not powers of one
-    bad = [int(p) for p in primes(12) if pow(root_of_unity(p, 12), 3, p) != root_of_unity(p, 4)]
+    bad = [p for p in primes(12).tolist() if pow(root_of_unity(p, 12), 3, p) != root_of_unity(p, 4)]
     for seed in range(10):
         moduli = (bad[2 * seed], bad[2 * seed + 1])
         still, *others = (Lab(traced, moduli, seed).rolled((s,))[0][0] for s in range(4))
