@@ -382,6 +382,10 @@ def rolled_conv(x):
 
 
 HOLDS = {
+    "updates that are added": (
+        lambda x: jnp.zeros_like(x).at[:, np.arange(12) // 2 * 0].add(x),
+        INVARIANCE,
+    ),
     "maxima of maxima": (lambda x: windows(windows(x, 2), 6).ravel(), INVARIANCE),
     "mean of means": (lambda x: x.reshape(1, 6, 2).mean(2).mean(1), INVARIANCE),
     "magnitudes of a spectrum": (lambda x: jnp.abs(jnp.fft.fft(x, axis=1)), INVARIANCE),
