@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from shiftproof.algebras.arithmetic import FRESH, Arithmetic, FieldError, Size, size_of
 from shiftproof.tracing.primitives import TABLE, Kind, Reading, plain, read, type_of
@@ -295,6 +296,9 @@ class Call:
     def bind(self, *arrays: Any, **changed: Any) -> Sequence[Any]:
         """The primitive itself, run on other arrays."""
         eqn = self.eqn
+        if eqn.name in _SCATTERS:  # its body is one of the traced type of numbers
+            kept = {k: v for k, v in eqn.params.items() if not k.startswith("update_")}
+            return [_SCATTERS[eqn.name](*arrays, **kept)]
         params = eqn.primitive.get_bind_params({**eqn.params, **changed})
         result = eqn.primitive.bind(*arrays, **params)
         return result if eqn.primitive.multiple_results else [result]
@@ -320,6 +324,8 @@ def _joined_values(program: Program) -> frozenset[int]:
 
 Rule = Callable[[Field, Call], Sequence[Operand]]
 """The results of an equation."""
+
+_SCATTERS = {"scatter-add": lax.scatter_add, "scatter-sub": lax.scatter_sub}
 
 _HOW = frozenset(["accuracy", "sharding", "weak_type", "unroll", "index_dtype"])
 """Parameters that say how to compute, and not what."""
