@@ -16,23 +16,31 @@ On one track it vanishes only if
 
 - it is not zero modulo the track's prime p, and vanishes at random elements: at most d / p of these cases (J.
   Schwartz, 1980; R. Zippel, 1979); or
-- its coefficients are all multiples of p. They are whole numbers of at most b bits (over a common denominator, and so
-  are the numbers of times that a cell occurs in nested symmetric operations), of which at most b / 19 primes above 2^19
-  are divisors; p was drawn among q primes: b / (19 q); or
+- its coefficients are all multiples of p. Over a common denominator they are whole numbers of at most b bits (`Size`
+  counts magnitude and denominators apart, since sums have the larger of one and all of the others), of which at most
+  b / 19 primes above 2^19 are divisors; p was drawn among q primes: b / (19 q). With roots of unity of order n they
+  are algebraic integers: with phi(n) conjugates their norm has b phi(n) bits, so at most b phi(n) / 19 pairs of a prime
+  and a root divide them, of the q phi(n) pairs among which both were drawn: the same bound; or
 - one of d arguments of a random function adds up, modulo 2^64, to the same number as another of N arguments: at most
   d N / 2^43, since the factors are odd and their operands below 2^21.
 
 The sum of the three is the *atom* a. The tracks are independent, so a pair of different expressions agrees with
-probability a^k at most. There are N^2 / 2 pairs of arguments, and one final pair. In all
+probability a^k at most. Of the arguments and 0, with which they are compared as well, there are (N + 1)^2 / 2 pairs,
+and
+one final pair. In all
 
-    error <= (N^2 / 2 + 1) a^k,
+    error <= ((N + 1)^2 / 2 + 1) a^k,
 
-where N counts the cells at which some function was met, in both runs that are compared, d and b are the largest met.
-(One chain of expressions instead of all pairs would give a smaller sum, but no bound: the sum of relu(h x) over h in
-1, 2, 4, 8, 16 agrees modulo 31 with that of relu(h y) whenever y is x times a power of two.) A random function is one
-that mixes bits; that it behaves as one drawn at random is an assumption, as usual for hash functions. The idea of
-random interpretation: S. Gulwani, G. Necula, "Discovering affine equalities using random interpretation", 2003;
-"Global value numbering using random interpretation", 2004.
+where N counts the cells at which some function was met, in both runs that are compared, d and b are the largest met;
+b also bounds how often one cell may be joined with itself by nested maxima, whose marks add up.
+(One chain of expressions instead of all pairs would give a smaller sum, but no bound: the maxima of x, 2x, 4x, 8x,
+16x agree modulo 31 with those of y whenever y is x times a power of two.) A random function is one that mixes bits;
+that it behaves as one drawn at random is an assumption, as usual for hash functions. So is that of the permutations:
+their four rounds mix halves of the tuple, and halves of different tuples do agree now and then, with probability
+a^(k/2) a pair. That alone makes no two values equal: both halves of a sum must, each by its own fresh numbers. The
+rate of false agreement is measured with tiny primes, where halves agree all the time. The idea of random
+interpretation: S. Gulwani, G. Necula, "Discovering affine equalities using random interpretation", 2003; "Global
+value numbering using random interpretation", 2004.
 
 **What is not seen**: laws of particular functions (relu(x) - relu(-x) = x); that max(x, x) = x, where an extremum is
 taken of more than some hundred cells, except at 0, where the function itself is used. Then "differs" is said, which
