@@ -27,10 +27,15 @@ from shiftproof.tracing.settings import compiler_options, current_device, settin
 from shiftproof.tracing.trace import (
     Equation,
     Program,
+    applied_in,
+    bodies,
     evaluate,
     fixed_divisors,
     fixed_values,
     hash_array,
+)
+from shiftproof.tracing.trace import (
+    Literal as Constant,
 )
 
 Draw = Literal["these", "integers", "random"]
@@ -89,16 +94,25 @@ class Trial:
         ]
         return int(min(MOST_SLOTS, max(2, WORKING_BYTES // max(1, 4 * max(sizes, default=1)))))
 
-    def outputs(self, images: np.ndarray, *, shaken: int = 0) -> list[np.ndarray]:
+    def outputs(self, images: np.ndarray) -> list[np.ndarray]:
         """Every output, (count, *shape), for images (count, *image shape), unscaled.
-
-        Args:
-            images: the images.
-            shaken: a seed with which all intermediate values are disturbed in their last place; 0 for not at all.
 
         Raises:
             ModelCallError: the program has an operation that cannot run on several images at once.
         """
+        return self._outputs(images, 0)[0]
+
+    def disturbed(self, images: np.ndarray, seed: int) -> tuple[list[np.ndarray], np.ndarray]:
+        """The outputs when every value on the way is disturbed in its last place, and for which images some value left
+        the range of its format: it overflowed, or vanished though it is a product of numbers that are not 0.
+
+        Args:
+            images: as for `outputs`.
+            seed: of the disturbance, from 1.
+        """
+        return self._outputs(images, seed)
+
+    def _outputs(self, images: np.ndarray, salt: int) -> tuple[list[np.ndarray], np.ndarray]:
         count, slots = len(images), self.slots
         batches = []
         with settings(self.dtype):
@@ -106,13 +120,15 @@ class Trial:
                 part = np.zeros((slots, 1, *images.shape[1:]), np.float64)
                 given = images[begin : begin + slots]
                 part[: len(given), 0] = given * float(self.scale)
-                values = self._run(jnp.asarray(part.astype(jnp.dtype(self.dtype))), shaken)
+                values = self._run(jnp.asarray(part.astype(jnp.dtype(self.dtype))), salt)
                 batches.append([np.asarray(value)[: len(given)] for value in values])
-        return [np.concatenate(leaf) for leaf in zip(*batches, strict=True)]
+        *leaves, left = (np.concatenate(leaf) for leaf in zip(*batches, strict=True))
+        return leaves, left
 
-    def _run(self, images: jax.Array, shaken: int) -> list[Any]:
+    def _run(self, images: jax.Array, seed: int) -> list[Any]:
         program = self.program
-        salt = None if self.exact else np.uint32(shaken)
+        # a program that is exact is run as it is
+        salt = None if self.exact else np.uint32(seed)
         # a fingerprint does not tell the functions apart that a program calls back
         own = id(program) if program.calls_python else 0
         key = (program.fingerprint, self.dtype, self.slots, own, self.exact)
@@ -156,11 +172,17 @@ WHOLE = frozenset(
 """Primitives of those classes that do not round."""
 
 
+MULTIPLYING = frozenset("cumprod div exp exp2 integer_pow mul pow reduce_prod square".split())
+"""Primitives whose results may be smaller than any number of the format, and are not 0."""
+
+
+def _rounds(eqn: Equation) -> bool:
+    entry = TABLE.get(eqn.name)
+    return eqn.name not in WHOLE and (entry is None or entry.kind in ROUNDING | {Kind.ORDERED})
+
+
 def _shake(eqn: Equation, results: Sequence[Any], salt: Any) -> list[Any]:
     """The results, disturbed by at most two units in their last place, as rounding might; not at all for salt 0."""
-    entry = TABLE.get(eqn.name)
-    if eqn.name in WHOLE or (entry is not None and entry.kind not in ROUNDING):
-        return list(results)
     shaken = []
     for number, value in zip(eqn.outputs, results, strict=True):
         if jnp.issubdtype(value.dtype, np.inexact):
@@ -174,13 +196,41 @@ def _shake(eqn: Equation, results: Sequence[Any], salt: Any) -> list[Any]:
     return shaken
 
 
+def _leaves_range(eqn: Equation, operands: Sequence[Any], results: Sequence[Any]) -> Any:
+    """Whether a result is infinite, NaN, or below the smallest number, and no operand is infinite, NaN or 0."""
+    given = [jnp.asarray(o.value if isinstance(o, Constant) else o) for o in operands]
+    given = [o for o in given if jnp.issubdtype(o.dtype, np.inexact)]
+    made = [r for r in results if jnp.issubdtype(r.dtype, np.inexact)]
+    finite = jnp.all(jnp.asarray([jnp.all(jnp.isfinite(o)) for o in given]))
+    left = jnp.any(jnp.asarray([jnp.any(~jnp.isfinite(r)) for r in made]))
+    if eqn.name in MULTIPLYING and made:
+        small = jnp.abs(made[0]) < jnp.finfo(made[0].dtype).tiny
+        for operand in given if eqn.name not in ("exp", "exp2") else ():
+            # a product over an axis has another shape than its result
+            nonzero = operand != 0
+            small &= nonzero if nonzero.shape in ((), small.shape) else jnp.all(nonzero)
+        left |= jnp.any(small)
+    inner = (each.name for body in bodies(eqn.params) for each in applied_in(body))
+    if MULTIPLYING.intersection(inner):  # what a loop carries may vanish on the way
+        left |= jnp.any(jnp.asarray([jnp.any(r == 0) for r in made]))
+    return finite & left
+
+
 def _compile(program: Program, images: Any, divisors: Any, fixed: Any, salt: Any) -> Any:
     def one(
         image: jax.Array, divisors: dict[int, Any], fixed: dict[int, Any], salt: Any
     ) -> list[Any]:
-        after = None if salt is None else functools.partial(_shake, salt=salt)
+        left: list[Any] = [jnp.asarray(False)]
+
+        def after(eqn: Equation, operands: Sequence[Any], results: Sequence[Any]) -> Sequence[Any]:
+            if salt is None or not _rounds(eqn):
+                return results
+            left.append(_leaves_range(eqn, operands, results))
+            return _shake(eqn, results, salt)
+
         values = evaluate(program, fixed, image, divisors, after=after)
-        return [jnp.asarray(values[o] if isinstance(o, int) else o.value) for o in program.outputs]
+        outputs = [values[o] if isinstance(o, int) else o.value for o in program.outputs]
+        return [*map(jnp.asarray, outputs), jnp.any(jnp.stack(left))]
 
     def run(
         images: jax.Array, divisors: dict[int, Any], fixed: dict[int, Any], salt: Any

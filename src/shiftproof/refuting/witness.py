@@ -6,11 +6,13 @@ a shift keeps the multiset of values, so where that changed none does, and no se
 """
 
 import dataclasses
+import functools
 import itertools
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import jax.numpy as jnp
 import numpy as np
 
 from shiftproof.errors import ContradictionError, NonFiniteError
@@ -30,6 +32,8 @@ OWN: Sequence[tuple[Draw, int, str]] = (
     ("these", 0, "small"),
     ("these", 0, "levels"),
     ("these", 0, "generic"),
+    ("these", 0, "bytes"),
+    ("these", 0, "shorts"),
 )
 DRAWN: Sequence[tuple[Draw, int, str]] = (
     ("integers", 0, "small"),
@@ -37,8 +41,13 @@ DRAWN: Sequence[tuple[Draw, int, str]] = (
     ("random", 0, "small"),
     ("random", 1, "small"),
     ("random", 2, "generic"),
+    ("integers", 2, "bytes"),
+    ("integers", 2, "shorts"),
 )
 """Whose weights the trials have, in order, what is added to the seed, and which images they try."""
+
+NARROW = {"bytes": 8, "shorts": 16}
+"""Images for programs that compute with machine integers of so many bits."""
 
 DISTURBANCES = 3
 """How often last places are disturbed, at random, to see what rounding can do."""
@@ -190,14 +199,17 @@ class Bench:
         probes = {
             "small": small_probes(self.shape, self.axes, seed),
             "levels": level_probes(self.shape, seed),
+            **{kind: wrapping_probes(self.shape, seed, bits) for kind, bits in NARROW.items()},
             "generic": generic_probes(self.shape, seed),
         }
         if images is not None:
             probes["small"] = np.concatenate([images.astype(np.float64), probes["small"]])
         drawn = architecture and any(model.replaceable)
+        kinds = DRAWN if drawn else OWN
         self._draws: list[tuple[Draw, int, np.ndarray]] = [
-            (draw, seed + offset, probes[kind]) for draw, offset, kind in (DRAWN if drawn else OWN)
+            (draw, seed + offset, probes[kind]) for draw, offset, kind in kinds
         ]
+        self._bits = [NARROW.get(kind) for _, _, kind in kinds]
         self._trials: dict[int, Trial] = {}
         self._rest: dict[tuple[int, int], list[np.ndarray]] = {}
         self._floors: dict[int, list[np.ndarray]] = {}
@@ -215,10 +227,22 @@ class Bench:
         return next((i for i in useful if self._judges_all(i)), useful[0])
 
     def _is_useful(self, index: int) -> bool:
-        """Integer weights in a program that rounds show nothing that random ones do not show better."""
+        """Integer weights in a program that rounds show nothing that random ones do not show better; images for narrow
+        integers need a program with such.
+        """
+        bits = self._bits[index]
+        if bits is not None and bits not in self._integers:
+            return False
         return self._draws[index][0] != "integers" or any(
             exactness.exact for exactness in self.trial(index).exactness
         )
+
+    @functools.cached_property
+    def _integers(self) -> set[int]:
+        """Bits of the machine integers on the way from the image."""
+        program = self.trial(0).program
+        dtypes = (program.avals[number].dtype for number in program.from_images)
+        return {8 * d.itemsize for d in dtypes if jnp.issubdtype(d, np.integer)}
 
     def _judges_all(self, index: int) -> bool:
         return self._draws[index][0] != "integers" or self.trial(index).exact
@@ -258,7 +282,9 @@ class Bench:
     def _floor(self, index: int, number: int, leaf: int) -> float:
         """The floor of an output for one image; of the first images, the largest where it is none of them."""
         floors = self.floors(index)[leaf]
-        return float(floors[number] if number < len(floors) else floors.max())
+        if number < len(floors):
+            return float(floors[number])
+        return float(np.max(floors[np.isfinite(floors)], initial=0.0))
 
     def _confirmed(
         self,
@@ -281,7 +307,8 @@ class Bench:
             )
             if trial.draw == "integers" and not exactness.exact:
                 continue
-            gap, floor = float(gaps.max()), float(floors[leaf].max())
+            inside = np.isfinite(floors[leaf])
+            gap, floor = (float(np.max(a[inside], initial=0.0)) for a in (gaps, floors[leaf]))
             if gap > EXPLAINED * floor:
                 raise _contradiction(fact, trial, gap, floor)
             seen[leaf] = np.maximum(seen[leaf], gaps)
@@ -479,7 +506,8 @@ def rounding_floors(
 def image_floors(
     trial: Trial, images: np.ndarray, still: Sequence[np.ndarray], *, seed: int = 0
 ) -> list[np.ndarray]:
-    """For every output and image the answer to disturbances of all last places; 0 where it is exact.
+    """For every output and image the answer to disturbances of all last places; 0 where it is exact, and infinite where
+    a value on the way leaves the range of its format, so that nothing is judged.
 
     The image is disturbed, and every value on the way: behind a sign or a round the image alone would change nothing,
     and where large numbers cancel it would change too little.
@@ -496,12 +524,12 @@ def image_floors(
     generator = np.random.default_rng(seed)
     for number in range(1, DISTURBANCES + 1):
         noise = generator.integers(-2, 3, images.shape)
-        disturbed = trial.outputs(images * (1 + noise * trial.eps), shaken=number)
+        disturbed, left = trial.disturbed(images * (1 + noise * trial.eps), number)
         for leaf, exactness in enumerate(trial.exactness):
             if not exactness.exact:
                 pairs = zip(still[leaf], disturbed[leaf], strict=True)
                 seen = [_floor(a, b, trial.eps) for a, b in pairs]
-                floors[leaf] = np.maximum(floors[leaf], seen)
+                floors[leaf] = np.maximum(floors[leaf], np.where(left, np.inf, seen))
     return floors
 
 
@@ -563,18 +591,28 @@ def small_probes(shape: Sequence[int], axes: Sequence[int], seed: int) -> np.nda
 
 
 def level_probes(shape: Sequence[int], seed: int) -> np.ndarray:
-    """Integer images with values far apart and hardly a tie: 0..63, -63..63, and
-    64..127 or 0, whose sums wrap in a byte.
+    """Integer images with values far apart and hardly a tie: 0..63, and -63..63.
 
     >>> level_probes((8, 8, 1), 0).shape
-    (4, 8, 8, 1)
+    (2, 8, 8, 1)
     """
     generator = np.random.default_rng(seed + 1)
     shape = tuple(shape)
-    levels = [generator.integers(0, 64, shape), generator.integers(-63, 64, shape)]
-    for _ in range(2):
-        levels.append(generator.integers(64, 128, shape) * (generator.random(shape) < 0.5))
-    return np.stack(levels).astype(np.float64)
+    return np.stack([generator.integers(0, 64, shape), generator.integers(-63, 64, shape)]).astype(
+        np.float64
+    )
+
+
+def wrapping_probes(shape: Sequence[int], seed: int, bits: int) -> np.ndarray:
+    """Integer images of which about half of the pixels are large, so that sums of two wrap in so many bits.
+
+    >>> wrapping_probes((8, 8, 1), 0, 8).max() < 128
+    True
+    """
+    generator = np.random.default_rng(seed + 3)
+    shape = (4, *shape)
+    large = generator.integers(2 ** (bits - 2), 2 ** (bits - 1), shape)
+    return (large * (generator.random(shape) < 0.5)).astype(np.float64)
 
 
 def generic_probes(shape: Sequence[int], seed: int) -> np.ndarray:

@@ -336,7 +336,7 @@ def evaluate(
     images: Any,
     divisors: Mapping[int, Any] | None = None,
     *,
-    after: Callable[[Equation, Sequence[Any]], Sequence[Any]] | None = None,
+    after: Callable[[Equation, Sequence[Any], Sequence[Any]], Sequence[Any]] | None = None,
 ) -> dict[int, Any]:
     """All values that depend on the images, given the fixed ones; traceable, so it can be jitted and vmapped.
 
@@ -345,7 +345,7 @@ def evaluate(
         fixed: from `fixed_values`.
         images: one batch.
         divisors: from `fixed_divisors`, where divisions must round as they are written.
-        after: changes the results of every equation before they are used.
+        after: given an equation, its operands and its results, the results that are used.
     """
     divisors = divisors or {}
 
@@ -355,7 +355,7 @@ def evaluate(
         if eqn.outputs[0] in divisors:
             operands = [operands[0], divisors[eqn.outputs[0]]]
         results = apply(eqn, operands)
-        return results if after is None else after(eqn, results)
+        return results if after is None else after(eqn, operands, results)
 
     start = dict.fromkeys((*program.weights, *program.constants))
     return interpret(program, {**start, **fixed, program.images: images}, step)
@@ -624,10 +624,11 @@ def applied(program: Program) -> Iterator[Applied]:
             ),
         )
         for body in bodies(eqn.params):
-            yield from _applied(body)
+            yield from applied_in(body)
 
 
-def _applied(jaxpr: Any) -> Iterator[Applied]:
+def applied_in(jaxpr: Any) -> Iterator[Applied]:
+    """The same for a body."""
     for eqn in jaxpr.eqns:
         yield Applied(
             eqn.primitive.name,
@@ -636,7 +637,7 @@ def _applied(jaxpr: Any) -> Iterator[Applied]:
             tuple(operand.aval.dtype for operand in eqn.invars),
         )
         for body in bodies(eqn.params):
-            yield from _applied(body)
+            yield from applied_in(body)
 
 
 @functools.lru_cache(maxsize=1)

@@ -69,7 +69,7 @@ from shiftproof.algebras.field.values import (
     is_complex,
 )
 from shiftproof.tracing.primitives import Kind
-from shiftproof.tracing.trace import Equation, Program, open_body
+from shiftproof.tracing.trace import Program, applied
 
 __all__ = [
     "RULES",
@@ -89,20 +89,8 @@ __all__ = [
 
 def orders_of_unity(program: Program) -> int:
     """The order of the roots of unity that the spectra of a program need; 1 where there are none."""
-    order = 1
-    for eqn in program.equations:
-        if eqn.name == "fft":
-            order = math.lcm(order, 4, *(int(n) for n in eqn.params["fft_lengths"]))
-        for body in bodies(eqn):
-            order = math.lcm(order, orders_of_unity(body))
-    return order
-
-
-def bodies(eqn: Equation) -> list[Program]:
-    """The bodies of a loop or a branch."""
-    closed = [eqn.params.get(key) for key in ("jaxpr", "body_jaxpr", "cond_jaxpr")]
-    found = [body for body in closed if body is not None and eqn.name in ("scan", "while")]
-    return [open_body(body) for body in (*found, *eqn.params.get("branches", ()))]
+    lengths = (e.params["fft_lengths"] for e in applied(program) if e.name == "fft")
+    return math.lcm(*(math.lcm(4, *map(int, found)) for found in lengths))
 
 
 def make_arithmetic(order: int, tracks: int, seed: int) -> tuple[Arithmetic, int]:
