@@ -899,7 +899,7 @@ for _name, _fn, _shape, _property, _count in (
     ("three factors", blocks((2, 2, 2), lambda y: y * y.sum(1, keepdims=True)), (8, 1), EQ, 8),
     ("two of three factors", blocks((2, 2, 2), lambda y: y * y.sum((1, 2), keepdims=True)), (8, 1), EQ, 8),
     ("the middle factor", blocks((2, 2, 2), lambda y: y * y.sum(2, keepdims=True)), (8, 1), EQ, 2),
-    ("residues alone", lambda x: x.reshape(-1, 2, 3).sum(1), LINE, EQ, 6),
+    ("residues alone", lambda x: x.reshape(-1, 2, 3, 1).sum(1), LINE, EQ, 6),
     ("residues, sorted", lambda x: jnp.sort(x.reshape(-1, 2, 3).max(1), 1), LINE, INV, 6),
     ("2-D",
      lambda x: (lambda y: y - y.mean((1, 3), keepdims=True))(x.reshape(-1, 2, 2, 2, 2)).reshape(x.shape),

@@ -101,6 +101,12 @@ def make_cells(views: Iterable[View], whole: Iterable[int], lost: Mapping[int, i
         found[key] = dataclasses.replace(
             view, low=min(old.low, view.low), high=max(old.high, view.high)
         )
+    counted = {source for source, digits in found if any(d.count > 1 for d in digits)}
+    for source, digits in list(found):
+        if source in counted and all(digit.count == 1 for digit in digits):
+            # pixels that stay, beside others that are counted: every cell may see them
+            everything.add(source)
+            del found[source, digits]
     if len(found) > MOST_VIEWS:
         return Cells((), frozenset(everything | {s for s, _ in found}), tuple(lost.items()))
     return Cells(tuple(found.values()), frozenset(everything), tuple(lost.items()))
