@@ -1,6 +1,5 @@
 """Random JAX programs: whatever is claimed of them is true under every shift, and the judge sees what is false."""
 
-import os
 import random
 
 import jax
@@ -33,14 +32,7 @@ def test_claims_on_random_programs(first) -> None:
     check(range(first, first + 10))
 
 
-LONG = pytest.mark.skipif(
-    not os.environ.get("SHIFTPROOF_LONG"),
-    reason="long, and not all of it holds yet: set SHIFTPROOF_LONG=1",
-)
-
-
 @pytest.mark.slow
-@LONG
 @pytest.mark.parametrize("first", range(QUICK, QUICK + SLOW, 20))
 def test_claims_on_more_random_programs(first) -> None:
     check(range(first, first + 20))

@@ -10,9 +10,9 @@ from shiftproof.deciding.subject import Subject
 from shiftproof.deciding.verdict import OutputVerdict
 from shiftproof.errors import VacuousWarning
 from shiftproof.proving.layers import find_layers
+from shiftproof.refuting.probes import generic_probes
 from shiftproof.refuting.ties import tied_choices
 from shiftproof.refuting.trials import Trial
-from shiftproof.refuting.witness import generic_probes
 from shiftproof.tracing.model import weights_in
 from shiftproof.tracing.settings import settings
 from shiftproof.tracing.trace import Program

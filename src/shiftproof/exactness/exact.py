@@ -358,6 +358,8 @@ def _remainder(eqn: Equation, operands: Sequence[Meaning], shapes: Shapes) -> Gr
 
 
 def _scatter(eqn: Equation, operands: Sequence[Meaning], shapes: Shapes) -> Grade:
+    if eqn.params["update_jaxpr"] is not None:
+        return Inexact(f"{_place(eqn)} has an update function of its own")
     return _union([_exact(operands[0]), _exact(operands[2])])
 
 

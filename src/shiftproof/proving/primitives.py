@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.lax import FftType
 
+from shiftproof.algebras.places import landing
 from shiftproof.proving.building import Builder, Call, Operand, Translator, is_plain, nothing
 from shiftproof.tracing.primitives import Kind
 from shiftproof.tracing.trace import Program, apply, open_body, scan_counts
@@ -310,32 +311,25 @@ def scatter(call: Call) -> Sequence[Operand]:
     turned = tuple(ranks[axis] for axis in kept)
     update = call.add("transpose", [update], [shape[a] for a in kept], order=turned)
     update = call.add("reshape", [update], sizes)
-    if call.eqn.name != "scatter":
+    if call.reading.kind is not Kind.MOVES:
         old = call.node(0)
         for axis, (start, size) in enumerate(zip(starts, sizes, strict=True)):
             old = _part(call, old, axis, start, size)
-        update = call.add("combine" if call.is_complex else "map", [old, update], sizes)
+        sums = call.is_complex and call.reading.kind is Kind.LINEAR
+        update = call.add("combine" if sums else "map", [old, update], sizes)
     return [_put(call, update, starts)]
 
 
 def _box(call: Call) -> tuple[list[int], list[int], list[int]] | None:
     """Start and sizes of the box that is filled, and the order in which it uses the axes of the update.
 
-    Found by writing the numbers of the update's cells, from 1 on, into zeros. None where it is no box, or
-    where a cell is written twice or not at all.
+    None where it is no box, or where a cell is written twice or not at all.
     """
     index = call.known(1)
     if index is None or 0 in call.shapes[2]:
         return None
     outer, inner = call.shapes[0], call.shapes[2]
-    count, dtype = math.prod(inner), call.results[0].dtype
-    numbers = np.arange(1, count + 1)
-    if not np.array_equal(numbers, np.real(numbers.astype(dtype)).astype(np.int64)):
-        return None
-    update = jnp.asarray(numbers.reshape(inner), dtype)
-    (found,) = apply(call.eqn, [jnp.zeros(outer, dtype), index, update])
-    # subtracted numbers are negative
-    cells = np.abs(np.real(np.asarray(found))).astype(np.int64) - 1
+    count, cells = math.prod(inner), landing(call.eqn, outer, index, inner)
     where = np.argwhere(cells >= 0)
     if len(where) != count or set(cells[cells >= 0]) != set(range(count)):
         return None
@@ -732,6 +726,7 @@ RULES: Mapping[Kind, tuple[Mapping[str, Translator], Translator]] = {
             **dict.fromkeys(
                 "reduce_and reduce_max reduce_min reduce_or reduce_prod reduce_xor".split(), REDUCED
             ),
+            **dict.fromkeys(("scatter-max", "scatter-min", "scatter-mul"), scatter),
         },
         elementwise,
     ),
@@ -747,6 +742,7 @@ RULES: Mapping[Kind, tuple[Mapping[str, Translator], Translator]] = {
     ),
     Kind.SPECTRAL: ({"fft": fft}, whole),
     Kind.LOOP: ({"scan": scan, "while": while_, "cond": cond}, whole),
+    Kind.UPDATES: ({}, scatter),
     Kind.LOOKUP: ({"dynamic_slice": dynamic_slice, "gather": gather}, whole),
     Kind.OPAQUE: ({}, whole),
 }

@@ -30,6 +30,7 @@ class Kind(enum.Enum):
     ORDERED = "any function of cells in their order along an axis"
     SPECTRAL = "a discrete Fourier transform"
     LOOP = "a body, its carry, its trip count"
+    UPDATES = "any function of what is there and of an update, at known places"
     LOOKUP = "cells of an operand at places that the image chooses"
     OPAQUE = "any function of its whole operands"
 
@@ -99,6 +100,7 @@ class Entry:
         known: operands that must be known (independent of image and free weights) for it to be of that class; else it
             is of the class
         otherwise: which needs nothing to be known.
+        instead: the entry that is read where a parameter has a value that this one does not accept.
         form: what it does to the axes.
         note: why a primitive is opaque.
     """
@@ -107,6 +109,7 @@ class Entry:
     params: Mapping[str, Check] = dataclasses.field(default_factory=dict)
     known: tuple[int, ...] = ()
     otherwise: Kind = Kind.OPAQUE
+    instead: "Entry | None" = None
     form: Form = Form.OTHER
     note: str = ""
 
@@ -128,6 +131,7 @@ _WINDOW = dict.fromkeys(
 )
 _INDEXED = dict.fromkeys(("dimension_numbers", "indices_are_sorted", "unique_indices"), anything)
 _SCATTER = {**_INDEXED, "update_consts": one_of(()), "mode": anything}
+_UPDATES = Entry(Kind.UPDATES, {**_SCATTER, "update_jaxpr": anything}, known=(1,))
 _UNBOUNDED = tuple(range(1, 64))
 """All operands after the first."""
 
@@ -187,7 +191,9 @@ TABLE: Mapping[str, Entry] = {
         otherwise=Kind.LOOKUP,
     ),
     # `x.at[i].apply(f)` is this primitive with a body of its own
-    "scatter": Entry(Kind.MOVES, {**_SCATTER, "update_jaxpr": nothing}, known=(1,)),
+    "scatter": Entry(
+        Kind.MOVES, {**_SCATTER, "update_jaxpr": nothing}, known=(1,), instead=_UPDATES
+    ),
     "select_n": Entry(Kind.MOVES, known=(0,), otherwise=Kind.POINTWISE, form=Form.CELLS),
     # --- sums ---
     **_entries(Kind.LINEAR, "add add_any neg sub real imag complex", Form.CELLS),
@@ -270,6 +276,16 @@ TABLE: Mapping[str, Entry] = {
         **_AXES,
     ),
     **_entries(Kind.EXTREMUM, "reduce_window_max reduce_window_min", Form.WINDOW, **_WINDOW),
+    **{
+        f"scatter{mark}{name}": Entry(
+            Kind.EXTREMUM,
+            {**_SCATTER, "update_jaxpr": combines_by(name)},
+            known=(1,),
+            instead=_UPDATES,
+        )
+        for mark in "-_"
+        for name in ("max", "min", "mul")
+    },
     # --- order matters ---
     **_entries(Kind.ORDERED, "argmax argmin", Form.REDUCTION, axes=anything, index_dtype=anything),
     **_entries(Kind.ORDERED, "cumlogsumexp cummax cummin cumprod", axis=anything, reverse=anything),
@@ -318,8 +334,7 @@ TABLE: Mapping[str, Entry] = {
     ),
     **_opaque(
         """
-        approx_top_k ragged_dot_general reduce scatter-max scatter-min scatter-mul scatter_max scatter_min
-        scatter_mul select_and_gather_add select_and_scatter select_and_scatter_add
+        approx_top_k ragged_dot_general reduce select_and_gather_add select_and_scatter select_and_scatter_add
         """,
         "no class fits",
     ),
@@ -395,6 +410,10 @@ def read(
         return Reading(Kind.OPAQUE, "a primitive without an entry in the table")
     if entry.kind is Kind.OPAQUE:
         return Reading(Kind.OPAQUE, entry.note)
+    if entry.instead and not all(
+        check(params[key]) for key, check in entry.params.items() if key in params
+    ):
+        entry = entry.instead
     for key, value in params.items():
         check = entry.params.get(key)
         if check is None:

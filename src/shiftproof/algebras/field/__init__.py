@@ -55,7 +55,14 @@ import numpy as np
 
 from shiftproof.algebras.arithmetic import Arithmetic, FieldError, primes
 from shiftproof.algebras.field.algebraic import bilinear, linear, moves, spectral
-from shiftproof.algebras.field.functions import extremum, lookup, opaque, ordered, pointwise
+from shiftproof.algebras.field.functions import (
+    extremum,
+    lookup,
+    opaque,
+    ordered,
+    pointwise,
+    updates,
+)
 from shiftproof.algebras.field.loops import cond, scan, while_
 from shiftproof.algebras.field.values import (
     Call,
@@ -131,6 +138,7 @@ RULES: Mapping[Kind, Rule] = {
     Kind.ORDERED: ordered,
     Kind.SPECTRAL: spectral,
     Kind.LOOP: loop,
+    Kind.UPDATES: updates,
     Kind.LOOKUP: lookup,
     Kind.OPAQUE: opaque,
 }

@@ -39,6 +39,7 @@ from shiftproof.algebras.field.values import (
     spread,
     square_of_norm,
 )
+from shiftproof.algebras.places import landing
 from shiftproof.tracing.primitives import TABLE
 
 # --- moves: JAX runs the primitive itself on the tracks ---
@@ -88,29 +89,17 @@ def _moved_members(call: Call, members: Members, raw: Sequence[int]) -> list[Mem
 def _check_places(call: Call) -> None:
     """A look-up outside of the array has no value, and of two writes to one place any may win."""
     shape = call.types[0].shape
+    if call.eqn.name == "scatter":
+        if np.any(landing(call.eqn, shape, call.known(1), call.types[2].shape) == -2):
+            raise NotHere("it writes twice to one place")
+        return
+    cells = np.arange(math.prod(shape), dtype=np.int32).reshape(shape)
+    clips = call.eqn.params["mode"] == GatherScatterMode.CLIP
+    mode = GatherScatterMode.CLIP if clips else GatherScatterMode.FILL_OR_DROP
     with jax.ensure_compile_time_eval():
-        if call.eqn.name == "gather":
-            cells = np.arange(math.prod(shape), dtype=np.int32).reshape(shape)
-            mode = call.eqn.params["mode"]
-            checked = (
-                GatherScatterMode.CLIP
-                if mode == GatherScatterMode.CLIP
-                else GatherScatterMode.FILL_OR_DROP
-            )
-            (found,) = call.bind(cells, call.known(1), mode=checked, fill_value=-1)
-            if np.any(np.asarray(found) < 0):
-                raise NotHere("it looks up places outside of the array")
-        else:
-            ones = np.ones(call.types[2].shape, np.int32)
-            counts = lax.scatter_add(
-                jnp.zeros(shape, jnp.int32),
-                jnp.asarray(call.known(1)),
-                ones,
-                call.eqn.params["dimension_numbers"],
-                mode=call.eqn.params["mode"],
-            )
-            if np.any(np.asarray(counts) > 1):
-                raise NotHere("it writes twice to one place")
+        (found,) = call.bind(cells, call.known(1), mode=mode, fill_value=-1)
+    if np.any(np.asarray(found) < 0):
+        raise NotHere("it looks up places outside of the array")
 
 
 # --- sums ---

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from shiftproof.algebras.field.values import (
     family,
     is_complex,
     largest,
+    numbers_of,
     part_of,
     refuse_no_number,
     special_codes,
@@ -28,6 +30,7 @@ from shiftproof.algebras.field.values import (
     spread,
     square_of_norm,
 )
+from shiftproof.algebras.places import landing
 from shiftproof.tracing.primitives import plain
 from shiftproof.tracing.trace import apply
 
@@ -111,6 +114,28 @@ def _where_known(field: Field, call: Call, found: Value, where: Any, number: flo
     return dataclasses.replace(found, parts=parts, size=found.size.with_(exact.size))
 
 
+def updates(field: Field, call: Call) -> list[Value]:
+    """At the places that are written a random function of what is there and of the update; elsewhere what is there."""
+    old, update = field.value(call.operands[0]), field.value(call.operands[2])
+    check_finite(old, update)
+    if not isinstance(call.operands[1], Known):
+        raise NotHere("it looks up places that are not known")
+    where = landing(call.eqn, old.shape, call.known(1), update.shape)
+    if np.any(where == -2):
+        raise NotHere("it writes twice to one place")
+    cells = np.maximum(where, 0)
+    if 0 in update.shape:
+        return [old]
+    new = tuple(jnp.reshape(p, (len(p), -1))[:, cells] for p in update.parts)
+    count = 2 if is_complex(call.results[0]) else 1
+    given = [old, dataclasses.replace(update, parts=new, members=None)]
+    found = field.function(call.label, given, outputs=count)
+    parts = tuple(
+        jnp.where(where >= 0, made, part_of(old, i)) for i, made in enumerate(found.parts)
+    )
+    return [Value(parts, largest([old, found]))]
+
+
 # --- symmetric and associative operations ---
 
 
@@ -127,26 +152,29 @@ def extremum(field: Field, call: Call) -> list[Value]:
     Of a few cells each counts once, so that an extremum of overlapping extrema is that of all cells.
     """
     name, shape = call.eqn.name, tuple(call.results[0].shape)
-    kind = name.removeprefix("reduce_window_").removeprefix("reduce_")
+    scatters = name.startswith("scatter")
+    kind = re.split("[-_]", name)[-1].replace("mul", "prod")
     if is_complex(call.types[0]):
         raise NotHere("it orders complex numbers")
-    if any(isinstance(o, Known) for o in call.operands) and not call.joins:
+    if any(isinstance(o, Known) for o in call.operands) and not (call.joins or scatters):
         return pointwise(field, call)  # a function of one operand, and cheaper
-    values = [field.value(o) for o in call.operands]
+    values = [field.value(o) for i, o in enumerate(call.operands) if not (scatters and i == 1)]
     if any(value.special is not None for value in values) and kind not in ("max", "min"):
         raise NotHere("it computes with infinities or NaN")
     field.tally.met(values)
-    field.tally.join(2 if len(values) == 2 else math.prod(values[0].shape))
+    field.tally.join(sum(math.prod(v.shape) for v in values) if len(values) == 1 or scatters else 2)
     symbol = f"{kind} {family(call.types[0].dtype)}"
-    members = _members(field, call, symbol, values) if kind in IDEMPOTENT else None
+    small = kind in IDEMPOTENT and not scatters
+    members = _members(field, call, symbol, values) if small else None
     joined, some = _distinct(members) if members else _all(field, call, symbol, values)
     found = field.arithmetic.unpermute(symbol, field.arithmetic.reduce(joined))
     field.tally.lookups += 4 * math.prod(shape)
     found = jnp.where(some > 0, found, 0.0)  # of zeros alone, the operation gives 0
-    # a window may lie on padding alone
-    special = special_results(
-        call, [spread(v, shape) for v in values] if len(values) > 1 else values
-    )
+    if scatters:
+        special = _special_scattered(call, kind, values)
+    else:  # a window may lie on padding alone
+        wide = [spread(v, shape) for v in values] if len(values) == 2 else values
+        special = special_results(call, wide)
     if special is not None:
         found = jnp.where(special != 0, 0.0, found)
     return [Value((found,), special=special, members=members)]
@@ -167,6 +195,9 @@ def _all(field: Field, call: Call, symbol: str, values: Sequence[Value]) -> tupl
     """The sum of all marks, (tracks, *shape), and how many of what it is made of are not 0."""
     shape = tuple(call.results[0].shape)
     marked = [_marked(field, symbol, value) for value in values]
+    if call.eqn.name.startswith("scatter"):
+        (old, some), (new, others) = marked
+        return _scattered(call, old, new), _scattered(call, some[None], others[None])[0]
     if len(values) == 2:
         (first, some), (second, others) = (
             (spread(Value((marks,)), shape).parts[0], nonzero) for marks, nonzero in marked
@@ -174,6 +205,30 @@ def _all(field: Field, call: Call, symbol: str, values: Sequence[Value]) -> tupl
         return first + second, some + others
     ((marks, nonzero),) = marked
     return _joined(call, marks, lax.add), _joined(call, nonzero[None], lax.add)[0]
+
+
+def _scattered(call: Call, old: Any, new: Any) -> Any:
+    """What is there plus all that is written there, over (tracks, *shape)."""
+    params = call.eqn.params
+
+    def one(a: Any, b: Any) -> Any:
+        return lax.scatter_add(
+            a, jnp.asarray(call.known(1)), b, params["dimension_numbers"], mode=params["mode"]
+        )
+
+    return jax.vmap(one)(old, new)
+
+
+def _special_scattered(call: Call, kind: str, values: Sequence[Value]) -> np.ndarray | None:
+    if all(value.special is None for value in values):
+        return None
+    params = call.eqn.params
+    old, new = (numbers_of(value.special, value.shape) for value in values)
+    with jax.ensure_compile_time_eval():
+        join = lax.scatter_max if kind == "max" else lax.scatter_min
+        found = join(old, call.known(1), new, params["dimension_numbers"], mode=params["mode"])
+        codes = special_codes(np.asarray(found))
+    return codes if np.any(codes) else None
 
 
 def _joined(call: Call, x: Any, join: Any, *, axis: int = 0) -> Any:

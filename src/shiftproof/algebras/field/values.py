@@ -152,7 +152,9 @@ class Field:
         if all(0 in aval.shape for aval in call.results):
             return [Known(np.zeros(aval.shape, aval.dtype)) for aval in call.results]
         reading = call.reading
-        if reading.kind is not Kind.MOVES and any(0 in aval.shape for aval in call.types):
+        if reading.kind not in (Kind.MOVES, Kind.UPDATES) and any(
+            0 in aval.shape for aval in call.types
+        ):
             reading = Reading(Kind.OPAQUE, "an operand has no cells")
         if reading.kind not in (Kind.MOVES, Kind.LOOP):
             refuse_no_number(call)
