@@ -89,7 +89,8 @@ def test_every_primitive_of_the_table_has_a_case() -> None:
 
 ALIASES = frozenset(
     """
-    bessel_j0 bessel_j1 copy_p expand_dims log2 mul_add mulhi one_minus_square polynomial random_gamma_grad
+    bessel_j0 bessel_j1 copy_p expand_dims log2 mul_add mulhi one_minus_square polynomial random_gamma_grad scatter_max
+    scatter_min scatter_mul
     sharding_constraint sinc sinpi
     """.split()
 )

@@ -51,8 +51,12 @@ def moves(field: Field, call: Call) -> list[Value]:
     raw = [i for i in TABLE[name].known if i < len(call.operands)]
     if any(not isinstance(call.operands[i], Known) for i in raw):
         raise NotHere("it looks up places that are not known")
-    if name in ("gather", "scatter"):
-        _check_places(call)
+    if name == "scatter" and np.any(
+        landing(call.eqn, call.types[0].shape, call.known(1), call.types[2].shape) == -2
+    ):
+        raise NotHere("it writes twice to one place")
+    if name == "gather" and np.any(outside := _outside(call)):
+        return [_filled(field, call, outside)]
     values = {i: field.value(o) for i, o in enumerate(call.operands) if i not in raw}
     counts = [2 if is_complex(aval) else 1 for aval in call.results]
     parts = [
@@ -86,20 +90,31 @@ def _moved_members(call: Call, members: Members, raw: Sequence[int]) -> list[Mem
         return [dataclasses.replace(members, cover=np.asarray(cover) > 0) for cover in found]
 
 
-def _check_places(call: Call) -> None:
-    """A look-up outside of the array has no value, and of two writes to one place any may win."""
+def _outside(call: Call) -> np.ndarray:
+    """Which cells of the result are looked up outside of the array."""
     shape = call.types[0].shape
-    if call.eqn.name == "scatter":
-        if np.any(landing(call.eqn, shape, call.known(1), call.types[2].shape) == -2):
-            raise NotHere("it writes twice to one place")
-        return
     cells = np.arange(math.prod(shape), dtype=np.int32).reshape(shape)
     clips = call.eqn.params["mode"] == GatherScatterMode.CLIP
     mode = GatherScatterMode.CLIP if clips else GatherScatterMode.FILL_OR_DROP
     with jax.ensure_compile_time_eval():
         (found,) = call.bind(cells, call.known(1), mode=mode, fill_value=-1)
-    if np.any(np.asarray(found) < 0):
+    return np.asarray(found) < 0
+
+
+def _filled(field: Field, call: Call, outside: np.ndarray) -> Value:
+    """What is looked up in the array, and the number that stands for what lies outside of it."""
+    number, mode = call.eqn.params["fill_value"], call.eqn.params["mode"]
+    if number is None or mode != GatherScatterMode.FILL_OR_DROP:
         raise NotHere("it looks up places outside of the array")
+    value, (aval,) = field.value(call.operands[0]), call.results
+    check_finite(value)
+    around = field.value(Known(np.full(aval.shape, number, aval.dtype)))
+    parts = tuple(
+        jnp.where(outside, part, on_tracks(call, {0: part_of(value, i)}, [1])[0])
+        for i, part in enumerate(around.parts)
+    )
+    codes = None if around.special is None else np.where(outside, around.special, 0)
+    return Value(parts, largest([value, around]), codes)
 
 
 # --- sums ---

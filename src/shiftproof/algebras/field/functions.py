@@ -155,7 +155,9 @@ def extremum(field: Field, call: Call) -> list[Value]:
     scatters = name.startswith("scatter")
     kind = re.split("[-_]", name)[-1].replace("mul", "prod")
     if is_complex(call.types[0]):
-        raise NotHere("it orders complex numbers")
+        if scatters:
+            return updates(field, call)
+        raise NotHere("it joins complex numbers")
     if any(isinstance(o, Known) for o in call.operands) and not (call.joins or scatters):
         return pointwise(field, call)  # a function of one operand, and cheaper
     values = [field.value(o) for i, o in enumerate(call.operands) if not (scatters and i == 1)]
