@@ -225,7 +225,9 @@ def test_this_processor_is_exact_and_one_that_rounds_is_found_out(monkeypatch) -
     for module, name, wrong in stand_ins:
         with monkeypatch.context() as patch:
             patch.setattr(module, name, wrong)
+            jax.clear_caches()  # of what was traced with the honest one
             assert not is_exact.__wrapped__(device), name
+    jax.clear_caches()
     with monkeypatch.context() as patch:
         patch.setattr(jax, "enable_x64", lambda on: warnings.catch_warnings(action="ignore"))
         assert not is_exact.__wrapped__(device)  # floats of 32 bits in place of 64

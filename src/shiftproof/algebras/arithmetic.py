@@ -220,11 +220,7 @@ class Arithmetic:
 
     def reduce(self, x: Any, part: slice = slice(None)) -> Any:
         """Residues of whole numbers of magnitude up to 2^53 - 2^20."""
-        p = self.moduli(x.ndim - 1, part)
-        rest = x - p * jnp.floor(x * (1 / p))
-        # the quotient may be off by one where it is nearly whole
-        rest = jnp.where(rest < 0, rest + p, rest)
-        return jnp.where(rest >= p, rest - p, rest)
+        return _reduced(x, self.moduli(x.ndim - 1, part))
 
     def embed(self, array: np.ndarray) -> np.ndarray:
         """Known numbers, finite ones; the same in every program, so that equal ones are equal tuples."""
@@ -265,16 +261,12 @@ class Arithmetic:
             part: tracks of the result.
             numpy: the library that computes.
         """
-        x = numpy.concatenate([numpy.asarray(o) for o in operands]).astype(np.uint64)
         moduli = np.asarray(self.primes[part], np.uint64)
         generator = self._generator(name)
-        draws = generator.integers(0, 2**64, (len(moduli), len(x) + 2), np.uint64)
-        ones = [1] * (x.ndim - 1)
-        first, second = (draws[:, i].reshape(-1, *ones) for i in range(2))
-        # a product of matrices, which the compiler does not compute anew for every use of the result
-        total = numpy.tensordot(numpy.asarray(draws[:, 2:] | np.uint64(1)), x, 1)
-        high = _mix(_mix(total + first) ^ second) >> np.uint64(32)
-        return (high * moduli.reshape(-1, *ones) >> np.uint64(32)).astype(np.float64)
+        count = sum(len(operand) for operand in operands)
+        draws = generator.integers(0, 2**64, (len(moduli), count + 2), np.uint64)
+        mixed = _mixed if numpy is np else _mixed_compiled
+        return mixed(operands, draws, moduli)
 
     def permute(self, name: str, x: Any) -> Any:
         """A random permutation of the tuples, cell by cell: four rounds, each of which adds to one half of the tracks a
@@ -362,6 +354,30 @@ def exact_device() -> Iterator[None]:
         device = host
     with jax.default_device(device):
         yield
+
+
+@jax.jit
+def _reduced(x: Any, p: Any) -> Any:
+    rest = x - p * jnp.floor(x * (1 / p))
+    # the quotient may be off by one where it is nearly whole
+    rest = jnp.where(rest < 0, rest + p, rest)
+    return jnp.where(rest >= p, rest - p, rest)
+
+
+def _mixed(operands: Sequence[Any], draws: Any, moduli: Any) -> Any:
+    numpy = np if isinstance(draws, np.ndarray) else jnp
+    x = numpy.concatenate(list(operands)).astype(np.uint64)
+    first, second, moduli = (
+        column.reshape(-1, *[1] * (x.ndim - 1)) for column in (draws[:, 0], draws[:, 1], moduli)
+    )
+    # a product of matrices, which the compiler does not compute anew for every use of the result
+    total = numpy.tensordot(draws[:, 2:] | np.uint64(1), x, 1)
+    high = _mix(_mix(total + first) ^ second) >> np.uint64(32)
+    return (high * moduli >> np.uint64(32)).astype(np.float64)
+
+
+_mixed_compiled = jax.jit(_mixed)
+"""Compiled, or, within a program that is being traced, traced once for all calls on the same shapes."""
 
 
 def _mix(x: Any) -> Any:
