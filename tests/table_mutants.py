@@ -47,6 +47,11 @@ def bind(name: str, *arrays: Any, **params: Any) -> Any:
     return getattr(lax, f"{name}_p").bind(*arrays, **params)
 
 
+def somewhere(x: Any) -> Any:
+    """A place that the image chooses."""
+    return x[0, :1, 0].astype(int)
+
+
 def masked(x: Any) -> Any:
     """Some cells are infinite, whatever the image."""
     return jnp.where(np.array([[False], [True]]), -jnp.inf, halves(x))
@@ -88,8 +93,11 @@ LAWS: dict[str, Callable[[Any], Any]] = {
     "stop_gradient": lambda x: lax.stop_gradient(masked(x)).max(1),
     "select_n": lambda x: masked(x).max(1),
     "scatter": lambda x: x.at[:, :1].apply(lambda v: v + 1),
-    "scatter-add, somewhere": lambda x: jnp.zeros((4,)).at[x[0, :1, 0].astype(int)].add(1.0),
-    "scatter-sub, somewhere": lambda x: jnp.zeros((4,)).at[x[0, :1, 0].astype(int)].subtract(1.0),
+    "scatter-add, somewhere": lambda x: jnp.zeros((4,)).at[somewhere(x)].add(1.0),
+    "scatter-sub, somewhere": lambda x: jnp.zeros((4,)).at[somewhere(x)].subtract(1.0),
+    "scatter-max, somewhere": lambda x: jnp.zeros((4,)).at[somewhere(x)].max(1.0),
+    "scatter-min, somewhere": lambda x: jnp.zeros((4,)).at[somewhere(x)].min(-1.0),
+    "scatter-mul, somewhere": lambda x: jnp.ones((4,)).at[somewhere(x)].multiply(2.0),
     "gather": lambda x: x[:, (x[0, :, 0] > 0).astype(int)],
     "bitcast_convert_type": lambda x: lax.bitcast_convert_type(x, jnp.int16),
 }
