@@ -278,18 +278,7 @@ def _steps(shift: Shift) -> str:
 
 def _strength(witness: Witness) -> str:
     """The difference, and why it counts."""
-    difference = witness.difference
-    how = (
-        "exactly"
-        if witness.evidence == "exact"
-        else f"{difference.deviation / witness.floor:.0e} times what rounding explains"
-    )
-    weights = {
-        "these": "the model's own weights",
-        "integers": "integers as weights",
-        "random": "random weights",
-    }[witness.trial.draw]
-    return f"{difference.deviation:.4g} ({how}, with {weights})"
+    return f"{witness.difference.deviation:.4g} ({witness.strength}, with {witness.whose})"
 
 
 def draw_image(image: np.ndarray, axes: Sequence[int]) -> list[str]:

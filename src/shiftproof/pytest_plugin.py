@@ -222,6 +222,7 @@ def _record(answer: Any) -> dict[str, Any]:
                 v.claim,
                 v.map[answer.asked],
                 int((v.certified_map[answer.asked] == Word.PROVED).sum()),
+                int(v.numerical_map[answer.asked].sum()),
                 v.identity.error if v.identity is not None else "",
                 str(v.lattice),
                 next(iter(v.reasons.values()), ""),
@@ -231,9 +232,9 @@ def _record(answer: Any) -> dict[str, Any]:
         ]
     else:
         words = answer.words[answer.words != Word.UNDECIDED]
-        # a cache confirms what certificates and counterexamples say, and no identity
+        # a cache confirms what certificates and rigorous counterexamples say, and no identity
         certified = int((words == Word.PROVED).sum())
-        found = [(claim, words, certified, "", "", "") for claim in answer.claims]
+        found = [(claim, words, certified, 0, "", "", "") for claim in answer.claims]
     claims = [
         {
             "property": claim.property,
@@ -241,10 +242,12 @@ def _record(answer: Any) -> dict[str, Any]:
             "lattice": lattice,
             "reason": reason,
             **{str(word): int((words == word).sum()) for word in Word},
+            "refuted": int((words == Word.REFUTED).sum()) - numerically,
+            "numerically": numerically,
             "by_identity": int((words == Word.PROVED).sum()) - certified,
             "identity": error,
         }
-        for claim, words, certified, error, lattice, reason in found
+        for claim, words, certified, numerically, error, lattice, reason in found
     ]
     return {
         "model": answer.model,
@@ -256,7 +259,7 @@ def _record(answer: Any) -> dict[str, Any]:
 def summary_of(records: list[dict[str, Any]]) -> str:
     """One sentence on what a run decided.
 
-    >>> claim = {"proved": 4, "refuted": 12, "undecided": 0, "by_identity": 0}
+    >>> claim = {"proved": 4, "refuted": 12, "undecided": 0, "by_identity": 0, "numerically": 0}
     >>> summary_of([{"test": "a", "claims": [claim, claim], "cached": False}])
     '2 claims in 1 test: 8 shifts proved, 24 refuted, 0 undecided'
     """
@@ -266,9 +269,12 @@ def summary_of(records: list[dict[str, Any]]) -> str:
     cached = sum(len(record["claims"]) for record in records if record["cached"])
     identities = sum(claim["by_identity"] for claim in claims)
     apart = f" ({identities:,} by identity)" if identities else ""
+    numerically = sum(claim["numerically"] for claim in claims)
+    seen = f", {numerically:,} refuted numerically" if numerically else ""
     return (
         f"{len(claims)} claim{'s' * (len(claims) != 1)} in {tests} test{'s' * (tests != 1)}: "
-        f"{counts['proved']:,} shifts proved{apart}, {counts['refuted']:,} refuted, {counts['undecided']:,} undecided"
+        f"{counts['proved']:,} shifts proved{apart}, {counts['refuted']:,} refuted{seen}, "
+        f"{counts['undecided']:,} undecided"
         + (f"; {cached} from the cache, checked again" if cached else "")
     )
 
@@ -293,7 +299,8 @@ def _page(records: list[dict[str, Any]]) -> str:
             link = f'<a href="{quote(record["folder"])}/report.html">{escape(record["test"])}</a>'
             cells = [record["model"], f"{claim['property']} of {claim['output']}", claim["lattice"]]
             cells += [
-                f"{claim[key]:,}" for key in ("proved", "by_identity", "refuted", "undecided")
+                f"{claim[key]:,}"
+                for key in ("proved", "by_identity", "refuted", "numerically", "undecided")
             ]
             rows.append(f"<tr><td>{link}" + "".join(f"<td>{escape(cell)}" for cell in cells))
     style = resources.files("shiftproof.report").joinpath("style.css").read_text("utf-8")
@@ -318,7 +325,7 @@ td:nth-child(n+5), th:nth-child(n+5) {{ text-align: right }}
 <p class="summary">{summary}.</p>
 <figure>
 <div class="scroll" tabindex="0" role="region" aria-label="the claims"><table>
-<thead><tr><th>test<th>model<th>claim<th>lattice<th>proved<th>by identity<th>refuted<th>undecided</thead>
+<thead><tr><th>test<th>model<th>claim<th>lattice<th>proved<th>by identity<th>refuted<th>numerically<th>undecided</thead>
 <tbody>
 {rows}
 </tbody>

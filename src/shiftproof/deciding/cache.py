@@ -159,12 +159,13 @@ class Entry:
         """Write what a verdict rests on, if it has something to be confirmed by.
 
         A verdict with notes is not kept, so that they are told in every run; nor is one on a program that calls back
-        to Python, of which nothing tells whether it is the same program.
+        to Python, of which nothing tells whether it is the same program; nor one that refutes numerically.
 
         Raises:
             OSError: the folder cannot be written.
         """
-        if verdict.notes or self.subject.program.calls_python:
+        numerically = any(not witness.is_rigorous for witness in verdict.witnesses)
+        if verdict.notes or self.subject.program.calls_python or numerically:
             return
         found = [v for output in verdict.outputs for v in output.properties]
         by_claim = {v.claim: v for v in found}

@@ -130,8 +130,27 @@ class PropertyVerdict(Displayed):
 
     @property
     def refuted(self) -> int:
-        """Number of refuted shifts."""
-        return self.count(Word.REFUTED)
+        """Number of shifts that are refuted rigorously: exactly, or by enclosures of the real outputs."""
+        return self.count(Word.REFUTED) - self.refuted_numerically
+
+    @property
+    def refuted_numerically(self) -> int:
+        """Number of shifts that only a numerical counterexample refutes: rounding was measured, not bounded."""
+        return int(np.count_nonzero(self.numerical_map))
+
+    @functools.cached_property
+    def numerical_map(self) -> np.ndarray:
+        """(n1, ..., nd) bool: the shifts that only a numerical counterexample refutes."""
+        if all(witness.is_rigorous for witness in self.witnesses):
+            return np.zeros(self.map.shape, bool)
+        rigorous = [witness.shift for witness in self.witnesses if witness.is_rigorous]
+        return (self.map == Word.REFUTED) & ~refuted_by(self._inside, rigorous)
+
+    @property
+    def refuted_text(self) -> str:
+        """How many shifts are refuted, those refuted numerically apart."""
+        numerically = self.refuted_numerically
+        return f"{self.refuted}" + (f" and {numerically} numerically" if numerically else "")
 
     @property
     def undecided(self) -> int:
@@ -222,6 +241,7 @@ class PropertyVerdict(Displayed):
             "lattice": [list(row) for row in lattice_basis(self.lattice)],
             "proved": self.proved,
             "refuted": self.refuted,
+            "refuted_numerically": self.refuted_numerically,
             "undecided": self.undecided,
             "law": self.claim.law if self.claim.property == "equivariance" else None,
             "conditional": None if self.conditional is None else self.conditional.to_dict(),
@@ -235,6 +255,7 @@ class PropertyVerdict(Displayed):
                         "shift": list(w.shift),
                         "evidence": w.evidence,
                         "deviation": w.difference.deviation,
+                        "gap": w.gap,
                         "floor": w.floor,
                         "pixels": int(np.count_nonzero(w.image)),
                         "weights": w.trial.draw,
@@ -274,7 +295,8 @@ def _refuted_text(
     shift: Shift, multiple: int, offset: Shift, witness: Witness, *, certified: bool
 ) -> str:
     if multiple == 1 and not any(offset):
-        return f"a counterexample: the output differs by {witness.difference.deviation:.3g}."
+        how = "" if witness.is_rigorous else ", seen numerically"
+        return f"a counterexample: the output differs by {witness.difference.deviation:.3g}{how}."
     steps = f"{multiple} times {shift}" if multiple > 1 else str(shift)
     how = "" if certified else " (by identity)"
     shifted = f", then the proved shift {offset}{how}," if any(offset) else ""
@@ -518,7 +540,7 @@ class Verdict(Displayed):
         for output in self.outputs:
             lines += [
                 f"  {output.name}: {v.claim.property} proved {v.proved}/{v.map.size} ({v.lattice}), "
-                f"refuted {v.refuted}, undecided {v.undecided}"
+                f"refuted {v.refuted_text}, undecided {v.undecided}"
                 + (f"; proved: {v.identity_text}" if v.by_identity else "")
                 for v in output.properties
             ]

@@ -41,16 +41,17 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         sizes: of the output along them.
         law: `any` or `same`.
         shift: of the image, pixels.
-        draw: whose weights: `these`, `integers` or `random`.
+        draw: whose weights: `these`, `integers`, `sparse` or `random`.
         seed: of drawn weights.
         scale: what the image is multiplied by.
         weights_sha256: hash of all weights.
         dtype: number format.
-        evidence: `exact` or `separated`.
+        evidence: `exact`, `enclosed` or `numerical`; `separated` is the first edition's word for `numerical`.
         bound: for exact evidence the largest number of units met, of
         limit: units that the number format holds.
         deviation: the largest difference of the outputs, for the output shift that fits best.
         floor: rounding floor; 0 for exact evidence.
+        gap: by how much the real outputs differ at least; 0 for numerical evidence.
         program: fingerprint of the traced program.
         arrays: sha256 of the arrays.
         provenance: versions and device.
@@ -67,12 +68,12 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sizes: tuple[int, ...]
     law: Literal["any", "same"]
     shift: tuple[int, ...]
-    draw: Literal["these", "integers", "random"]
+    draw: Draw
     seed: int
     scale: int
     weights_sha256: str
     dtype: str
-    evidence: Literal["exact", "separated"]
+    evidence: Literal["exact", "enclosed", "numerical", "separated"]
     bound: float
     limit: float
     deviation: float
@@ -80,6 +81,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     program: str
     arrays: str
     provenance: dict[str, str]
+    gap: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +109,9 @@ class Counterexample:
         how = (
             f"exact, {h.bound:.3g} of {h.limit:.3g} units"
             if h.evidence == "exact"
-            else f"{h.deviation / h.floor:.3g} times the rounding floor of {h.floor:.2g}"
+            else f"at least by {h.gap:.3g}, by enclosures"
+            if h.evidence == "enclosed"
+            else f"numerically: {h.deviation / h.floor:.3g} times the rounding floor of {h.floor:.2g}"
         )
         return (
             f"{h.model}: {h.property} of {h.output} fails under the shift {h.shift}: the outputs differ by "
@@ -154,6 +158,7 @@ def from_witness(
         program=trial.program.fingerprint,
         arrays=_hash(arrays),
         provenance=provenance(current_device()),
+        gap=witness.gap,
     )
     return Counterexample(header, **arrays)
 
@@ -226,8 +231,7 @@ def replay(counterexample: Counterexample, model: Model) -> Replay:
         InputError: the model takes other images, or has other outputs.
     """
     h, image = counterexample.header, counterexample.image
-    draw: Draw = h.draw
-    trial = make_trial(model, image[None], draw=draw, seed=h.seed, dtype=h.dtype, scale=h.scale)
+    trial = make_trial(model, image[None], draw=h.draw, seed=h.seed, dtype=h.dtype, scale=h.scale)
     names = trial.program.output_names
     if h.leaf >= len(names) or names[h.leaf] != h.output:
         raise InputError(

@@ -1,7 +1,7 @@
 """Trials: one choice of weights and number format of a model, compiled, on which counterexamples are sought.
 
-A trial of an architecture draws its weights: small integers where the program is exact on them, random ones else,
-never zero and never all alike. A trial of this very model keeps its weights. Everything that is compared
+A trial of an architecture draws its weights: small integers where the program is exact on them, sparse or random ones
+else. A trial of this very model keeps its weights. Everything that is compared
 comes from one executable at one batch size.
 """
 
@@ -21,6 +21,7 @@ from shiftproof.errors import ModelCallError, WideningError
 from shiftproof.exactness.calibration import calibrate
 from shiftproof.exactness.exact import Exactness, grade_program, judge
 from shiftproof.exactness.probes import integer_question
+from shiftproof.refuting.weights import random_weights, sparse_weights
 from shiftproof.tracing.model import Model, native_dtype, program_in, weights_in
 from shiftproof.tracing.primitives import TABLE, Kind
 from shiftproof.tracing.settings import compiler_options, current_device, settings
@@ -38,12 +39,15 @@ from shiftproof.tracing.trace import (
     Literal as Constant,
 )
 
-Draw = Literal["these", "integers", "random"]
+Draw = Literal["these", "integers", "sparse", "random"]
 
 WORKING_BYTES = 2**26
 """Memory that one call of a trial may fill with intermediate values."""
 
 MOST_SLOTS = 16
+
+Ball = tuple[np.ndarray, np.ndarray]
+"""Midpoints and radii, of one shape."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +57,7 @@ class Trial:
     Attributes:
         program: of one image, in that format.
         weights: one array per weight of the program.
-        draw: whose weights: `these`, `integers` or `random`.
+        draw: whose weights: `these`, `integers`, `sparse` or `random`.
         seed: of drawn weights.
         scale: what images are multiplied by before they enter the program.
         dtype: of the images: `float64`, where the program was widened, or what it was traced in.
@@ -111,6 +115,19 @@ class Trial:
             seed: of the disturbance, from 1.
         """
         return self._outputs(images, seed)
+
+    def enclosures(self, images: np.ndarray) -> list[list[Ball]]:
+        """For every image the real outputs: midpoints and radii, the latter infinite where nothing is known.
+
+        Args:
+            images: as for `outputs`; run one by one.
+        """
+        found = []
+        with settings("float64"), float64_device():
+            for image in images * float(self.scale):
+                balls = self._enclosing(self.fixed, jnp.asarray(image[None], np.float64))
+                found.append([(np.asarray(mid), np.asarray(rad)) for mid, rad in balls])
+        return found
 
     def _outputs(self, images: np.ndarray, salt: int) -> tuple[list[np.ndarray], np.ndarray]:
         count, slots = len(images), self.slots
@@ -273,7 +290,7 @@ def make_trial(
     if dtype != "auto":
         return _make(model, images, draw=draw, seed=seed, dtype=dtype, scale=scale)
     native, single = native_dtype(), None
-    if draw != "random" and native != "float64":
+    if draw in ("these", "integers") and native != "float64":
         single = _make(model, images, draw=draw, seed=seed, dtype=native)
         if single.exact:
             return single
@@ -306,8 +323,10 @@ def _make(
                 scale=scale,
             )
             weights, factor = drawn.weights, drawn.scale
+        elif draw == "sparse":
+            weights = sparse_weights(program, weights, model.replaceable, seed)
         elif draw == "random":
-            weights = _random_weights(weights, model.replaceable, seed)
+            weights = random_weights(weights, model.replaceable, seed)
         fixed = fixed_values(program, weights)
         grades, reach = grade_program(program, fixed, images * float(factor))
         exactness = tuple(judge(program, o, grades=grades, reach=reach) for o in program.outputs)
@@ -315,20 +334,3 @@ def _make(
         if not calibration.exact:
             exactness = tuple(e.downgraded(calibration.reason) for e in exactness)
     return Trial(program, weights, draw, seed, factor, dtype, exactness, fixed)
-
-
-def _random_weights(weights: Sequence[Any], replaceable: Sequence[bool], seed: int) -> list[Any]:
-    """Random parameters of a usual size: kernels around 0, vectors around what they are."""
-    generator = np.random.default_rng(seed)
-    drawn = []
-    for weight, free in zip(weights, replaceable, strict=True):
-        if not free or not jnp.issubdtype(weight.dtype, np.floating):
-            drawn.append(weight)
-            continue
-        noise = generator.normal(size=weight.shape)
-        if weight.ndim >= 2:
-            values = noise / math.sqrt(max(1, math.prod(weight.shape[:-1])))
-        else:
-            values = np.asarray(weight, np.float64) + 0.3 * noise
-        drawn.append(np.asarray(values, weight.dtype))
-    return drawn

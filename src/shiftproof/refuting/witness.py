@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import jax.numpy as jnp
@@ -43,6 +43,8 @@ OWN: Sequence[tuple[Draw, int, str]] = (
 DRAWN: Sequence[tuple[Draw, int, str]] = (
     ("integers", 0, "small"),
     ("integers", 1, "levels"),
+    ("sparse", 0, "small"),
+    ("sparse", 1, "levels"),
     ("random", 0, "small"),
     ("random", 1, "small"),
     ("random", 2, "generic"),
@@ -60,7 +62,14 @@ DISTURBANCES = 3
 MOST_REDUCTIONS = 60
 """Calls spent on making a counterexample smaller."""
 
-Evidence = Literal["exact", "separated"]
+WEIGHTS: Mapping[Draw, str] = {
+    "these": "the model's own weights",
+    "integers": "integers as weights",
+    "sparse": "sparse integers as weights",
+    "random": "random weights",
+}
+
+Evidence = Literal["exact", "enclosed", "numerical"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,10 +96,12 @@ class Witness:
         shift: of the image, pixels.
         image: (*image shape) float64, unscaled.
         trial: the weights and the number format.
-        evidence: `exact` (equality is meaningful) or `separated` (the deviation stands far above the floor).
+        evidence: `exact` (every number is the real one), `enclosed` (the real outputs lie in enclosures that are
+            disjoint in some cell), or `numerical` (the deviation stands far above the rounding that was measured).
         difference: of the two outputs.
         floor: rounding floor of the output; 0 for exact evidence.
         outputs: the output for the image, and for the shifted image.
+        gap: by how much the real outputs differ at least, for the output shift that fits best; 0 where numerical.
     """
 
     claim: Claim
@@ -101,6 +112,26 @@ class Witness:
     difference: Difference
     floor: float
     outputs: tuple[np.ndarray, np.ndarray]
+    gap: float = 0.0
+
+    @property
+    def is_rigorous(self) -> bool:
+        """Whether the real outputs are shown to differ."""
+        return self.evidence != "numerical"
+
+    @property
+    def strength(self) -> str:
+        """Why the difference counts, in words."""
+        if self.evidence == "exact":
+            return "exactly"
+        if self.evidence == "enclosed":
+            return f"at least by {self.gap:.3g}, by enclosures"
+        return f"numerically: {self.difference.deviation / self.floor:.0e} times what rounding explains"
+
+    @property
+    def whose(self) -> str:
+        """The weights, in words."""
+        return WEIGHTS[self.trial.draw]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -469,8 +500,9 @@ def judge(
     found = compare_outputs(doubt, *outputs, limit=limit)
     if not found.deviation > limit:
         return None
-    evidence: Evidence = "exact" if exactness.exact else "separated"
-    return Witness(doubt.claim, doubt.shift, image, trial, evidence, found, floor, outputs)
+    evidence: Evidence = "exact" if exactness.exact else "numerical"
+    gap = found.deviation if exactness.exact else 0.0
+    return Witness(doubt.claim, doubt.shift, image, trial, evidence, found, floor, outputs, gap)
 
 
 def witness_nearby(

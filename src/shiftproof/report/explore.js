@@ -133,7 +133,7 @@ function evidenceOf(map, about, shift) {
       const how = map.certified.has(map.at(offset)) ? "" : " (by identity)";
       const then = offset.some((step) => step) ? `, then the proved shift ${tuple(offset)}${how},` : "";
       const text = straight
-        ? `a counterexample: the output differs by ${general(witness.deviation)}.`
+        ? `a counterexample: the output differs by ${general(witness.deviation)}${witness.evidence === "numerical" ? ", seen numerically" : ""}.`
         : `${steps}${then} is the shift ${tuple(witness.shift)}, which a counterexample refutes.`;
       return { word, text, multiple, offset, number, witness };
     }
@@ -153,7 +153,11 @@ function tellVerdict(map, { about, property, moves, probes, examples, shift }) {
   } else if (found.word === "refuted") {
     const { witness } = found;
     claim = law ? "f(T x) ≠ T′ f(x) for some image x, whichever T′" : "f(T x) ≠ f(x) for some image x";
-    const strength = witness.evidence === "exact" ? "exact: whole numbers, no rounding" : `${general(witness.deviation / witness.floor)} times the rounding floor`;
+    const strength = {
+      exact: "exact: whole numbers, no rounding",
+      enclosed: `at least ${general(witness.gap)}, by enclosures`,
+      numerical: `numerically: ${general(witness.deviation / witness.floor)} times what rounding explains`,
+    }[witness.evidence];
     lines.push(`Deviation under ${tuple(witness.shift)}: ${general(witness.deviation, 4)} (${strength}).`);
     if (found.multiple > 1 || found.offset.some((step) => step)) lines.push(`Drawn: the counterexample, under ${tuple(witness.shift)}.`);
     tiles = copies(examples[found.number].key, ["image", "shifted", "moved", law ? "law" : "still", "difference"]);

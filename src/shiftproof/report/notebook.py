@@ -125,7 +125,7 @@ def _(verdict: PropertyVerdict) -> Shown:
         f"{claim.property} of {claim.output}",
         (
             f"proved for {verdict.proved} of {verdict.map.size} shifts ({verdict.lattice}{identity}), "
-            f"refuted for {verdict.refuted}{undecided}",
+            f"refuted for {verdict.refuted_text}{undecided}",
         ),
         (_word_map(claim.property, verdict),),
         _keys(WORDS, [verdict.map]),

@@ -19,7 +19,7 @@ def summary_of(verdict: Verdict) -> str:
     """One sentence: what is proved, refuted and undecided of the outputs."""
     claims = [
         f"{v.claim.property} of {output.name} is proved for {v.proved} of {v.map.size} shifts "
-        f"({v.lattice}{_by_identity(v)}) and refuted for {v.refuted}"
+        f"({v.lattice}{_by_identity(v)}) and refuted for {v.refuted_text}"
         + (f", {v.undecided} are undecided" if v.undecided else "")
         for output in verdict.outputs
         for v in output.properties
@@ -46,18 +46,23 @@ def counts_table(verdict: Verdict) -> Table:
     """One row per output and property: how many shifts have which word, and the lattice."""
     found = [(output.name, v) for output in verdict.outputs for v in output.properties]
     identity = any(v.by_identity for _, v in found)
+    numerically = any(v.refuted_numerically for _, v in found)
     moves = any(law_text(v) for _, v in found)
     columns = (
         *("output", "property", "proved"),
         *(("by identity",) if identity else ()),
-        *("refuted", "undecided", "lattice"),
+        "refuted",
+        *(("numerically",) if numerically else ()),
+        *("undecided", "lattice"),
         *(("output moves",) if moves else ()),
     )
     rows = tuple(
         (
             *(name, v.claim.property, f"{v.proved}/{v.map.size}"),
             *((str(v.by_identity),) if identity else ()),
-            *(str(v.refuted), str(v.undecided), str(v.lattice)),
+            *(str(v.refuted),),
+            *((str(v.refuted_numerically),) if numerically else ()),
+            *(str(v.undecided), str(v.lattice)),
             *((law_text(v),) if moves else ()),
         )
         for name, v in found
@@ -70,6 +75,10 @@ def counts_table(verdict: Verdict) -> Table:
         note += (
             f" by identity: those of the proved that no certificate proves; decided in the field, "
             f"{error_words(worst)}."
+        )
+    if numerically:
+        note += (
+            " numerically: refuted by a difference far above rounding, which was measured, not bounded."
         )
     return Table(
         f"{verdict.model}: circular, {_times(verdict.grid)}, {weights_words(verdict)}",
@@ -228,18 +237,10 @@ def evidence_table(verdict: Verdict) -> Table:
 def witness_text(witness: Witness) -> str:
     """How strongly a counterexample refutes, and on what."""
     deviation, count = witness.difference.deviation, int(np.count_nonzero(witness.image))
-    strength = (
-        "exactly"
-        if witness.evidence == "exact"
-        else f"{deviation / witness.floor:.0e} times the rounding floor"
-    )
-    weights = {
-        "these": "the model's own weights",
-        "integers": "integer weights",
-        "random": "random weights",
-    }[witness.trial.draw]
     values = "one non-zero value" if count == 1 else f"{count} non-zero values"
-    return f"differs by {deviation:.4g} ({strength}); {values}, {weights}, {witness.trial.dtype}"
+    return (
+        f"differs by {deviation:.4g} ({witness.strength}); {values}, {witness.whose}, {witness.trial.dtype}"
+    )
 
 
 def _times(sizes: tuple[int, ...]) -> str:

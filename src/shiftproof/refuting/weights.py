@@ -1,0 +1,56 @@
+"""Weights of trials of an architecture: never zero in an axis that all outputs need, and never all alike.
+
+Random ones are of a usual size. Sparse ones keep enclosures narrow through any depth: every output of a kernel takes one
+input alone, times one or two, so that no rounding is added up; scales are powers of two.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from shiftproof.exactness.probes import additive_weights
+from shiftproof.tracing.trace import Program
+
+FACTORS = (-2, -1, 1, 2)
+"""What a sparse weight multiplies by; powers of two, with which no product rounds."""
+
+
+def random_weights(weights: Sequence[Any], replaceable: Sequence[bool], seed: int) -> list[Any]:
+    """Random parameters of a usual size: kernels around 0, vectors around what they are."""
+    generator = np.random.default_rng(seed)
+    drawn = []
+    for weight, free in zip(weights, replaceable, strict=True):
+        if not free or not jnp.issubdtype(weight.dtype, np.floating):
+            drawn.append(weight)
+            continue
+        noise = generator.normal(size=weight.shape)
+        if weight.ndim >= 2:
+            values = noise / math.sqrt(max(1, math.prod(weight.shape[:-1])))
+        else:
+            values = np.asarray(weight, np.float64) + 0.3 * noise
+        drawn.append(np.asarray(values, weight.dtype))
+    return drawn
+
+
+def sparse_weights(
+    program: Program, weights: Sequence[Any], replaceable: Sequence[bool], seed: int
+) -> list[Any]:
+    """Kernels with one weight per output, its last axis; all others, and what is added, small whole numbers."""
+    generator = np.random.default_rng(seed)
+    added = additive_weights(program)
+    drawn = []
+    for name, weight, free in zip(program.weight_names, weights, replaceable, strict=True):
+        if not free or not jnp.issubdtype(weight.dtype, np.floating):
+            drawn.append(weight)
+            continue
+        values = generator.choice(FACTORS, weight.shape).astype(np.float64)
+        if weight.ndim >= 2 and name not in added:
+            *inputs, outputs = weight.shape
+            taken = generator.integers(0, math.prod(inputs), outputs)
+            places = np.arange(math.prod(inputs))[:, None] == taken
+            values *= places.reshape(weight.shape)
+        drawn.append(np.asarray(values, weight.dtype))
+    return drawn
