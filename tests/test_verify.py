@@ -311,6 +311,18 @@ def test_a_reason_names_what_the_field_does_not_look_inside_once() -> None:
     assert "the field does not look inside it either" in reason
 
 
+def test_a_program_that_the_field_refuses_is_left_to_the_kernel() -> None:
+    """An image less itself is 0, where a logarithm is infinite; the program goes on with numbers."""
+    refused = sp.verify(
+        lambda x: (jnp.exp(jnp.log(x - x)) + x).reshape(1, 4, 2).mean(2).mean(1), (8, 1)
+    )
+    found = refused.invariance
+    assert counts(found) == (4, 0, 4)
+    assert "the field cannot run the program: a function is infinite or NaN at 0" in found.reason(
+        (1,)
+    )
+
+
 class Dead(nnx.Module):
     """A zero-initialised head: with these weights nothing moves, the architecture does."""
 
