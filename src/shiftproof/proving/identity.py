@@ -2,8 +2,8 @@
 
 Every shift is tried by running the traced program in the field, on a random image and on the shifted one. A claim
 that fails on few tracks is no identity; one that holds there is tried again on as many tracks as make the error bound
-smaller than 2^-100, and only then believed. Each claim of the kernel is put to the vote here: an identity never
-fails, so a denial is a defect of one of the two.
+smaller than 2^-100, and only then believed. The claims of the kernel are put to the vote here,
+unless some equation is not looked into: an identity never fails, so a denial is a defect of one of the two.
 """
 
 import dataclasses
