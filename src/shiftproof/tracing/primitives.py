@@ -70,6 +70,11 @@ def plain(value: Any) -> bool:
     return jnp.issubdtype(value, np.number) or jnp.issubdtype(value, np.bool_)
 
 
+def is_complex(aval: Any) -> bool:
+    """Whether an array of this type holds complex numbers."""
+    return jnp.issubdtype(aval.dtype, np.complexfloating)
+
+
 def combines_by(name: str) -> Check:
     """A body `a, b -> name(a, b)`: how an update is combined with what is there."""
 

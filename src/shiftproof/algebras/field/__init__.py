@@ -77,9 +77,8 @@ from shiftproof.algebras.field.values import (
     Tally,
     Value,
     coded,
-    is_complex,
 )
-from shiftproof.tracing.primitives import Kind
+from shiftproof.tracing.primitives import Kind, is_complex
 from shiftproof.tracing.trace import Program, applied
 
 __all__ = [

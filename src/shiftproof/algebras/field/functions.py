@@ -20,7 +20,6 @@ from shiftproof.algebras.field.values import (
     Value,
     check_finite,
     family,
-    is_complex,
     largest,
     numbers_of,
     part_of,
@@ -31,6 +30,7 @@ from shiftproof.algebras.field.values import (
     square_of_norm,
 )
 from shiftproof.algebras.places import landing
+from shiftproof.tracing.primitives import is_complex
 from shiftproof.tracing.trace import apply, hash_array
 
 # --- cell by cell ---

@@ -349,11 +349,6 @@ def family(dtype: Any) -> str:
     return "real" if jnp.issubdtype(dtype, np.floating) else str(dtype)
 
 
-def is_complex(aval: Any) -> bool:
-    """Whether an array of this type holds complex numbers."""
-    return jnp.issubdtype(aval.dtype, np.complexfloating)
-
-
 def _known_results(call: Call) -> list[Known]:
     """What follows from known operands is computed as the user's program computes it."""
     with jax.ensure_compile_time_eval():
