@@ -90,6 +90,9 @@ LAWS: dict[str, Callable[[Any], Any]] = {
     "scatter": lambda x: x.at[:, :1].apply(lambda v: v + 1),
     "scatter-add, somewhere": lambda x: jnp.zeros((4,)).at[x[0, :1, 0].astype(int)].add(1.0),
     "scatter-sub, somewhere": lambda x: jnp.zeros((4,)).at[x[0, :1, 0].astype(int)].subtract(1.0),
+    "scatter-max, somewhere": lambda x: jnp.zeros((4,)).at[x[0, :1, 0].astype(int)].max(1.0),
+    "scatter-min, somewhere": lambda x: jnp.zeros((4,)).at[x[0, :1, 0].astype(int)].min(1.0),
+    "scatter-mul, somewhere": lambda x: jnp.ones((4,)).at[x[0, :1, 0].astype(int)].multiply(2.0),
     "gather": lambda x: x[:, (x[0, :, 0] > 0).astype(int)],
     "bitcast_convert_type": lambda x: lax.bitcast_convert_type(x, jnp.int16),
 }
