@@ -22,7 +22,7 @@ from shiftproof.exactness.calibration import calibrate
 from shiftproof.exactness.exact import Exactness, grade_program, judge
 from shiftproof.exactness.probes import integer_question
 from shiftproof.tracing.model import Model, native_dtype, program_in, weights_in
-from shiftproof.tracing.primitives import TABLE, Kind
+from shiftproof.tracing.primitives import Kind, entry_of
 from shiftproof.tracing.settings import compiler_options, current_device, settings
 from shiftproof.tracing.trace import (
     Equation,
@@ -159,26 +159,27 @@ def forget_compiled() -> None:
     _COMPILED.clear()
 
 
-ROUNDING = frozenset(
-    [Kind.LINEAR, Kind.BILINEAR, Kind.POINTWISE, Kind.SPECTRAL, Kind.LOOP, Kind.OPAQUE]
-)
-"""Classes of equations whose results are rounded; moves and extrema give numbers that they were given."""
+EXACT = frozenset([Kind.MOVES, Kind.EXTREMUM])
+"""Classes of equations that give numbers which they were given, but for products; all others round."""
 
 WHOLE = frozenset(
     """
     abs ceil clamp complex conj convert_element_type floor imag neg real rem round select_n sign
     """.split()
 )
-"""Primitives of those classes that do not round."""
+"""Primitives of other classes that do not round."""
 
 
-MULTIPLYING = frozenset("cumprod div exp exp2 integer_pow mul pow reduce_prod square".split())
+MULTIPLYING = frozenset(
+    "cumprod div exp exp2 integer_pow mul pow reduce_prod scatter-mul scatter_mul square".split()
+)
 """Primitives whose results may be smaller than any number of the format, and are not 0."""
 
 
 def _rounds(eqn: Equation) -> bool:
-    entry = TABLE.get(eqn.name)
-    return eqn.name not in WHOLE and (entry is None or entry.kind in ROUNDING | {Kind.ORDERED})
+    entry = entry_of(eqn.name, eqn.params)
+    exact = entry is not None and entry.kind in EXACT and eqn.name not in MULTIPLYING
+    return eqn.name not in WHOLE and not exact
 
 
 def _shake(eqn: Equation, results: Sequence[Any], salt: Any) -> list[Any]:
