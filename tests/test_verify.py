@@ -556,3 +556,16 @@ def test_layers_have_receptive_fields_and_jumps() -> None:
     assert layers["output.map"]["jump"] == ["4", "2"]
     assert layers["output.mean"]["receptive_field"] == [None, None]
     assert layers["output.mean"]["jump"] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("model", "asks"),
+    [
+        (lambda x: jnp.isnan(0 / x), True),
+        (lambda x: jnp.isfinite(jnp.log(x)), True),
+        (lambda x: x != 2 * x, False),
+    ],
+)
+def test_a_note_says_where_a_program_asks_whether_something_is_a_number(model, asks) -> None:
+    notes = sp.verify(model, (4, 1)).notes
+    assert any("asks whether something is a number" in note for note in notes) == asks
