@@ -49,6 +49,7 @@ from shiftproof.algebras.interval.ball import (
     Call,
     NoEnclosure,
     embed,
+    embed_all,
     is_inexact,
     no_radius,
     nothing,
@@ -98,7 +99,7 @@ def enclose(
     )
     algebra = Interval()
     start = dict.fromkeys((*program.weights, *program.constants))
-    start |= {number: embed(array) for number, array in fixed.items()}
+    start |= embed_all(fixed)
     start[program.images] = embed(images)
     values = algebra.run(program, start, fixed)
     outputs = tuple(

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -161,19 +161,77 @@ def embed(array: Any) -> Ball:
         mid = lax.complex(*(jnp.asarray(part.mid, np.float64) for part in parts))
         return settle(mid, parts[0].radii + parts[1].radii, 0.0, math.inf)
     numbers = np if isinstance(array, (np.ndarray, np.generic)) else jnp
-    mid = _double(array, numbers)
-    nan = numbers.isnan(mid)
-    small = (_bits(mid, numbers) << 1 != 0) & (abs(mid) < 2.0**-1022)
-    rad: Any = numbers.where(nan, math.inf, numbers.where(small, TINY, 0.0))
-    mid = numbers.where(nan | small, 0.0, mid)
-    low = numbers.where((mid == 0) | numbers.isinf(mid), LARGEST, lowest_digit(mid, numbers))
-    unit = numbers.minimum(numbers.min(low, initial=LARGEST), LARGEST)
-    unit = numbers.where((unit < SMALLEST) | numbers.any(rad > 0), 0.0, unit)
-    most = numbers.max(numbers.where(numbers.isinf(mid), 0.0, abs(mid)), initial=0.0)
-    units = numbers.where(unit > 0, most / numbers.where(unit > 0, unit, 1.0), math.inf)
+    mid, rad, digits, sizes = _cells(_double(array, numbers), numbers)
+    unit, units = _units(
+        numbers.min(digits, initial=LARGEST), numbers.max(sizes, initial=0.0), numbers
+    )
     if numbers is np and not np.any(rad):
-        rad = no_radius(mid.shape)
-    return Ball(jnp.asarray(mid), rad if is_zeros(rad) else jnp.asarray(rad), unit, units)
+        return Ball(jnp.asarray(mid), no_radius(mid.shape), unit, units)
+    return Ball(jnp.asarray(mid), jnp.asarray(rad), unit, units)
+
+
+ROW = 256
+"""Numbers that are looked at together in `embed_all`."""
+
+
+def embed_all(arrays: Mapping[int, Any]) -> dict[int, Ball]:
+    """The same for many arrays, as one array in rows: each would be compiled by itself otherwise."""
+    traced = {
+        n: a
+        for n, a in arrays.items()
+        if isinstance(a, jax.Array) and jnp.issubdtype(a.dtype, np.floating) and a.size
+    }
+    found = {n: embed(a) for n, a in arrays.items() if n not in traced}
+    for double in (True, False):
+        group = {n: a for n, a in traced.items() if (a.dtype == np.float64) is double}
+        if group:
+            found |= _embedded(group)
+    return found
+
+
+def _embedded(arrays: Mapping[int, Any]) -> dict[int, Ball]:
+    """Of arrays that are all float64, or all narrower."""
+    counts = [-(-a.size // ROW) for a in arrays.values()]
+    starts = np.cumsum([0, *counts])
+    flat = [
+        jnp.pad(a.ravel(), (0, ROW * rows - a.size)).astype(jnp.promote_types(a.dtype, np.float32))
+        for a, rows in zip(arrays.values(), counts, strict=True)
+    ]
+    numbers = lax.optimization_barrier(jnp.concatenate(flat)).reshape(-1, ROW)
+    mid, rad, digits, sizes = _cells(_double(numbers, jnp), jnp)
+    owners = np.repeat(np.arange(len(counts)), counts)
+    unit, units = _units(
+        jax.ops.segment_min(jnp.min(digits, 1), owners, len(counts)),
+        jax.ops.segment_max(jnp.max(sizes, 1), owners, len(counts)),
+        jnp,
+    )
+    mid, rad, unit, units = lax.optimization_barrier((mid, rad, unit, units))
+    found = {}
+    for i, (number, array) in enumerate(arrays.items()):
+        cells = [
+            x[starts[i] : starts[i + 1]].ravel()[: array.size].reshape(array.shape)
+            for x in (mid, rad)
+        ]
+        found[number] = Ball(*cells, unit[i], units[i])
+    return found
+
+
+def _cells(array: Any, numbers: Any) -> tuple[Any, Any, Any, Any]:
+    """Of float64: midpoints, radii, lowest digits (0 where there is a radius), magnitudes."""
+    nan = numbers.isnan(array)
+    small = (_bits(array, numbers) << 1 != 0) & (abs(array) < 2.0**-1022)
+    rad = numbers.where(nan, math.inf, numbers.where(small, TINY, 0.0))
+    mid = numbers.where(nan | small, 0.0, array)
+    infinite = numbers.isinf(mid)
+    digits = numbers.where((mid == 0) | infinite, LARGEST, lowest_digit(mid, numbers))
+    digits = numbers.where(nan | small, 0.0, digits)
+    return mid, rad, digits, numbers.where(infinite, 0.0, abs(mid))
+
+
+def _units(digits: Any, most: Any, numbers: Any) -> tuple[Any, Any]:
+    """The unit of numbers with this lowest digit, and how many of it the largest of them are."""
+    unit = numbers.where(digits < SMALLEST, 0.0, numbers.minimum(digits, LARGEST))
+    return unit, numbers.where(unit > 0, most / numbers.where(unit > 0, unit, 1.0), math.inf)
 
 
 def is_zeros(rad: Any) -> bool:
