@@ -1,0 +1,217 @@
+"""Intervals: enclosures of the real values of a program, evaluated in float64 whatever format it was traced in.
+
+Every value is a *ball*: a midpoint that is a float, and a radius within which the real number is. Casts between
+floats are the identity, and constants, weights and images are the numbers that they hold; integers and truths are
+those of the machine, and are certain or unknown. Two outputs whose balls are apart differ, over the reals: that is a
+proof, as rigorous as the bounds of this package. Where the radius is 0 everywhere, nothing was rounded.
+
+**Rounding.** Let u = 2^-53. The bounds hold for every order of the operations, and for fused ones, since XLA is free
+to choose; there are no error-free transformations, which it may undo.
+
+- One operation: |fl(a op b) - (a op b)| <= u |a op b| + t, where t is for underflow: results and operands that are
+  subnormal count as 0. An operand that was rounded has at least the radius `TINY` >> t; one that was not is normal.
+- A sum of n numbers, in any order: at most n u sum|x_i|, to first order; of n products, (n + 1) u sum|a_i b_i|.
+- A product of balls: |ab - (a + d)(b + e)| <= |a| |e| + |b| |d| + |d| |e|; a quotient: (|d| + |a/b| |e|) / (|b| - |e|).
+- All that is written above is itself computed in floats: each radius is enlarged by a factor 1 + `SLACK`, 2^13 times u,
+  and by 4 n u besides for long sums. Terms of second order are far below that.
+
+**Exact numbers.** A value has a unit if none of its cells was rounded and all are whole multiples of it. Sums and
+products of them are exact if the sums of their magnitudes are below 2^53 units, whatever the order; then nothing is
+added to radii that are 0. A quotient is exact if the nearest multiple of the unit, times the divisor, is the dividend.
+
+**Functions.** One that rises or falls is evaluated at both ends, with a margin of `MARGIN` = 2^-40 relative, which is
+2^13 times u, for the function as the device computes it; the tests measure it against arithmetic of 200 bits. Sine and
+cosine change no more than the angle; extrema, sorted numbers and absolute values no more than what they are made of.
+Comparisons and steps are certain away from ties, look-ups at certain places, loops as long as their test is certain.
+What has no rule has no enclosure, and `Enclosures.reasons` says so.
+
+**No number.** NaN, an infinity out of finite numbers, or a division by what may be 0 has no enclosure: the radius is
+infinite, and stays so, also where it is multiplied by 0. An infinity that was there before (padding of a max pool, a
+mask before a softmax) is exact, with radius 0, where it is moved, compared, added to, or its exponential is taken.
+
+R. Moore, "Interval Analysis", 1966; N. Higham, "Accuracy and Stability of Numerical Algorithms", 2002, chapters 3, 4;
+S. Rump, "Verification methods: rigorous results using floating-point arithmetic", 2010.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from shiftproof.algebras.interval.algebraic import bilinear, linear, moves, spectral
+from shiftproof.algebras.interval.ball import (
+    Ball,
+    Call,
+    NoEnclosure,
+    embed,
+    embed_all,
+    is_inexact,
+    no_radius,
+    nothing,
+    separate,
+    wide,
+)
+from shiftproof.algebras.interval.functions import machine, pointwise, select
+from shiftproof.algebras.interval.loops import LOOPS
+from shiftproof.algebras.interval.order import extremum, ordered
+from shiftproof.tracing.primitives import MOVES, Kind, plain, type_of
+from shiftproof.tracing.trace import Equation, Literal, Program, apply, interpret
+
+__all__ = ["RULES", "Ball", "Enclosures", "apart", "embed", "enclose"]
+
+
+@functools.partial(
+    jax.tree_util.register_dataclass, data_fields=["outputs", "values"], meta_fields=["reasons"]
+)
+@dataclasses.dataclass(frozen=True)
+class Enclosures:
+    """What a program gives.
+
+    Attributes:
+        outputs: of the program, in order.
+        values: those that were asked for, by number.
+        reasons: equations that have no enclosure, with the place and why; known when the program is traced.
+    """
+
+    outputs: tuple[Ball, ...]
+    values: Mapping[int, Ball]
+    reasons: tuple[str, ...]
+
+
+def enclose(
+    program: Program, fixed: Mapping[int, Any], images: Any, wanted: Collection[int] = ()
+) -> Enclosures:
+    """Enclosures of the real values of a program; traceable, so it can be jitted and vmapped, in 64-bit mode.
+
+    Args:
+        program: the traced model, in whatever format.
+        fixed: from `fixed_values`; known numbers, taken as they are.
+        images: one batch, of the traced shape.
+        wanted: numbers of values that are given besides the outputs.
+    """
+    assert jax.dtypes.canonicalize_dtype(np.float64) == np.float64, (
+        "balls are computed in 64-bit mode"
+    )
+    algebra = Interval()
+    start = dict.fromkeys((*program.weights, *program.constants))
+    start |= embed_all(fixed)
+    start[program.images] = embed(images)
+    values = algebra.run(program, start, fixed)
+    outputs = tuple(
+        embed(o.value) if isinstance(o, Literal) else values[o] for o in program.outputs
+    )
+    return Enclosures(outputs, {n: values[n] for n in wanted}, tuple(algebra.reasons))
+
+
+def apart(first: Ball, second: Ball) -> Any:
+    """The cells in which two values differ: their enclosures have no number in common."""
+    if not plain(first.mid.dtype):
+        return jnp.zeros(first.shape, bool)
+    if is_inexact(first.mid.dtype):
+        return separate(first, second)
+    return (first.mid != second.mid) & (first.rad == 0) & (second.rad == 0)
+
+
+def _apart_from_the_rest(ball: Ball) -> Ball:
+    """The same; the compiler joins no operations across it, and computes nothing twice, which takes it minutes."""
+    names = [
+        f.name for f in dataclasses.fields(ball) if isinstance(getattr(ball, f.name), jax.Array)
+    ]
+    arrays = lax.optimization_barrier([getattr(ball, name) for name in names])
+    return dataclasses.replace(ball, **dict(zip(names, arrays, strict=True)))
+
+
+class Interval:
+    """Evaluates programs on balls; one rule per class of the table.
+
+    Attributes:
+        reasons: equations without an enclosure, and why; grows while programs run.
+    """
+
+    def __init__(self) -> None:
+        self.reasons: dict[str, None] = {}
+
+    def run(
+        self,
+        program: Program,
+        start: Mapping[int, Ball | None],
+        fixed: Mapping[int, Any] | None = None,
+    ) -> dict[int, Ball]:
+        """Every value of a program, by number.
+
+        Args:
+            program: the traced model, or a body.
+            start: its inputs and constants.
+            fixed: of a model, the values that do not depend on the images; those that nothing needs are missing.
+        """
+
+        numbers = program.constants if fixed is None else fixed
+
+        def step(eqn: Equation, operands: Sequence[Any]) -> Sequence[Ball | None]:
+            if fixed is not None and eqn.outputs[0] not in program.from_images:
+                return [start.get(output) for output in eqn.outputs]
+            given = [embed(o.value) if isinstance(o, Literal) else o for o in operands]
+            types = [
+                type_of(o.value) if isinstance(o, Literal) else program.avals[o] for o in eqn.inputs
+            ]
+            known = [isinstance(o, Literal) or o in numbers for o in eqn.inputs]
+            results = [program.avals[n] for n in eqn.outputs]
+            return self.apply(Call(eqn, given, types, results, known))
+
+        return interpret(program, start, step)
+
+    def apply(self, call: Call) -> Sequence[Ball]:
+        """The results of one equation."""
+        if not call.operands:
+            return [embed(array) for array in apply(call.eqn, [])]
+        if all(0 in aval.shape for aval in call.results):
+            return [
+                Ball(jnp.zeros(a.shape, wide(a.dtype)), no_radius(a.shape), 1.0, 0.0)
+                for a in call.results
+            ]
+        try:
+            made = self._rule(call)(call)
+        except NoEnclosure as why:
+            place = f"{call.name} at {call.eqn.site}" if str(call.eqn.site) else call.name
+            self.reasons[f"{place}: {why}"] = None
+            made = [nothing(aval) for aval in call.results]
+        for ball, aval in zip(made, call.results, strict=True):
+            if ball.shape != tuple(aval.shape) or np.shape(ball.rad) != ball.shape:
+                raise AssertionError(f"{call.name} gives {ball.shape}, not {aval.shape}")
+        return made if call.name in MOVES else [_apart_from_the_rest(ball) for ball in made]
+
+    def _rule(self, call: Call) -> Callable[[Call], Sequence[Ball]]:
+        kind = call.reading.kind
+        if kind is Kind.LOOP:
+            return functools.partial(LOOPS[call.name], self._body)
+        if call.name == "select_n":
+            return select
+        if call.name == "convert_element_type":
+            return linear if plain(call.results[0].dtype) else machine
+        real = any(is_inexact(aval.dtype) for aval in (*call.types, *call.results))
+        if kind in (Kind.LINEAR, Kind.BILINEAR) and not real:
+            return machine
+        return RULES.get(kind, machine)
+
+    def _body(self, body: Program, inputs: Sequence[Ball]) -> list[Ball]:
+        start = dict(zip(body.weights, inputs, strict=True))
+        start |= {number: embed(array) for number, array in body.constants.items()}
+        values = self.run(body, start)
+        return [embed(o.value) if isinstance(o, Literal) else values[o] for o in body.outputs]
+
+
+RULES: Mapping[Kind, Callable[[Call], Sequence[Ball]]] = {
+    Kind.MOVES: moves,
+    Kind.LINEAR: linear,
+    Kind.BILINEAR: bilinear,
+    Kind.POINTWISE: pointwise,
+    Kind.EXTREMUM: extremum,
+    Kind.ORDERED: ordered,
+    Kind.SPECTRAL: spectral,
+}
+"""One rule per class; of the others only integers are certain, since JAX itself computes them."""
