@@ -6,17 +6,72 @@ cell, the real outputs differ there; for equivariance they must be, for every ou
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-from shiftproof.refuting.trials import Ball, Trial
+from shiftproof.algebras.interval import enclose
+from shiftproof.exactness.calibration import float64_device
+from shiftproof.refuting.trials import Trial
+from shiftproof.tracing.settings import current_device, settings
+from shiftproof.tracing.trace import Program
 from shiftproof.translation import Shift
+
+Ball = tuple[np.ndarray, np.ndarray]
+"""Midpoints and radii, of one shape."""
 
 SLACK = 2.0**-48
 """Relative room for the rounding of differences of midpoints and of sums of radii."""
 
 QUICK = 64
 """Cells in which an output shift is tried before all others."""
+
+
+MOST_COMPILED = 8
+
+_COMPILED: dict[tuple[Any, ...], tuple[Program, Any]] = {}
+"""Programs on intervals, compiled: trials that differ in their weights share one."""
+
+
+def forget_compiled() -> None:
+    """Drop all executables; for benchmarks."""
+    _COMPILED.clear()
+
+
+@float64_device()
+def enclosures(trial: Trial, images: np.ndarray) -> list[list[Ball]]:
+    """For every image the real outputs: midpoints and radii, the latter infinite where nothing is known.
+
+    Args:
+        trial: program and weights.
+        images: (count, *image shape), unscaled.
+    """
+    program = trial.program
+    found = []
+    with settings("float64"):
+        for image in images * float(trial.scale):
+            given = jnp.asarray(image[None], np.float64)
+            balls = _run(program, trial.fixed, given)
+            found.append([(np.asarray(mid), np.asarray(rad)) for mid, rad in balls])
+    return found
+
+
+def _run(program: Program, fixed: Any, image: Any) -> Any:
+    # a fingerprint does not tell the functions apart that a program calls back
+    own = id(program) if program.calls_python else 0
+    key = (program.fingerprint, image.shape, own, current_device())
+    if key not in _COMPILED:
+        while len(_COMPILED) >= MOST_COMPILED:
+            del _COMPILED[next(iter(_COMPILED))]
+
+        def run(fixed: Any, image: Any) -> Any:
+            return [(ball.mid, ball.rad) for ball in enclose(program, fixed, image).outputs]
+
+        lowered = jax.jit(run).lower(fixed, image)
+        _COMPILED[key] = program, lowered.compile({"xla_backend_optimization_level": 0})
+    return _COMPILED[key][1](fixed, image)
 
 
 def gap_between(
@@ -36,7 +91,7 @@ def gap_between(
         axes: its grid axes.
         shifts: output shifts that may fit, of which each must fail; None for all.
     """
-    still, moved = (balls[leaf] for balls in trial.enclosures(pair))
+    still, moved = (balls[leaf] for balls in enclosures(trial, pair))
     if shifts is None and not np.iscomplexobj(still[0]):
         # sorting never brings values closer than the best shift does
         apart = _gap(_sorted(still, axes), _sorted(moved, axes))

@@ -50,9 +50,6 @@ WORKING_BYTES = 2**26
 
 MOST_SLOTS = 16
 
-Ball = tuple[np.ndarray, np.ndarray]
-"""Midpoints and radii, of one shape."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
@@ -119,19 +116,6 @@ class Trial:
             seed: of the disturbance, from 1.
         """
         return self._outputs(images, seed)
-
-    def enclosures(self, images: np.ndarray) -> list[list[Ball]]:
-        """For every image the real outputs: midpoints and radii, the latter infinite where nothing is known.
-
-        Args:
-            images: as for `outputs`; run one by one.
-        """
-        found = []
-        with settings("float64"), float64_device():
-            for image in images * float(self.scale):
-                balls = self._enclosing(self.fixed, jnp.asarray(image[None], np.float64))
-                found.append([(np.asarray(mid), np.asarray(rad)) for mid, rad in balls])
-        return found
 
     def _outputs(self, images: np.ndarray, salt: int) -> tuple[list[np.ndarray], np.ndarray]:
         count, slots = len(images), self.slots

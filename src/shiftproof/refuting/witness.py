@@ -17,6 +17,7 @@ import numpy as np
 
 from shiftproof.errors import ContradictionError, NonFiniteError
 from shiftproof.proving.analysis import Claim
+from shiftproof.refuting.enclosing import gap_between
 from shiftproof.refuting.probes import (
     generic_probes,
     level_probes,
@@ -141,6 +142,13 @@ class Doubt:
     claim: Claim
     shift: Shift
     expected: Shift | None = None
+
+    @property
+    def output_shifts(self) -> tuple[Shift, ...] | None:
+        """The output shifts that may fit; None for all."""
+        if self.claim.property == "invariance":
+            return ((0,) * len(self.claim.axes),)
+        return None if self.expected is None else (self.expected,)
 
 
 def compare_outputs(
@@ -363,11 +371,20 @@ class Bench:
         witness = judge(trial, doubt, image, outputs, floor=floor)
         if witness is None or witness.evidence == "exact":
             return witness
+        gap = self._gap(trial, image, doubt)
+        if gap > 0:
+            return dataclasses.replace(witness, evidence="enclosed", gap=gap)
         # what rounding does to the shifted image counts too
         pair = np.stack([image, self.shifted(image[None], doubt.shift)[0]])
         both = rounding_floors(trial, pair, trial.outputs(pair), seed=self.seed)
         floor = max(floor, both[doubt.claim.leaf])
         return judge(trial, doubt, image, outputs, floor=floor)
+
+    def _gap(self, trial: Trial, image: np.ndarray, doubt: Doubt) -> float:
+        pair = np.stack([image, self.shifted(image[None], doubt.shift)[0]])
+        return gap_between(
+            trial, pair, leaf=doubt.claim.leaf, axes=doubt.claim.axes, shifts=doubt.output_shifts
+        )
 
     def search(self, doubts: Sequence[Doubt]) -> dict[Doubt, Witness]:
         """A witness for every doubt for which one is found, made small where that is cheap."""

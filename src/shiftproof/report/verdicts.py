@@ -77,9 +77,7 @@ def counts_table(verdict: Verdict) -> Table:
             f"{error_words(worst)}."
         )
     if numerically:
-        note += (
-            " numerically: refuted by a difference far above rounding, which was measured, not bounded."
-        )
+        note += " numerically: refuted by a difference far above rounding, which was measured, not bounded."
     return Table(
         f"{verdict.model}: circular, {_times(verdict.grid)}, {weights_words(verdict)}",
         columns,
@@ -238,9 +236,7 @@ def witness_text(witness: Witness) -> str:
     """How strongly a counterexample refutes, and on what."""
     deviation, count = witness.difference.deviation, int(np.count_nonzero(witness.image))
     values = "one non-zero value" if count == 1 else f"{count} non-zero values"
-    return (
-        f"differs by {deviation:.4g} ({witness.strength}); {values}, {witness.whose}, {witness.trial.dtype}"
-    )
+    return f"differs by {deviation:.4g} ({witness.strength}); {values}, {witness.whose}, {witness.trial.dtype}"
 
 
 def _times(sizes: tuple[int, ...]) -> str:
