@@ -6,17 +6,14 @@ cell, the real outputs differ there; for equivariance they must be, for every ou
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from shiftproof.algebras.interval import enclose
 from shiftproof.exactness.calibration import float64_device
 from shiftproof.refuting.trials import Trial
-from shiftproof.tracing.settings import current_device, settings
-from shiftproof.tracing.trace import Program
+from shiftproof.tracing.settings import settings
 from shiftproof.translation import Shift
 
 Ball = tuple[np.ndarray, np.ndarray]
@@ -29,17 +26,6 @@ QUICK = 64
 """Cells in which an output shift is tried before all others."""
 
 
-MOST_COMPILED = 8
-
-_COMPILED: dict[tuple[Any, ...], tuple[Program, Any]] = {}
-"""Programs on intervals, compiled: trials that differ in their weights share one."""
-
-
-def forget_compiled() -> None:
-    """Drop all executables; for benchmarks."""
-    _COMPILED.clear()
-
-
 @float64_device()
 def enclosures(trial: Trial, images: np.ndarray) -> list[list[Ball]]:
     """For every image the real outputs: midpoints and radii, the latter infinite where nothing is known.
@@ -48,30 +34,13 @@ def enclosures(trial: Trial, images: np.ndarray) -> list[list[Ball]]:
         trial: program and weights.
         images: (count, *image shape), unscaled.
     """
-    program = trial.program
     found = []
     with settings("float64"):
         for image in images * float(trial.scale):
             given = jnp.asarray(image[None], np.float64)
-            balls = _run(program, trial.fixed, given)
-            found.append([(np.asarray(mid), np.asarray(rad)) for mid, rad in balls])
+            balls = enclose(trial.program, trial.fixed, given).outputs
+            found.append([(np.asarray(ball.mid), np.asarray(ball.rad)) for ball in balls])
     return found
-
-
-def _run(program: Program, fixed: Any, image: Any) -> Any:
-    # a fingerprint does not tell the functions apart that a program calls back
-    own = id(program) if program.calls_python else 0
-    key = (program.fingerprint, image.shape, own, current_device())
-    if key not in _COMPILED:
-        while len(_COMPILED) >= MOST_COMPILED:
-            del _COMPILED[next(iter(_COMPILED))]
-
-        def run(fixed: Any, image: Any) -> Any:
-            return [(ball.mid, ball.rad) for ball in enclose(program, fixed, image).outputs]
-
-        lowered = jax.jit(run).lower(fixed, image)
-        _COMPILED[key] = program, lowered.compile({"xla_backend_optimization_level": 0})
-    return _COMPILED[key][1](fixed, image)
 
 
 def gap_between(

@@ -1,7 +1,7 @@
 """Weights of trials of an architecture: never zero in an axis that all outputs need, and never all alike.
 
-Random ones are of a usual size. Sparse ones keep enclosures narrow through any depth: every output of a kernel takes one
-input alone, times one or two, so that no rounding is added up; scales are powers of two.
+Random ones are of a usual size. Sparse ones keep enclosures narrow through any depth: every output of a kernel takes
+one input alone, times one or two, so that no rounding is added up; scales are powers of two.
 """
 
 import math

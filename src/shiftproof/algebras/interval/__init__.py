@@ -57,6 +57,7 @@ from shiftproof.algebras.interval.ball import (
     wide,
 )
 from shiftproof.algebras.interval.functions import machine, pointwise, select
+from shiftproof.algebras.interval.kernels import kernel_of
 from shiftproof.algebras.interval.loops import LOOPS
 from shiftproof.algebras.interval.order import extremum, ordered
 from shiftproof.tracing.primitives import MOVES, Kind, plain, type_of
@@ -97,7 +98,7 @@ def enclose(
     assert jax.dtypes.canonicalize_dtype(np.float64) == np.float64, (
         "balls are computed in 64-bit mode"
     )
-    algebra = Interval(_one(images))
+    algebra = Interval()
     start = dict.fromkeys((*program.weights, *program.constants))
     start |= embed_all(fixed)
     start[program.images] = embed(images)
@@ -117,25 +118,14 @@ def apart(first: Ball, second: Ball) -> Any:
     return (first.mid != second.mid) & (first.rad == 0) & (second.rad == 0)
 
 
-def _one(images: Any) -> Any:
-    """The number 1, as the compiler does not know: a bit is 0 or 1, and so 0 if multiplied by 1 less itself."""
-    numbers = jnp.asarray(images, np.float64).ravel()
-    bit = lax.bitcast_convert_type(jnp.sum(numbers[:1]), np.int64) & 1
-    return (1 + bit * (1 - bit)).astype(np.float64)
-
-
 class Interval:
     """Evaluates programs on balls; one rule per class of the table.
-
-    Args:
-        one: the number 1, as the compiler does not know.
 
     Attributes:
         reasons: equations without an enclosure, and why; grows while programs run.
     """
 
-    def __init__(self, one: Any) -> None:
-        self.one = one
+    def __init__(self) -> None:
         self.reasons: dict[str, None] = {}
 
     def run(
@@ -176,44 +166,26 @@ class Interval:
                 Ball(jnp.zeros(a.shape, wide(a.dtype)), no_radius(a.shape), 1.0, 0.0)
                 for a in call.results
             ]
+        if call.reading.kind is Kind.LOOP:
+            return self._loop(call)
+        made, reason = kernel_of(call, rule_of(call)).run(call.operands)
+        if reason:
+            self._without(call, reason)
+        return made
+
+    def _loop(self, call: Call) -> Sequence[Ball]:
         try:
-            made = self._rule(call)(call)
+            return LOOPS[call.name](self.body, call)
         except NoEnclosure as why:
-            place = f"{call.name} at {call.eqn.site}" if str(call.eqn.site) else call.name
-            self.reasons[f"{place}: {why}"] = None
-            made = [nothing(aval) for aval in call.results]
-        for ball, aval in zip(made, call.results, strict=True):
-            if ball.shape != tuple(aval.shape) or np.shape(ball.rad) != ball.shape:
-                raise AssertionError(f"{call.name} gives {ball.shape}, not {aval.shape}")
-        return made if call.name in MOVES else [self._kept(ball) for ball in made]
+            self._without(call, str(why))
+            return [nothing(aval) for aval in call.results]
 
-    def _kept(self, ball: Ball) -> Ball:
-        """The same; divided by 1, since the compiler computes quotients once.
+    def _without(self, call: Call, reason: str) -> None:
+        place = f"{call.name} at {call.eqn.site}" if str(call.eqn.site) else call.name
+        self.reasons[f"{place}: {reason}"] = None
 
-        Anything cheaper it computes again in whatever uses it, and so the whole program for each of its equations.
-        """
-        arrays = {f.name: getattr(ball, f.name) for f in dataclasses.fields(ball)}
-        real = {
-            name: lax.div(array, jnp.broadcast_to(self.one, array.shape))
-            for name, array in arrays.items()
-            if isinstance(array, jax.Array) and array.dtype == np.float64
-        }
-        return dataclasses.replace(ball, **real)
-
-    def _rule(self, call: Call) -> Callable[[Call], Sequence[Ball]]:
-        kind = call.reading.kind
-        if kind is Kind.LOOP:
-            return functools.partial(LOOPS[call.name], self._body)
-        if call.name == "select_n":
-            return select
-        if call.name == "convert_element_type":
-            return linear if plain(call.results[0].dtype) else machine
-        real = any(is_inexact(aval.dtype) for aval in (*call.types, *call.results))
-        if kind in (Kind.LINEAR, Kind.BILINEAR) and not real:
-            return machine
-        return RULES.get(kind, machine)
-
-    def _body(self, body: Program, inputs: Sequence[Ball]) -> list[Ball]:
+    def body(self, body: Program, inputs: Sequence[Ball]) -> list[Ball]:
+        """What the body of a loop, or a branch, gives."""
         start = dict(zip(body.weights, inputs, strict=True))
         start |= {number: embed(array) for number, array in body.constants.items()}
         values = self.run(body, start)
@@ -230,3 +202,16 @@ RULES: Mapping[Kind, Callable[[Call], Sequence[Ball]]] = {
     Kind.SPECTRAL: spectral,
 }
 """One rule per class; of the others only integers are certain, since JAX itself computes them."""
+
+
+def rule_of(call: Call) -> Callable[[Call], Sequence[Ball]]:
+    """The rule for an equation that is no loop."""
+    kind = call.reading.kind
+    if call.name == "select_n":
+        return select
+    if call.name == "convert_element_type":
+        return linear if plain(call.results[0].dtype) else machine
+    real = any(is_inexact(aval.dtype) for aval in (*call.types, *call.results))
+    if kind in (Kind.LINEAR, Kind.BILINEAR) and not real:
+        return machine
+    return RULES.get(kind, machine)
