@@ -18,7 +18,8 @@ from shiftproof.errors import UndecidedError
 from shiftproof.lattice import Lattice
 from shiftproof.proving.analysis import Cause
 from shiftproof.refuting.counterexample import from_witness
-from shiftproof.refuting.witness import Witness, witness_nearby
+from shiftproof.refuting.nearby import witness_nearby
+from shiftproof.refuting.witness import Witness
 from shiftproof.sweeping.result import Property, Status, Sweep, axis_names
 from shiftproof.translation import Shift
 

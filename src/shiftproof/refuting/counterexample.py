@@ -1,7 +1,8 @@
 """Counterexamples as files: an image, a shift and weights under which a claim fails, to be run again by anyone.
 
-The file holds the image, both outputs, the weights' seed and hash, and the bound or the floor against which the
-difference was judged. `replay` builds the same trial of the model, runs it, and judges anew.
+The file holds the image (several, where each leaves some output shift that another rules out), the outputs, the
+weights' seed and hash, and the bound or the floor against which the difference was judged. `replay` builds the same
+trial of the model, runs it, and judges anew.
 """
 
 import dataclasses
@@ -18,7 +19,7 @@ from shiftproof.exactness.calibration import float64_device
 from shiftproof.provenance import provenance
 from shiftproof.proving.analysis import Claim
 from shiftproof.refuting.trials import Draw, make_trial
-from shiftproof.refuting.witness import Doubt, Witness, compare_outputs, judge, rounding_floors
+from shiftproof.refuting.witness import Doubt, Witness, compare_pairs, rejudge
 from shiftproof.tracing.model import Model
 from shiftproof.tracing.settings import current_device
 
@@ -26,7 +27,7 @@ SCHEMA = "shiftproof.counterexample/1"
 _ARRAYS = ("image", "still", "moved")
 
 
-class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a counterexample shows, and what it depends on.
 
     Attributes:
@@ -54,6 +55,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         program: fingerprint of the traced program.
         arrays: sha256 of the arrays.
         provenance: versions and device.
+        images: how many there are, where one does not suffice; then the arrays have one more axis, the first.
     """
 
     schema: str
@@ -80,6 +82,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     program: str
     arrays: str
     provenance: dict[str, str]
+    images: int = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,8 +91,8 @@ class Counterexample:
 
     Attributes:
         header: what it shows.
-        image: (*image shape) float64, unscaled.
-        still: the output for the image.
+        image: (*image shape) float64, unscaled; (images, *image shape) where it takes several.
+        still: the output for the image, or each of them.
         moved: the output for the shifted image.
     """
 
@@ -97,6 +100,11 @@ class Counterexample:
     image: np.ndarray
     still: np.ndarray
     moved: np.ndarray
+
+    @property
+    def images(self) -> np.ndarray:
+        """All images, (images, *image shape)."""
+        return self.image if self.header.images > 1 else self.image[None]
 
     def save(self, path: str | Path) -> Path:
         """Write one `.npz` file, atomically."""
@@ -112,6 +120,7 @@ class Counterexample:
         return (
             f"{h.model}: {h.property} of {h.output} fails under the shift {h.shift}: the outputs differ by "
             f"{h.deviation:.6g} ({how})"
+            + (f" on {h.images} images together" if h.images > 1 else "")
         )
 
 
@@ -128,7 +137,10 @@ def from_witness(
     """
     trial, claim = witness.trial, witness.claim
     exactness = trial.exactness[claim.leaf]
-    arrays = {"image": witness.image, "still": witness.outputs[0], "moved": witness.outputs[1]}
+    pairs = witness.pairs
+    arrays = {name: np.stack([getattr(pair, name) for pair in pairs]) for name in _ARRAYS}
+    if len(pairs) == 1:
+        arrays = {name: array[0] for name, array in arrays.items()}
     header = Header(
         schema=SCHEMA,
         model=model,
@@ -154,6 +166,7 @@ def from_witness(
         program=trial.program.fingerprint,
         arrays=_hash(arrays),
         provenance=provenance(current_device()),
+        images=len(pairs),
     )
     return Counterexample(header, **arrays)
 
@@ -191,7 +204,7 @@ class Replay:
         bound: units met, of
         limit: units that the number format holds; for exact evidence.
         changed: what is not as it was when the file was written.
-        still: the output for the image, now.
+        still: the output for the image (or each of several), now.
         moved: the output for the shifted image, now.
     """
 
@@ -225,22 +238,21 @@ def replay(counterexample: Counterexample, model: Model) -> Replay:
     Raises:
         InputError: the model takes other images, or has other outputs.
     """
-    h, image = counterexample.header, counterexample.image
+    h, images = counterexample.header, counterexample.images
     draw: Draw = h.draw
-    trial = make_trial(model, image[None], draw=draw, seed=h.seed, dtype=h.dtype, scale=h.scale)
+    trial = make_trial(model, images, draw=draw, seed=h.seed, dtype=h.dtype, scale=h.scale)
     names = trial.program.output_names
     if h.leaf >= len(names) or names[h.leaf] != h.output:
         raise InputError(
             f"{model.name} has the outputs {', '.join(names)}; the file is about {h.output}."
         )
-    pair = np.stack([image, np.roll(image, h.shift, h.spatial_axes)])
-    outputs = trial.outputs(pair)
-    still, moved = outputs[h.leaf]
-    floor = rounding_floors(trial, pair, outputs, seed=h.seed)[h.leaf]
     claim = Claim(h.output, h.leaf, h.property, h.axes, h.sizes, h.law)
     doubt = Doubt(claim, h.shift, claim.expected(h.shift))
-    witness = judge(trial, doubt, image, (still, moved), floor=floor)
-    found = witness.difference if witness else compare_outputs(doubt, still, moved)
+    witness, pairs, floor = rejudge(trial, doubt, images, axes=h.spatial_axes, seed=h.seed)
+    still, moved = (np.stack([getattr(pair, name) for pair in pairs]) for name in _ARRAYS[1:])
+    found = witness.difference if witness else compare_pairs(doubt, still, moved)
+    if h.images == 1:
+        still, moved = still[0], moved[0]
     exactness = trial.exactness[h.leaf]
     changed = []
     if trial.weights_sha256 != h.weights_sha256:

@@ -10,20 +10,17 @@ import functools
 import itertools
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import jax.numpy as jnp
 import numpy as np
 
-from shiftproof.errors import ContradictionError, NonFiniteError
+from shiftproof.errors import ContradictionError
 from shiftproof.proving.analysis import Claim
-from shiftproof.refuting.probes import (
-    generic_probes,
-    level_probes,
-    small_probes,
-    wrapping_probes,
-)
-from shiftproof.refuting.trials import MOST_SLOTS, Draw, Trial, make_trial
+from shiftproof.refuting.budget import Budget
+from shiftproof.refuting.draws import plans
+from shiftproof.refuting.probes import lit_pixels, only
+from shiftproof.refuting.trials import MOST_SLOTS, Trial, make_trial
 from shiftproof.tracing.model import Model
 from shiftproof.translation import Shift
 
@@ -32,27 +29,6 @@ SEPARATION = 1024.0
 
 EXPLAINED = 2.0**16
 """Up to how many times the floor a deviation under a proved shift is rounding; more is a contradiction."""
-
-OWN: Sequence[tuple[Draw, int, str]] = (
-    ("these", 0, "small"),
-    ("these", 0, "levels"),
-    ("these", 0, "generic"),
-    ("these", 0, "bytes"),
-    ("these", 0, "shorts"),
-)
-DRAWN: Sequence[tuple[Draw, int, str]] = (
-    ("integers", 0, "small"),
-    ("integers", 1, "levels"),
-    ("random", 0, "small"),
-    ("random", 1, "small"),
-    ("random", 2, "generic"),
-    ("integers", 2, "bytes"),
-    ("integers", 2, "shorts"),
-)
-"""Whose weights the trials have, in order, what is added to the seed, and which images they try."""
-
-NARROW = {"bytes": 8, "shorts": 16}
-"""Images for programs that compute with machine integers of so many bits."""
 
 DISTURBANCES = 3
 """How often last places are disturbed, at random, to see what rounding can do."""
@@ -79,8 +55,23 @@ class Difference:
 
 
 @dataclasses.dataclass(frozen=True)
+class Pair:
+    """An image with its outputs.
+
+    Attributes:
+        image: (*image shape) float64, unscaled.
+        still: the output for it.
+        moved: the output for the shifted image.
+    """
+
+    image: np.ndarray
+    still: np.ndarray
+    moved: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
 class Witness:
-    """An image under which a claim fails.
+    """An image under which a claim fails, or several that no output shift fits together.
 
     Attributes:
         claim: what fails.
@@ -91,6 +82,7 @@ class Witness:
         difference: of the two outputs.
         floor: rounding floor of the output; 0 for exact evidence.
         outputs: the output for the image, and for the shifted image.
+        others: where some output shift fits this image, others that it does not fit.
     """
 
     claim: Claim
@@ -101,6 +93,17 @@ class Witness:
     difference: Difference
     floor: float
     outputs: tuple[np.ndarray, np.ndarray]
+    others: tuple[Pair, ...] = ()
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """All images with their outputs."""
+        return (Pair(self.image, *self.outputs), *self.others)
+
+    @property
+    def images(self) -> np.ndarray:
+        """All images, (count, *image shape)."""
+        return np.stack([pair.image for pair in self.pairs])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,6 +113,11 @@ class Doubt:
     claim: Claim
     shift: Shift
     expected: Shift | None = None
+
+    @property
+    def is_free(self) -> bool:
+        """Whether the output may move by any shift, so that one image may leave some that another rules out."""
+        return self.claim.property == "equivariance" and self.expected is None
 
 
 def compare_outputs(
@@ -123,7 +131,7 @@ def compare_outputs(
         moved: output for the shifted image.
         limit: differences up to this one count as none.
     """
-    still, moved = _numbers(still), _numbers(moved)
+    still, moved = numbers(still), numbers(moved)
     axes = doubt.claim.axes
     with np.errstate(invalid="ignore"):
         if doubt.claim.property == "invariance":
@@ -133,7 +141,16 @@ def compare_outputs(
         return _best(still, moved, axes, limit)
 
 
-def _numbers(value: np.ndarray) -> np.ndarray:
+def compare_pairs(
+    doubt: Doubt, still: np.ndarray, moved: np.ndarray, *, limit: float = 0.0
+) -> Difference:
+    """The same for the outputs of several images, (count, *output shape), of which all move by one output shift."""
+    # behind the axes of the claim, images are compared like channels
+    return compare_outputs(doubt, np.moveaxis(still, 0, -1), np.moveaxis(moved, 0, -1), limit=limit)
+
+
+def numbers(value: np.ndarray) -> np.ndarray:
+    """An array as complex or real numbers of double precision."""
     return value.astype(np.complex128 if value.dtype.kind == "c" else np.float64)
 
 
@@ -185,6 +202,7 @@ class Bench:
         proved: claims that are proved, with the output shift: every trial must agree with them.
         seed: of probes and weights.
         images: images to try first, such as the user's own; (count, *shape).
+        budget: of the search.
     """
 
     def __init__(
@@ -197,24 +215,13 @@ class Bench:
         proved: Sequence[Doubt] = (),
         seed: int = 0,
         images: np.ndarray | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self.model, self.shape, self.axes = model, tuple(shape), tuple(spatial_axes)
-        self.proved, self.seed = tuple(proved), seed
+        self.proved, self.seed, self.budget = tuple(proved), seed, budget or Budget()
         self.tried: Counter[Doubt] = Counter()
-        probes = {
-            "small": small_probes(self.shape, self.axes, seed),
-            "levels": level_probes(self.shape, seed),
-            **{kind: wrapping_probes(self.shape, seed, bits) for kind, bits in NARROW.items()},
-            "generic": generic_probes(self.shape, seed),
-        }
-        if images is not None:
-            probes["small"] = np.concatenate([images.astype(np.float64), probes["small"]])
         drawn = architecture and any(model.replaceable)
-        kinds = DRAWN if drawn else OWN
-        self._draws: list[tuple[Draw, int, np.ndarray]] = [
-            (draw, seed + offset, probes[kind]) for draw, offset, kind in kinds
-        ]
-        self._bits = [NARROW.get(kind) for _, _, kind in kinds]
+        self._plans = plans(self.shape, self.axes, drawn=drawn, seed=seed, images=images)
         self._trials: dict[int, Trial] = {}
         self._rest: dict[tuple[int, int], list[np.ndarray]] = {}
         self._floors: dict[int, list[np.ndarray]] = {}
@@ -222,23 +229,34 @@ class Bench:
     def trial(self, index: int) -> Trial:
         """A trial, made when it is first asked for."""
         if index not in self._trials:
-            draw, seed, images = self._draws[index]
-            self._trials[index] = make_trial(self.model, images, draw=draw, seed=seed)
+            plan = self._plans[index]
+            self._trials[index] = make_trial(
+                self.model, plan.images, draw=plan.draw, seed=plan.seed, budget=self.budget
+            )
         return self._trials[index]
 
     def first(self) -> int:
         """The number of the first trial that judges every output, or else of the first that judges some."""
-        useful = [i for i in range(len(self._draws)) if self._is_useful(i)]
-        return next((i for i in useful if self._judges_all(i)), useful[0])
+        some: int | None = None
+        for index in filter(self._is_useful, range(len(self._plans))):
+            if self._judges_all(index):
+                return index
+            some = index if some is None else some
+        assert some is not None  # the model's own weights are among the draws
+        return some
+
+    def own(self) -> Trial:
+        """The first trial of the model's own weights."""
+        return self.trial(next(i for i, plan in enumerate(self._plans) if plan.draw == "these"))
 
     def _is_useful(self, index: int) -> bool:
         """Integer weights in a program that rounds show nothing that random ones do not show better; images for narrow
         integers need a program with such.
         """
-        bits = self._bits[index]
+        bits = self._plans[index].bits
         if bits is not None and bits not in self._integers:
             return False
-        return self._draws[index][0] != "integers" or any(
+        return self._plans[index].draw != "integers" or any(
             exactness.exact for exactness in self.trial(index).exactness
         )
 
@@ -250,12 +268,12 @@ class Bench:
         return {8 * d.itemsize for d in dtypes if jnp.issubdtype(d, np.integer)}
 
     def _judges_all(self, index: int) -> bool:
-        return self._draws[index][0] != "integers" or self.trial(index).exact
+        return self._plans[index].draw != "integers" or self.trial(index).exact
 
     def at_rest(self, index: int, number: int) -> list[np.ndarray]:
         """The outputs of a trial for one of its images, unshifted."""
         if (index, number) not in self._rest:
-            trial, images = self.trial(index), self._draws[index][2]
+            trial, images = self.trial(index), self._plans[index].images
             begin = number - number % trial.slots
             block = images[begin : begin + trial.slots]
             values = trial.outputs(block)
@@ -274,7 +292,7 @@ class Bench:
             ContradictionError: a proved shift deviates by more than rounding explains.
         """
         if index not in self._floors:
-            trial, images = self.trial(index), self._draws[index][2]
+            trial, images = self.trial(index), self._plans[index].images
             block = images[: trial.slots]
             still = [
                 np.stack(leaf)
@@ -327,7 +345,7 @@ class Bench:
         self, index: int, number: int, doubt: Doubt, outputs: tuple[np.ndarray, np.ndarray]
     ) -> Witness | None:
         """The witness that the outputs for an image and the shifted image are, or None where the claim may hold."""
-        trial, image = self.trial(index), self._draws[index][2][number]
+        trial, image = self.trial(index), self._plans[index].images[number]
         floor = self._floor(index, number, doubt.claim.leaf)
         witness = judge(trial, doubt, image, outputs, floor=floor)
         if witness is None or witness.evidence == "exact":
@@ -341,9 +359,9 @@ class Bench:
     def search(self, doubts: Sequence[Doubt]) -> dict[Doubt, Witness]:
         """A witness for every doubt for which one is found, made small where that is cheap."""
         found: dict[Doubt, Witness] = {}
-        for index in range(len(self._draws)):
+        for index in range(len(self._plans)):
             pending = [doubt for doubt in doubts if doubt not in found]
-            if not pending:
+            if not pending or self.budget.is_spent:
                 break
             if self._is_useful(index):
                 found |= self._search(index, pending)
@@ -351,35 +369,64 @@ class Bench:
 
     def _search(self, index: int, doubts: Sequence[Doubt]) -> dict[Doubt, Witness]:
         """One image after the other, for all shifts that are still in doubt."""
-        trial, found = self.trial(index), {}
-        for number, image in enumerate(self._draws[index][2]):
-            shifts = sorted({doubt.shift for doubt in doubts if doubt not in found})
-            if not shifts:
-                break
-            values = trial.outputs(
-                np.stack([self.shifted(image[None], shift)[0] for shift in shifts])
-            )
-            self.tried.update(doubt for doubt in doubts if doubt not in found)
-            for doubt in (doubt for doubt in doubts if doubt not in found):
-                leaf, slot = doubt.claim.leaf, shifts.index(doubt.shift)
-                still = self.at_rest(index, number)[leaf]
-                witness = self.judge(index, number, doubt, (still, values[leaf][slot]))
-                if witness is not None:
-                    found[doubt] = self._reduced(index, witness, doubt)
-        return found
+        trial, images = self.trial(index), self._plans[index].images
+        found: dict[Doubt, Witness] = {}
+        for number in range(len(images)):
+            pending = [doubt for doubt in doubts if doubt not in found]
+            shifts = sorted({doubt.shift for doubt in pending})
+            for begin in range(0, len(shifts), trial.slots):
+                if self.budget.is_spent:
+                    return found
+                block = shifts[begin : begin + trial.slots]
+                moved = [self.shifted(images[number : number + 1], shift) for shift in block]
+                values = trial.outputs(np.concatenate(moved))
+                for doubt in (doubt for doubt in pending if doubt.shift in block):
+                    self.tried[doubt] += 1
+                    leaf, slot = doubt.claim.leaf, block.index(doubt.shift)
+                    still = self.at_rest(index, number)[leaf]
+                    witness = self.judge(index, number, doubt, (still, values[leaf][slot]))
+                    if witness is not None:
+                        found[doubt] = self._reduced(index, witness, doubt)
+        pending = [doubt for doubt in doubts if doubt not in found and doubt.is_free]
+        together = {doubt: self._together(index, doubt) for doubt in pending}
+        return found | {doubt: w for doubt, w in together.items() if w is not None}
+
+    def _together(self, index: int, doubt: Doubt) -> Witness | None:
+        """The witness that the images of a trial are together, as few of them as do."""
+        trial, leaf = self.trial(index), doubt.claim.leaf
+        images = self._plans[index].images
+        floors = {i: self._floor(index, i, leaf) for i in range(len(images))}
+
+        def judged(chosen: Sequence[int]) -> Witness | None:
+            if self.budget.is_spent or len(chosen) < 2:
+                return None
+            least, some = max(floors[i] for i in chosen), images[chosen]
+            both = (trial.outputs(x)[leaf] for x in (some, self.shifted(some, doubt.shift)))
+            if compare_pairs(doubt, *both, limit=least).deviation <= least:
+                return None  # no need to disturb anything
+            return rejudge(trial, doubt, some, axes=self.axes, least=least, seed=self.seed)[0]
+
+        kept = [i for i, floor in floors.items() if np.isfinite(floor)]
+        best = judged(kept)
+        for number in kept if best is not None else ():
+            fewer = [image for image in kept if image != number]
+            found = judged(fewer)
+            if found is not None:
+                best, kept = found, fewer
+        return best
 
     def _reduced(self, index: int, witness: Witness, doubt: Doubt) -> Witness:
         """The same witness with fewer non-zero pixels, where the evidence is exact and trying is cheap."""
         if witness.evidence != "exact" or witness.trial.slots < MOST_SLOTS:
             return witness
         best, left = witness, MOST_REDUCTIONS
-        pixels = _pixels(best.image, self.axes)
+        pixels = lit_pixels(best.image, self.axes)
         size = len(pixels) // 2
-        while size and left:
+        while size and left and not self.budget.is_spent:
             parts = (pixels[:i] + pixels[i + size :] for i in range(0, len(pixels), size))
             for kept in itertools.islice((part for part in parts if part), left):
                 left -= 1
-                smaller = self.retry(index, doubt, _only(best.image, kept, self.axes))
+                smaller = self.retry(index, doubt, only(best.image, kept, self.axes))
                 if smaller is not None:
                     best, pixels = smaller, kept
                     break
@@ -393,32 +440,6 @@ class Bench:
         pair = np.stack([image, self.shifted(image[None], doubt.shift)[0]])
         values = self.trial(index).outputs(pair)[doubt.claim.leaf]
         return judge(self.trial(index), doubt, image, (values[0], values[1]), floor=0.0)
-
-    def sensitivity(self, index: int) -> list[float]:
-        """For every output of the model with its own weights: the relative change between quite different images."""
-        images = self._draws[index][2]
-        trial = self.trial(index)
-        if trial.draw != "these":
-            trial = make_trial(self.model, images, draw="these", dtype=trial.dtype)
-        # positive, as images are, of two ranges, since a maximum of many values hardly varies; and of zeros and ones,
-        # since to an automaton nothing else is an image
-        dense = np.random.default_rng(self.seed + 7).random((3, *self.shape))
-        dense[1] *= 3
-        dense[2] = dense[2] < 0.4
-        values = [_numbers(leaf) for leaf in trial.outputs(dense)]
-        for name, (*leaf, _) in zip(trial.program.output_names, values, strict=True):
-            if not np.all(np.isfinite(leaf)):
-                raise NonFiniteError(
-                    f"{self.model.name} gives NaN or infinity in {name}, in {int((~np.isfinite(leaf)).sum())} of "
-                    f"{np.size(leaf)} entries. Check the weights and the scale of the images."
-                )
-        return [_change(leaf if np.all(np.isfinite(leaf[2])) else leaf[:2]) for leaf in values]
-
-
-def _change(outputs: np.ndarray) -> float:
-    """The largest difference from the first output, relative to the largest value."""
-    largest = float(np.max(np.abs(outputs), initial=0.0))
-    return float(np.max(np.abs(outputs - outputs[:1]), initial=0.0)) / max(largest, 1e-300)
 
 
 def _contradiction(fact: Doubt, trial: Trial, gap: float, floor: float) -> ContradictionError:
@@ -473,32 +494,50 @@ def judge(
     return Witness(doubt.claim, doubt.shift, image, trial, evidence, found, floor, outputs)
 
 
-def witness_nearby(
-    witness: Witness, shift: Shift, multiple: int, axes: Sequence[int], *, seed: int = 0
-) -> Witness | None:
-    """A witness for a shift of which a multiple is refuted, from the images on the way there.
-
-    Where `f(T x)` and `f(x)` agree for an image and all that `T` makes of it, they agree for its multiples.
+def rejudge(
+    trial: Trial,
+    doubt: Doubt,
+    images: np.ndarray,
+    *,
+    axes: Sequence[int],
+    least: float = 0.0,
+    seed: int = 0,
+) -> tuple[Witness | None, tuple[Pair, ...], float]:
+    """The witness that images are together, run anew; all images with their outputs; and the largest rounding floor.
 
     Args:
-        witness: of the multiple.
-        shift: in question.
-        multiple: how often it is taken.
+        trial: to run.
+        doubt: the claim and shift.
+        images: (count, *image shape); the claim fails where no output shift fits them all.
         axes: grid axes of one image.
+        least: floor that is known already.
         seed: of disturbances, where the trial rounds.
     """
-    claim, trial = witness.claim, witness.trial
-    doubt = Doubt(claim, shift, claim.expected(shift))
-    for step in range(multiple):
-        start = np.roll(witness.image, [step * s for s in shift], tuple(axes))
-        pair = np.stack([start, np.roll(start, shift, tuple(axes))])
-        outputs = trial.outputs(pair)
-        floor = rounding_floors(trial, pair, outputs, seed=seed)[claim.leaf]
-        still, moved = outputs[claim.leaf]
-        found = judge(trial, doubt, start, (still, moved), floor=floor)
-        if found is not None:
-            return found
-    return None
+    both = np.concatenate([images, np.roll(images, doubt.shift, tuple(a + 1 for a in axes))])
+    outputs = trial.outputs(both)
+    floor = max(least, rounding_floors(trial, both, outputs, seed=seed)[doubt.claim.leaf])
+    still, moved = np.split(outputs[doubt.claim.leaf], 2)
+    pairs = tuple(Pair(*row) for row in zip(images, still, moved, strict=True))
+    if len(images) == 1:
+        return judge(trial, doubt, images[0], (still[0], moved[0]), floor=floor), pairs, floor
+    # behind the axes of the claim, images are compared like channels: one output shift for all of them
+    stacked = (np.moveaxis(still, 0, -1), np.moveaxis(moved, 0, -1))
+    found = judge(trial, doubt, images[0], stacked, floor=floor)
+    if found is None:
+        return None, pairs, floor
+    *place, worst = found.difference.place
+    first, others = pairs[worst], (*pairs[:worst], *pairs[worst + 1 :])
+    return (
+        dataclasses.replace(
+            found,
+            image=first.image,
+            outputs=(first.still, first.moved),
+            difference=dataclasses.replace(found.difference, place=tuple(place)),
+            others=others,
+        ),
+        pairs,
+        floor,
+    )
 
 
 def rounding_floors(
@@ -540,28 +579,8 @@ def image_floors(
 
 def _floor(first: np.ndarray, second: np.ndarray, eps: float) -> float:
     """Of the finite entries; a probe outside the model's domain says nothing."""
-    first, second = _numbers(first), _numbers(second)
+    first, second = numbers(first), numbers(second)
     finite = np.isfinite(first) & np.isfinite(second)
     first, second = first[finite], second[finite]
     largest = float(np.max(np.abs(first), initial=0.0))
     return max(float(np.max(np.abs(first - second), initial=0.0)), eps * largest)
-
-
-def _pixels(image: np.ndarray, axes: Sequence[int]) -> list[tuple[int, ...]]:
-    others = tuple(axis for axis in range(image.ndim) if axis not in axes)
-    support = np.any(image != 0, axis=others)
-    order = sorted(range(len(axes)), key=lambda i: axes[i])
-    places = np.argwhere(support)
-    back = np.argsort(order)
-    return [tuple(int(p[i]) for i in back) for p in places]
-
-
-def _only(image: np.ndarray, pixels: Sequence[tuple[int, ...]], axes: Sequence[int]) -> np.ndarray:
-    """The image with all other pixels zero."""
-    result = np.zeros_like(image)
-    for pixel in pixels:
-        where: list[Any] = [slice(None)] * image.ndim
-        for axis, place in zip(axes, pixel, strict=True):
-            where[axis] = place
-        result[tuple(where)] = image[tuple(where)]
-    return result
