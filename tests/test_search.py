@@ -13,6 +13,7 @@ from jax import Array, lax
 import shiftproof as sp
 from shiftproof import zoo
 from shiftproof.errors import InputError
+from shiftproof.messages import failure_text
 from shiftproof.proving.analysis import Claim
 from shiftproof.refuting import budget, trials
 from shiftproof.refuting.budget import Budget, work_of
@@ -21,6 +22,7 @@ from shiftproof.refuting.nearby import witness_nearby
 from shiftproof.refuting.sensitivity import sensitivity
 from shiftproof.refuting.trials import Trial, make_trial
 from shiftproof.refuting.witness import Bench, Doubt
+from shiftproof.report.verdicts import witness_text
 from shiftproof.tracing.model import adapt
 
 pytestmark = pytest.mark.filterwarnings("ignore::shiftproof.errors.ShiftproofWarning")
@@ -36,7 +38,7 @@ class Clock:
         return self.now
 
 
-def flattened() -> nnx.Module:
+def flattened() -> Any:
     return zoo.build("conv3x3-same")
 
 
@@ -385,6 +387,17 @@ def test_c11_all_images_are_in_the_file_and_are_replayed(sampled, tmp_path) -> N
         assert result.changed == ()
         assert result.deviation == example.header.deviation
         assert ("images together" in str(loaded)) == (loaded.header.images > 1)
+
+
+def test_c11_several_images_are_said_to_be_several(sampled) -> None:
+    _, verdict, _ = sampled
+    witness = next(w for w in verdict.witnesses if len(w.others) == 1)
+    assert "1 more image, and no output shift fits them all" in witness_text(witness)
+    failing = np.zeros((8, 8), bool)
+    failing[witness.shift] = True
+    told = failure_text(verdict, verdict.equivariance, failing)
+    assert "on one of" in " ".join(told.split())
+    assert "images that no output shift fits together" in " ".join(told.split())
 
 
 def test_c11_one_of_several_images_does_not_suffice_in_a_file(sampled) -> None:

@@ -290,6 +290,9 @@ def _strength(witness: Witness) -> str:
         "integers": "integers as weights",
         "random": "random weights",
     }[witness.trial.draw]
+    others = len(witness.others)
+    if others:
+        weights += f", on one of {others + 1} images that no output shift fits together"
     return f"{difference.deviation:.4g} ({how}, with {weights})"
 
 

@@ -239,6 +239,9 @@ def witness_text(witness: Witness) -> str:
         "random": "random weights",
     }[witness.trial.draw]
     values = "one non-zero value" if count == 1 else f"{count} non-zero values"
+    others = len(witness.others)
+    if others:
+        values += f", with {others} more {'image' if others == 1 else 'images'}, and no output shift fits them all"
     return f"differs by {deviation:.4g} ({strength}); {values}, {weights}, {witness.trial.dtype}"
 
 
