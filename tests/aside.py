@@ -1071,3 +1071,54 @@ for _name, _fn, _shape, _property, _count in (
     ("C12 of a cube", rows(lambda r: lax.dynamic_slice_in_dim(r, 0, 1, 1).sum(1)), CUBE, EQ, 4),
 ):  # fmt: skip
     aside(_name, _fn, _shape, _property, _count, axes=(1, 2) if _name == "C12 of a cube" else None)
+
+
+def _rounds(body: Callable, count: int) -> Callable:
+    return lambda y: lax.fori_loop(0, count, lambda i, y: body(y), y)
+
+
+def _logistic_map(y: Array) -> Array:
+    return 4 * y * (1 - y)
+
+
+def _same_map(y: Array) -> Array:
+    return 4 * jnp.exp(jnp.log(y) + jnp.log1p(-y))
+
+
+def _start(x: Array) -> Array:
+    """Of large images always 0.9, whatever their last places are."""
+    return jnp.clip(x.max(1), 0.1, 0.9)
+
+
+aside(
+    "B4 chaos in one of two loops of the same meaning",
+    lambda x: lax.cond(
+        x[0, 0, 0] > x[0, 1, 0], _rounds(_logistic_map, 200), _rounds(_same_map, 200), _start(x)
+    ),
+    LINE,
+    INV,
+    None,
+    true=6,
+    reals=fixed(lambda x: _start(x)),
+)
+for _name, _fn in {
+    "sigmoid below one": lambda x: (nnx.sigmoid(x) < 1)[:, 0].astype(jnp.float32),
+    "tanh below one": lambda x: (jnp.tanh(x) < 1)[:, 0].astype(jnp.float32),
+    "erf below one": lambda x: (lax.erf(x) < 1)[:, 0].astype(jnp.float32),
+    "the sign of gelu": lambda x: (jnp.sign(nnx.gelu(x, approximate=False)) == jnp.sign(x))[
+        :, 0
+    ].astype(jnp.float32),
+    "silu is zero at zero alone": lambda x: ((nnx.silu(30 * x) == 0) == (x == 0))[:, 0].astype(
+        jnp.float32
+    ),
+}.items():
+    aside(
+        f"B4 {_name}",
+        _fn,
+        FOUR,
+        INV,
+        None,
+        true=4,
+        reals=fixed(lambda x: jnp.ones_like(x)[:, 0]),
+    )
+aside("B4 sigmoid below a half", lambda x: (nnx.sigmoid(x) < 0.5)[:, 0] * 1.0, FOUR, INV, 1)

@@ -67,6 +67,7 @@ EXACT = {
     "tile and stack": lambda x: jnp.tile(jnp.stack([x, -x], 1), (1, 1, 2, 1, 1)),
     "update": lambda x: jax.lax.dynamic_update_slice(x, x[:, :2] / 2, (0, 1, 0, 0)),
     "gather": lambda x: jax.image.resize(x, (2, 3, 3, 3), "nearest"),
+    "gather that fills": lambda x: x.at[:, np.array([1, 9])].get(mode="fill", fill_value=100.25),
     "mean over 36": lambda x: (36 * x).mean((1, 2)),
 }
 INEXACT = {
@@ -78,6 +79,10 @@ INEXACT = {
     "cubes": (lambda x: (x**4) ** 4, "needs integers up to"),
     "range": (lambda x: x.astype(jnp.float16) * 2**14, "may exceed float16"),
     "tenth": (lambda x: x * 0.1 * 0.1, "needs integers up to"),
+    "fill": (
+        lambda x: 3 * x.at[:, np.array([1, 9])].get(mode="fill", fill_value=0.1),
+        "needs integers up to",
+    ),
     "fft": (lambda x: jnp.fft.fft2(x, axes=(1, 2)).real, "fft|complex"),
     "scan": (lambda x: jax.lax.scan(lambda c, _: (c * 2, None), x, None, length=2)[0], "scan"),
     "after": (lambda x: jnp.maximum(jnp.exp(x), 0), "exp"),

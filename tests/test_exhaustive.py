@@ -49,16 +49,14 @@ def test_known_answers(row: cases.Case) -> None:
             assert case.inside.sum() <= count
 
 
-@pytest.mark.parametrize("row", every_other(faults.CASES))
+@pytest.mark.parametrize("row", every_other([row for row in faults.CASES if row.property]))
 def test_faults(row: brute.Case) -> None:
-    if not row.property:
-        pytest.skip("it is refused")
     right = brute.truth(row)
     try:
         found = decided(row.build(), row.shape, weights=row.weights, **row.options)
-    except ShiftproofError as error:
+    except ShiftproofError:
         assert row.refusal
-        pytest.skip(str(error))
+        return
     for case, swept in found:
         if case.claim.leaf == row.leaf:
             holds = getattr(right, case.claim.property)

@@ -278,7 +278,26 @@ def barred(x):
     return lax.optimization_barrier((x, lax.complex(x, x * x)))[1].imag
 
 
+KEYS = jax.random.key(1), jax.random.key(2)
+
+
+def two_keys(x):
+    drawn = [jax.random.gamma(key, jnp.abs(x) + 1) for key in KEYS]
+    return drawn[0] - drawn[1]
+
+
+def two_tables(x):
+    """The same text, and a table in it that the text only names."""
+    made = [
+        x.at[:, 0].apply(jax.jit(lambda v, t=table: v * jnp.asarray(t)[1]))
+        for table in (np.array([1, 2], np.float32), np.array([1, 5], np.float32))
+    ]
+    return made[0] - made[1]
+
+
 FALSE = {
+    "one function of two keys": (two_keys, (6, 1), "float32", INVARIANCE, 1),
+    "one text, two tables": (two_tables, (6, 1), "float32", equivariance((6, 1)), 1),
     "an imaginary part behind a barrier": (barred, (6, 1), "float32", INVARIANCE, 1),
     "one function of two shapes": (two_shapes, (16, 1), "float32", INVARIANCE, 1),
     "the least integer beside a window": (padded_integers, (4, 1), "int32", INVARIANCE, 1),
@@ -314,6 +333,15 @@ FALSE = {
     ),
     "a logarithm of 0, times 0": (
         lambda x: 0 * jnp.log(x * TIMES),
+        (6, 1),
+        "float32",
+        equivariance((6, 1)),
+        0,
+    ),
+    "a logarithm of 0 that is written, compared": (
+        lambda x: jnp.where(
+            (y := (x - x).at[0, 0, 0].apply(jnp.log)) - y == 0, x, jnp.zeros_like(x)
+        ),
         (6, 1),
         "float32",
         equivariance((6, 1)),
@@ -356,6 +384,14 @@ def test_reasons_are_given_where_there_is_no_number() -> None:
     assert not logarithm.denies(equivariance((6, 1)), (1,), (1,))
     assert "infinite or NaN at 0" in logarithm.doubts("")
     assert logarithm.is_blind
+
+
+def test_complex_tables_that_hold_infinities_are_used_whole() -> None:
+    table = np.array([np.inf, 1j, 2, 3], np.complex64)[:, None]
+    used = identities(lambda x: x + jnp.isfinite(lax.complex(x, x) * table), (4, 1))
+    assert "a complex table that holds infinities or NaN" in used.doubts("")
+    given = identities(lambda x: (x, table), (4, 1))
+    assert "holds infinities or NaN, and gives it as an output" in given.doubts("")
 
 
 # --- what must hold ---

@@ -99,6 +99,10 @@ def test_fingerprint_tells_programs_and_constants_apart() -> None:
     assert fingerprint(lambda x: x + table) != fingerprint(lambda x: x + 2 * table)
     assert fingerprint(lambda x: x + 1) != fingerprint(lambda x: x - 1)
     assert fingerprint(nnx.relu) == fingerprint(nnx.relu)  # no memory addresses in it
+    tables = np.array([1, 2], np.float32), np.array([1, 5], np.float32)
+    bodies = [jax.jit(lambda v, t=t: v * jnp.asarray(t)[1]) for t in tables]
+    inside = [fingerprint(lambda x, fn=fn: x.at[0].apply(fn)) for fn in bodies]
+    assert inside[0] != inside[1]  # the text of the body only names its table
 
 
 def test_a_division_stays_a_division() -> None:

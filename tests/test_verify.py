@@ -1,5 +1,6 @@
 """Verification: the known answers, decided for every shift, and every twin that must fail."""
 
+import dataclasses
 import itertools
 import json
 import math
@@ -18,6 +19,7 @@ from shiftproof.deciding.asked import shifts_of
 from shiftproof.deciding.verdict import Word, lattice_basis
 from shiftproof.errors import ContradictionError, InputError, VacuousWarning
 from shiftproof.refuting.trials import make_trial
+from shiftproof.tracing.model import adapt
 from shiftproof.zoo import wrap_pool
 from shiftproof_kernel import check
 
@@ -311,6 +313,18 @@ def test_a_reason_names_what_the_field_does_not_look_inside_once() -> None:
     assert "the field does not look inside it either" in reason
 
 
+def test_a_program_that_the_field_refuses_is_left_to_the_kernel() -> None:
+    """An image less itself is 0, where a logarithm is infinite; the program goes on with numbers."""
+    refused = sp.verify(
+        lambda x: (jnp.exp(jnp.log(x - x)) + x).reshape(1, 4, 2).mean(2).mean(1), (8, 1)
+    )
+    found = refused.invariance
+    assert counts(found) == (4, 0, 4)
+    assert "the field cannot run the program: a function is infinite or NaN at 0" in found.reason(
+        (1,)
+    )
+
+
 class Dead(nnx.Module):
     """A zero-initialised head: with these weights nothing moves, the architecture does."""
 
@@ -485,6 +499,28 @@ def test_a_program_that_computes_in_float32_on_the_way_is_judged_by_its_rounding
     assert swept.count("invariance").equal == 9
 
 
+def test_products_and_functions_among_moves_and_extrema_round() -> None:
+    """A product over an axis, and what scatters write, is disturbed, and may leave the range of floats."""
+    small = np.full((1, 4, 1), 1e-200)
+    rounding = {
+        "product": (lambda x: jnp.prod(x, 1), True, True),
+        "multiplied": (lambda x: x.at[:, 0].multiply(x[:, 1]), True, True),
+        "applied": (lambda x: x.at[:, 0].apply(jnp.exp), True, False),
+        "greatest": (lambda x: x.at[:, 0].max(x[:, 1]), False, False),
+        "set": (lambda x: x.at[:, 0].set(x[:, 1]), False, False),
+    }
+    broken = np.linspace(1.1, 2.3, 4).reshape(1, 4, 1)
+    for name, (fn, rounds, vanishes) in rounding.items():
+        trial = make_trial(adapt(fn), small, draw="these", seed=0, dtype="float64")
+        # moves are exact, whatever the image
+        trial = dataclasses.replace(
+            trial, exactness=(dataclasses.replace(trial.exactness[0], exact=False),)
+        )
+        assert trial.disturbed(small, 1)[1].tolist() == [vanishes], name
+        (still,), (shaken,) = trial.outputs(broken), trial.disturbed(broken, 1)[0]
+        assert np.array_equal(still, shaken) != rounds, name
+
+
 def test_programs_that_call_back_do_not_share_an_executable() -> None:
     def calling_back(factor):
         def model(x):
@@ -520,3 +556,16 @@ def test_layers_have_receptive_fields_and_jumps() -> None:
     assert layers["output.map"]["jump"] == ["4", "2"]
     assert layers["output.mean"]["receptive_field"] == [None, None]
     assert layers["output.mean"]["jump"] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("model", "asks"),
+    [
+        (lambda x: jnp.isnan(0 / x), True),
+        (lambda x: jnp.isfinite(jnp.log(x)), True),
+        (lambda x: x != 2 * x, False),
+    ],
+)
+def test_a_note_says_where_a_program_asks_whether_something_is_a_number(model, asks) -> None:
+    notes = sp.verify(model, (4, 1)).notes
+    assert any("asks whether something is a number" in note for note in notes) == asks

@@ -76,34 +76,26 @@ def undecided_text(name: str, found: PropertyVerdict, asked: np.ndarray) -> str:
     """
     left = asked & (found.map == Word.UNDECIDED)
     shift = _smallest(left)
-    told = head(
+    told = (
         f"{found.claim.property} of {name} is undecided under {int(left.sum())} of "
-        f"{int(asked.sum())} shifts asked: neither proved nor refuted.",
-        UndecidedError,
+        f"{int(asked.sum())} shifts asked: neither proved nor refuted."
     )
     rows = [
         ("smallest", _steps(shift)),
         ("because", found.reason(tuple(s % n for s, n in zip(shift, left.shape, strict=True)))),
         ("to do", 'write that line in another way, or accept what was only seen: evidence="sweep"'),
     ]
-    return told + "\n".join(_rows(rows))
+    return _unanswered(told, rows)
 
 
 def uncertified_text(name: str, found: PropertyVerdict, asked: np.ndarray) -> str:
-    """What is decided by an identity alone, where certificates are asked for; below it what to do.
-
-    Args:
-        name: of the output.
-        found: the verdict on the property.
-        asked: mask of the shifts asked about.
-    """
+    """What is decided by an identity alone, where certificates are asked for; arguments as for `undecided_text`."""
     left = asked & (found.certified_map == Word.UNDECIDED)
     shift = _smallest(left)
     bound = "" if found.identity is None else f", {found.identity.error}"
-    told = head(
+    told = (
         f"{found.claim.property} of {name} is decided by an identity in the field{bound}, but not certified, under "
-        f"{int(left.sum())} of {int(asked.sum())} shifts asked.",
-        UndecidedError,
+        f"{int(left.sum())} of {int(asked.sum())} shifts asked."
     )
     certified = found.certified_map == Word.PROVED
     rows = [
@@ -114,7 +106,7 @@ def uncertified_text(name: str, found: PropertyVerdict, asked: np.ndarray) -> st
             'accept identities: evidence="proof"; or ask only about the shifts that have a certificate',
         ),
     ]
-    return told + "\n".join(_rows(rows))
+    return _unanswered(told, rows)
 
 
 def failure_text(
@@ -208,10 +200,7 @@ def scene_text(layer: SceneLayer, asked: Sequence[int], gone: str) -> str:
         asked: the step asked for along each axis.
         gone: why no interior is left; "" where one is.
     """
-    told = head(
-        f"equivariance of {layer.output} on a scene is not proved for all shifts asked.",
-        UndecidedError,
-    )
+    told = f"equivariance of {layer.output} on a scene is not proved for all shifts asked."
     inside, cells = layer.left
     steps = " x ".join(str(reach.step or "?") for reach in layer.reaches)
     rows = [("asked", f"steps of {' x '.join(map(str, asked))} pixels")]
@@ -230,7 +219,7 @@ def scene_text(layer: SceneLayer, asked: Sequence[int], gone: str) -> str:
         else "larger images, or less padding"
     )
     rows.append(("to do", f'{remedy}; evidence="sweep" accepts what was only seen'))
-    return told + "\n".join(_rows(rows))
+    return _unanswered(told, rows)
 
 
 def head(text: str, kind: type[Exception] = AssertionError) -> str:
@@ -238,6 +227,11 @@ def head(text: str, kind: type[Exception] = AssertionError) -> str:
     module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     room = " " * len(f"{module}{kind.__name__}: ")
     return textwrap.fill(text, WIDTH, initial_indent=room).lstrip() + "\n"
+
+
+def _unanswered(sentence: str, rows: Sequence[tuple[str, str]]) -> str:
+    """The message of an `UndecidedError`."""
+    return head(sentence, UndecidedError) + "\n".join(_rows(rows))
 
 
 def _rows(rows: Sequence[tuple[str, str]]) -> list[str]:

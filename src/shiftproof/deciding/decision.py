@@ -38,7 +38,8 @@ class Case:
     Args:
         claim: what is asked.
         prover: asks the kernel.
-        identities: asks the field, which votes on every proof of the kernel, and proves what the kernel cannot.
+        identities: asks the field, which votes on the proofs of the kernel where it is not blind, and proves what the
+            kernel cannot.
         swept: the shifts that are identities, each tried one by one; None where the group is relied on.
 
     Raises:

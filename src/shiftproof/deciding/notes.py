@@ -45,6 +45,12 @@ def verdict_notes(
             f"the compiled program computes in {' and '.join(coarse)} on the way, which rounds. The verdict is about "
             "the real numbers that it stands for."
         )
+    tests = _tests_for_numbers(subject.traced)
+    if tests:
+        notes.append(
+            f"{tests[0]} asks whether something is a number. Proofs are about numbers: where a quotient or a logarithm "
+            "has no value, they take it for one."
+        )
     fixed = zip(subject.traced.weights, weights_in(subject.model, subject.traced), strict=True)
     notes += zeros_notes(subject.traced, [w for n, w in fixed if n not in subject.opaque])
     small = [axis for axis, n in enumerate(subject.grid) if n == 1]
@@ -66,6 +72,16 @@ def _coarse_formats(program: Program) -> list[str]:
     coarse = float(jnp.finfo(np.float32).eps)
     floats = (d for d in dtypes if jnp.issubdtype(d, np.floating) and jnp.finfo(d).eps > coarse)
     return list(dict.fromkeys(jnp.dtype(d).name for d in floats))
+
+
+def _tests_for_numbers(program: Program) -> list[str]:
+    """Where a program asks of what depends on the image whether it is finite, or equal to itself, as NaN is not."""
+    found = []
+    for eqn in program.equations:
+        itself = eqn.name in ("eq", "ne") and eqn.inputs[0] == eqn.inputs[1]
+        if eqn.outputs[0] in program.from_images and (itself or eqn.name == "is_finite"):
+            found.append(f"{eqn.name} at {eqn.site}" if str(eqn.site) else eqn.name)
+    return found
 
 
 def tie_notes(subject: Subject, trial: Trial) -> list[str]:

@@ -278,7 +278,10 @@ def _select_case(eqn: Equation, operands: Sequence[Meaning], shapes: Shapes) -> 
 
 
 def _look_up(eqn: Equation, operands: Sequence[Meaning], shapes: Shapes) -> Grade:
-    return _exact(operands[0])
+    """Cells of the first operand, and of a gather the number that stands for what lies outside of it."""
+    fill = eqn.params.get("fill_value")
+    outside = [] if fill is None else [grade_array(np.asarray(fill))]
+    return _union([_exact(operands[0]), *outside])
 
 
 def _update(eqn: Equation, operands: Sequence[Meaning], shapes: Shapes) -> Grade:

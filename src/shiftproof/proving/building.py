@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from shiftproof.proving.periods import periods, rolls
-from shiftproof.tracing.primitives import Kind, Reading, read, type_of
+from shiftproof.tracing.primitives import Kind, Reading, is_complex, plain, read, type_of
 from shiftproof.tracing.trace import Equation, Literal, Program, apply, interpret, known_values
 from shiftproof_kernel import Node
 
@@ -141,15 +141,15 @@ class Builder:
     def _constant(self, value: Any, rank: int | None) -> int:
         if 0 in np.shape(value):
             value = np.zeros(())  # nothing moves where there are no cells
-        plain = is_plain(value)
-        array = np.asarray(value) if plain else np.zeros(np.shape(value))
+        is_number = is_plain(value)
+        array = np.asarray(value) if is_number else np.zeros(np.shape(value))
         if rank and not array.shape:
             array = array.reshape((1,) * rank)
         key = (id(value), array.shape)
         if key not in self._constants:
             params = {
-                "periods": periods(array) if plain else array.shape,
-                "rolls": rolls(array) if plain else (),
+                "periods": periods(array) if is_number else array.shape,
+                "rolls": rolls(array) if is_number else (),
             }
             number = self.add("constant", (), array.shape, params)
             self.origins[number] = None
@@ -164,12 +164,7 @@ def nothing(aval: Any) -> Known:
 
 def is_plain(value: Any) -> bool:
     """Whether the values are numbers that can be compared, and not, say, random keys."""
-    dtype = value.dtype if hasattr(value, "dtype") else jnp.result_type(value)
-    return jnp.issubdtype(dtype, np.number) or jnp.issubdtype(dtype, np.bool_)
-
-
-def _is_complex(aval: Any) -> bool:
-    return jnp.issubdtype(aval.dtype, np.complexfloating)
+    return plain(value.dtype if hasattr(value, "dtype") else jnp.result_type(value))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,7 +194,7 @@ class Call:
     @property
     def takes_complex(self) -> bool:
         """Whether it is given complex numbers."""
-        return any(map(_is_complex, self.types))
+        return any(map(is_complex, self.types))
 
     @property
     def params(self) -> Mapping[str, Any]:
@@ -219,7 +214,7 @@ class Call:
     @property
     def is_complex(self) -> bool:
         """Whether the first result holds complex numbers."""
-        return _is_complex(self.results[0])
+        return is_complex(self.results[0])
 
     def node(self, position: int) -> int:
         """The node of an operand."""

@@ -2,8 +2,9 @@
 
 Every shift is tried by running the traced program in the field, on a random image and on the shifted one. A claim
 that fails on few tracks is no identity; one that holds there is tried again on as many tracks as make the error bound
-smaller than 2^-100, and only then believed. Each claim of the kernel is put to the vote here: an identity never
-fails, so a denial is a defect of one of the two."""
+smaller than 2^-100, and only then believed. The claims of the kernel are put to the vote here,
+unless some equation is not looked into: an identity never fails, so a denial is a defect of one of the two.
+"""
 
 import dataclasses
 import functools
@@ -21,6 +22,7 @@ from jax.sharding import PartitionSpec as P
 from shiftproof.algebras.arithmetic import FieldError, exact_device
 from shiftproof.algebras.field import (
     Known,
+    NotHere,
     Operand,
     Value,
     coded,
@@ -168,7 +170,7 @@ class Runs:
         share = int(max(1, min(self._most, count, WORKING_BYTES // max(1, held))))
         return share * len(self._devices)
 
-    def _one(self, shift: Any, image: Any, parts: Any) -> tuple[list[Any], Any]:
+    def _one(self, shift: Any, image: Any, given: Any) -> tuple[list[Any], Any]:
         """The values wanted for the image, shifted, of one shift; and whether some function has no value."""
         self.field.undefined = []
         program = self.question.program
@@ -179,14 +181,16 @@ class Runs:
             moved = tuple(jnp.take(part, places, axis=axis + 1) for part in moved)
         start: dict[int, Operand] = {n: Known(None) for n in (*program.weights, *program.constants)}
         start |= {n: Known(array) for n, array in self.question.known.items()}
-        start |= {n: dataclasses.replace(v, parts=parts[n]) for n, v in self.given.items()}
+        start |= {n: dataclasses.replace(v, parts=given[n]) for n, v in self.given.items()}
         start[program.images] = dataclasses.replace(self.image, parts=moved)
         values = self.field.run(_skipping(program, self.question.opaque, start), start)
         self.made = [values[n] for n in self.wanted]
-        return [
-            tuple(jnp.asarray(part) for part in coded(value))
-            for value in map(self.field.value, self.made)
-        ], jnp.any(jnp.asarray([False, *self.field.undefined]))
+        try:
+            found = [self.field.value(value) for value in self.made]
+        except NotHere as reason:
+            raise FieldError(f"{reason}, and gives it as an output") from reason
+        parts = [tuple(jnp.asarray(part) for part in coded(value)) for value in found]
+        return parts, jnp.any(jnp.asarray([False, *self.field.undefined]))
 
     def values(self, shifts: Sequence[Shift]) -> Iterator[list[tuple[np.ndarray, ...]]]:
         """For each shift the parts of every value wanted, (tracks, *shape).
@@ -371,8 +375,12 @@ class Identities:
 
     def prepare(self, shifts: Sequence[Shift]) -> None:
         """Run some shifts together, which takes less time than one after the other."""
-        if not self.refusal:
+        if self.refusal:
+            return
+        try:
             self._find(self.screen(), [(0,) * len(self.question.grid), *shifts])
+        except FieldError as reason:
+            self.refusal = str(reason)
 
     def _find(self, runs: Runs, shifts: Sequence[Shift]) -> None:
         tracks = runs.arithmetic.tracks

@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import jax
@@ -23,17 +23,21 @@ from shiftproof.exactness.exact import Exactness, grade_program, judge
 from shiftproof.exactness.probes import integer_question
 from shiftproof.refuting.budget import Budget, work_of
 from shiftproof.tracing.model import Model, native_dtype, program_in, weights_in
-from shiftproof.tracing.primitives import TABLE, Kind
+from shiftproof.tracing.primitives import Kind, entry_of
 from shiftproof.tracing.settings import compiler_options, current_device, settings
 from shiftproof.tracing.trace import (
     Equation,
     Program,
     applied_in,
+    apply,
     bodies,
     evaluate,
     fixed_divisors,
     fixed_values,
     hash_array,
+    interpret,
+    open_body,
+    scan_counts,
 )
 from shiftproof.tracing.trace import (
     Literal as Constant,
@@ -188,26 +192,30 @@ def forget_compiled() -> None:
     _COMPILED.clear()
 
 
-ROUNDING = frozenset(
-    [Kind.LINEAR, Kind.BILINEAR, Kind.POINTWISE, Kind.SPECTRAL, Kind.LOOP, Kind.OPAQUE]
-)
-"""Classes of equations whose results are rounded; moves and extrema give numbers that they were given."""
+EXACT = frozenset([Kind.MOVES, Kind.EXTREMUM])
+"""Classes of equations that give numbers which they were given, but for products; all others round."""
 
 WHOLE = frozenset(
     """
     abs ceil clamp complex conj convert_element_type floor imag neg real rem round select_n sign
     """.split()
 )
-"""Primitives of those classes that do not round."""
+"""Primitives of other classes that do not round."""
 
 
-MULTIPLYING = frozenset("cumprod div exp exp2 integer_pow mul pow reduce_prod square".split())
+NEVER_ZERO = frozenset("erfc exp exp2 logistic".split())
+"""Primitives whose results are not 0, whatever they are given."""
+
+MULTIPLYING = NEVER_ZERO | frozenset(
+    "cumprod div integer_pow mul pow reduce_prod scatter-mul scatter_mul square".split()
+)
 """Primitives whose results may be smaller than any number of the format, and are not 0."""
 
 
 def _rounds(eqn: Equation) -> bool:
-    entry = TABLE.get(eqn.name)
-    return eqn.name not in WHOLE and (entry is None or entry.kind in ROUNDING | {Kind.ORDERED})
+    entry = entry_of(eqn.name, eqn.params)
+    exact = entry is not None and entry.kind in EXACT and eqn.name not in MULTIPLYING
+    return eqn.name not in WHOLE and not exact
 
 
 def _shake(eqn: Equation, results: Sequence[Any], salt: Any) -> list[Any]:
@@ -215,14 +223,94 @@ def _shake(eqn: Equation, results: Sequence[Any], salt: Any) -> list[Any]:
     shaken = []
     for number, value in zip(eqn.outputs, results, strict=True):
         if jnp.issubdtype(value.dtype, np.inexact):
-            # a cheap pattern of -1, 0, 1 and 2 without order, another one for every value and salt
-            places = lax.iota(np.uint32, value.size) + salt * np.uint32(40503 + 2 * number)
-            bits = (places * np.uint32(2654435761)) >> np.uint32(29)
-            units = (bits & np.uint32(3)).astype(jnp.finfo(value.dtype).dtype) - 1
+            units = _units(value.size, number, salt).astype(jnp.finfo(value.dtype).dtype)
             strength = jnp.where(salt > 0, jnp.finfo(value.dtype).eps, 0).astype(units.dtype)
             value = value * (1 + units * strength).reshape(value.shape).astype(value.dtype)
         shaken.append(value)
     return shaken
+
+
+def _disturbed_body(body: Program, inputs: Sequence[Any], salt: Any) -> list[Any]:
+    """The results of a body of which every equation that rounds is disturbed."""
+
+    def step(eqn: Equation, operands: Sequence[Any]) -> Sequence[Any]:
+        given = [o.value if isinstance(o, Constant) else o for o in operands]
+        run = functools.partial(_LOOPS[eqn.name], salt=salt) if eqn.name in _LOOPS else apply
+        results = run(eqn, given)
+        return _shake(eqn, results, salt) if _rounds(eqn) else results
+
+    start = {**body.constants, **dict(zip(body.weights, inputs, strict=True))}
+    values = interpret(body, start, step)
+    made = [o.value if isinstance(o, Constant) else values[o] for o in body.outputs]
+    return [lax.convert_element_type(v, jnp.result_type(v)) for v in made]
+
+
+def _scan(eqn: Equation, operands: Sequence[Any], salt: Any) -> list[Any]:
+    constants, carries = scan_counts(eqn)
+    body, given = open_body(eqn.params["jaxpr"]), _strong(operands)
+
+    def one(carry: Any, slices: Any) -> Any:
+        made = _disturbed_body(body, [*given[:constants], *carry, *slices], salt)
+        return made[:carries], made[carries:]
+
+    end = constants + carries
+    length, back = int(eqn.params["length"]), bool(eqn.params["reverse"])
+    carry, rows = lax.scan(one, given[constants:end], given[end:], length, reverse=back)
+    return [*carry, *rows]
+
+
+def _while(eqn: Equation, operands: Sequence[Any], salt: Any) -> list[Any]:
+    params, given = eqn.params, _strong(operands)
+    tested = params["cond_nconsts"]
+    first = tested + params["body_nconsts"]
+    test, body = open_body(params["cond_jaxpr"]), open_body(params["body_jaxpr"])
+    return lax.while_loop(
+        lambda state: _disturbed_body(test, [*given[:tested], *state], salt)[0],
+        lambda state: _disturbed_body(body, [*given[tested:first], *state], salt),
+        given[first:],
+    )
+
+
+def _cond(eqn: Equation, operands: Sequence[Any], salt: Any) -> list[Any]:
+    choice, *given = _strong(operands)
+
+    def branch(closed: Any) -> Callable[..., list[Any]]:
+        return lambda *inputs: _disturbed_body(open_body(closed), inputs, salt)
+
+    return lax.switch(choice, [branch(closed) for closed in eqn.params["branches"]], *given)
+
+
+def _strong(operands: Sequence[Any]) -> list[Any]:
+    """Arrays of a type of their own, as loops carry them."""
+    given = [o.value if isinstance(o, Constant) else o for o in operands]
+    return [lax.convert_element_type(o, jnp.result_type(o)) for o in given]
+
+
+_LOOPS: Mapping[str, Callable[..., list[Any]]] = {
+    "scan": _scan,
+    "while": _while,
+    "cond": _cond,
+}
+"""Loops and branches, run with disturbed bodies."""
+
+
+def _units(size: int, number: int, salt: Any) -> Any:
+    """A cheap pattern of -1, 0, 1 and 2 without order, another one for every value and salt.
+
+    Of three salts one lessens every cell and one enlarges it: where a function is as large as it gets, as 1 is of a
+    sigmoid, what lies above its rounded value says nothing of what lies below.
+    """
+
+    def pattern(number_of_salt: Any) -> Any:
+        places = lax.iota(np.uint32, size) + number_of_salt * np.uint32(40503 + 2 * number)
+        bits = (places * np.uint32(2654435761)) >> np.uint32(29)
+        return (bits & np.uint32(3)).astype(np.int32) - 1
+
+    third = jnp.uint32(salt) % 3 == 0
+    first, second = pattern(jnp.uint32(salt) - 2), pattern(jnp.uint32(salt) - 1)
+    missing = jnp.where(jnp.minimum(first, second) >= 0, -1, pattern(jnp.uint32(salt)))
+    missing = jnp.where(jnp.maximum(first, second) <= 0, 1, missing)
+    return jnp.where(third, missing, pattern(jnp.uint32(salt)))
 
 
 def _leaves_range(eqn: Equation, operands: Sequence[Any], results: Sequence[Any]) -> Any:
@@ -234,7 +322,7 @@ def _leaves_range(eqn: Equation, operands: Sequence[Any], results: Sequence[Any]
     left = jnp.any(jnp.asarray([jnp.any(~jnp.isfinite(r)) for r in made]))
     if eqn.name in MULTIPLYING and made:
         small = jnp.abs(made[0]) < jnp.finfo(made[0].dtype).tiny
-        for operand in given if eqn.name not in ("exp", "exp2") else ():
+        for operand in given if eqn.name not in NEVER_ZERO else ():
             # a product over an axis has another shape than its result
             nonzero = operand != 0
             small &= nonzero if nonzero.shape in ((), small.shape) else jnp.all(nonzero)
@@ -254,6 +342,10 @@ def _compile(program: Program, images: Any, divisors: Any, fixed: Any, salt: Any
         def after(eqn: Equation, operands: Sequence[Any], results: Sequence[Any]) -> Sequence[Any]:
             if salt is None or not _rounds(eqn):
                 return results
+            if (
+                eqn.name in _LOOPS
+            ):  # rounding may grow from round to round, so what a body computes is disturbed, too
+                results = _LOOPS[eqn.name](eqn, operands, salt)
             left.append(_leaves_range(eqn, operands, results))
             return _shake(eqn, results, salt)
 

@@ -1,7 +1,8 @@
 """The table: what every primitive of JAX means, said once.
 
-A primitive belongs to one of a few *classes* of functions; every algebra (reals, field, facts) has one rule per class.
-The entry of a primitive names the parameters that it understands, and which of their values. Default deny: a primitive
+A primitive belongs to one of a few *classes* of functions. The field has one rule per class; the facts of the kernel
+have one per class too, told apart by what becomes of the axes. Over the reals JAX runs the primitives themselves. The
+entry of a primitive names the parameters that it understands, and which of their values. Default deny: a primitive
 without an entry, a parameter that its entry does not name, or a value that it does not accept, makes the equation
 opaque, that is, any function of its whole operands. Nothing is guessed.
 
@@ -67,6 +68,11 @@ def floating_or_none(value: Any) -> bool:
 def plain(value: Any) -> bool:
     """A type of numbers or truths, as opposed to random keys."""
     return jnp.issubdtype(value, np.number) or jnp.issubdtype(value, np.bool_)
+
+
+def is_complex(aval: Any) -> bool:
+    """Whether an array of this type holds complex numbers."""
+    return jnp.issubdtype(aval.dtype, np.complexfloating)
 
 
 def combines_by(name: str) -> Check:
@@ -389,6 +395,15 @@ class Reading:
     reason: str = ""
 
 
+def entry_of(name: str, params: Mapping[str, Any]) -> Entry | None:
+    """The entry of an equation, or the one that its parameters ask for instead; None where there is none."""
+    entry = TABLE.get(name)
+    if entry is None or entry.instead is None:
+        return entry
+    understood = (check(params[key]) for key, check in entry.params.items() if key in params)
+    return entry if all(understood) else entry.instead
+
+
 def read(
     name: str,
     params: Mapping[str, Any],
@@ -405,15 +420,11 @@ def read(
         known: for each operand whether its values are known: they depend neither on the image nor on free weights.
         result: shape and dtype of the first result.
     """
-    entry = TABLE.get(name)
+    entry = entry_of(name, params)
     if entry is None:
         return Reading(Kind.OPAQUE, "a primitive without an entry in the table")
     if entry.kind is Kind.OPAQUE:
         return Reading(Kind.OPAQUE, entry.note)
-    if entry.instead and not all(
-        check(params[key]) for key, check in entry.params.items() if key in params
-    ):
-        entry = entry.instead
     for key, value in params.items():
         check = entry.params.get(key)
         if check is None:

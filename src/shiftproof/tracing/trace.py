@@ -13,7 +13,7 @@ import hashlib
 import os
 import re
 import sysconfig
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -697,15 +697,31 @@ def _site(eqn: Any) -> Site:
 
 def _fingerprint(closed: Any, constants: Mapping[int, Any]) -> str:
     digest = hashlib.sha256(re.sub(_ADDRESS, "0x", str(closed)).encode())
-    for value in constants.values():
+    held = (array for eqn in _open(closed)[0].eqns for array in held_arrays(eqn.params.values()))
+    for value in (*constants.values(), *held):
         digest.update(hash_array(value))
     return digest.hexdigest()
+
+
+def held_arrays(values: Iterable[Any]) -> Iterator[Any]:
+    """The arrays in parameters, and in programs that these hold: the text of a program names them and no more."""
+    for value in values:
+        if isinstance(value, (Jaxpr, ClosedJaxpr)):
+            jaxpr, constants = _open(value)
+            yield from constants
+            for eqn in jaxpr.eqns:
+                yield from held_arrays(eqn.params.values())
+        elif isinstance(value, (tuple, list)):
+            yield from held_arrays(value)
+        elif isinstance(value, jax.Array) or hasattr(value, "__array__"):
+            yield value
 
 
 def hash_array(value: Any) -> bytes:
     """sha256 of an array's dtype, shape and bytes; typed PRNG keys by their data."""
     if jnp.issubdtype(getattr(value, "dtype", np.float32), jax.dtypes.prng_key):
-        value = jax.random.key_data(value)
+        with jax.ensure_compile_time_eval():
+            value = jax.random.key_data(value)
     array = np.ascontiguousarray(value)
     header = f"{array.dtype.str}{array.shape}".encode()
     return hashlib.sha256(header + array.tobytes()).digest()

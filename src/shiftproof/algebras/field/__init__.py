@@ -43,8 +43,11 @@ interpretation: S. Gulwani, G. Necula, "Discovering affine equalities using rand
 value numbering using random interpretation", 2004.
 
 **What is not seen**: laws of particular functions (relu(x) - relu(-x) = x); that max(x, x) = x, where an extremum is
-taken of more than some hundred cells, except at 0, where the function itself is used. Then "differs" is said, which
-refutes nothing.
+taken of more than some hundred cells, or by a scatter, except at 0, where the function itself is used. Then "differs"
+is said, which refutes nothing.
+
+**What is no number.** Cells that are infinite or NaN for every image are followed by moves; quotients, functions cell
+by cell and updates are asked whether they have a value where all is known to be 0. What is used whole is not asked.
 """
 
 import math
@@ -68,14 +71,14 @@ from shiftproof.algebras.field.values import (
     Call,
     Field,
     Known,
+    NotHere,
     Operand,
     Rule,
     Tally,
     Value,
     coded,
-    is_complex,
 )
-from shiftproof.tracing.primitives import Kind
+from shiftproof.tracing.primitives import Kind, is_complex
 from shiftproof.tracing.trace import Program, applied
 
 __all__ = [
@@ -83,6 +86,7 @@ __all__ = [
     "Field",
     "FieldError",
     "Known",
+    "NotHere",
     "Operand",
     "Tally",
     "Value",

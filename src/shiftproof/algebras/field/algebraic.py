@@ -29,7 +29,6 @@ from shiftproof.algebras.field.values import (
     NotHere,
     Value,
     check_finite,
-    is_complex,
     largest,
     moved_codes,
     numbers_of,
@@ -40,7 +39,7 @@ from shiftproof.algebras.field.values import (
     square_of_norm,
 )
 from shiftproof.algebras.places import landing
-from shiftproof.tracing.primitives import TABLE
+from shiftproof.tracing.primitives import TABLE, is_complex
 
 # --- moves: JAX runs the primitive itself on the tracks ---
 

@@ -20,7 +20,6 @@ from shiftproof.algebras.field.values import (
     Value,
     check_finite,
     family,
-    is_complex,
     largest,
     numbers_of,
     part_of,
@@ -31,8 +30,8 @@ from shiftproof.algebras.field.values import (
     square_of_norm,
 )
 from shiftproof.algebras.places import landing
-from shiftproof.tracing.primitives import plain
-from shiftproof.tracing.trace import apply
+from shiftproof.tracing.primitives import is_complex
+from shiftproof.tracing.trace import apply, hash_array
 
 # --- cell by cell ---
 
@@ -115,7 +114,9 @@ def _where_known(field: Field, call: Call, found: Value, where: Any, number: flo
 
 
 def updates(field: Field, call: Call) -> list[Value]:
-    """At the places that are written a random function of what is there and of the update; elsewhere what is there."""
+    """At the places that are written a random function of what is there and of the update, and where these are known
+    the function itself; elsewhere what is there.
+    """
     old, update = field.value(call.operands[0]), field.value(call.operands[2])
     check_finite(old, update)
     if not isinstance(call.operands[1], Known):
@@ -126,10 +127,12 @@ def updates(field: Field, call: Call) -> list[Value]:
     cells = np.maximum(where, 0)
     if 0 in update.shape:
         return [old]
-    new = tuple(jnp.reshape(p, (len(p), -1))[:, cells] for p in update.parts)
+    parts = tuple(jnp.reshape(p, (len(p), -1))[:, cells] for p in update.parts)
     count = 2 if is_complex(call.results[0]) else 1
-    given = [old, dataclasses.replace(update, parts=new, members=None)]
+    given = [old, dataclasses.replace(update, parts=parts, members=None)]
     found = field.function(call.label, given, outputs=count)
+    moving = [v for v, i in zip(given, (0, 2), strict=True) if isinstance(call.operands[i], Value)]
+    found = _where_known(field, call, found, field.is_zero(moving) & (where >= 0), 0.0)
     parts = tuple(
         jnp.where(where >= 0, made, part_of(old, i)) for i, made in enumerate(found.parts)
     )
@@ -403,9 +406,15 @@ def _digests(field: Field, call: Call, positions: Iterable[int]) -> list[Value]:
     marks = []
     for i in positions:
         operand = call.operands[i]
-        if isinstance(operand, Known) and not plain(jnp.result_type(operand.array)):
-            continue  # random keys are the same in every run
-        value = field.value(operand)
+        try:
+            value = field.value(operand)
+        except (
+            NotHere
+        ):  # random keys, or a complex table with infinities: a number that its bytes name
+            assert isinstance(operand, Known)
+            name = f"table {hash_array(operand.array).hex()}"
+            marks.append(Value((field.arithmetic.draw(name, ()),)))
+            continue
         if 0 not in value.shape:
             axes = range(len(value.shape))
             whole = field.digest(f"{call.whole_label} operand {i}", value, axes, ordered=True)

@@ -20,11 +20,10 @@ from shiftproof.algebras.field.values import (
     Operand,
     Value,
     check_finite,
-    is_complex,
     largest,
     part_of,
 )
-from shiftproof.tracing.primitives import type_of
+from shiftproof.tracing.primitives import is_complex, type_of
 from shiftproof.tracing.trace import Literal, Program, open_body, scan_counts
 
 MOST_UNROLLED = 2000

@@ -12,7 +12,15 @@ from jax import lax
 
 from shiftproof.algebras.arithmetic import FRESH, Arithmetic, FieldError, Size, size_of
 from shiftproof.tracing.primitives import TABLE, Kind, Reading, plain, read, type_of
-from shiftproof.tracing.trace import Equation, Literal, Program, apply, interpret
+from shiftproof.tracing.trace import (
+    Equation,
+    Literal,
+    Program,
+    apply,
+    hash_array,
+    held_arrays,
+    interpret,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -282,7 +290,8 @@ class Call:
             str(aval.dtype) if digits else family(aval.dtype)
             for aval in (*self.types, *self.results)
         ]
-        return f"{self.eqn.name} {params} {types}"
+        held = [hash_array(array).hex() for array in held_arrays(value for _, value in params)]
+        return f"{self.eqn.name} {params} {types} {held}"
 
     @property
     def whole_label(self) -> str:
@@ -338,11 +347,6 @@ def family(dtype: Any) -> str:
     if jnp.issubdtype(dtype, np.complexfloating):
         return "complex"
     return "real" if jnp.issubdtype(dtype, np.floating) else str(dtype)
-
-
-def is_complex(aval: Any) -> bool:
-    """Whether an array of this type holds complex numbers."""
-    return jnp.issubdtype(aval.dtype, np.complexfloating)
 
 
 def _known_results(call: Call) -> list[Known]:
