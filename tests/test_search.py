@@ -120,15 +120,19 @@ def test_a_search_ends_with_its_budget_and_keeps_what_it_found(monkeypatch) -> N
 
 
 def test_a_verdict_names_the_budget_that_was_spent() -> None:
-    found = sp.verify(flattened(), (6, 6, 2), search_seconds=0).invariance
+    verdict = sp.verify(flattened(), (6, 6, 2), search_seconds=0)
+    found = verdict.invariance
+    (note,) = (note for note in verdict.notes if "the search stopped" in note)
+    assert "35 shifts for equivariance of output, 35 shifts for invariance of output" in note
     assert (found.proved, found.refuted, found.undecided) == (1, 0, 35)
     shift = next(iter(found.reasons))
     reason = found.reason(shift)
     assert "the search stopped after 0 s and " in reason
     assert "its budget is 0 s beside compilation (search_seconds)" in reason
     assert "0 images were tried under this shift" in reason
-    enough = sp.verify(flattened(), (6, 6, 2), search_seconds=1000).invariance
-    assert (enough.refuted, enough.undecided) == (35, 0)
+    enough = sp.verify(flattened(), (6, 6, 2), search_seconds=1000)
+    assert (enough.invariance.refuted, enough.invariance.undecided) == (35, 0)
+    assert not any("the search stopped" in note for note in enough.notes)
 
 
 def test_work_counts_what_a_loop_repeats() -> None:

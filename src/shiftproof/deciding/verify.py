@@ -17,7 +17,7 @@ import numpy as np
 from shiftproof.algebras.arithmetic import FieldError
 from shiftproof.deciding.asked import asked_mask
 from shiftproof.deciding.decision import Case
-from shiftproof.deciding.notes import tie_notes, verdict_notes
+from shiftproof.deciding.notes import budget_notes, tie_notes, verdict_notes
 from shiftproof.deciding.subject import Subject, Weights, graph_of, identities_of, timed
 from shiftproof.deciding.verdict import LayerVerdict, OutputVerdict, PropertyVerdict, Verdict
 from shiftproof.errors import (
@@ -436,6 +436,7 @@ def _decide(
         asked=asked,
         notes=(
             *verdict_notes(subject, outputs, changes),
+            *budget_notes(bench.budget, outputs),
             *((SWEPT,) if exhaustive else ()),
             *choices,
             *(f"{c.property} of {c.output} is {kept}." for c, kept in analysis.conditional.items()),

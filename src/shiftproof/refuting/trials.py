@@ -145,7 +145,9 @@ class Trial:
                 values = self._run(jnp.asarray(part.astype(jnp.dtype(self.dtype))), salt)
                 self.budget.run += len(numbers)
                 host = [np.asarray(value) for value in values]
-                found |= {keys[n]: [leaf[i] for leaf in host] for i, n in enumerate(numbers)}
+                found |= {
+                    keys[n]: [np.array(leaf[i]) for leaf in host] for i, n in enumerate(numbers)
+                }
         self._keep(found)
         *leaves, left = (np.stack(leaf) for leaf in zip(*map(found.get, keys), strict=True))
         return leaves, left
