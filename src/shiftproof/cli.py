@@ -168,6 +168,8 @@ class Verify:
     """With --sweep: one forward pass per shift."""
     exhaustive: bool = False
     """Also try every shift by itself in the field, and compare with the lattice. Slower; the words are the same."""
+    search_seconds: float = 40.0
+    """Seconds that the search for counterexamples may take beside compilation; what is left then is undecided."""
     seed: int = 0
     """Random seed for probe images, drawn weights and the field."""
     out: Path | None = None
@@ -478,6 +480,7 @@ def _verify(command: Verify, errors: Console, warned: list[str]) -> int:
         name=target.name,
         seed=command.seed,
         exhaustive=command.exhaustive,
+        search_seconds=command.search_seconds,
     )
     found = None
     if command.why:
@@ -492,6 +495,7 @@ def _verify(command: Verify, errors: Console, warned: list[str]) -> int:
             output_axes=command.output_axes,
             name=target.name,
             seed=command.seed,
+            search_seconds=command.search_seconds,
         )
     measured = None
     if command.sweep:
@@ -620,7 +624,7 @@ def _replay(command: Replay) -> int:
         )
     # the seed of the weights is part of the counterexample; that of the factory was the same
     seed = example.header.seed if example.header.draw == "these" else 0
-    target = load_target(place, seed=seed, shape=example.image.shape)
+    target = load_target(place, seed=seed, shape=example.images.shape[1:])
     result = replay(example, target.model)
     if command.json:
         _print_json(

@@ -18,7 +18,8 @@ from shiftproof.errors import UndecidedError
 from shiftproof.lattice import Lattice
 from shiftproof.proving.analysis import Cause
 from shiftproof.refuting.counterexample import from_witness
-from shiftproof.refuting.witness import Witness, witness_nearby
+from shiftproof.refuting.nearby import witness_nearby
+from shiftproof.refuting.witness import Witness
 from shiftproof.sweeping.result import Property, Status, Sweep, axis_names
 from shiftproof.translation import Shift
 
@@ -272,7 +273,9 @@ def _steps(shift: Shift) -> str:
 
 def _strength(witness: Witness) -> str:
     """The difference, and why it counts."""
-    return f"{witness.difference.deviation:.4g} ({witness.strength}, with {witness.whose})"
+    others = len(witness.others)
+    more = f", on one of {others + 1} images that no output shift fits together" if others else ""
+    return f"{witness.difference.deviation:.4g} ({witness.strength}, with {witness.whose}{more})"
 
 
 def draw_image(image: np.ndarray, axes: Sequence[int]) -> list[str]:

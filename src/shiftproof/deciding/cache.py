@@ -151,7 +151,7 @@ class Entry:
             and len(h.shift) == len(subject.grid)
             and (subject.weights == "all" or h.draw == "these")
             and h.dtype in ("float32", "float64")
-            and example.image.shape == subject.shape
+            and example.images.shape[1:] == subject.shape
             and bool(np.all(np.isfinite(example.image)))
         )
 

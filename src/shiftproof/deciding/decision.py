@@ -22,7 +22,8 @@ from shiftproof.proving.analysis import (
 )
 from shiftproof.proving.certify import certify
 from shiftproof.proving.identity import Evidence, Identities
-from shiftproof.refuting.witness import Bench, Doubt, Witness
+from shiftproof.refuting.bench import Bench
+from shiftproof.refuting.witness import Doubt, Witness
 from shiftproof.translation import Shift
 
 FEW = 4
@@ -80,6 +81,7 @@ class Case:
             )
         self.witnesses: dict[Shift, Witness] = {}
         self.probes: dict[Shift, int] = {}
+        self.stopped = ""
 
     def _proof(self, shift: Shift) -> Proof | None:
         moved = self.prover.output_shift(self.claim, shift)
@@ -111,7 +113,7 @@ class Case:
         self.witnesses = {d.shift: w for d, w in found.items() if d.claim == self.claim}
         left = ~self.inside & ~self.refuted()
         for _ in range(MOST_DIRECT):
-            if not left.any():
+            if not left.any() or bench.budget.is_spent:
                 break
             doubt = self._doubt(simplest(left))
             left[doubt.shift] = False
@@ -119,6 +121,7 @@ class Case:
             if witness is not None:
                 self.witnesses[doubt.shift] = witness
                 left &= ~self.refuted()
+        self.stopped = bench.budget.stopped
         self.probes = {d.shift: n for d, n in bench.tried.items() if d.claim == self.claim}
 
     def refuted(self) -> np.ndarray:
@@ -177,7 +180,8 @@ class Case:
 
     def _reason(self, shift: Shift) -> str:
         reason = self.prover.reason(self.claim, shift)
-        return f"{reason}; {self.identities.doubts(reason)}"
+        known = f"{reason}; {self.identities.doubts(reason)}"
+        return f"{known}; {self.stopped}" if self.stopped else known
 
     def _identity(self, proofs: Sequence[Proof]) -> Evidence | None:
         shifts = [(p.shift, p.output_shift) for p in proofs if p.method == "identity"]

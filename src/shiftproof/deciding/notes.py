@@ -10,6 +10,7 @@ from shiftproof.deciding.subject import Subject
 from shiftproof.deciding.verdict import OutputVerdict
 from shiftproof.errors import VacuousWarning
 from shiftproof.proving.layers import find_layers
+from shiftproof.refuting.budget import Budget
 from shiftproof.refuting.probes import generic_probes
 from shiftproof.refuting.ties import tied_choices
 from shiftproof.refuting.trials import Trial
@@ -59,6 +60,19 @@ def verdict_notes(
             f"the grid has size 1 along axis {small[0]}, where there is nothing to shift: that is trivial, no finding."
         )
     return notes
+
+
+def budget_notes(budget: Budget, outputs: Sequence[OutputVerdict]) -> list[str]:
+    """That a search stopped before everything was decided."""
+    left = [
+        f"{v.undecided} shifts for {v.claim.property} of {o.name}"
+        for o in outputs
+        for v in o.properties
+        if v.undecided
+    ]
+    if not (budget.stopped and left):
+        return []
+    return [f"{budget.stopped}; undecided are {', '.join(left)}."]
 
 
 def _coarse_formats(program: Program) -> list[str]:

@@ -33,6 +33,7 @@ class Subject:
         weights: `all` or `these`.
         images: to be tried first.
         seed: of probes and drawn weights.
+        search_seconds: that the search for counterexamples may take.
         seconds: what each stage took.
     """
 
@@ -47,6 +48,7 @@ class Subject:
     weights: Weights
     images: np.ndarray | None
     seed: int
+    search_seconds: float
     seconds: dict[str, float]
     notes: tuple[str, ...] = ()
 

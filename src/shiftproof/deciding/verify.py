@@ -17,7 +17,7 @@ import numpy as np
 from shiftproof.algebras.arithmetic import FieldError
 from shiftproof.deciding.asked import asked_mask
 from shiftproof.deciding.decision import Case
-from shiftproof.deciding.notes import tie_notes, verdict_notes
+from shiftproof.deciding.notes import budget_notes, tie_notes, verdict_notes
 from shiftproof.deciding.subject import Subject, Weights, graph_of, identities_of, timed
 from shiftproof.deciding.verdict import LayerVerdict, OutputVerdict, PropertyVerdict, Verdict
 from shiftproof.errors import (
@@ -35,7 +35,9 @@ from shiftproof.proving.asked import in_floats
 from shiftproof.proving.identity import Identities
 from shiftproof.proving.layers import Layer, find_layers
 from shiftproof.proving.polyphase import Conditional, conditional
-from shiftproof.refuting.witness import Bench
+from shiftproof.refuting.bench import Bench
+from shiftproof.refuting.budget import SEARCH_SECONDS, Budget
+from shiftproof.refuting.sensitivity import DEAD, sensitivity
 from shiftproof.tracing.model import (
     Model,
     adapt,
@@ -52,8 +54,6 @@ from shiftproof.tracing.settings import current_device, settings
 Law = Literal["any", "same"]
 Property = Literal["both", "equivariance", "invariance"]
 
-DEAD = 1e-3
-"""Relative change between quite different images below which a model counts as dead."""
 SWEPT = (
     "every shift of the grid was also tried by itself in the field, and agrees with the lattice."
 )
@@ -76,6 +76,7 @@ def verify(
     name: str | None = None,
     seed: int = 0,
     exhaustive: bool = False,
+    search_seconds: float = SEARCH_SECONDS,
 ) -> Verdict:
     """Decide equivariance and invariance of a model under every shift of its grid, on the torus.
 
@@ -97,6 +98,8 @@ def verify(
         seed: of probes, drawn weights, and the field.
         exhaustive: also try every shift of the grid in the field, one by one, and compare the result with the lattice
             that generators and minimal overgroups give.
+        search_seconds: that the search for counterexamples may take beside compilation; what is left then is undecided,
+            and the reason says so.
 
     Returns:
         A `Verdict`: one word per shift with its evidence, certificates, counterexamples, layers and causes.
@@ -124,6 +127,7 @@ def verify(
         apply_kwargs=apply_kwargs,
         name=name,
         seed=seed,
+        search_seconds=search_seconds,
     )
     asked = asked_mask(shifts, subject.grid)
     try:
@@ -164,6 +168,7 @@ def ask(
     apply_kwargs: Mapping[str, Any] | None = None,
     name: str | None = None,
     seed: int = 0,
+    search_seconds: float = SEARCH_SECONDS,
 ) -> "tuple[Subject, list[Claim]]":
     """What `verify` decides: the traced model, and one claim per output and property; arguments are its own."""
     _check_choice("property", property, get_args(Property))
@@ -185,6 +190,7 @@ def ask(
         weights="these" if adapted.kind == "callable" else weights,
         images=None if given is None else checked.astype(np.float64),
         seed=seed,
+        search_seconds=search_seconds,
         notes=_taken(shape) if spatial_axes is None else (),
     )
     return subject, _claims(subject, property, law)
@@ -227,6 +233,7 @@ def _trace(
     weights: Weights,
     images: np.ndarray | None,
     seed: int,
+    search_seconds: float,
     notes: tuple[str, ...],
 ) -> Subject:
     """Trace the model on one image, which is the one call of the user's code, and widen the program where possible."""
@@ -253,6 +260,7 @@ def _trace(
         weights=weights,
         images=images,
         seed=seed,
+        search_seconds=search_seconds,
         seconds=seconds,
         notes=(*notes, *(layer.note for layer in layers if layer.note)),
     )
@@ -380,11 +388,12 @@ def _decide(
         proved=[fact for case in cases for fact in case.facts()],
         seed=subject.seed,
         images=subject.images,
+        budget=Budget(subject.search_seconds),
     )
     with timed(seconds, "witnesses"):
-        sensitivity = bench.sensitivity(bench.first())
+        changes = sensitivity(bench.own(), subject.model.name, seed=subject.seed)
         choices = tie_notes(subject, bench.trial(bench.first()))
-        bench.floors(bench.first())
+        bench.check(bench.first())
         bench_found = bench.search([doubt for case in cases for doubt in case.doubts()])
         for case in cases:
             case.settle(bench_found, bench)
@@ -403,7 +412,7 @@ def _decide(
             shape=next(layer.shape for layer in subject.layers if layer.output == name),
             equivariance=_of(verdicts, leaf, "equivariance"),
             invariance=_of(verdicts, leaf, "invariance"),
-            vacuous=sensitivity[leaf] < DEAD,
+            vacuous=changes[leaf] < DEAD,
         )
         for leaf, name in enumerate(subject.program.output_names)
     )
@@ -426,7 +435,8 @@ def _decide(
         causes=analysis.causes,
         asked=asked,
         notes=(
-            *verdict_notes(subject, outputs, sensitivity),
+            *verdict_notes(subject, outputs, changes),
+            *budget_notes(bench.budget, outputs),
             *((SWEPT,) if exhaustive else ()),
             *choices,
             *(f"{c.property} of {c.output} is {kept}." for c, kept in analysis.conditional.items()),

@@ -1,7 +1,8 @@
 """Counterexamples as files: an image, a shift and weights under which a claim fails, to be run again by anyone.
 
-The file holds the image, both outputs, the weights' seed and hash, and the bound or the floor against which the
-difference was judged. `replay` builds the same trial of the model, runs it, and judges anew.
+The file holds the image (several, where each leaves some output shift that another rules out), the outputs, the
+weights' seed and hash, and the bound or the floor against which the difference was judged. `replay` builds the same
+trial of the model, runs it, and judges anew.
 """
 
 import dataclasses
@@ -17,8 +18,9 @@ from shiftproof.errors import InputError, ResultFileError
 from shiftproof.exactness.calibration import float64_device
 from shiftproof.provenance import provenance
 from shiftproof.proving.analysis import Claim
+from shiftproof.refuting.judging import judge
 from shiftproof.refuting.trials import Draw, make_trial
-from shiftproof.refuting.witness import Doubt, Witness, compare_outputs, judge, rounding_floors
+from shiftproof.refuting.witness import Doubt, Evidence, Witness, compare_pairs
 from shiftproof.tracing.model import Model
 from shiftproof.tracing.settings import current_device
 
@@ -26,7 +28,7 @@ SCHEMA = "shiftproof.counterexample/1"
 _ARRAYS = ("image", "still", "moved")
 
 
-class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a counterexample shows, and what it depends on.
 
     Attributes:
@@ -55,6 +57,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         program: fingerprint of the traced program.
         arrays: sha256 of the arrays.
         provenance: versions and device.
+        images: how many there are, where one does not suffice; then the arrays have one more axis, the first.
     """
 
     schema: str
@@ -82,6 +85,18 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     arrays: str
     provenance: dict[str, str]
     gap: float = 0.0
+    images: int = 1
+
+
+def grounds_of(found: "Header | Replay") -> str:
+    """Why a difference counts."""
+    if found.evidence == "exact":
+        return f"exact, {found.bound:.3g} of {found.limit:.3g} units"
+    if found.evidence == "enclosed":
+        return f"at least by {found.gap:.3g}, by enclosures"
+    if not found.floor:
+        return "which rounding may explain"
+    return f"numerically: {found.deviation / found.floor:.3g} times the rounding floor of {found.floor:.2g}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,8 +105,8 @@ class Counterexample:
 
     Attributes:
         header: what it shows.
-        image: (*image shape) float64, unscaled.
-        still: the output for the image.
+        image: (*image shape) float64, unscaled; (images, *image shape) where it takes several.
+        still: the output for the image, or each of them.
         moved: the output for the shifted image.
     """
 
@@ -100,22 +115,22 @@ class Counterexample:
     still: np.ndarray
     moved: np.ndarray
 
+    @property
+    def images(self) -> np.ndarray:
+        """All images, (images, *image shape)."""
+        return self.image if self.header.images > 1 else self.image[None]
+
     def save(self, path: str | Path) -> Path:
         """Write one `.npz` file, atomically."""
         return write_archive(path, self.header, {name: getattr(self, name) for name in _ARRAYS})
 
     def __str__(self) -> str:
         h = self.header
-        how = (
-            f"exact, {h.bound:.3g} of {h.limit:.3g} units"
-            if h.evidence == "exact"
-            else f"at least by {h.gap:.3g}, by enclosures"
-            if h.evidence == "enclosed"
-            else f"numerically: {h.deviation / h.floor:.3g} times the rounding floor of {h.floor:.2g}"
-        )
+        how = grounds_of(h)
         return (
             f"{h.model}: {h.property} of {h.output} fails under the shift {h.shift}: the outputs differ by "
             f"{h.deviation:.6g} ({how})"
+            + (f" on {h.images} images together" if h.images > 1 else "")
         )
 
 
@@ -132,7 +147,10 @@ def from_witness(
     """
     trial, claim = witness.trial, witness.claim
     exactness = trial.exactness[claim.leaf]
-    arrays = {"image": witness.image, "still": witness.outputs[0], "moved": witness.outputs[1]}
+    pairs = witness.pairs
+    arrays = {name: np.stack([getattr(pair, name) for pair in pairs]) for name in _ARRAYS}
+    if len(pairs) == 1:
+        arrays = {name: array[0] for name, array in arrays.items()}
     header = Header(
         schema=SCHEMA,
         model=model,
@@ -159,6 +177,7 @@ def from_witness(
         arrays=_hash(arrays),
         provenance=provenance(current_device()),
         gap=witness.gap,
+        images=len(pairs),
     )
     return Counterexample(header, **arrays)
 
@@ -191,18 +210,22 @@ class Replay:
 
     Attributes:
         reproduced: whether the claim fails again, by the same rule.
+        evidence: `exact`, `enclosed` or `numerical`; "" where it does not fail.
         deviation: the largest difference of the outputs now.
-        floor: the rounding floor now; 0 where exact.
+        floor: the rounding floor now; 0 where the evidence is not numerical.
+        gap: by how much the real outputs differ at least.
         bound: units met, of
         limit: units that the number format holds; for exact evidence.
         changed: what is not as it was when the file was written.
-        still: the output for the image, now.
+        still: the output for the image (or each of several), now.
         moved: the output for the shifted image, now.
     """
 
     reproduced: bool
+    evidence: Evidence | Literal[""]
     deviation: float
     floor: float
+    gap: float
     bound: float
     limit: float
     changed: tuple[str, ...]
@@ -212,10 +235,7 @@ class Replay:
     def text(self) -> str:
         """One line: reproduced or not, and on what grounds."""
         word = "reproduced" if self.reproduced else "NOT reproduced"
-        if self.floor == 0:
-            grounds = f"exact ({self.bound:.3g} of {self.limit:.3g} units)"
-        else:
-            grounds = f"{self.deviation / self.floor:.3g} times the rounding floor {self.floor:.2g}"
+        grounds = grounds_of(self)
         return f"{word}: the outputs differ by {self.deviation:.6g}, {grounds}"
 
 
@@ -230,21 +250,20 @@ def replay(counterexample: Counterexample, model: Model) -> Replay:
     Raises:
         InputError: the model takes other images, or has other outputs.
     """
-    h, image = counterexample.header, counterexample.image
-    trial = make_trial(model, image[None], draw=h.draw, seed=h.seed, dtype=h.dtype, scale=h.scale)
+    h, images = counterexample.header, counterexample.images
+    trial = make_trial(model, images, draw=h.draw, seed=h.seed, dtype=h.dtype, scale=h.scale)
     names = trial.program.output_names
     if h.leaf >= len(names) or names[h.leaf] != h.output:
         raise InputError(
             f"{model.name} has the outputs {', '.join(names)}; the file is about {h.output}."
         )
-    pair = np.stack([image, np.roll(image, h.shift, h.spatial_axes)])
-    outputs = trial.outputs(pair)
-    still, moved = outputs[h.leaf]
-    floor = rounding_floors(trial, pair, outputs, seed=h.seed)[h.leaf]
     claim = Claim(h.output, h.leaf, h.property, h.axes, h.sizes, h.law)
     doubt = Doubt(claim, h.shift, claim.expected(h.shift))
-    witness = judge(trial, doubt, image, (still, moved), floor=floor)
-    found = witness.difference if witness else compare_outputs(doubt, still, moved)
+    witness, pairs = judge(trial, doubt, images, axes=h.spatial_axes, seed=h.seed)
+    still, moved = (np.stack([getattr(pair, name) for pair in pairs]) for name in _ARRAYS[1:])
+    found = witness.difference if witness else compare_pairs(doubt, still, moved)
+    if h.images == 1:
+        still, moved = still[0], moved[0]
     exactness = trial.exactness[h.leaf]
     changed = []
     if trial.weights_sha256 != h.weights_sha256:
@@ -257,8 +276,10 @@ def replay(counterexample: Counterexample, model: Model) -> Replay:
         changed.append("the outputs differ from those in the file")
     return Replay(
         reproduced=witness is not None,
+        evidence=witness.evidence if witness else "",
         deviation=found.deviation,
-        floor=floor,
+        floor=witness.floor if witness else 0.0,
+        gap=witness.gap if witness else 0.0,
         bound=exactness.bound,
         limit=exactness.limit,
         changed=tuple(changed),

@@ -4,6 +4,7 @@ The program is run in the interval algebra on an image and on the shifted one. W
 cell, the real outputs differ there; for equivariance they must be, for every output shift that may fit.
 """
 
+import contextlib
 import itertools
 from collections.abc import Sequence
 
@@ -26,41 +27,60 @@ QUICK = 64
 """Cells in which an output shift is tried before all others."""
 
 
+_MET: set[str] = set()
+"""Programs that were run on intervals before: their kernels are compiled."""
+
+_WITHOUT: set[tuple[str, int]] = set()
+"""Outputs of programs of which nothing is known, since some equation has no enclosure."""
+
+
 @float64_device()
-def enclosures(trial: Trial, images: np.ndarray) -> list[list[Ball]]:
-    """For every image the real outputs: midpoints and radii, the latter infinite where nothing is known.
+def enclosures(trial: Trial, images: np.ndarray, leaf: int) -> Ball:
+    """The real outputs for images: midpoints and radii, (*output shape, count); infinite radii where nothing is known.
 
     Args:
         trial: program and weights.
         images: (count, *image shape), unscaled.
+        leaf: which output.
     """
-    found = []
+    program, found = trial.program, []
     with settings("float64"):
         for image in images * float(trial.scale):
             given = jnp.asarray(image[None], np.float64)
-            balls = enclose(trial.program, trial.fixed, given).outputs
-            found.append([(np.asarray(ball.mid), np.asarray(ball.rad)) for ball in balls])
-    return found
+            first = program.fingerprint not in _MET
+            with trial.budget.uncounted() if first else contextlib.nullcontext():
+                made = enclose(program, trial.fixed, given)
+                ball = made.outputs[leaf]
+                found.append((np.asarray(ball.mid), np.asarray(ball.rad)))
+            _MET.add(program.fingerprint)
+            trial.budget.run += 1
+            if made.reasons and np.all(np.isinf(found[-1][1])):
+                _WITHOUT.add((program.fingerprint, leaf))
+    mids, rads = zip(*found, strict=True)
+    return np.stack(mids, -1), np.stack(rads, -1)
 
 
 def gap_between(
     trial: Trial,
-    pair: np.ndarray,
+    images: np.ndarray,
     *,
     leaf: int,
     axes: Sequence[int],
     shifts: Sequence[Shift] | None,
 ) -> float:
-    """By how much the real outputs for two images differ at least; 0 where they may be the same.
+    """By how much the real outputs for images at rest and shifted differ at least; 0 where they may be the same.
 
     Args:
         trial: the weights.
-        pair: (2, *image shape) the image, and the shifted image.
+        images: (2 count, *image shape): at rest, then the same ones shifted.
         leaf: which output.
         axes: its grid axes.
-        shifts: output shifts that may fit, of which each must fail; None for all.
+        shifts: output shifts that may fit all images, of which each must fail for one; None for all.
     """
-    still, moved = (balls[leaf] for balls in enclosures(trial, pair))
+    if (trial.program.fingerprint, leaf) in _WITHOUT:
+        return 0.0
+    halves = [np.split(part, 2, axis=-1) for part in enclosures(trial, images, leaf)]
+    still, moved = zip(*halves, strict=True)
     if shifts is None and not np.iscomplexobj(still[0]):
         # sorting never brings values closer than the best shift does
         apart = _gap(_sorted(still, axes), _sorted(moved, axes))
@@ -77,8 +97,8 @@ def gap_between(
             places[axis] = (places[axis] - step) % moved[0].shape[axis]
         apart = _gap(_at(still, places), _at(moved, cells))
         if apart == 0:
-            rolled = tuple(np.roll(part, shift, tuple(axes)) for part in still)
-            apart = _gap((rolled[0], rolled[1]), moved)
+            mid, rad = (np.roll(part, shift, tuple(axes)) for part in still)
+            apart = _gap((mid, rad), moved)
         least = min(least, apart)
         if least == 0:
             break

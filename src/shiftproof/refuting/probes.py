@@ -70,3 +70,29 @@ def generic_probes(shape: Sequence[int], seed: int) -> np.ndarray:
     generator = np.random.default_rng(seed + 2)
     scales = np.reshape([1.0, 8.0, 64.0], (3, *(1,) * len(shape)))
     return scales * generator.uniform(-0.5, 1, (3, *shape))
+
+
+def lit_pixels(image: np.ndarray, axes: Sequence[int]) -> list[tuple[int, ...]]:
+    """The places of the grid where an image is not zero.
+
+    Args:
+        image: one image.
+        axes: its grid axes, in the order of the places.
+    """
+    others = tuple(axis for axis in range(image.ndim) if axis not in axes)
+    support = np.any(image != 0, axis=others)
+    order = sorted(range(len(axes)), key=lambda i: axes[i])
+    places = np.argwhere(support)
+    back = np.argsort(order)
+    return [tuple(int(p[i]) for i in back) for p in places]
+
+
+def only(image: np.ndarray, pixels: Sequence[tuple[int, ...]], axes: Sequence[int]) -> np.ndarray:
+    """The image with all other pixels zero."""
+    result = np.zeros_like(image)
+    for pixel in pixels:
+        where: list[Any] = [slice(None)] * image.ndim
+        for axis, place in zip(axes, pixel, strict=True):
+            where[axis] = place
+        result[tuple(where)] = image[tuple(where)]
+    return result

@@ -21,6 +21,7 @@ from shiftproof.errors import ModelCallError, WideningError
 from shiftproof.exactness.calibration import calibrate
 from shiftproof.exactness.exact import Exactness, grade_program, judge
 from shiftproof.exactness.probes import integer_question
+from shiftproof.refuting.budget import Budget, work_of
 from shiftproof.refuting.weights import random_weights, sparse_weights
 from shiftproof.tracing.model import Model, native_dtype, program_in, weights_in
 from shiftproof.tracing.primitives import Kind, entry_of
@@ -50,6 +51,12 @@ WORKING_BYTES = 2**26
 
 MOST_SLOTS = 16
 
+CHEAP_WORK = 2**27
+"""Multiplications that one call of a trial may cost beyond those for one image."""
+
+KEPT_BYTES = 2**27
+"""Memory that the outputs of a trial may fill that are kept, so that no image is run twice."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
@@ -64,6 +71,8 @@ class Trial:
         dtype: of the images: `float64`, where the program was widened, or what it was traced in.
         exactness: of every output, on all images of the magnitude it was graded for.
         fixed: the values of the program that do not depend on the images.
+        budget: to which every run is charged.
+        kept: the last outputs, by disturbance and hash of the image.
     """
 
     program: Program
@@ -74,6 +83,10 @@ class Trial:
     dtype: str
     exactness: tuple[Exactness, ...]
     fixed: dict[int, jax.Array]
+    budget: Budget = dataclasses.field(default_factory=Budget, compare=False, repr=False)
+    kept: dict[tuple[int, bytes], list[np.ndarray]] = dataclasses.field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     @property
     def exact(self) -> bool:
@@ -92,12 +105,14 @@ class Trial:
 
     @functools.cached_property
     def slots(self) -> int:
-        """Images per call: as many as are useful and fit."""
+        """Images per call: as many as are useful, fit, and cost little together; one where one costs much."""
         sizes = [
             math.prod(self.program.avals[n].shape) * self.program.avals[n].dtype.itemsize
             for n in self.program.from_images
         ]
-        return int(min(MOST_SLOTS, max(2, WORKING_BYTES // max(1, 4 * max(sizes, default=1)))))
+        fit = WORKING_BYTES // max(1, 4 * max(sizes, default=1))
+        cheap = CHEAP_WORK // max(1.0, work_of(self.program))
+        return int(min(MOST_SLOTS, max(1, min(fit, cheap))))
 
     def outputs(self, images: np.ndarray) -> list[np.ndarray]:
         """Every output, (count, *shape), for images (count, *image shape), unscaled.
@@ -118,30 +133,46 @@ class Trial:
         return self._outputs(images, seed)
 
     def _outputs(self, images: np.ndarray, salt: int) -> tuple[list[np.ndarray], np.ndarray]:
-        count, slots = len(images), self.slots
-        batches = []
+        """What the program gives; an image that it was run on before is not run again."""
+        keys = [(salt, hashlib.sha256(image.tobytes()).digest()) for image in images]
+        found = {key: self.kept[key] for key in keys if key in self.kept}
+        first = {key: i for i, key in reversed(list(enumerate(keys))) if key not in found}
+        missing = sorted(first.values())
         with settings(self.dtype):
-            for begin in range(0, count, slots):
-                part = np.zeros((slots, 1, *images.shape[1:]), np.float64)
-                given = images[begin : begin + slots]
-                part[: len(given), 0] = given * float(self.scale)
+            for begin in range(0, len(missing), self.slots):
+                numbers = missing[begin : begin + self.slots]
+                part = np.zeros((self.slots, 1, *images.shape[1:]), np.float64)
+                part[: len(numbers), 0] = images[numbers] * float(self.scale)
                 values = self._run(jnp.asarray(part.astype(jnp.dtype(self.dtype))), salt)
-                batches.append([np.asarray(value)[: len(given)] for value in values])
-        *leaves, left = (np.concatenate(leaf) for leaf in zip(*batches, strict=True))
+                self.budget.run += len(numbers)
+                host = [np.asarray(value) for value in values]
+                found |= {
+                    keys[n]: [np.array(leaf[i]) for leaf in host] for i, n in enumerate(numbers)
+                }
+        self._keep(found)
+        *leaves, left = (np.stack(leaf) for leaf in zip(*map(found.get, keys), strict=True))
         return leaves, left
+
+    def _keep(self, found: Mapping[tuple[int, bytes], list[np.ndarray]]) -> None:
+        self.kept.update(found)
+        each = sum(leaf.nbytes for leaf in next(iter(found.values())))
+        while len(self.kept) * each > KEPT_BYTES:
+            del self.kept[next(iter(self.kept))]
 
     def _run(self, images: jax.Array, seed: int) -> list[Any]:
         program = self.program
-        # a program that is exact is run as it is
-        salt = None if self.exact else np.uint32(seed)
+        # undisturbed, the program is run as it is
+        salt = np.uint32(seed) if seed else None
         # a fingerprint does not tell the functions apart that a program calls back
         own = id(program) if program.calls_python else 0
-        key = (program.fingerprint, self.dtype, self.slots, own, self.exact)
+        key = (program.fingerprint, self.dtype, self.slots, own, seed > 0)
         if key not in _COMPILED:
             while len(_COMPILED) >= MOST_COMPILED:
                 del _COMPILED[next(iter(_COMPILED))]
             # the program is kept, so that its id stays its own
-            _COMPILED[key] = program, _compile(program, images, self._divisors, self.fixed, salt)
+            with self.budget.uncounted():
+                run = _compile(program, images, self._divisors, self.fixed, salt)
+            _COMPILED[key] = program, run
         return _COMPILED[key][1](images, self._divisors, self.fixed, salt)
 
     @functools.cached_property
@@ -348,6 +379,7 @@ def make_trial(
     seed: int = 0,
     dtype: str = "auto",
     scale: int | None = None,
+    budget: Budget | None = None,
 ) -> Trial:
     """A trial; its exactness holds for all shifts of the images given.
 
@@ -359,21 +391,23 @@ def make_trial(
         dtype: `auto` takes the program as it was traced where every output is exact, else float64 where it can be
             widened to that.
         scale: of the images, where it is known already.
+        budget: to which its runs are charged; one of its own by default.
 
     Raises:
         ModelCallError: the model cannot be called on such images.
     """
+    make = functools.partial(_make, model, images, draw=draw, seed=seed, budget=budget or Budget())
     if dtype != "auto":
-        return _make(model, images, draw=draw, seed=seed, dtype=dtype, scale=scale)
+        return make(dtype=dtype, scale=scale)
     native, single = native_dtype(), None
     if draw in ("these", "integers") and native != "float64":
-        single = _make(model, images, draw=draw, seed=seed, dtype=native)
+        single = make(dtype=native)
         if single.exact:
             return single
     try:
-        return _make(model, images, draw=draw, seed=seed, dtype="float64")
+        return make(dtype="float64")
     except WideningError:
-        return single or _make(model, images, draw=draw, seed=seed, dtype=native)
+        return single or make(dtype=native)
 
 
 def _make(
@@ -383,6 +417,7 @@ def _make(
     draw: Draw,
     seed: int,
     dtype: str,
+    budget: Budget,
     scale: int | None = None,
 ) -> Trial:
     program = program_in(model, (1, *images.shape[1:]), dtype)
@@ -409,4 +444,4 @@ def _make(
         calibration = calibrate(current_device(), dtype)
         if not calibration.exact:
             exactness = tuple(e.downgraded(calibration.reason) for e in exactness)
-    return Trial(program, weights, draw, seed, factor, dtype, exactness, fixed)
+    return Trial(program, weights, draw, seed, factor, dtype, exactness, fixed, budget)

@@ -236,6 +236,9 @@ def witness_text(witness: Witness) -> str:
     """How strongly a counterexample refutes, and on what."""
     deviation, count = witness.difference.deviation, int(np.count_nonzero(witness.image))
     values = "one non-zero value" if count == 1 else f"{count} non-zero values"
+    others = len(witness.others)
+    if others:
+        values += f", with {others} more {'image' if others == 1 else 'images'}, and no output shift fits them all"
     return f"differs by {deviation:.4g} ({witness.strength}); {values}, {witness.whose}, {witness.trial.dtype}"
 
 

@@ -41,7 +41,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from shiftproof.algebras.interval.algebraic import bilinear, linear, moves, spectral
 from shiftproof.algebras.interval.ball import (
@@ -60,7 +59,7 @@ from shiftproof.algebras.interval.functions import machine, pointwise, select
 from shiftproof.algebras.interval.kernels import kernel_of
 from shiftproof.algebras.interval.loops import LOOPS
 from shiftproof.algebras.interval.order import extremum, ordered
-from shiftproof.tracing.primitives import MOVES, Kind, plain, type_of
+from shiftproof.tracing.primitives import Kind, plain, type_of
 from shiftproof.tracing.trace import Equation, Literal, Program, apply, interpret
 
 __all__ = ["RULES", "Ball", "Enclosures", "apart", "embed", "enclose"]

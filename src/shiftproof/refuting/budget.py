@@ -1,0 +1,99 @@
+"""The budget of a search for counterexamples: seconds beside compilation, and images that the program is run on.
+
+What is spent is counted wherever a trial runs, so that every stage of a search answers to the same budget. Where it is
+spent, what is left is undecided, and the reason says so.
+"""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from shiftproof.errors import InputError
+from shiftproof.tracing.trace import Equation, Literal, Program, bodies, open_body
+
+SEARCH_SECONDS = 40.0
+"""Seconds that the search of one verdict may take, compilation not counted."""
+
+MOST_IMAGES = 20_000
+"""Images on which the search of one verdict may run the program, disturbed ones too."""
+
+
+@dataclasses.dataclass
+class Budget:
+    """What a search may take, and what it took.
+
+    Attributes:
+        seconds: that it may take beside compilation.
+        images: on which it may run the program.
+        clock: gives seconds.
+        run: images on which it ran the program.
+    """
+
+    seconds: float = SEARCH_SECONDS
+    images: int = MOST_IMAGES
+    clock: Callable[[], float] = time.perf_counter
+    run: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.seconds >= 0:
+            raise InputError(f"search_seconds must be at least 0; got {self.seconds}.")
+        self._begin = self.clock()
+        self._stopped = ""
+
+    @contextmanager
+    def uncounted(self) -> Iterator[None]:
+        """What is done inside takes no time, as compilation does."""
+        begin = self.clock()
+        try:
+            yield
+        finally:
+            self._begin += self.clock() - begin
+
+    @property
+    def taken(self) -> float:
+        """Seconds since the search began, beside compilation."""
+        return self.clock() - self._begin
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the search must stop; once it must, it stays so."""
+        if not self._stopped and (self.taken >= self.seconds or self.run >= self.images):
+            images = "1 image" if self.run == 1 else f"{self.run} images"
+            self._stopped = f"the search stopped after {self.taken:.0f} s and {images}"
+        return bool(self._stopped)
+
+    @property
+    def stopped(self) -> str:
+        """In words, when and why the search stopped; "" where it did not."""
+        if not self._stopped:
+            return ""
+        return (
+            f"{self._stopped}; its budget is {self.seconds:g} s beside compilation (search_seconds) and {self.images} "
+            "images"
+        )
+
+
+def work_of(program: Program) -> float:
+    """About how many multiplications one image costs; loops whose length is not written count once."""
+    live = program.from_images
+    return sum(_work(program, eqn) for eqn in program.equations if eqn.outputs[0] in live)
+
+
+def _work(program: Program, eqn: Equation) -> float:
+    cells = float(sum(math.prod(program.avals[n].shape) for n in eqn.outputs))
+    shapes = [
+        np.shape(o.value) if isinstance(o, Literal) else program.avals[o].shape for o in eqn.inputs
+    ]
+    if eqn.name == "conv_general_dilated":
+        kernel, features = shapes[1], eqn.params["dimension_numbers"].rhs_spec[0]
+        return cells * math.prod(kernel) / max(1, kernel[features])
+    if eqn.name == "dot_general":
+        (contracted, _), _ = eqn.params["dimension_numbers"]
+        return cells * math.prod(shapes[0][axis] for axis in contracted)
+    inner = [open_body(body) for body in bodies(eqn.params)]
+    repeats = eqn.params.get("length", 1) if eqn.name == "scan" else 1
+    return cells + repeats * sum(_work(body, each) for body in inner for each in body.equations)
