@@ -203,7 +203,7 @@ class Interval:
     def _rule(self, call: Call) -> Callable[[Call], Sequence[Ball]]:
         kind = call.reading.kind
         if kind is Kind.LOOP:
-            return functools.partial(LOOPS[call.name], self._body)
+            return functools.partial(LOOPS[call.name], self.body)
         if call.name == "select_n":
             return select
         if call.name == "convert_element_type":
@@ -213,7 +213,8 @@ class Interval:
             return machine
         return RULES.get(kind, machine)
 
-    def _body(self, body: Program, inputs: Sequence[Ball]) -> list[Ball]:
+    def body(self, body: Program, inputs: Sequence[Ball]) -> list[Ball]:
+        """What the body of a loop, or a branch, gives."""
         start = dict(zip(body.weights, inputs, strict=True))
         start |= {number: embed(array) for number, array in body.constants.items()}
         values = self.run(body, start)

@@ -306,8 +306,10 @@ def _quotient_radius(first: Ball, second: Ball, sizes: Any, least: Any) -> Any:
     if is_point(second):
         return first.radius / least
     lower = least - enlarged(second.radius)
-    above = first.radius + (sizes + TINY) * second.radius
-    return jnp.where(lower > 0, enlarged(above / lower), math.inf)
+    # the radius by the divisor first: what underflows then is far below the rounding of the quotient
+    relative = second.radius / jnp.where(lower > 0, lower, 1.0)
+    found = first.radius / lower + (sizes + TINY) * relative
+    return jnp.where(lower > 0, enlarged(found), math.inf)
 
 
 def _exact_quotient(first: Ball, second: Ball, quotient: Any) -> tuple[Any, Any]:
