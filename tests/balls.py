@@ -25,7 +25,11 @@ Real = Any
 DIGITS = np.array([0.0, 2.0**-50, 2.0**-30, 2.0**-8, 0.5, 0.99])
 
 
-def run(fn: Callable[..., Any], *balls: Ball) -> list[Ball]:
+QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+"""Compiling takes longer than running here."""
+
+
+def run(fn: Callable[..., Any], *balls: Ball, options: Any = None) -> list[Ball]:
     """The balls that a function of JAX gives, compiled."""
     with jax.enable_x64(True):
         shapes = [jax.ShapeDtypeStruct(np.shape(b.mid), np.asarray(b.mid).dtype) for b in balls]
@@ -34,7 +38,7 @@ def run(fn: Callable[..., Any], *balls: Ball) -> list[Ball]:
         def go(given: Sequence[Ball], one: Any) -> list[Ball]:
             return Interval(one).body(body, given)
 
-        made = jax.jit(go)(list(balls), np.float64(1.0))
+        made = jax.jit(go, compiler_options=options)(list(balls), np.float64(1.0))
         return [jax.tree.map(np.asarray, ball) for ball in made]
 
 
@@ -74,7 +78,9 @@ def operands(
         relative = np.exp2(generator.uniform(-52, 1, count)) * np.minimum(np.abs(mid), 1e300)
         absolute = np.exp2(generator.uniform(-30, 1, count))
         rad = np.select(
-            [generator.random(count) < 0.4, generator.random(count) < 0.6], [0.0, relative], absolute
+            [generator.random(count) < 0.4, generator.random(count) < 0.6],
+            [0.0, relative],
+            absolute,
         )
         balls.append(ball(mid, rad))
     return balls
@@ -125,30 +131,22 @@ def _cbrt(x: Real) -> Real:
     return mp.sign(x) * mp.cbrt(abs(x))
 
 
-def _remainder(x: Real, y: Real) -> Real:
-    found = Fraction(*_ratio(x)) % abs(Fraction(*_ratio(y)))
-    if x < 0 and found:
-        found -= abs(Fraction(*_ratio(y)))
-    return mp.mpf(found.numerator) / found.denominator
-
-
-def _ratio(x: Real) -> tuple[int, int]:
-    return float(x).as_integer_ratio()
-
-
 def _round(x: Real) -> Real:
     return mp.nint(x)
 
 
-WIDE = {"low": -1070.0, "high": 1023.9}
+def _wide(compute: Callable[..., Any], true: Callable[..., Real], arity: int = 1) -> Function:
+    """A function of numbers of all sizes."""
+    return Function(compute, true, arity, -1070.0, 1023.9)
+
 
 FUNCTIONS: dict[str, Function] = {
-    "add": Function(lax.add, lambda x, y: x + y, 2, **WIDE),
-    "sub": Function(lax.sub, lambda x, y: x - y, 2, **WIDE),
-    "mul": Function(lax.mul, lambda x, y: x * y, 2, **WIDE),
-    "div": Function(lax.div, _divide, 2, **WIDE),
-    "max": Function(lax.max, max, 2, **WIDE),
-    "min": Function(lax.min, min, 2, **WIDE),
+    "add": _wide(lax.add, lambda x, y: x + y, 2),
+    "sub": _wide(lax.sub, lambda x, y: x - y, 2),
+    "mul": _wide(lax.mul, lambda x, y: x * y, 2),
+    "div": _wide(lax.div, _divide, 2),
+    "max": _wide(lax.max, max, 2),
+    "min": _wide(lax.min, min, 2),
     "add, near": Function(lax.add, lambda x, y: x + y, 2, -3, 3),
     "sub, near": Function(lax.sub, lambda x, y: x - y, 2, -3, 3),
     "mul, near": Function(lax.mul, lambda x, y: x * y, 2, -3, 3),
@@ -159,12 +157,11 @@ FUNCTIONS: dict[str, Function] = {
     "pow -3": Function(lambda x: lax.pow(x, -3.0), lambda x: _power(x, mp.mpf(-3)), 1, -100, 100),
     "integer_pow 3": Function(lambda x: x**3, lambda x: x**3, 1, -400, 340),
     "integer_pow -2": Function(lambda x: x**-2, lambda x: 1 / x**2, 1, -400, 340),
-    "square": Function(jnp.square, lambda x: x * x, **WIDE),
+    "square": _wide(jnp.square, lambda x: x * x),
     "atan2": Function(lax.atan2, _angle, 2, -60, 60),
-    "rem": Function(lax.rem, _remainder, 2, -3, 8),
-    "neg": Function(lax.neg, lambda x: -x, **WIDE),
-    "abs": Function(lax.abs, abs, **WIDE),
-    "sign": Function(lax.sign, mp.sign, **WIDE),
+    "neg": _wide(lax.neg, lambda x: -x),
+    "abs": _wide(lax.abs, abs),
+    "sign": _wide(lax.sign, mp.sign),
     "floor": Function(lax.floor, mp.floor, low=-60, high=60),
     "ceil": Function(lax.ceil, mp.ceil, low=-60, high=60),
     "round": Function(
@@ -174,22 +171,23 @@ FUNCTIONS: dict[str, Function] = {
     "exp": Function(lax.exp, mp.exp, high=11),
     "exp2": Function(lax.exp2, lambda x: mp.power(2, x), high=11),
     "expm1": Function(lax.expm1, mp.expm1, high=11),
-    "log": Function(lax.log, mp.log, **WIDE),
+    "log": _wide(lax.log, mp.log),
     "log, near 1": Function(lambda x: lax.log(1 + x), lambda x: mp.log(1 + x), low=-50, high=-1),
+    "log2": _wide(jnp.log2, lambda x: mp.log(x) / mp.log(2)),
     "log1p": Function(lax.log1p, mp.log1p, high=1000),
     "tanh": Function(lax.tanh, mp.tanh, high=8),
     "logistic": Function(lax.logistic, lambda x: 1 / (1 + mp.exp(-x)), high=10),
     "erf": Function(lax.erf, mp.erf, high=5),
     "erfc": Function(lax.erfc, mp.erfc, high=5),
-    "sqrt": Function(lax.sqrt, mp.sqrt, **WIDE),
-    "rsqrt": Function(lax.rsqrt, lambda x: 1 / mp.sqrt(x), **WIDE),
-    "cbrt": Function(lax.cbrt, _cbrt, **WIDE),
+    "sqrt": _wide(lax.sqrt, mp.sqrt),
+    "rsqrt": _wide(lax.rsqrt, lambda x: 1 / mp.sqrt(x)),
+    "cbrt": _wide(lax.cbrt, _cbrt),
     "sin": Function(lax.sin, mp.sin, high=29),
     "cos": Function(lax.cos, mp.cos, high=29),
     "tan": Function(lax.tan, mp.tan, high=29),
     "asin": Function(lax.asin, mp.asin, high=1),
     "acos": Function(lax.acos, mp.acos, high=1),
-    "atan": Function(lax.atan, mp.atan, **WIDE),
+    "atan": _wide(lax.atan, mp.atan),
     "sinh": Function(lax.sinh, mp.sinh, high=11),
     "cosh": Function(lax.cosh, mp.cosh, high=11),
     "asinh": Function(lax.asinh, mp.asinh, high=500),

@@ -94,9 +94,7 @@ def enclose(
         images: one batch, of the traced shape.
         wanted: numbers of values that are given besides the outputs.
     """
-    assert jax.dtypes.canonicalize_dtype(np.float64) == np.float64, (
-        "balls are computed in 64-bit mode"
-    )
+    _check_double()
     algebra = Interval(_one(images))
     start = dict.fromkeys((*program.weights, *program.constants))
     start |= embed_all(fixed)
@@ -108,8 +106,14 @@ def enclose(
     return Enclosures(outputs, {n: values[n] for n in wanted}, tuple(algebra.reasons))
 
 
+def _check_double() -> None:
+    if jax.dtypes.canonicalize_dtype(np.float64) != np.float64:
+        raise AssertionError("balls are computed in 64-bit mode")
+
+
 def apart(first: Ball, second: Ball) -> Any:
-    """The cells in which two values differ: their enclosures have no number in common."""
+    """The cells in which two values differ: their enclosures have no number in common. In 64-bit mode."""
+    _check_double()
     if not plain(first.mid.dtype):
         return jnp.zeros(first.shape, bool)
     if is_inexact(first.mid.dtype):
