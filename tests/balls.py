@@ -16,7 +16,7 @@ from shiftproof.algebras.interval import Ball, Interval
 from shiftproof.algebras.interval.ball import TINY
 from shiftproof.tracing.trace import open_body
 
-mp = mpmath.mp.clone()
+mp: Any = mpmath.mp.clone()
 mp.prec = 200
 
 Real = Any

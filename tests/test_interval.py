@@ -15,12 +15,15 @@ import pytest
 from balls import FUNCTIONS, ball, fractions, outside, run
 from flax import nnx
 from jax import lax
+from jaxpr_programs import random_program
 
 import shiftproof.algebras.interval as interval
 from shiftproof.algebras.interval import algebraic, apart, enclose, functions, loops, order
 from shiftproof.algebras.interval import ball as margins
+from shiftproof.errors import WideningError
 from shiftproof.tracing.model import adapt, trace_model
-from shiftproof.tracing.trace import fixed_values
+from shiftproof.tracing.trace import evaluate, fixed_values
+from shiftproof.tracing.widen import widen
 
 mp = balls.mp
 
@@ -572,6 +575,55 @@ def test_enclosures_are_those_of_one_image_or_of_many():
     many, one = jax.tree.map(np.asarray, (many.outputs[0], one.outputs[0]))
     assert np.all(np.abs(many.mid[2] - one.mid) <= many.rad[2] + one.rad)
     assert np.all(many.rad < 1e5)
+
+
+# --- random programs, against what they give in float64 ---
+
+
+def strayed(seed: int) -> list[str]:
+    """Values of a random program in float64 that are farther from the ball than two of its radii.
+
+    Rounding moves the plain program no farther from the real value than the ball allows, so that twice is enough.
+    """
+    source = random_program(seed)
+    generator = np.random.default_rng(seed)
+    image = generator.integers(-5, 6, (1, *source.shape)) + generator.choice([0, 0.3])
+    image = image.astype(np.float32)
+    program = trace_model(adapt(source.function()), [], image)
+    (found,) = enclosed(source.function(), image)
+    try:
+        wider = widen(program)
+    except WideningError:  # nothing to compare with
+        return []
+    with jax.enable_x64(True):
+        fixed = fixed_values(wider, [])
+        plain = jax.jit(
+            lambda fixed, x: [evaluate(wider, fixed, x)[n] for n in wider.outputs],
+            compiler_options=balls.QUICK,
+        )(fixed, image.astype(np.float64))
+    lost = []
+    for one, value in zip(found.outputs, map(np.asarray, plain), strict=True):
+        assert one.mid.dtype == value.dtype
+        assert not (one.unit > 0 and one.rad.any())
+        differ = (one.rad < np.inf) & (one.mid != value)
+        gap = abs(one.mid[differ] * 1.0 - value[differ] * 1.0)
+        lost += [
+            f"{g} > {r} in\n{source}"
+            for g, r in zip(gap, one.rad[differ], strict=False)
+            if not g <= 2 * r
+        ]
+    return lost
+
+
+@pytest.mark.parametrize("first", range(0, 16, 8))
+def test_random_programs_stay_inside_their_balls(first):
+    assert [v for seed in range(first, first + 8) for v in strayed(seed)] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(16, 616, 20))
+def test_more_random_programs_stay_inside_their_balls(first):
+    assert [v for seed in range(first, first + 20) for v in strayed(seed)] == []
 
 
 # --- true shifts are never told apart, false ones are ---

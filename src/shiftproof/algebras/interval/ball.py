@@ -208,11 +208,11 @@ def _embedded(arrays: Mapping[int, Any]) -> dict[int, Ball]:
     mid, rad, unit, units = lax.optimization_barrier((mid, rad, unit, units))
     found = {}
     for i, (number, array) in enumerate(arrays.items()):
-        cells = [
+        mids, rads = (
             x[starts[i] : starts[i + 1]].ravel()[: array.size].reshape(array.shape)
             for x in (mid, rad)
-        ]
-        found[number] = Ball(*cells, unit[i], units[i])
+        )
+        found[number] = Ball(mids, rads, unit[i], units[i])
     return found
 
 
