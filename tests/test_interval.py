@@ -126,6 +126,29 @@ def test_casts_to_integers_are_certain_away_from_jumps_and_inside_the_range():
     assert list(made.rad) == [0, 0, np.inf]
 
 
+def test_machine_integers_are_certain_or_unknown_and_wrap():
+    x = ball(np.array([100.0, 2.5, 3.0]), np.array([0.0, 0.0, 0.5]))
+
+    def compute(x: Any) -> tuple[Any, ...]:
+        y = x.astype(jnp.int8)
+        return y * y, jnp.sign(y), y**3, jnp.maximum(y, 3), y.sum(), y[:2].max(), y >> 1, y % 7
+
+    for made, true in zip(
+        run(compute, x),
+        ([16, 4], [1, 1], [64, 8], [100, 3], None, 100, [50, 1], [2, 2]),
+        strict=True,
+    ):
+        assert jnp.issubdtype(made.mid.dtype, np.integer)
+        if np.ndim(true):
+            assert list(made.rad) == [0, 0, np.inf]
+            assert list(made.mid[:2]) == true
+        else:
+            assert made.rad == (np.inf if true is None else 0)
+    with jax.enable_x64(True):
+        bits = run(lambda x: lax.bitcast_convert_type(x, jnp.int64), x)[0]
+    assert np.all(np.isinf(bits.rad))
+
+
 def test_a_choice_that_is_not_certain_is_a_ball_around_all_cases():
     x = ball(np.array([-1.0, 0.01, 1.0]), 0.1)
     (made,) = run(lambda x: jnp.where(x > 0, 3 * x, 7.0), x)

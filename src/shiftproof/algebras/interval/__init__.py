@@ -58,7 +58,7 @@ from shiftproof.algebras.interval.ball import (
 )
 from shiftproof.algebras.interval.functions import machine, pointwise, select
 from shiftproof.algebras.interval.loops import LOOPS
-from shiftproof.algebras.interval.order import extremum, ordered
+from shiftproof.algebras.interval.order import LOGIC, extremum, ordered
 from shiftproof.tracing.primitives import MOVES, Kind, plain, type_of
 from shiftproof.tracing.trace import Equation, Literal, Program, apply, interpret
 
@@ -213,7 +213,7 @@ class Interval:
         if call.name == "convert_element_type":
             return linear if plain(call.results[0].dtype) else machine
         real = any(is_inexact(aval.dtype) for aval in (*call.types, *call.results))
-        if kind in (Kind.LINEAR, Kind.BILINEAR) and not real:
+        if not real and kind is not Kind.MOVES and call.name not in LOGIC:
             return machine
         return RULES.get(kind, machine)
 

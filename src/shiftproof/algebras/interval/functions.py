@@ -31,7 +31,7 @@ from shiftproof.algebras.interval.ball import (
     settle,
     wide,
 )
-from shiftproof.tracing.primitives import TABLE, Form, plain
+from shiftproof.tracing.primitives import SIGNED_ZEROS, TABLE, Form, plain
 
 # --- machine integers, truths, random keys ---
 
@@ -51,6 +51,8 @@ def machine(call: Call) -> list[Ball]:
     """
     if call.name in RUN_PYTHON or any(is_inexact(aval.dtype) for aval in call.results):
         raise NoEnclosure("it has no enclosure")
+    if call.name in SIGNED_ZEROS and any(is_inexact(aval.dtype) for aval in call.types):
+        raise NoEnclosure("it tells -0.0 from 0.0")
     pairs = [_stored(o, aval) for o, aval in zip(call.operands, call.types, strict=True)]
     results = call.bind(*(array for array, _ in pairs))
     rads = [rad for _, rad in pairs]
