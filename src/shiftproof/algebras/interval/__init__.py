@@ -58,7 +58,7 @@ from shiftproof.algebras.interval.ball import (
 from shiftproof.algebras.interval.functions import machine, pointwise, select
 from shiftproof.algebras.interval.kernels import kernel_of
 from shiftproof.algebras.interval.loops import LOOPS
-from shiftproof.algebras.interval.order import extremum, ordered
+from shiftproof.algebras.interval.order import LOGIC, extremum, ordered
 from shiftproof.tracing.primitives import Kind, plain, type_of
 from shiftproof.tracing.trace import Equation, Literal, Program, apply, interpret
 
@@ -94,9 +94,7 @@ def enclose(
         images: one batch, of the traced shape.
         wanted: numbers of values that are given besides the outputs.
     """
-    assert jax.dtypes.canonicalize_dtype(np.float64) == np.float64, (
-        "balls are computed in 64-bit mode"
-    )
+    _check_double()
     algebra = Interval()
     start = dict.fromkeys((*program.weights, *program.constants))
     start |= embed_all(fixed)
@@ -108,8 +106,14 @@ def enclose(
     return Enclosures(outputs, {n: values[n] for n in wanted}, tuple(algebra.reasons))
 
 
+def _check_double() -> None:
+    if jax.dtypes.canonicalize_dtype(np.float64) != np.float64:
+        raise AssertionError("balls are computed in 64-bit mode")
+
+
 def apart(first: Ball, second: Ball) -> Any:
-    """The cells in which two values differ: their enclosures have no number in common."""
+    """The cells in which two values differ: their enclosures have no number in common. In 64-bit mode."""
+    _check_double()
     if not plain(first.mid.dtype):
         return jnp.zeros(first.shape, bool)
     if is_inexact(first.mid.dtype):
@@ -211,6 +215,6 @@ def rule_of(call: Call) -> Callable[[Call], Sequence[Ball]]:
     if call.name == "convert_element_type":
         return linear if plain(call.results[0].dtype) else machine
     real = any(is_inexact(aval.dtype) for aval in (*call.types, *call.results))
-    if kind in (Kind.LINEAR, Kind.BILINEAR) and not real:
+    if not real and kind is not Kind.MOVES and call.name not in LOGIC:
         return machine
     return RULES.get(kind, machine)

@@ -100,7 +100,7 @@ def _where_certain(mid: Any, rad: Any, unit: Any, units: Any, certain: Any) -> B
 # --- sums ---
 
 
-def add(first: Ball, second: Ball, sign: int = 1) -> Ball:
+def add(first: Ball, second: Ball, *, sign: int = 1) -> Ball:
     """The sum, or the difference; what is infinite stays so."""
     mid = first.mid + second.mid if sign > 0 else first.mid - second.mid
     infinite = (
@@ -233,9 +233,9 @@ LINEAR: Mapping[str, Callable[[Call], Ball]] = {
     "add_any": lambda call: add(*call.operands),
     "sub": lambda call: add(*call.operands, sign=-1),
     "neg": lambda call: negate(*call.operands),
-    "real": lambda call: part(*call.operands, jnp.real),
-    "imag": lambda call: part(*call.operands, jnp.imag),
-    "conj": lambda call: part(*call.operands, lambda mid: jnp.conj(mid).astype(np.complex128)),
+    "real": lambda call: part(call.operands[0], jnp.real),
+    "imag": lambda call: part(call.operands[0], jnp.imag),
+    "conj": lambda call: part(call.operands[0], lambda mid: jnp.conj(mid).astype(np.complex128)),
     "complex": lambda call: _complex(*call.operands),
     "convert_element_type": _cast,
     "reduce_sum": _reduce_sum,
@@ -306,8 +306,10 @@ def _quotient_radius(first: Ball, second: Ball, sizes: Any, least: Any) -> Any:
     if is_point(second):
         return first.radius / least
     lower = least - enlarged(second.radius)
-    above = first.radius + (sizes + TINY) * second.radius
-    return jnp.where(lower > 0, enlarged(above / lower), math.inf)
+    # the radius by the divisor first: what underflows then is far below the rounding of the quotient
+    relative = second.radius / jnp.where(lower > 0, lower, 1.0)
+    found = first.radius / lower + (sizes + TINY) * relative
+    return jnp.where(lower > 0, enlarged(found), math.inf)
 
 
 def _exact_quotient(first: Ball, second: Ball, quotient: Any) -> tuple[Any, Any]:
@@ -395,7 +397,7 @@ def _convolution(call: Call) -> Ball:
 
 BILINEAR: Mapping[str, Callable[[Call], Ball]] = {
     "mul": lambda call: multiply(*call.operands),
-    "square": lambda call: power(*call.operands, 2),
+    "square": lambda call: power(call.operands[0], 2),
     "div": lambda call: divide(*call.operands),
     "dot_general": _dot,
     "conv_general_dilated": _convolution,

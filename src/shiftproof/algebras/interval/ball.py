@@ -75,7 +75,7 @@ class Ball:
     @property
     def radii(self) -> Any:
         """`rad` as an array of JAX."""
-        return jnp.zeros(self.shape) if is_point(self) else self.rad
+        return jnp.zeros(self.shape) if is_point(self) else jnp.asarray(self.rad)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,7 +147,7 @@ def no_radius(shape: Sequence[int]) -> np.ndarray:
 
 def is_point(*balls: Ball) -> bool:
     """Whether all radii are known to be 0 when the program is traced."""
-    return all(isinstance(ball.rad, np.ndarray) for ball in balls)
+    return all(is_zeros(ball.rad) for ball in balls)
 
 
 def embed(array: Any) -> Ball:
@@ -208,11 +208,11 @@ def _embedded(arrays: Mapping[int, Any]) -> dict[int, Ball]:
     mid, rad, unit, units = lax.optimization_barrier((mid, rad, unit, units))
     found = {}
     for i, (number, array) in enumerate(arrays.items()):
-        cells = [
+        mids, rads = (
             x[starts[i] : starts[i + 1]].ravel()[: array.size].reshape(array.shape)
             for x in (mid, rad)
-        ]
-        found[number] = Ball(*cells, unit[i], units[i])
+        )
+        found[number] = Ball(mids, rads, unit[i], units[i])
     return found
 
 
@@ -235,8 +235,10 @@ def _units(digits: Any, most: Any, numbers: Any) -> tuple[Any, Any]:
 
 
 def is_zeros(rad: Any) -> bool:
-    """Whether this is `no_radius`."""
-    return isinstance(rad, np.ndarray)
+    """Whether these are zeros of NumPy, as `no_radius` makes them; other arrays of NumPy are looked at."""
+    if not isinstance(rad, np.ndarray):
+        return False
+    return not (rad.any() if any(rad.strides) else rad.ravel()[:1].any())
 
 
 def _double(array: Any, numbers: Any) -> Any:
@@ -261,7 +263,7 @@ def _bits(array: Any, numbers: Any) -> Any:
 def lowest_digit(array: Any, numbers: Any = jnp) -> Any:
     """The largest power of two that divides each number; 0 where that is below 2^-1022."""
     bits = _bits(array, numbers)
-    exponent = (bits >> 52) & 0x7FF
+    exponent = numbers.minimum((bits >> 52) & 0x7FF, 2046)
     digits = (bits & (2**52 - 1)) | 2**52
     power = numbers.where(exponent > 52, (exponent - 52) << 52, 0)
     scale = (

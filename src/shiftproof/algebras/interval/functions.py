@@ -31,7 +31,7 @@ from shiftproof.algebras.interval.ball import (
     settle,
     wide,
 )
-from shiftproof.tracing.primitives import TABLE, Form, plain
+from shiftproof.tracing.primitives import SIGNED_ZEROS, TABLE, Form, plain
 
 # --- machine integers, truths, random keys ---
 
@@ -51,6 +51,8 @@ def machine(call: Call) -> list[Ball]:
     """
     if call.name in RUN_PYTHON or any(is_inexact(aval.dtype) for aval in call.results):
         raise NoEnclosure("it has no enclosure")
+    if call.name in SIGNED_ZEROS and any(is_inexact(aval.dtype) for aval in call.types):
+        raise NoEnclosure("it tells -0.0 from 0.0")
     pairs = [_stored(o, aval) for o, aval in zip(call.operands, call.types, strict=True)]
     results = call.bind(*(array for array, _ in pairs))
     rads = [rad for _, rad in pairs]
@@ -95,6 +97,9 @@ NEAR_ZERO = 2.0**-46
 FLOORS: Mapping[str, float] = dict.fromkeys("acos acosh log log2 tan".split(), NEAR_ZERO)
 """Of monotone functions that are not accurate near their zeros."""
 
+COARSE: Mapping[str, float] = dict.fromkeys("cosh erfc exp2 sinh".split(), 2.0**-34)
+"""Relative margins of functions that err by a multiple of their operand or its square, as exp(x log 2) does."""
+
 MONOTONE = frozenset(
     """
     acos acosh asin asinh atan atanh cbrt erf erfc exp exp2 expm1 log log1p log2 logistic rsqrt sinh sqrt tanh
@@ -103,18 +108,18 @@ MONOTONE = frozenset(
 """Real functions that rise or fall all over their domain, outside of which they give NaN or infinity."""
 
 
-def monotone(function: Callable[[Any], Any], operand: Ball, floor: float = 0.0) -> Ball:
+def monotone(function: Callable[[Any], Any], operand: Ball, name: str) -> Ball:
     """A function that rises or falls: at both ends and in the middle."""
-    floor += FLOOR
+    margin, floor = COARSE.get(name, MARGIN), FLOOR + FLOORS.get(name, 0.0)
     if is_point(operand):
         mid = function(operand.mid)
-        return settle(mid, MARGIN * jnp.abs(mid) + floor, 0.0, math.inf)
+        return settle(mid, margin * jnp.abs(mid) + floor, 0.0, math.inf)
     low, high = ends(operand)
     low, mid, high = function(jnp.stack([low, operand.mid, high]))
     reach = jnp.maximum(jnp.abs(high - mid), jnp.abs(mid - low))
     sizes = jnp.maximum(jnp.maximum(jnp.abs(low), jnp.abs(high)), jnp.abs(mid))
     nan = 0.0 * (low + mid + high)  # which a maximum may lose, and a sum does not
-    return settle(mid, enlarged(reach + 2 * MARGIN * sizes + 2 * floor) + nan, 0.0, math.inf)
+    return settle(mid, enlarged(reach + 2 * margin * sizes + 2 * floor) + nan, 0.0, math.inf)
 
 
 def _bound(call: Call) -> Callable[[Any], Any]:
@@ -123,13 +128,13 @@ def _bound(call: Call) -> Callable[[Any], Any]:
 
 def _monotone(call: Call) -> Ball:
     _refuse_complex(call)
-    return monotone(_bound(call), call.operands[0], FLOORS.get(call.name, 0.0))
+    return monotone(_bound(call), call.operands[0], call.name)
 
 
 def _cosh(call: Call) -> Ball:
     """It rises with the magnitude."""
     _refuse_complex(call)
-    return monotone(_bound(call), magnitude(call.operands[0]))
+    return monotone(_bound(call), magnitude(call.operands[0]), call.name)
 
 
 def _refuse_complex(call: Call) -> None:
@@ -181,8 +186,8 @@ def _pow(call: Call) -> Ball:
     """exp(e log |x|) with the sign of x^e; of negative numbers where the exponent is certainly whole."""
     base, exponent = (_real(o, aval) for o, aval in zip(call.operands, call.types, strict=True))
     _refuse_complex(call)
-    logarithm = monotone(jnp.log, magnitude(base), NEAR_ZERO)
-    made = monotone(jnp.exp, multiply(exponent, logarithm))
+    logarithm = monotone(jnp.log, magnitude(base), "log")
+    made = monotone(jnp.exp, multiply(exponent, logarithm), "exp")
     whole = (exponent.radius == 0) & (jnp.round(exponent.mid) == exponent.mid)
     whole &= jnp.abs(exponent.mid) < 2.0**50
     odd = whole & (jnp.round(exponent.mid / 2) * 2 != exponent.mid)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
+from jax import lax
 
 from shiftproof.algebras.interval.ball import Ball, Call, NoEnclosure, is_point, no_radius, nothing
 from shiftproof.tracing.trace import Literal
@@ -69,10 +70,12 @@ class Kernel:
             if ball.shape != tuple(aval.shape) or np.shape(ball.rad) != ball.shape:
                 raise AssertionError(f"{call.name} gives {ball.shape}, not {aval.shape}")
         self._still = [is_point(ball) for ball in made]
-        return [
+        kept = [
             dataclasses.replace(ball, rad=None) if still else ball
             for ball, still in zip(made, self._still, strict=True)
         ]
+        # in the body of a loop, equations are not to be joined
+        return lax.optimization_barrier(kept)
 
 
 def kernel_of(call: Call, rule: Rule) -> Kernel:
@@ -110,3 +113,8 @@ class _Key:
 @functools.lru_cache(MOST_KERNELS)
 def _kernel(key: _Key) -> Kernel:
     return Kernel(key.call, key.rule)
+
+
+def forget_kernels() -> None:
+    """Drop all kernels, so that the next ones are compiled again; for benchmarks."""
+    _kernel.cache_clear()

@@ -118,6 +118,9 @@ def _logic(call: Call) -> Ball:
     )
 
 
+LOGIC = frozenset(["and", "or", "reduce_and", "reduce_or"])
+"""Of truths, where one may decide; of integers they are those of the machine."""
+
 EXTREMA: Mapping[str, Callable[[Call], Ball]] = {
     "max": lambda call: greater(*call.operands),
     "min": lambda call: lesser(*call.operands),
@@ -127,7 +130,7 @@ EXTREMA: Mapping[str, Callable[[Call], Ball]] = {
         ("scatter-max", "scatter-min", "scatter_max", "scatter_min"), _scattered_extremum
     ),
     "reduce_prod": _reduced_product,
-    **dict.fromkeys(("and", "or", "reduce_and", "reduce_or"), _logic),
+    **dict.fromkeys(LOGIC, _logic),
 }
 
 
