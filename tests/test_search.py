@@ -13,6 +13,8 @@ from jax import Array, lax
 
 import shiftproof as sp
 from shiftproof import zoo
+from shiftproof.deciding.cache import Entry
+from shiftproof.deciding.verify import ask
 from shiftproof.errors import InputError
 from shiftproof.messages import failure_text
 from shiftproof.proving.analysis import Claim
@@ -404,6 +406,17 @@ def test_c11_several_images_are_said_to_be_several(sampled) -> None:
     told = failure_text(verdict, verdict.equivariance, failing)
     assert "on one of" in " ".join(told.split())
     assert "images that no output shift fits together" in " ".join(told.split())
+
+
+def test_c11_a_cache_runs_all_images_again(sampled, tmp_path) -> None:
+    model, verdict, refuted = sampled
+    subject, claims = ask(model, (8, 8, 1), property="equivariance")
+    entry = Entry(tmp_path, subject, claims)
+    entry.keep(verdict)
+    failing = verdict.equivariance.map == sp.Word.REFUTED
+    assert failing.sum() == refuted
+    assert entry.confirm(np.where(failing, sp.Word.REFUTED, sp.Word.UNDECIDED)) is not None
+    assert entry.confirm(np.full((8, 8), sp.Word.REFUTED)) is None
 
 
 def test_c11_one_of_several_images_does_not_suffice_in_a_file(sampled) -> None:
