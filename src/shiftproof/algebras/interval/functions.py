@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from shiftproof.algebras.interval import ball as margins
+import shiftproof.algebras.interval.ball as margins
 from shiftproof.algebras.interval.algebraic import divide, multiply, power
 from shiftproof.algebras.interval.ball import (
     Ball,

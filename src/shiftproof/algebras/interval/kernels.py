@@ -5,14 +5,22 @@ each of its results. Equation by equation, layers that are alike share what is c
 """
 
 import dataclasses
-import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import numpy as np
 from jax import lax
 
-from shiftproof.algebras.interval.ball import Ball, Call, NoEnclosure, is_point, no_radius, nothing
+from shiftproof.algebras.interval.ball import (
+    Ball,
+    Call,
+    NoEnclosure,
+    embed,
+    is_point,
+    no_radius,
+    nothing,
+)
 from shiftproof.tracing.trace import Literal
 
 Rule = Callable[[Call], Sequence[Ball]]
@@ -31,9 +39,8 @@ class Kernel:
     def __init__(self, call: Call, rule: Rule) -> None:
         self._points = [is_point(operand) for operand in call.operands]
         self._fixed = [isinstance(operand, Literal) for operand in call.eqn.inputs]
-        own = zip(call.operands, self._fixed, strict=True)
-        kept = [operand if fixed else None for operand, fixed in own]
-        self._call, self._rule = dataclasses.replace(call, operands=kept), rule
+        # numbers are embedded anew, and no array of the first call is kept
+        self._call, self._rule = dataclasses.replace(call, operands=()), rule
         self._still: list[bool] = []
         self._reason = ""
         self._compiled = jax.jit(self._one)
@@ -53,14 +60,14 @@ class Kernel:
 
     def _one(self, given: Sequence[Ball | None]) -> list[Ball]:
         call = self._call
-        operands = [
-            own
-            if ball is None
-            else dataclasses.replace(ball, rad=no_radius(ball.shape))
-            if point
-            else ball
-            for own, ball, point in zip(call.operands, given, self._points, strict=True)
-        ]
+        operands = []
+        for own, ball, point in zip(call.eqn.inputs, given, self._points, strict=True):
+            if ball is None:
+                assert isinstance(own, Literal)
+                ball = embed(own.value)
+            elif point:
+                ball = dataclasses.replace(ball, rad=no_radius(ball.shape))
+            operands.append(ball)
         try:
             made = list(self._rule(dataclasses.replace(call, operands=operands)))
         except NoEnclosure as why:
@@ -78,43 +85,33 @@ class Kernel:
         return lax.optimization_barrier(kept)
 
 
+_KERNELS: dict[tuple[Any, ...], Kernel] = {}
+
+
 def kernel_of(call: Call, rule: Rule) -> Kernel:
     """The kernel for an equation, made when it is first met."""
+    key = _key(call)
     try:
-        return _kernel(_Key(call, rule))
+        if key not in _KERNELS:
+            while len(_KERNELS) >= MOST_KERNELS:
+                del _KERNELS[next(iter(_KERNELS))]
+            _KERNELS[key] = Kernel(call, rule)
     except TypeError:  # some parameter has no hash
         return Kernel(call, rule)
-
-
-class _Key:
-    """What makes two equations alike."""
-
-    def __init__(self, call: Call, rule: Rule) -> None:
-        self.call, self.rule = call, rule
-        eqn = call.eqn
-        own = tuple(
-            (np.asarray(o.value).tobytes(), str(np.asarray(o.value).dtype))
-            if isinstance(o, Literal)
-            else None
-            for o in eqn.inputs
-        )
-        kinds = tuple((o.shape, str(o.mid.dtype), is_point(o)) for o in call.operands)
-        types = tuple((tuple(a.shape), str(a.dtype)) for a in (*call.types, *call.results))
-        params = tuple(sorted(eqn.params.items()))
-        self.parts = (eqn.primitive, params, own, kinds, types, tuple(call.known), call.same)
-
-    def __hash__(self) -> int:
-        return hash(self.parts)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and self.parts == other.parts
-
-
-@functools.lru_cache(MOST_KERNELS)
-def _kernel(key: _Key) -> Kernel:
-    return Kernel(key.call, key.rule)
+    return _KERNELS[key]
 
 
 def forget_kernels() -> None:
     """Drop all kernels, so that the next ones are compiled again; for benchmarks."""
-    _kernel.cache_clear()
+    _KERNELS.clear()
+
+
+def _key(call: Call) -> tuple[Any, ...]:
+    """What makes two equations alike."""
+    literals = [np.asarray(o.value) for o in call.eqn.inputs if isinstance(o, Literal)]
+    own = tuple((str(value.dtype), value.shape, value.tobytes()) for value in literals)
+    where = tuple(isinstance(o, Literal) for o in call.eqn.inputs)
+    kinds = tuple((o.shape, str(o.mid.dtype), is_point(o)) for o in call.operands)
+    types = tuple((tuple(a.shape), str(a.dtype)) for a in (*call.types, *call.results))
+    params = tuple(sorted(call.eqn.params.items()))
+    return (call.eqn.primitive, params, where, own, kinds, types, tuple(call.known), call.same)
