@@ -2,6 +2,8 @@
 
 import io
 
+import jax
+import jax.numpy as jnp
 import msgspec
 import numpy as np
 import pytest
@@ -70,12 +72,34 @@ def test_other_weights_are_noticed() -> None:
     assert "the weights are others" in other.changed
 
 
-def test_rounded_evidence_states_its_ratio_to_the_floor() -> None:
+def test_rounded_evidence_states_by_how_much_the_real_outputs_differ() -> None:
     verdict = sp.verify(zoo.build("vit"), (16, 16, 3))
     example = verdict.counterexamples()[0]
-    assert example.header.evidence == "separated"
+    assert example.header.evidence == "enclosed"
     result = replay(example, adapt(zoo.build("vit")))
     assert result.reproduced
+    assert result.evidence == "enclosed"
+    assert result.gap == example.header.gap > 0
+    assert "at least by" in result.text()
+    assert "at least by" in str(example)
+
+
+def test_numerical_evidence_states_its_ratio_to_the_floor() -> None:
+    """A Bessel function has no enclosure."""
+
+    def model(x):
+        return jax.scipy.special.i0e(jnp.exp(x))[:, :2]
+
+    verdict = sp.verify(model, (4, 1))
+    assert verdict.invariance.refuted == 0
+    assert verdict.invariance.refuted_numerically == 3
+    assert verdict.invariance.to_dict()["refuted_numerically"] == 3
+    assert "3 numerically" in repr(verdict)
+    example = verdict.counterexamples()[0]
+    assert example.header.evidence == "numerical"
+    result = replay(example, adapt(model))
+    assert result.reproduced
+    assert result.evidence == "numerical"
     assert "times the rounding floor" in result.text()
     assert "times the rounding floor" in str(example)
 

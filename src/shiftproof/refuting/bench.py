@@ -149,24 +149,39 @@ class Bench:
         """`T x` for images (count, *image shape)."""
         return np.roll(images, shift, tuple(axis + 1 for axis in self.axes))
 
-    def judge(self, index: int, doubt: Doubt, images: np.ndarray) -> Witness | None:
-        """The witness that images are under a trial, or None where the claim may hold."""
+    def judge(
+        self, index: int, doubt: Doubt, images: np.ndarray, *, rigorous: bool
+    ) -> Witness | None:
+        """The witness that images are under a trial, or None where the claim may hold.
+
+        Args:
+            index: of the trial.
+            doubt: the claim and shift.
+            images: (count, *image shape).
+            rigorous: whether nothing that is merely seen numerically counts.
+        """
         least = self.check(index)[doubt.claim.leaf]
-        trial = self.trial(index)
-        return judge(trial, doubt, images, axes=self.axes, least=least, seed=self.seed)[0]
+        how = {"axes": self.axes, "rigorous": rigorous, "least": least, "seed": self.seed}
+        return judge(self.trial(index), doubt, images, **how)[0]
 
     def search(self, doubts: Sequence[Doubt]) -> dict[Doubt, Witness]:
-        """A witness for every doubt for which one is found, made small where that is cheap."""
+        """A witness for every doubt for which one is found, made small where that is cheap.
+
+        Rigorous ones are looked for with all weights and images, before one that is merely seen numerically counts.
+        """
         found: dict[Doubt, Witness] = {}
-        for index in range(len(self._plans)):
-            pending = [doubt for doubt in doubts if doubt not in found]
-            if not pending or self.budget.is_spent:
-                break
-            if self._is_useful(index):
-                found |= self._search(index, pending)
+        for rigorous in (True, False):
+            for index in range(len(self._plans)):
+                pending = [doubt for doubt in doubts if doubt not in found]
+                if not pending or self.budget.is_spent:
+                    return found
+                if self._is_useful(index):
+                    found |= self._search(index, pending, rigorous=rigorous)
         return found
 
-    def _search(self, index: int, doubts: Sequence[Doubt]) -> dict[Doubt, Witness]:
+    def _search(
+        self, index: int, doubts: Sequence[Doubt], *, rigorous: bool
+    ) -> dict[Doubt, Witness]:
         """One image after the other, for all shifts that are still in doubt."""
         trial, images = self.trial(index), self._plans[index].images
         found: dict[Doubt, Witness] = {}
@@ -181,22 +196,22 @@ class Bench:
                 # run together; each is looked up when it is judged
                 trial.outputs(np.concatenate([self.shifted(one, shift) for shift in block]))
                 for doubt in (doubt for doubt in pending if doubt.shift in block):
-                    self.tried[doubt] += 1
-                    witness = self.judge(index, doubt, one)
+                    self.tried[doubt] += rigorous  # and not again numerically
+                    witness = self.judge(index, doubt, one, rigorous=rigorous)
                     if witness is not None:
                         found[doubt] = self._reduced(index, witness, doubt)
         pending = [doubt for doubt in doubts if doubt not in found and doubt.is_free]
-        together = {doubt: self._together(index, doubt) for doubt in pending}
+        together = {doubt: self._together(index, doubt, rigorous=rigorous) for doubt in pending}
         return found | {doubt: w for doubt, w in together.items() if w is not None}
 
-    def _together(self, index: int, doubt: Doubt) -> Witness | None:
+    def _together(self, index: int, doubt: Doubt, *, rigorous: bool) -> Witness | None:
         """The witness that the images of a trial are together, as few of them as do."""
         images = self._plans[index].images
 
         def judged(chosen: Sequence[int]) -> Witness | None:
             if self.budget.is_spent or len(chosen) < 2:
                 return None
-            return self.judge(index, doubt, images[chosen])
+            return self.judge(index, doubt, images[chosen], rigorous=rigorous)
 
         kept = list(range(len(images)))
         best = judged(kept)
@@ -218,7 +233,8 @@ class Bench:
             parts = (pixels[:i] + pixels[i + size :] for i in range(0, len(pixels), size))
             for kept in itertools.islice((part for part in parts if part), left):
                 left -= 1
-                smaller = self.judge(index, doubt, only(best.image, kept, self.axes)[None])
+                smaller = only(best.image, kept, self.axes)[None]
+                smaller = self.judge(index, doubt, smaller, rigorous=True)
                 if smaller is not None:
                     best, pixels = smaller, kept
                     break
@@ -234,7 +250,7 @@ def _contradiction(fact: Doubt, trial: Trial, gap: float) -> ContradictionError:
         "claim": dataclasses.asdict(claim),
         "shift": fact.shift,
         "output_shift": fact.expected,
-        "gap": gap,
+        "deviation": gap,
         "weights": {"draw": trial.draw, "seed": trial.seed, "sha256": trial.weights_sha256},
         "scale": trial.scale,
         "dtype": trial.dtype,

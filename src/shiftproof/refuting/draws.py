@@ -23,8 +23,8 @@ OWN: Sequence[tuple[Draw, int, str]] = (
 DRAWN: Sequence[tuple[Draw, int, str]] = (
     ("integers", 0, "small"),
     ("integers", 1, "levels"),
-    ("sparse", 0, "small"),
     ("random", 0, "small"),
+    ("sparse", 0, "small"),
     ("these", 0, "small"),
     ("sparse", 1, "levels"),
     ("random", 1, "small"),

@@ -5,6 +5,7 @@ cell, the real outputs differ there; for equivariance they must be, for every ou
 """
 
 import contextlib
+import hashlib
 import itertools
 from collections.abc import Sequence
 
@@ -14,6 +15,7 @@ import numpy as np
 from shiftproof.algebras.interval import enclose
 from shiftproof.exactness.calibration import float64_device
 from shiftproof.refuting.trials import Trial
+from shiftproof.refuting.witness import numbers
 from shiftproof.tracing.settings import settings
 from shiftproof.translation import Shift
 
@@ -30,11 +32,10 @@ QUICK = 64
 _MET: set[str] = set()
 """Programs that were run on intervals before: their kernels are compiled."""
 
-_WITHOUT: set[tuple[str, int]] = set()
-"""Outputs of programs of which nothing is known, since some equation has no enclosure."""
+MOST_BALLS = 64
+"""Images of a trial whose enclosures are kept."""
 
 
-@float64_device()
 def enclosures(trial: Trial, images: np.ndarray, leaf: int) -> Ball:
     """The real outputs for images: midpoints and radii, (*output shape, count); infinite radii where nothing is known.
 
@@ -43,21 +44,34 @@ def enclosures(trial: Trial, images: np.ndarray, leaf: int) -> Ball:
         images: (count, *image shape), unscaled.
         leaf: which output.
     """
-    program, found = trial.program, []
-    with settings("float64"):
-        for image in images * float(trial.scale):
-            given = jnp.asarray(image[None], np.float64)
-            first = program.fingerprint not in _MET
-            with trial.budget.uncounted() if first else contextlib.nullcontext():
-                made = enclose(program, trial.fixed, given)
-                ball = made.outputs[leaf]
-                found.append((np.asarray(ball.mid), np.asarray(ball.rad)))
-            _MET.add(program.fingerprint)
-            trial.budget.run += 1
-            if made.reasons and np.all(np.isinf(found[-1][1])):
-                _WITHOUT.add((program.fingerprint, leaf))
+    found = []
+    for image in images:
+        key = hashlib.sha256(image.tobytes()).digest()
+        if key not in trial.balls:
+            while len(trial.balls) >= MOST_BALLS:
+                del trial.balls[next(iter(trial.balls))]
+            trial.balls[key] = _enclosed(trial, image)
+        found.append(trial.balls[key][leaf])
     mids, rads = zip(*found, strict=True)
     return np.stack(mids, -1), np.stack(rads, -1)
+
+
+@float64_device()
+def _enclosed(trial: Trial, image: np.ndarray) -> list[Ball]:
+    """Enclosures of all outputs for one image."""
+    program = trial.program
+    compiles = program.fingerprint not in _MET
+    with settings("float64"), trial.budget.uncounted() if compiles else contextlib.nullcontext():
+        given = jnp.asarray(image[None] * float(trial.scale), np.float64)
+        made = enclose(program, trial.fixed, given)
+        balls = [(numbers(np.asarray(b.mid)), np.asarray(b.rad)) for b in made.outputs]
+    _MET.add(program.fingerprint)
+    trial.budget.run += 1
+    for leaf, (mid, rad) in enumerate(balls):
+        least = np.min(rad, initial=np.inf)
+        if (made.reasons and np.isinf(least)) or np.max(np.abs(mid), initial=0.0) < least < np.inf:
+            trial.loose.add(leaf)
+    return balls
 
 
 def gap_between(
@@ -77,7 +91,7 @@ def gap_between(
         axes: its grid axes.
         shifts: output shifts that may fit all images, of which each must fail for one; None for all.
     """
-    if (trial.program.fingerprint, leaf) in _WITHOUT:
+    if leaf in trial.loose:
         return 0.0
     halves = [np.split(part, 2, axis=-1) for part in enclosures(trial, images, leaf)]
     still, moved = zip(*halves, strict=True)

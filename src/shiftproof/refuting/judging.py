@@ -27,6 +27,7 @@ def judge(
     images: np.ndarray,
     *,
     axes: Sequence[int],
+    rigorous: bool = False,
     least: float = 0.0,
     seed: int = 0,
 ) -> tuple[Witness | None, tuple[Pair, ...]]:
@@ -37,6 +38,7 @@ def judge(
         doubt: the claim and shift.
         images: (count, *image shape); the claim fails where no output shift fits them all.
         axes: grid axes of one image.
+        rigorous: whether nothing that is merely seen numerically counts.
         least: rounding that is known already.
         seed: of disturbances.
     """
@@ -62,6 +64,8 @@ def judge(
     else:
         evidence = "enclosed"
         gap = gap_between(trial, both, leaf=leaf, axes=doubt.claim.axes, shifts=doubt.output_shifts)
+    if gap == 0 and rigorous:
+        return None, pairs
     if gap == 0:
         evidence = "numerical"
         floor = max(least, rounding_floors(trial, both, seed=seed)[leaf])

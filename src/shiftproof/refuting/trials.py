@@ -73,6 +73,8 @@ class Trial:
         fixed: the values of the program that do not depend on the images.
         budget: to which every run is charged.
         kept: the last outputs, by disturbance and hash of the image.
+        balls: the last enclosures of all outputs, by hash of the image.
+        loose: outputs whose enclosures are so wide that they say nothing.
     """
 
     program: Program
@@ -87,6 +89,10 @@ class Trial:
     kept: dict[tuple[int, bytes], list[np.ndarray]] = dataclasses.field(
         default_factory=dict, compare=False, repr=False
     )
+    balls: dict[bytes, list[Any]] = dataclasses.field(
+        default_factory=dict, compare=False, repr=False
+    )
+    loose: set[int] = dataclasses.field(default_factory=set, compare=False, repr=False)
 
     @property
     def exact(self) -> bool:

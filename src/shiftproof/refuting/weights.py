@@ -1,7 +1,7 @@
 """Weights of trials of an architecture: never zero in an axis that all outputs need, and never all alike.
 
 Random ones are of a usual size. Sparse ones keep enclosures narrow through any depth: every output of a kernel takes
-one input alone, times one or two, so that no rounding is added up; scales are powers of two.
+one or two inputs, times one or two, so that little rounding is added up; scales are powers of two.
 """
 
 import math
@@ -16,6 +16,9 @@ from shiftproof.tracing.trace import Program
 
 FACTORS = (-2, -1, 1, 2)
 """What a sparse weight multiplies by; powers of two, with which no product rounds."""
+
+TAPS = 2
+"""Inputs that every output of a sparse kernel is made of, at most: one would be a mere shift, and show little."""
 
 
 def random_weights(weights: Sequence[Any], replaceable: Sequence[bool], seed: int) -> list[Any]:
@@ -38,7 +41,7 @@ def random_weights(weights: Sequence[Any], replaceable: Sequence[bool], seed: in
 def sparse_weights(
     program: Program, weights: Sequence[Any], replaceable: Sequence[bool], seed: int
 ) -> list[Any]:
-    """Kernels with one weight per output, its last axis; all others, and what is added, small whole numbers."""
+    """Kernels with few weights per output, the last axis; all others, and what is added, small whole numbers."""
     generator = np.random.default_rng(seed)
     added = additive_weights(program)
     drawn = []
@@ -49,8 +52,8 @@ def sparse_weights(
         values = generator.choice(FACTORS, weight.shape).astype(np.float64)
         if weight.ndim >= 2 and name not in added:
             *inputs, outputs = weight.shape
-            taken = generator.integers(0, math.prod(inputs), outputs)
-            places = np.arange(math.prod(inputs))[:, None] == taken
+            taken = generator.integers(0, math.prod(inputs), (TAPS, 1, outputs))
+            places = np.any(np.arange(math.prod(inputs))[:, None] == taken, 0)
             values *= places.reshape(weight.shape)
         drawn.append(np.asarray(values, weight.dtype))
     return drawn
