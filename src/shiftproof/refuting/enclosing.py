@@ -63,7 +63,9 @@ def _enclosed(trial: Trial, image: np.ndarray) -> list[Ball]:
     compiles = program.fingerprint not in _MET
     with settings("float64"), trial.budget.uncounted() if compiles else contextlib.nullcontext():
         given = jnp.asarray(image[None] * float(trial.scale), np.float64)
-        made = enclose(program, trial.fixed, given)
+        # what is computed of weights alone is rounded too
+        own = {**program.constants, **dict(zip(program.weights, trial.weights, strict=True))}
+        made = enclose(program, own, given)
         balls = [(numbers(np.asarray(b.mid)), np.asarray(b.rad)) for b in made.outputs]
     _MET.add(program.fingerprint)
     trial.budget.run += 1

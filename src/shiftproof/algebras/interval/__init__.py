@@ -90,7 +90,8 @@ def enclose(
 
     Args:
         program: the traced model, in whatever format.
-        fixed: from `fixed_values`; known numbers, taken as they are.
+        fixed: known numbers by value, taken as they are: weights and constants, or all of `fixed_values`, whose own
+            rounding is then not counted.
         images: one batch, of the traced shape.
         wanted: numbers of values that are given besides the outputs.
     """
@@ -149,7 +150,9 @@ class Interval:
 
         def step(eqn: Equation, operands: Sequence[Any]) -> Sequence[Ball | None]:
             if fixed is not None and eqn.outputs[0] not in program.from_images:
-                return [start.get(output) for output in eqn.outputs]
+                given = [start.get(output) for output in eqn.outputs]
+                if any(ball is not None for ball in given) or any(o is None for o in operands):
+                    return given
             given = [embed(o.value) if isinstance(o, Literal) else o for o in operands]
             types = [
                 type_of(o.value) if isinstance(o, Literal) else program.avals[o] for o in eqn.inputs
