@@ -17,6 +17,7 @@ from shiftproof.exactness.calibration import float64_device
 from shiftproof.refuting.trials import Trial
 from shiftproof.refuting.witness import numbers
 from shiftproof.tracing.settings import settings
+from shiftproof.tracing.trace import known_values
 from shiftproof.translation import Shift
 
 Ball = tuple[np.ndarray, np.ndarray]
@@ -63,8 +64,9 @@ def _enclosed(trial: Trial, image: np.ndarray) -> list[Ball]:
     compiles = program.fingerprint not in _MET
     with settings("float64"), trial.budget.uncounted() if compiles else contextlib.nullcontext():
         given = jnp.asarray(image[None] * float(trial.scale), np.float64)
-        # what is computed of weights alone is rounded too
-        own = {**program.constants, **dict(zip(program.weights, trial.weights, strict=True))}
+        # constants are what the program computes; what is computed of weights is rounded
+        weights = dict(zip(program.weights, trial.weights, strict=True))
+        own = {**program.constants, **known_values(program, program.constants), **weights}
         made = enclose(program, own, given)
         balls = [(numbers(np.asarray(b.mid)), np.asarray(b.rad)) for b in made.outputs]
     _MET.add(program.fingerprint)

@@ -90,8 +90,8 @@ def enclose(
 
     Args:
         program: the traced model, in whatever format.
-        fixed: known numbers by value, taken as they are: weights and constants, or all of `fixed_values`, whose own
-            rounding is then not counted.
+        fixed: known numbers by value, taken as they are. What follows from weights among them is enclosed; so with
+            `fixed_values` in their place its rounding is not counted.
         images: one batch, of the traced shape.
         wanted: numbers of values that are given besides the outputs.
     """
@@ -147,11 +147,12 @@ class Interval:
         """
 
         numbers = program.constants if fixed is None else fixed
+        computed = program.depending_on({n for n in program.weights if n in numbers})
 
         def step(eqn: Equation, operands: Sequence[Any]) -> Sequence[Ball | None]:
             if fixed is not None and eqn.outputs[0] not in program.from_images:
                 given = [start.get(output) for output in eqn.outputs]
-                if any(ball is not None for ball in given) or any(o is None for o in operands):
+                if eqn.outputs[0] not in computed or any(ball is not None for ball in given):
                     return given
             given = [embed(o.value) if isinstance(o, Literal) else o for o in operands]
             types = [
