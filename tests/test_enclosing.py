@@ -9,6 +9,7 @@ import pytest
 from flax import nnx
 
 import shiftproof as sp
+from shiftproof import zoo
 from shiftproof.errors import ContradictionError
 from shiftproof.refuting import enclosing
 from shiftproof.refuting.enclosing import gap_between
@@ -53,6 +54,15 @@ def test_what_rounds_is_refuted_by_enclosures() -> None:
 def test_deep_networks_are_refuted_by_enclosures() -> None:
     verdict = sp.verify(Deep(), (8, 8, 2))
     assert verdict.invariance.refuted == 63
+    assert all(witness.evidence == "enclosed" for witness in verdict.witnesses)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["resnet18", "vit-positions"])
+def test_published_networks_are_refuted_by_enclosures(name) -> None:
+    entry = zoo.ENTRIES[name]
+    verdict = sp.verify(entry.build(), entry.shape)
+    assert verdict.witnesses
     assert all(witness.evidence == "enclosed" for witness in verdict.witnesses)
 
 
