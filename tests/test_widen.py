@@ -183,7 +183,7 @@ def test_what_cannot_be_widened_runs_as_it_was_traced() -> None:
         return jnp.copysign(jnp.exp(x), x)
 
     verdict = sp.verify(model, (4, 1))
-    assert verdict.invariance.refuted == 3
+    assert verdict.invariance.refuted_numerically == 3
     assert {witness.trial.dtype for witness in verdict.witnesses} == {"float32"}
     result = sp.sweep(model, (4, 4, 1))
     assert result.header.dtype == "float32"

@@ -85,7 +85,7 @@ def _verdict_table(swept: Mapping[str, Swept]) -> Table:
         (
             name,
             f"{verdict.invariance.proved}/{verdict.invariance.map.size}",
-            str(verdict.invariance.refuted),
+            verdict.invariance.refuted_text,
             str(verdict.invariance.undecided),
             str(verdict.invariance.lattice),
             _first_break(verdict),

@@ -45,7 +45,7 @@ class Counted:
         shape: batch included.
         question: `equivariance` or `invariance`.
         lattice: the proved shifts.
-        refuted: how many are refuted; None where no counterexample was sought.
+        refuted: how many are refuted, numerically or not; None where no counterexample was sought.
         undecided: how many are neither; None likewise.
     """
 
@@ -507,7 +507,10 @@ def _decided(row: Row, verdict: Verdict) -> Row:
         found = getattr(output, counted.question)
         outputs.append(
             dataclasses.replace(
-                counted, lattice=found.lattice, refuted=found.refuted, undecided=found.undecided
+                counted,
+                lattice=found.lattice,
+                refuted=found.refuted + found.refuted_numerically,
+                undecided=found.undecided,
             )
         )
     return dataclasses.replace(row, outputs=tuple(outputs))
