@@ -144,3 +144,19 @@ def test_a_truncated_file_is_refused(exact, tmp_path) -> None:
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(ResultFileError, match="truncated, altered or another kind of file"):
         load_counterexample(path)
+
+
+def test_files_of_the_first_edition_are_read_as_numerical(exact, tmp_path) -> None:
+    """They have no gap, and call the evidence by another word."""
+    path = exact[0].save(tmp_path / "old.npz")
+
+    def older(header):
+        fields = msgspec.json.decode(header.tobytes())
+        del fields["gap"]
+        fields |= {"evidence": "separated", "floor": 1e-9}
+        return np.frombuffer(msgspec.json.encode(fields), np.uint8)
+
+    rewrite(path, header=older)
+    old = load_counterexample(path)
+    assert old.header.gap == 0
+    assert "numerically: " in str(old)
