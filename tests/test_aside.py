@@ -12,12 +12,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::shiftproof.errors.ShiftproofWar
 FIRST = {case.name.split()[0]: case.name for case in reversed(aside.CASES)}
 """One program of each kind runs without --slow."""
 
-OPEN = {
-    "A2 in a scan": "a scan is not graded exact, and the noise of an image beside a jump of a cast is a whole unit"
-}
-"""Programs left undecided, and why."""
-
-
 PARAMETERS = [
     pytest.param(
         case,
@@ -40,9 +34,7 @@ def test_the_right_value_is_right(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", PARAMETERS)
-def test_every_program_is_decided(case: Case, request) -> None:
-    if case.name in OPEN:
-        request.applymarker(pytest.mark.xfail(reason=OPEN[case.name], strict=True))
+def test_every_program_is_decided(case: Case) -> None:
     brute.assert_decided(case)
 
 

@@ -509,11 +509,8 @@ def enclosed(model: Any, images: np.ndarray, wanted: Any = ()) -> list[interval.
         program = trace_model(adapted, weights, images[:1])
         fixed = fixed_values(program, weights)
     with jax.enable_x64(True):
-        compiled = jax.jit(
-            lambda fixed, image: enclose(program, fixed, image, wanted),
-            compiler_options=balls.QUICK,
-        )
-        return [jax.tree.map(np.asarray, compiled(fixed, image[None])) for image in images]
+        made = [enclose(program, fixed, jnp.asarray(image[None]), wanted) for image in images]
+        return [jax.tree.map(np.asarray, one) for one in made]
 
 
 class Network(nnx.Module):
@@ -626,10 +623,9 @@ def strayed(seed: int) -> list[str]:
     with jax.enable_x64(True):
         fixed = fixed_values(wider, [])
         outputs = [n for n in wider.outputs if isinstance(n, int)]
-        plain = jax.jit(
-            lambda fixed, x: [evaluate(wider, fixed, x)[n] for n in outputs],
-            compiler_options=balls.QUICK,
-        )(fixed, image.astype(np.float64))
+        # equation by equation: compiled as a whole, int32 to uint32 to float is one cast on a CPU, and keeps the sign
+        values = evaluate(wider, fixed, jnp.asarray(image, np.float64))
+        plain = [values[n] for n in outputs]
     lost = []
     for one, value in zip(found.outputs, map(np.asarray, plain), strict=True):
         assert one.mid.dtype == value.dtype
@@ -650,7 +646,7 @@ def test_random_programs_stay_inside_their_balls(first):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", range(16, 616, 20))
+@pytest.mark.parametrize("first", range(16, 116, 20))
 def test_more_random_programs_stay_inside_their_balls(first):
     assert [v for seed in range(first, first + 20) for v in strayed(seed)] == []
 

@@ -10,7 +10,7 @@ from jaxpr_programs import Line, Program, Value, random_program
 
 from shiftproof import Word
 
-QUICK, SLOW = 60, 240
+QUICK, SLOW = 60, 120
 
 
 @pytest.fixture(autouse=True)
