@@ -498,6 +498,15 @@ def test_branches_are_certain_or_unknown():
             assert made.mid[0] == (2 if limit == 2 else -1)
 
 
+def test_of_two_writes_to_one_place_any_may_win():
+    x = ball(np.array([1.0, 2.0, 3.0]))
+    (twice,) = run(lambda x: jnp.zeros(3).at[jnp.array([0, 0, 1])].set(x), x)
+    assert list(twice.rad) == [np.inf, 0, 0]
+    (once,) = run(lambda x: jnp.zeros(3).at[jnp.array([2, 0, 1])].set(x), x)
+    assert list(once.mid) == [2, 3, 1]
+    assert not once.rad.any()
+
+
 # --- whole programs ---
 
 

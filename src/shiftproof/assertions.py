@@ -384,9 +384,10 @@ def _assert_holds(
     for name, found in _claims(verdict, property):
         refuted = asked & (found.map == Word.REFUTED)
         if refuted.any():
+            seen = int((asked & found.numerical_map).sum())
             told = head(
                 f"{property} of {name} is refuted under {int(refuted.sum())} of "
-                f"{int(asked.sum())} shifts asked."
+                f"{int(asked.sum())} shifts asked{f', {seen} of them numerically' if seen else ''}."
             )
             request.fail(
                 told + failure_text(verdict, found, refuted, verified=request.repaired(found))

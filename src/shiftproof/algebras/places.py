@@ -1,4 +1,4 @@
-"""Places: which cell of an update a scatter writes where, found by JAX itself."""
+"""Places: which cell a gather looks up, and which cell of an update a scatter writes where, found by JAX itself."""
 
 import math
 from collections.abc import Sequence
@@ -8,8 +8,28 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.lax import GatherScatterMode
 
 from shiftproof.tracing.trace import Equation
+
+
+def looked_up(eqn: Equation, shape: Sequence[int], index: Any) -> np.ndarray:
+    """For every cell of a gather's result the number of the array's cell that is looked up; -1 outside of the array.
+
+    Args:
+        eqn: a gather. Only where it clips is nothing outside; a broken promise to be inside counts as outside.
+        shape: of the array.
+        index: its indices.
+    """
+    clips = eqn.params["mode"] == GatherScatterMode.CLIP
+    params = {
+        **eqn.params,
+        "mode": GatherScatterMode.CLIP if clips else GatherScatterMode.FILL_OR_DROP,
+        "fill_value": -1,
+    }
+    cells = np.arange(math.prod(shape), dtype=np.int32).reshape(tuple(shape))
+    with jax.ensure_compile_time_eval():
+        return np.asarray(eqn.primitive.bind(jnp.asarray(cells), jnp.asarray(index), **params))
 
 
 def landing(eqn: Equation, shape: Sequence[int], index: Any, update: Sequence[int]) -> np.ndarray:

@@ -8,6 +8,7 @@ counted apart: what a certificate proves, and what is proved by an identity in t
 import dataclasses
 import enum
 import functools
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -149,8 +150,7 @@ class PropertyVerdict(Displayed):
     @property
     def refuted_text(self) -> str:
         """How many shifts are refuted, those refuted numerically apart."""
-        numerically = self.refuted_numerically
-        return f"{self.refuted}" + (f" and {numerically} numerically" if numerically else "")
+        return refuted_words(self.refuted, self.refuted_numerically)
 
     @property
     def undecided(self) -> int:
@@ -200,9 +200,13 @@ class PropertyVerdict(Displayed):
             return Evidence(word, asked, self._proof_text(asked, certified=certified), by)
         if word is Word.UNDECIDED:
             return Evidence(word, asked, self.reason(asked))
-        for multiple in range(1, math.lcm(*grid)):
+        # a rigorous witness for a multiple says more than a numerical one for the shift itself
+        steps = itertools.product((True, False), range(1, math.lcm(*grid)))
+        for rigorous, multiple in steps:
             reached = tuple(multiple * s % n for s, n in zip(asked, grid, strict=True))
             for witness in self.witnesses:
+                if witness.is_rigorous != rigorous:
+                    continue
                 gap = zip(witness.shift, reached, grid, strict=True)
                 offset = tuple((g - r) % n for g, r, n in gap)
                 if self._inside[offset]:
@@ -275,6 +279,15 @@ class PropertyVerdict(Displayed):
         }
 
 
+def refuted_words(refuted: int, numerically: int) -> str:
+    """How many shifts are refuted, those refuted numerically apart.
+
+    >>> refuted_words(3, 0), refuted_words(3, 2)
+    ('3', '3 and 2 numerically')
+    """
+    return f"{refuted}" + (f" and {numerically} numerically" if numerically else "")
+
+
 def refuted_by(inside: np.ndarray, shifts: Iterable[Shift]) -> np.ndarray:
     """The shifts of which a multiple is, up to the lattice, one of those that counterexamples refute.
 
@@ -300,7 +313,8 @@ def _refuted_text(
     steps = f"{multiple} times {shift}" if multiple > 1 else str(shift)
     how = "" if certified else " (by identity)"
     shifted = f", then the proved shift {offset}{how}," if any(offset) else ""
-    return f"{steps}{shifted} is the shift {witness.shift}, which a counterexample refutes."
+    seen = "" if witness.is_rigorous else " numerically"
+    return f"{steps}{shifted} is the shift {witness.shift}, which a counterexample refutes{seen}."
 
 
 @dataclasses.dataclass(frozen=True)

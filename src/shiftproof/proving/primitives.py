@@ -6,19 +6,17 @@ opaque becomes a function that uses its operands whole, about which the kernel c
 Over 600 lines, because the translators are one list that is read, and trusted, as a whole.
 """
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.lax import FftType
 
-from shiftproof.algebras.places import landing
+from shiftproof.algebras.places import landing, looked_up
 from shiftproof.proving.building import Builder, Call, Operand, Translator, is_plain, nothing
 from shiftproof.tracing.primitives import Kind
-from shiftproof.tracing.trace import Program, apply, open_body, scan_counts
+from shiftproof.tracing.trace import Program, open_body, scan_counts
 from shiftproof_kernel import Program as KernelProgram
 
 # --- the translators, one per family of primitives ---
@@ -375,11 +373,7 @@ def gather(call: Call) -> Sequence[Operand]:
     if call.known(1) is None:
         return _look_up(call)
     shape = call.shapes[0]
-    cells = jnp.arange(math.prod(shape), dtype=jnp.int32).reshape(shape)
-    fill = {"fill_value": -1} if "fill_value" in call.params else {}
-    probe = dataclasses.replace(call.eqn, params={**call.params, **fill})
-    (found,) = apply(probe, [cells, call.known(1)])
-    where = np.asarray(found)
+    where = looked_up(call.eqn, shape, call.known(1))
     if np.any(where < 0):
         return whole(call)
     node, driven = call.node(0), []

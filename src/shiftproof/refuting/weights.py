@@ -1,4 +1,4 @@
-"""Weights of trials of an architecture: never zero in an axis that all outputs need, and never all alike.
+"""Weights of trials of an architecture.
 
 Random ones are of a usual size. Sparse ones keep enclosures narrow through any depth: every output of a kernel takes
 one or two inputs, times one or two, so that little rounding is added up; scales are powers of two.

@@ -1,5 +1,6 @@
 """Counterfactuals as a table: what would hold with one cause after the other removed."""
 
+from shiftproof.deciding.verdict import refuted_words
 from shiftproof.report.tables import Table
 from shiftproof.rewriting.counterfactuals import Counterfactuals, Row, lines
 
@@ -20,7 +21,9 @@ def counterfactual_table(found: Counterfactuals) -> Table:
                     counted.name,
                     counted.question,
                     f"{counted.proved}/{counted.total}",
-                    "-" if counted.refuted is None else str(counted.refuted),
+                    "-"
+                    if counted.refuted is None
+                    else refuted_words(counted.refuted, counted.numerically or 0),
                     str(counted.lattice),
                     _breaks(row),
                 )

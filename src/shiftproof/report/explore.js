@@ -123,9 +123,12 @@ function evidenceOf(map, about, shift) {
     const [, tried] = about.probes.find(([probed]) => same(probed, asked)) || [asked, 0];
     return { word, text: `${why}; ${tried} images were tried under this shift, and none refutes it.` };
   }
-  for (let multiple = 1; ; multiple++) {
+  // a rigorous witness for a multiple says more than a numerical one for the shift itself
+  for (let step = 0; step < 2 * map.words.length; step++) {
+    const rigorous = step < map.words.length, multiple = 1 + (step % map.words.length);
     const reached = asked.map((step, axis) => mod(multiple * step, grid[axis]));
     for (const [number, witness] of witnesses.entries()) {
+      if ((witness.evidence !== "numerical") !== rigorous) continue;
       const offset = witness.shift.map((step, axis) => mod(step - reached[axis], grid[axis]));
       if (map.word(offset) !== "proved") continue;
       const straight = multiple === 1 && offset.every((step) => step === 0);
@@ -134,11 +137,11 @@ function evidenceOf(map, about, shift) {
       const then = offset.some((step) => step) ? `, then the proved shift ${tuple(offset)}${how},` : "";
       const text = straight
         ? `a counterexample: the output differs by ${general(witness.deviation)}${witness.evidence === "numerical" ? ", seen numerically" : ""}.`
-        : `${steps}${then} is the shift ${tuple(witness.shift)}, which a counterexample refutes.`;
+        : `${steps}${then} is the shift ${tuple(witness.shift)}, which a counterexample refutes${witness.evidence === "numerical" ? " numerically" : ""}.`;
       return { word, text, multiple, offset, number, witness };
     }
-    if (multiple > map.words.length) throw new Error("a refuted shift has a counterexample");
   }
+  throw new Error("a refuted shift has a counterexample");
 }
 
 function tellVerdict(map, { about, property, moves, probes, examples, shift }) {

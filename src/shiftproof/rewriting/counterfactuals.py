@@ -45,7 +45,8 @@ class Counted:
         shape: batch included.
         question: `equivariance` or `invariance`.
         lattice: the proved shifts.
-        refuted: how many are refuted, numerically or not; None where no counterexample was sought.
+        refuted: how many are refuted rigorously; None where no counterexample was sought.
+        numerically: how many are refuted numerically alone; None likewise.
         undecided: how many are neither; None likewise.
     """
 
@@ -54,6 +55,7 @@ class Counted:
     question: str
     lattice: Lattice
     refuted: int | None = None
+    numerically: int | None = None
     undecided: int | None = None
 
     @property
@@ -76,6 +78,7 @@ class Counted:
             "text": str(self.lattice),
             "proved": self.proved,
             "refuted": self.refuted,
+            "refuted_numerically": self.numerically,
             "undecided": self.undecided,
             "total": self.total,
         }
@@ -509,7 +512,8 @@ def _decided(row: Row, verdict: Verdict) -> Row:
             dataclasses.replace(
                 counted,
                 lattice=found.lattice,
-                refuted=found.refuted + found.refuted_numerically,
+                refuted=found.refuted,
+                numerically=found.refuted_numerically,
                 undecided=found.undecided,
             )
         )

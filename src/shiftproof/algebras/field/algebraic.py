@@ -38,7 +38,7 @@ from shiftproof.algebras.field.values import (
     spread,
     square_of_norm,
 )
-from shiftproof.algebras.places import landing
+from shiftproof.algebras.places import landing, looked_up
 from shiftproof.tracing.primitives import TABLE, is_complex
 
 # --- moves: JAX runs the primitive itself on the tracks ---
@@ -54,8 +54,10 @@ def moves(field: Field, call: Call) -> list[Value]:
         landing(call.eqn, call.types[0].shape, call.known(1), call.types[2].shape) == -2
     ):
         raise NotHere("it writes twice to one place")
-    if name == "gather" and np.any(outside := _outside(call)):
-        return [_filled(field, call, outside)]
+    if name == "gather":
+        outside = looked_up(call.eqn, call.types[0].shape, call.known(1)) < 0
+        if np.any(outside):
+            return [_filled(field, call, outside)]
     values = {i: field.value(o) for i, o in enumerate(call.operands) if i not in raw}
     counts = [2 if is_complex(aval) else 1 for aval in call.results]
     parts = [
@@ -87,17 +89,6 @@ def _moved_members(call: Call, members: Members, raw: Sequence[int]) -> list[Mem
     with jax.ensure_compile_time_eval():
         found = jax.vmap(one, -1, -1)(jnp.asarray(members.cover, jnp.float32))
         return [dataclasses.replace(members, cover=np.asarray(cover) > 0) for cover in found]
-
-
-def _outside(call: Call) -> np.ndarray:
-    """Which cells of the result are looked up outside of the array."""
-    shape = call.types[0].shape
-    cells = np.arange(math.prod(shape), dtype=np.int32).reshape(shape)
-    clips = call.eqn.params["mode"] == GatherScatterMode.CLIP
-    mode = GatherScatterMode.CLIP if clips else GatherScatterMode.FILL_OR_DROP
-    with jax.ensure_compile_time_eval():
-        (found,) = call.bind(cells, call.known(1), mode=mode, fill_value=-1)
-    return np.asarray(found) < 0
 
 
 def _filled(field: Field, call: Call, outside: np.ndarray) -> Value:

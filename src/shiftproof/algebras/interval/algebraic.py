@@ -35,37 +35,21 @@ from shiftproof.algebras.interval.ball import (
     size,
     wide,
 )
-from shiftproof.tracing.primitives import plain
+from shiftproof.tracing.primitives import TABLE, plain
 
 # --- moves ---
 
-FIRST_PLACE: Mapping[str, int] = {
-    "gather": 1,
-    "dynamic_slice": 1,
-    "dynamic_update_slice": 2,
-    "scatter": 1,
-}
-"""The first operand that says where."""
-
 AS_THEY_ARE = frozenset(
-    "copy copy_p device_put name optimization_barrier reduce_precision sharding_constraint stop_gradient".split()
+    "copy copy_p device_put name optimization_barrier sharding_constraint stop_gradient".split()
 )
-"""Moves of no cell; over the reals a cast to fewer digits is none either."""
-
-
-def _places(call: Call) -> tuple[int, ...]:
-    """The positions of operands that say where."""
-    if call.name == "scatter":
-        return (1,)
-    start = FIRST_PLACE.get(call.name, len(call.operands))
-    return tuple(range(start, len(call.operands)))
+"""Moves of no cell."""
 
 
 def moves(call: Call) -> list[Ball]:
     """The primitive itself, on midpoints and on radii; at places that are certain."""
     if call.name in AS_THEY_ARE:
         return list(call.operands)
-    where = _places(call)
+    where = [i for i in TABLE[call.name].known if i < len(call.operands)]
     data = [o for i, o in enumerate(call.operands) if i not in where]
     mids = call.bind(*(o.mid for o in call.operands))
     fills = call.name == "gather"
@@ -79,10 +63,20 @@ def moves(call: Call) -> list[Ball]:
     for i in where:
         if not is_point(call.operands[i]):
             certain &= jnp.all(call.operands[i].radius == 0)
+    if call.name == "scatter":
+        certain &= ~_twice(call)
     unit, units = least_unit(data), path(call.operands)
     if certain is True and not fills:
         return [Ball(mid, rad, unit, units) for mid, rad in zip(mids, rads, strict=True)]
     return [_where_certain(m, r, unit, units, certain) for m, r in zip(mids, rads, strict=True)]
+
+
+def _twice(call: Call) -> Any:
+    """Which cells a scatter writes more than once: any of the writes may win."""
+    (into, where, added), params = call.operands, call.eqn.params
+    nothing, ones = jnp.zeros(into.shape, np.int32), jnp.ones(added.shape, np.int32)
+    numbers, mode = params["dimension_numbers"], params["mode"]
+    return lax.scatter_add(nothing, where.mid, ones, numbers, mode=mode) > 1
 
 
 def _where_certain(mid: Any, rad: Any, unit: Any, units: Any, certain: Any) -> Ball:
