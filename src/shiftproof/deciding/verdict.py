@@ -438,7 +438,7 @@ class Verdict(Displayed):
 
     @property
     def word(self) -> Word:
-        """The word for all shifts asked: refuted if any is, numerically or not, else undecided if any is, else proved."""
+        """The word for all shifts asked: refuted if any is, even numerically, else undecided if any, else proved."""
         words = {
             Word(int(w))
             for output in self.outputs
