@@ -1,9 +1,11 @@
 """`python -m benchmarks [PART]`: rows to a file, a table to look at.
 
-Parts are layers, learning, sweep, verify, field, zoo and scale; report draws their rows. Without a part it runs all.
+Parts are exact, layers, learning, sweep, verify, field, zoo and scale; report draws their rows. Without a part it runs
+all, each in its share of `--minutes` where there is a limit.
 """
 
 import dataclasses
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -14,7 +16,7 @@ import jax
 import tyro
 from rich.console import Console
 
-from benchmarks import field, layers, learning, report, scale, sweep, verify, zoo
+from benchmarks import exact, field, layers, learning, report, scale, sweep, verify, zoo
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +31,15 @@ class _Part:
     """Small cases only, for a look."""
     device: str | None = None
     """Platform to run on, such as cpu, gpu or tpu; JAX's own choice by default."""
+    minutes: float | None = None
+    """After so many no case begins; what is left out is said."""
+    until: tyro.conf.Suppress[float] = math.inf
+    """The time after which no case begins."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Exact(_Part):
+    """What is taken for exact on this device, held against the host's processor."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +66,9 @@ class Sweep(_Part):
 @dataclasses.dataclass(frozen=True)
 class Verify(_Part):
     """Verdicts on every shift against the sweep that runs them all, and the growth of the analysis."""
+
+    cases: tuple[str, ...] = ()
+    """Only these, such as lenet-28 resnet18-224."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,13 +102,18 @@ class Report:
 
 
 RUNS: dict[type, Callable[[Any], None]] = {
-    Layers: lambda c: layers.run(c.out, repeats=c.repeats, quick=c.quick, sizes=c.sizes),
-    Learning: lambda c: learning.run(c.out, quick=c.quick, mnist=c.mnist),
-    Sweep: lambda c: sweep.run(c.out, repeats=c.repeats, quick=c.quick),
-    Verify: lambda c: verify.run(c.out, repeats=c.repeats, quick=c.quick),
-    Field: lambda c: field.run(c.out, repeats=c.repeats, quick=c.quick),
-    Zoo: lambda c: zoo.run(c.out, repeats=c.repeats, quick=c.quick),
-    Scale: lambda c: scale.run(c.out, repeats=c.repeats, quick=c.quick),
+    Exact: lambda c: exact.run(c.out, quick=c.quick, until=c.until),
+    Layers: lambda c: layers.run(
+        c.out, repeats=c.repeats, quick=c.quick, until=c.until, sizes=c.sizes
+    ),
+    Learning: lambda c: learning.run(c.out, quick=c.quick, until=c.until, mnist=c.mnist),
+    Sweep: lambda c: sweep.run(c.out, repeats=c.repeats, quick=c.quick, until=c.until),
+    Verify: lambda c: verify.run(
+        c.out, repeats=c.repeats, quick=c.quick, until=c.until, cases=c.cases
+    ),
+    Field: lambda c: field.run(c.out, repeats=c.repeats, quick=c.quick, until=c.until),
+    Zoo: lambda c: zoo.run(c.out, repeats=c.repeats, quick=c.quick, until=c.until),
+    Scale: lambda c: scale.run(c.out, repeats=c.repeats, quick=c.quick, until=c.until),
 }
 PARTS = tuple(RUNS)
 COMMANDS = (*PARTS, All, Report)
@@ -131,10 +150,10 @@ def main() -> int:
 
 
 def _choose(platform: str | None) -> None:
-    """Use one platform, before anything is computed."""
+    """Use one platform, before anything is computed; the host's processor stays at hand."""
     if platform is None:
         return
-    jax.config.update("jax_platforms", platform)
+    jax.config.update("jax_platforms", platform if platform == "cpu" else f"{platform},cpu")
     try:
         jax.devices()
     except RuntimeError as error:
@@ -151,13 +170,16 @@ def _run(command: Any) -> None:
     if command.repeats < 5:
         raise ValueError("--repeats must be at least 5: medians of fewer say little.")
     _choose(command.device)
-    if not isinstance(command, All):
-        RUNS[type(command)](command)
-        return
-    for part in PARTS:
-        begin = time.perf_counter()
-        RUNS[part](part(command.out, command.repeats, command.quick, command.device))
-        Console().rule(f"{part.__name__.lower()}: {time.perf_counter() - begin:.0f} s")
+    parts = PARTS if isinstance(command, All) else (type(command),)
+    end = math.inf if command.minutes is None else time.monotonic() + 60 * command.minutes
+    for number, part in enumerate(parts):
+        begin = time.monotonic()
+        until = begin + (end - begin) / (len(parts) - number)
+        options = vars(command) | {"until": until}
+        known = {field.name for field in dataclasses.fields(part)}
+        RUNS[part](part(**{name: options[name] for name in known & options.keys()}))
+        if len(parts) > 1:
+            Console().rule(f"{part.__name__.lower()}: {time.monotonic() - begin:.0f} s")
 
 
 if __name__ == "__main__":

@@ -47,17 +47,17 @@ CASES = (
 QUICK = ("lenet-28",)
 
 
-def run(path: Path, *, repeats: int, quick: bool) -> None:
+def run(path: Path, *, repeats: int, quick: bool, until: float) -> None:
     """Measure every case, append the rows to `path`, print a table."""
-    rows, console = Rows(path, part="field"), Console()
-    for case in CASES:
-        if not quick or case.name in QUICK:
-            console.print(f"{case.name} ...")
-            model = case.build()
-            _evaluation(rows, case, model, repeats)
+    rows, console = Rows(path, part="field", until=until), Console()
+    for case in rows.in_time(case for case in CASES if not quick or case.name in QUICK):
+        console.print(f"{case.name} ...")
+        model = case.build()
+        _evaluation(rows, case, model, repeats)
+        if case.exhaustive:
+            _exhaustive(rows, case, model)
+        for _ in rows.in_time(["the vote"]):
             _vote(rows, case, model, min(repeats, 5))
-            if case.exhaustive:
-                _exhaustive(rows, case, model)
     rows.show(console)
 
 

@@ -9,14 +9,15 @@ a test.
 import dataclasses
 import hashlib
 import itertools
+import math
 import os
 import platform
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import jax
 import msgspec
@@ -31,7 +32,7 @@ SAMPLE_SECONDS = 0.005
 
 
 class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where, and by what, a row was measured."""
+    """Where, and by what, a row was measured; `memory_bytes` and `clock_mhz` (the highest) are of the device."""
 
     shiftproof: str
     jax: str
@@ -51,6 +52,8 @@ class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     load: float | None
     git: str
     dirty: bool
+    memory_bytes: int | None = None
+    clock_mhz: float | None = None
 
     @property
     def label(self) -> str:
@@ -111,8 +114,10 @@ def read_rows(path: Path) -> list[Row]:
 
 def machine() -> Machine:
     """This one, now."""
+    device = jax.local_devices()[0]
+    memory, clock = _of_processor() if device.platform == "cpu" else _of_accelerator()
     return Machine(
-        **provenance(jax.local_devices()[0]),
+        **provenance(device),
         devices=jax.device_count(),
         processes=jax.process_count(),
         processor=_processor(),
@@ -121,7 +126,36 @@ def machine() -> Machine:
         load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         git=_git("rev-parse", "HEAD"),
         dirty=bool(_git("status", "--porcelain")),
+        memory_bytes=memory,
+        clock_mhz=clock,
     )
+
+
+def _of_processor() -> tuple[int | None, float | None]:
+    """Bytes of memory, and the clock where the system tells it."""
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except (OSError, ValueError, AttributeError):
+        return None, None
+    clocks = [float(line.split(":")[1]) for line in lines if line.startswith("cpu MHz")]
+    return memory, max(clocks, default=None)
+
+
+def _of_accelerator() -> tuple[int | None, float | None]:
+    """What NVIDIA's tool tells of the first device; of others, the memory that JAX knows of."""
+    asked = [
+        "nvidia-smi",
+        "--query-gpu=memory.total,clocks.max.sm",
+        "--format=csv,noheader,nounits",
+    ]
+    try:
+        told = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+        memory, clock = told.splitlines()[0].split(",")
+        return int(memory) * 2**20, float(clock)
+    except (OSError, subprocess.CalledProcessError, ValueError, IndexError):
+        stats = jax.local_devices()[0].memory_stats() or {}
+        return stats.get("bytes_limit"), None
 
 
 def _processor() -> str:
@@ -139,15 +173,23 @@ def _git(*arguments: str) -> str:
     return done.stdout.strip()
 
 
+Item = TypeVar("Item")
+
+
 class Rows:
     """Rows of one part and run, appended to a JSON Lines file as they are made.
+
+    Args:
+        path: of the file.
+        part: of the benchmarks.
+        until: the time (`time.monotonic`) after which no case begins.
 
     Raises:
         ValueError: the file cannot be written.
     """
 
-    def __init__(self, path: Path, *, part: str) -> None:
-        self.path, self.part = path, part
+    def __init__(self, path: Path, *, part: str, until: float = math.inf) -> None:
+        self.path, self.part, self.until = path, part, until
         self.machine = machine()
         self.rows: list[Row] = []
         try:
@@ -155,6 +197,15 @@ class Rows:
                 pass
         except OSError as error:
             raise ValueError(f"rows cannot be written to {path}: {error.strerror}.") from error
+
+    def in_time(self, cases: Iterable[Item]) -> Iterator[Item]:
+        """The cases that begin in time; says how many are left out."""
+        cases = list(cases)
+        for number, case in enumerate(cases):
+            if time.monotonic() > self.until:
+                print(f"{self.part}: no time for {len(cases) - number} of {len(cases)} cases.")
+                return
+            yield case
 
     def add(
         self,
@@ -268,7 +319,7 @@ def table(rows: Iterable[Row]) -> Table:
         numeric = heading in ("median", "quartiles", "aim")
         drawn.add_column(heading, justify="right" if numeric else "left")
     for row in rows:
-        unit = "" if row.unit == "ratio" else f" {row.unit}"
+        unit = "" if row.unit in ("ratio", "count") else f" {row.unit}"
         several = len(row.samples) > 1
         drawn.add_row(
             row.case,

@@ -255,17 +255,17 @@ def accuracies(
 # --- measurements ---
 
 
-def run(path: Path, *, quick: bool, mnist: Path | None = None) -> None:
+def run(path: Path, *, quick: bool, until: float, mnist: Path | None = None) -> None:
     """Train every kind, append the rows to `path`, print a table."""
     plan, digits = QUICK if quick else Plan(), load(mnist)
-    rows, console = Rows(path, part="learning"), Console()
+    rows, console = Rows(path, part="learning", until=until), Console()
     if plan.sizes[-1] + plan.test > len(digits.images):
         raise ValueError(
             f"{digits.source}: {len(digits.images)} digits are fewer than the "
             f"{plan.sizes[-1]} to train on and the {plan.test} to test on."
         )
     with settings("float32"):
-        for kind in kinds(digits.canvas):
+        for kind in rows.in_time(kinds(digits.canvas)):
             begin = time.perf_counter()
             learn(rows, kind, plan, digits)
             console.print(f"{kind.name}: {time.perf_counter() - begin:.0f} s", highlight=False)

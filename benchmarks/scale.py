@@ -43,25 +43,27 @@ if index == 0:
 """
 
 
-def run(path: Path, *, repeats: int, quick: bool) -> None:
+def run(path: Path, *, repeats: int, quick: bool, until: float) -> None:
     """Measure every crew, append the rows to `path`, print a table.
 
     Raises:
         ArithmeticError: two crews give different bytes.
     """
-    rows, console = Rows(path, part="scale"), Console()
+    rows, console = Rows(path, part="scale", until=until), Console()
     name = "lenet-global" if quick else "resnet"
     crews = QUICK if quick else CREWS
     digests: dict[tuple[int, int], bytes] = {}
     samples: dict[tuple[int, int], list[float]] = {crew: [] for crew in crews}
     shifts = 0
-    for _ in range(1 if quick else min(repeats, 3)):
+    for _ in rows.in_time(range(1 if quick else min(repeats, 3))):
         for crew in crews:
             with tempfile.TemporaryDirectory() as folder:
                 told = _crew(Path(folder), *crew, name=name)
                 digests[crew] = (Path(folder) / "sweep.npz").read_bytes()
             samples[crew].append(told["seconds"])
             shifts = int(told["shifts"])
+    if not digests:
+        return
     if len(set(digests.values())) > 1:
         raise ArithmeticError(f"{name}: sweeps by {', '.join(map(str, crews))} differ in bytes.")
     for (processes, devices), seconds in samples.items():

@@ -6,6 +6,7 @@ times as fast as the loop that people write, and 1000 times as fast on a first r
 
 import dataclasses
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,10 @@ from shiftproof.translation import Canvas
 
 CASES = {"lenet-global": 1, "resnet": 1}
 """Zoo model to number of images."""
+CHUNKS = defaultdict(
+    lambda: (64, 128, 256, 512, 1024), quick=(16, 64), cpu=(8, 16, 32, 64, 128, 256)
+)
+"""Sizes of chunks, by platform: accelerators take larger ones."""
 LOOP_SHIFTS = 49
 """Shifts of the hand-written loop that are timed; the rest is extrapolated, and the row says so."""
 
@@ -106,22 +111,22 @@ def hand_loop(setup: Setup, shifts: np.ndarray) -> Callable[[], None]:
     return run
 
 
-def run(path: Path, *, repeats: int, quick: bool) -> None:
+def run(path: Path, *, repeats: int, quick: bool, until: float) -> None:
     """Measure every case, append the rows to `path`, print a table."""
-    rows, console = Rows(path, part="sweep"), Console()
-    for name, count in list(CASES.items())[: 1 if quick else None]:
+    rows, console = Rows(path, part="sweep", until=until), Console()
+    for name, count in rows.in_time(list(CASES.items())[: 1 if quick else None]):
         console.print(f"{name}: compiling ...")
         setup = prepare(name, count=count)
         _against_forwards(rows, setup, repeats)
         _against_loop(rows, setup, repeats)
-        if name == "lenet-global":
+        if name == "lenet-global" and rows.machine.platform == "cpu":
             _against_torch(rows, console, setup, repeats)
         _memory(
             rows,
             name,
             count,
             repeats=repeats,
-            sizes=(16, 64) if quick else (8, 16, 32, 64, 128, 256),
+            sizes=CHUNKS["quick" if quick else rows.machine.platform],
         )
     rows.show(console)
 

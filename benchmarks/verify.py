@@ -9,7 +9,7 @@ number of shifts; the row says so.
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -69,14 +69,22 @@ CASES = (
 QUICK = ("lenet-28",)
 
 
-def run(path: Path, *, repeats: int, quick: bool) -> None:
-    """Measure every case, append the rows to `path`, print a table."""
-    rows, console = Rows(path, part="verify"), Console()
-    for case in CASES:
-        if not quick or case.name in QUICK:
-            console.print(f"{case.name} ...")
-            _decide(rows, case, repeats)
-    _growth(rows, repeats, quick=quick)
+def run(path: Path, *, repeats: int, quick: bool, until: float, cases: Sequence[str] = ()) -> None:
+    """Measure every case, or those named, append the rows to `path`, print a table.
+
+    Raises:
+        ValueError: there is no case of a name.
+    """
+    names = [case.name for case in CASES]
+    if unknown := [name for name in cases if name not in names]:
+        raise ValueError(f"there is no case {unknown[0]!r}; there are {', '.join(names)}.")
+    chosen = cases or (QUICK if quick else names)
+    rows, console = Rows(path, part="verify", until=until), Console()
+    for case in rows.in_time(case for case in CASES if case.name in chosen):
+        console.print(f"{case.name} ...")
+        _decide(rows, case, repeats)
+    for _ in rows.in_time(["the growth of the analysis"]):
+        _growth(rows, repeats, quick=quick)
     rows.show(console)
 
 

@@ -47,11 +47,11 @@ FIRST, AGAIN, BRUTE, RATIO = (
 )
 
 
-def run(path: Path, *, repeats: int, quick: bool) -> None:
+def run(path: Path, *, repeats: int, quick: bool, until: float) -> None:
     """Measure every family, append the rows to `path`, print a table."""
-    rows, console = Rows(path, part="zoo"), Console()
+    rows, console = Rows(path, part="zoo", until=until), Console()
     families = [family for family in all_families() if not quick or family.name in QUICK]
-    for number, family in enumerate(families, 1):
+    for number, family in enumerate(rows.in_time(families), 1):
         console.print(f"{number}/{len(families)} {family.name} ...", highlight=False)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ShiftproofWarning)

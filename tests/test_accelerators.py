@@ -1,5 +1,7 @@
 """Devices that are no CPU: what they lack is found out, said, and worked around. Stand-ins here, for want of one."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +14,10 @@ from shiftproof.exactness import calibration
 from shiftproof.tracing.settings import compiler_options, current_device, settings
 
 IMAGES = np.random.default_rng(0).integers(-4, 5, (1, 6, 6, 1))
+
+
+def none(*, backend=None):
+    raise RuntimeError("Unknown backend cpu")
 
 
 def mean(x):
@@ -59,13 +65,31 @@ def test_a_verdict_goes_to_the_processor_where_the_device_lacks_float64(monkeypa
 
 
 def test_without_any_float64_a_verdict_says_what_to_do(monkeypatch) -> None:
-    def none(*, backend=None):
-        raise RuntimeError("Unknown backend cpu")
-
+    accelerator = SimpleNamespace(platform="tpu", device_kind="some TPU")
+    monkeypatch.setattr(calibration, "current_device", lambda: accelerator)
     monkeypatch.setattr(calibration, "has_float64", lambda device: False)
     monkeypatch.setattr(jax, "local_devices", none)
     with pytest.raises(InputError, match="add cpu to JAX_PLATFORMS"):
         sp.verify(mean, (4, 4, 1))
+
+
+def test_enclosures_are_computed_by_the_processor(monkeypatch) -> None:
+    """Their bounds are those of its compiler and libraries."""
+    device = jax.local_devices()[0]
+    asked, plain = [], calibration.processor
+    monkeypatch.setattr(calibration, "processor", lambda other: asked.append(other) or plain(other))
+    verdict = sp.verify(lambda x: jnp.exp(x[:, 0] / 64), (4, 1))
+    assert verdict.invariance.refuted == 3
+    assert asked
+    assert set(asked) == {device}
+
+
+def test_the_processor_stands_in_for_an_accelerator(monkeypatch) -> None:
+    accelerator = SimpleNamespace(platform="gpu", device_kind="some GPU")
+    assert calibration.processor(accelerator) == jax.local_devices(backend="cpu")[0]
+    monkeypatch.setattr(jax, "local_devices", none)
+    with pytest.raises(InputError, match="on some GPU a verdict needs the processor too"):
+        calibration.processor(accelerator)
 
 
 def test_the_precision_is_recorded_and_checked() -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import subprocess
 import sys
@@ -12,18 +13,18 @@ import msgspec
 import numpy as np
 import pytest
 
-from benchmarks import harness, layers, learning, report, zoo
+from benchmarks import exact, harness, layers, learning, report, zoo
 from benchmarks.harness import Row, Rows, read_rows
 from benchmarks.layers import Convolution, equal_pair, exponent, sweeps, too_large
 
 FOLDER = Path(harness.__file__).parent
-COMMITTED = sorted((FOLDER / "rows").glob("*.jsonl"))
+COMMITTED = sorted((FOLDER / "rows").rglob("*.jsonl"))
 
 
 # --- rows ---
 
 
-@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_committed_rows_are_of_the_schema(path) -> None:
     rows = read_rows(path)
     assert rows
@@ -65,6 +66,36 @@ def test_a_row_tells_where_it_was_measured(tmp_path) -> None:
     assert row.median == 2.0
     assert row.machine.jax == jax.__version__
     assert row.machine.git == harness._git("rev-parse", "HEAD")
+
+
+def test_no_case_begins_after_the_end_and_what_is_left_out_is_said(tmp_path, capsys) -> None:
+    rows = Rows(tmp_path / "rows.jsonl", part="layers", until=-math.inf)
+    assert not list(rows.in_time(["a", "b"]))
+    assert capsys.readouterr().out == "layers: no time for 2 of 2 cases.\n"
+    assert list(Rows(rows.path, part="layers").in_time(["a", "b"])) == ["a", "b"]
+
+
+def test_an_accelerator_tells_its_memory_and_clock(monkeypatch) -> None:
+    told = subprocess.CompletedProcess([], 0, "143771, 1980\n")
+    monkeypatch.setattr(subprocess, "run", lambda *arguments, **options: told)
+    assert harness._of_accelerator() == (143771 * 2**20, 1980.0)
+
+
+def test_what_is_off_on_a_device_is_counted(tmp_path, monkeypatch) -> None:
+    exact.run(tmp_path / "rows.jsonl", quick=True, until=math.inf)
+    assert [row.median for row in read_rows(tmp_path / "rows.jsonl")] == [0] * 7
+    make, seeds = exact.Question, iter(range(9))
+    monkeypatch.setattr(exact, "Question", lambda *given: make(*given[:-1], next(seeds)))
+    rows = Rows(tmp_path / "wrong.jsonl", part="exact")
+    exact._field(rows, "lenet-global")  # other residues are drawn the second time
+    (row,) = rows.rows
+    assert row.median > 0
+
+
+def test_nothing_is_measured_where_residues_are_rounded(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(exact, "is_exact", lambda device: False)
+    with pytest.raises(ValueError, match="rounds in float64: nothing else is measured"):
+        exact.run(tmp_path / "rows.jsonl", quick=True, until=math.inf)
 
 
 def test_a_compiled_program_takes_its_inputs_in_turn_and_folds_nothing_away() -> None:
@@ -209,7 +240,10 @@ def test_rows_of_several_machines_stand_side_by_side(tmp_path) -> None:
 
 
 BAD = {
-    "unknown part": (["nonsense"], "there is no part 'nonsense'; there are layers, learning"),
+    "unknown part": (
+        ["nonsense"],
+        "there is no part 'nonsense'; there are exact, layers, learning",
+    ),
     "too large": (
         ["layers", "--sizes", "1000"],
         "size 1000, forward: the matrix of the convolution has",
@@ -273,7 +307,7 @@ def test_a_family_has_a_row_for_every_figure_and_a_line_in_the_report(
     monkeypatch.setattr(zoo, "all_families", lambda: [life])
     monkeypatch.setattr(zoo, "SIZE", 6)
     monkeypatch.setattr(zoo, "_forget", lambda: None)  # what the other tests compiled is kept
-    zoo.run(tmp_path / "zoo.jsonl", repeats=2, quick=False)
+    zoo.run(tmp_path / "zoo.jsonl", repeats=2, quick=False, until=math.inf)
     rows = {row.figure: row for row in read_rows(tmp_path / "zoo.jsonl")}
     assert set(rows) == {*zoo.STAGES.values(), zoo.FIRST, zoo.AGAIN, zoo.BRUTE, zoo.RATIO}
     assert len(rows["analysis"].samples) == 2

@@ -95,16 +95,38 @@ def float64_device() -> Iterator[jax.Device]:
         InputError: there is no processor that JAX may use.
     """
     device = current_device()
-    if not has_float64(device):
-        try:
-            device = jax.local_devices(backend="cpu")[0]
-        except RuntimeError as error:
-            raise InputError(
-                f"{device.device_kind} does not compute in float64, which a verdict needs, and JAX was told not to use "
-                "the processor: add cpu to JAX_PLATFORMS."
-            ) from error
+    device = device if has_float64(device) else processor(device)
     with jax.default_device(device):
         yield device
+
+
+@contextlib.contextmanager
+def host_processor() -> Iterator[jax.Device]:
+    """Run on the host's processor: the bounds of enclosures are those of its compiler and libraries.
+
+    Raises:
+        InputError: there is no processor that JAX may use.
+    """
+    device = processor(current_device())
+    with jax.default_device(device):
+        yield device
+
+
+def processor(instead_of: jax.Device) -> jax.Device:
+    """The host's processor.
+
+    Raises:
+        InputError: there is none that JAX may use.
+    """
+    if instead_of.platform == "cpu":
+        return instead_of
+    try:
+        return jax.local_devices(backend="cpu")[0]
+    except RuntimeError as error:
+        raise InputError(
+            f"on {instead_of.device_kind} a verdict needs the processor too, for float64 with known rounding, and JAX "
+            "was told not to use it: add cpu to JAX_PLATFORMS."
+        ) from error
 
 
 def _largest_value(terms: int, digits: int) -> int:

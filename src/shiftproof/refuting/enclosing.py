@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from shiftproof.algebras.interval import enclose
-from shiftproof.exactness.calibration import float64_device
+from shiftproof.exactness.calibration import host_processor
 from shiftproof.refuting.trials import Trial
 from shiftproof.refuting.witness import numbers
 from shiftproof.tracing.settings import settings
@@ -57,7 +57,7 @@ def enclosures(trial: Trial, images: np.ndarray, leaf: int) -> Ball:
     return np.stack(mids, -1), np.stack(rads, -1)
 
 
-@float64_device()
+@host_processor()
 def _enclosed(trial: Trial, image: np.ndarray) -> list[Ball]:
     """Enclosures of all outputs for one image."""
     program = trial.program
