@@ -153,9 +153,10 @@ def _choose(platform: str | None) -> None:
     """Use one platform, before anything is computed; the host's processor stays at hand."""
     if platform is None:
         return
-    jax.config.update("jax_platforms", platform if platform == "cpu" else f"{platform},cpu")
+    if platform == "cpu":
+        jax.config.update("jax_platforms", platform)
     try:
-        jax.devices()
+        jax.config.update("jax_default_device", jax.devices(platform)[0])
     except RuntimeError as error:
         raise ValueError(
             f"there is no device {platform!r} that JAX can use here: {error}"
