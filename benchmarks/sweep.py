@@ -29,9 +29,7 @@ from shiftproof.translation import Canvas
 
 CASES = {"lenet-global": 1, "resnet": 1}
 """Zoo model to number of images."""
-CHUNKS = defaultdict(
-    lambda: (64, 128, 256, 512, 1024), quick=(16, 64), cpu=(8, 16, 32, 64, 128, 256)
-)
+CHUNKS = defaultdict(lambda: (128, 512, 1024), quick=(16, 64), cpu=(8, 16, 32, 64, 128, 256))
 """Sizes of chunks, by platform: accelerators take larger ones."""
 LOOP_SHIFTS = 49
 """Shifts of the hand-written loop that are timed; the rest is extrapolated, and the row says so."""

@@ -21,7 +21,9 @@ from shiftproof.tracing.settings import compiler_options
 from shiftproof.tracing.trace import fixed_divisors
 
 TARGET_IMAGES = 128
-"""Images per chunk that keep a device busy without leaving the caches of a CPU."""
+"""Images per chunk that keep a processor busy without leaving its caches."""
+ACCELERATOR_IMAGES = 2048
+"""The same of an accelerator: a chunk of small images costs more to start than to compute (see benchmarks/rows)."""
 
 
 class Engine:
@@ -150,7 +152,8 @@ def chunk_size(question: Question, device: jax.Device) -> int:
     largest = max(_bytes(avals[number]) for number in question.program.from_images)
     captured = sum(_bytes(avals[x.value]) for x in question.layers if isinstance(x.value, int))
     fitting = free_memory(device) // max(1, 2 * captured + 4 * largest)
-    return int(max(2, min(fitting, max(16, TARGET_IMAGES // batch))))
+    target = TARGET_IMAGES if device.platform == "cpu" else ACCELERATOR_IMAGES
+    return int(max(2, min(fitting, max(16, target // batch))))
 
 
 def _bytes(aval: jax.ShapeDtypeStruct) -> int:
