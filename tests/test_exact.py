@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import shiftproof as sp
+from shiftproof.algebras.digits import Exact, Inexact, grade_array, grade_program
 from shiftproof.errors import InexactWarning
-from shiftproof.exactness.exact import Exact, Inexact, grade_array, grade_program
 from shiftproof.exactness.probes import additive_weights, integer_question
 from shiftproof.tracing.trace import evaluate, fixed_divisors, fixed_values, trace
 

@@ -12,8 +12,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from shiftproof.algebras.digits import Inexact, grade_program
 from shiftproof.errors import InputError
-from shiftproof.exactness.exact import Inexact, grade_program
 from shiftproof.tracing.trace import Program, fixed_values
 
 MAX_SCALE = 2**20

@@ -21,6 +21,9 @@ from shiftproof.refuting.witness import Doubt, Witness, compare_outputs
 from shiftproof.tracing.model import Model
 from shiftproof.translation import Shift
 
+RIGOROUS_SHARE = 0.75
+"""Of the budget, for what is rigorous; the rest is kept for what is merely seen numerically."""
+
 MOST_REDUCTIONS = 60
 """Calls spent on making a counterexample smaller."""
 
@@ -170,14 +173,21 @@ class Bench:
         Rigorous ones are looked for with all weights and images, before one that is merely seen numerically counts.
         """
         found: dict[Doubt, Witness] = {}
-        for rigorous in (True, False):
-            for index in range(len(self._plans)):
-                pending = [doubt for doubt in doubts if doubt not in found]
-                if not pending or self.budget.is_spent:
-                    return found
-                if self._is_useful(index):
-                    found |= self._search(index, pending, rigorous=rigorous)
+        for rigorous, share in ((True, RIGOROUS_SHARE), (False, 1.0)):
+            with self.budget.part(share):
+                for index in self._order(rigorous=rigorous):
+                    pending = [doubt for doubt in doubts if doubt not in found]
+                    if pending and not self.budget.is_spent and self._is_useful(index):
+                        found |= self._search(index, pending, rigorous=rigorous)
         return found
+
+    def _order(self, *, rigorous: bool) -> list[int]:
+        """The trials in order; where enclosures are dear, those first that keep them narrow."""
+        order = list(range(len(self._plans)))
+        if not rigorous or self.trial(0).slots == MOST_SLOTS:
+            return order
+        rank = {"integers": 0, "quiet": 1, "sparse": 2}
+        return sorted(order, key=lambda index: rank.get(self._plans[index].draw, len(rank)))
 
     def _search(
         self, index: int, doubts: Sequence[Doubt], *, rigorous: bool

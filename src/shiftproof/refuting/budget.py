@@ -43,6 +43,7 @@ class Budget:
             raise InputError(f"search_seconds must be at least 0; got {self.seconds}.")
         self._begin = self.clock()
         self._stopped = ""
+        self._share = 1.0
 
     @contextmanager
     def uncounted(self) -> Iterator[None]:
@@ -53,6 +54,15 @@ class Budget:
         finally:
             self._begin += self.clock() - begin
 
+    @contextmanager
+    def part(self, share: float) -> Iterator[None]:
+        """What is done inside stops where this share is spent, and leaves the rest to what comes after."""
+        self._share = share
+        try:
+            yield
+        finally:
+            self._share = 1.0
+
     @property
     def taken(self) -> float:
         """Seconds since the search began, beside compilation."""
@@ -60,11 +70,13 @@ class Budget:
 
     @property
     def is_spent(self) -> bool:
-        """Whether the search must stop; once it must, it stays so."""
-        if not self._stopped and (self.taken >= self.seconds or self.run >= self.images):
+        """Whether the search must stop; once the whole is spent, it stays so."""
+        seconds, run = self._share * self.seconds, self._share * self.images
+        spent = self.taken >= seconds or self.run >= run
+        if spent and self._share == 1 and not self._stopped:
             images = "1 image" if self.run == 1 else f"{self.run} images"
             self._stopped = f"the search stopped after {self.taken:.0f} s and {images}"
-        return bool(self._stopped)
+        return spent or bool(self._stopped)
 
     @property
     def stopped(self) -> str:

@@ -43,7 +43,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         sizes: of the output along them.
         law: `any` or `same`.
         shift: of the image, pixels.
-        draw: whose weights: `these`, `integers`, `sparse` or `random`.
+        draw: whose weights: `these`, `integers`, `sparse`, `quiet` or `random`.
         seed: of drawn weights.
         scale: what the image is multiplied by.
         weights_sha256: hash of all weights.

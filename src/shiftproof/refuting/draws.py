@@ -25,6 +25,7 @@ DRAWN: Sequence[tuple[Draw, int, str]] = (
     ("integers", 1, "levels"),
     ("random", 0, "small"),
     ("sparse", 0, "small"),
+    ("quiet", 0, "small"),
     ("these", 0, "small"),
     ("sparse", 1, "levels"),
     ("random", 1, "small"),

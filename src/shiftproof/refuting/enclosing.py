@@ -36,6 +36,9 @@ _MET: set[str] = set()
 MOST_BALLS = 64
 """Images of a trial whose enclosures are kept."""
 
+MOST_UNKNOWN = 4
+"""Images of which nothing is known in any cell of an output, after which no more are tried."""
+
 
 def enclosures(trial: Trial, images: np.ndarray, leaf: int) -> Ball:
     """The real outputs for images: midpoints and radii, (*output shape, count); infinite radii where nothing is known.
@@ -73,7 +76,9 @@ def _enclosed(trial: Trial, image: np.ndarray) -> list[Ball]:
     trial.budget.run += 1
     for leaf, (mid, rad) in enumerate(balls):
         least = np.min(rad, initial=np.inf)
-        if (made.reasons and np.isinf(least)) or np.max(np.abs(mid), initial=0.0) < least < np.inf:
+        trial.unknown[leaf] += np.isinf(least)
+        blind = np.isinf(least) and (made.reasons or trial.unknown[leaf] == MOST_UNKNOWN)
+        if blind or np.max(np.abs(mid), initial=0.0) < least < np.inf:
             trial.loose.add(leaf)
     return balls
 

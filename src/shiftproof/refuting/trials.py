@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -17,12 +18,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from shiftproof.algebras.digits import grade_program
 from shiftproof.errors import ModelCallError, WideningError
 from shiftproof.exactness.calibration import calibrate
-from shiftproof.exactness.exact import Exactness, grade_program, judge
+from shiftproof.exactness.exact import Exactness, judge
 from shiftproof.exactness.probes import integer_question
 from shiftproof.refuting.budget import Budget, work_of
-from shiftproof.refuting.weights import random_weights, sparse_weights
+from shiftproof.refuting.weights import QUIET, random_weights, sparse_weights
 from shiftproof.tracing.model import Model, native_dtype, program_in, weights_in
 from shiftproof.tracing.primitives import Kind, entry_of
 from shiftproof.tracing.settings import compiler_options, current_device, settings
@@ -44,7 +46,7 @@ from shiftproof.tracing.trace import (
     Literal as Constant,
 )
 
-Draw = Literal["these", "integers", "sparse", "random"]
+Draw = Literal["these", "integers", "sparse", "quiet", "random"]
 
 WORKING_BYTES = 2**26
 """Memory that one call of a trial may fill with intermediate values."""
@@ -65,7 +67,7 @@ class Trial:
     Attributes:
         program: of one image, in that format.
         weights: one array per weight of the program.
-        draw: whose weights: `these`, `integers`, `sparse` or `random`.
+        draw: whose weights: `these`, `integers`, `sparse`, `quiet` or `random`.
         seed: of drawn weights.
         scale: what images are multiplied by before they enter the program.
         dtype: of the images: `float64`, where the program was widened, or what it was traced in.
@@ -75,6 +77,7 @@ class Trial:
         kept: the last outputs, by disturbance and hash of the image.
         balls: the last enclosures of all outputs, by hash of the image.
         loose: outputs whose enclosures are so wide that they say nothing.
+        unknown: for each output the images for which its enclosures are infinite in all cells.
     """
 
     program: Program
@@ -93,6 +96,7 @@ class Trial:
         default_factory=dict, compare=False, repr=False
     )
     loose: set[int] = dataclasses.field(default_factory=set, compare=False, repr=False)
+    unknown: Counter[int] = dataclasses.field(default_factory=Counter, compare=False, repr=False)
 
     @property
     def exact(self) -> bool:
@@ -440,8 +444,9 @@ def _make(
                 scale=scale,
             )
             weights, factor = drawn.weights, drawn.scale
-        elif draw == "sparse":
-            weights = sparse_weights(program, weights, model.replaceable, seed)
+        elif draw in ("sparse", "quiet"):
+            scale = QUIET if draw == "quiet" else 1.0
+            weights = sparse_weights(program, weights, model.replaceable, seed, scale=scale)
         elif draw == "random":
             weights = random_weights(weights, model.replaceable, seed)
         fixed = fixed_values(program, weights)

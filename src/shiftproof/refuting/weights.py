@@ -1,7 +1,8 @@
 """Weights of trials of an architecture.
 
 Random ones are of a usual size. Sparse ones keep enclosures narrow through any depth: every output of a kernel takes
-one or two inputs, times one or two, so that little rounding is added up; scales are powers of two.
+one or two inputs, times one or two, so that little rounding is added up; scales are powers of two. Quiet ones are
+sparse and small: the exponentials of an attention magnify a radius by the size of what they are taken of.
 """
 
 import math
@@ -19,6 +20,10 @@ FACTORS = (-2, -1, 1, 2)
 
 TAPS = 2
 """Inputs that every output of a sparse kernel is made of, at most: one would be a mere shift, and show little."""
+
+
+QUIET = 1 / 8
+"""What quiet kernels, and what is added, are smaller by."""
 
 
 def random_weights(weights: Sequence[Any], replaceable: Sequence[bool], seed: int) -> list[Any]:
@@ -39,9 +44,22 @@ def random_weights(weights: Sequence[Any], replaceable: Sequence[bool], seed: in
 
 
 def sparse_weights(
-    program: Program, weights: Sequence[Any], replaceable: Sequence[bool], seed: int
+    program: Program,
+    weights: Sequence[Any],
+    replaceable: Sequence[bool],
+    seed: int,
+    *,
+    scale: float = 1.0,
 ) -> list[Any]:
-    """Kernels with few weights per output, the last axis; all others, and what is added, small whole numbers."""
+    """Kernels with few weights per output, the last axis; all others, and what is added, small whole numbers.
+
+    Args:
+        program: the traced model.
+        weights: its own weights, in order.
+        replaceable: for each weight, whether it is a parameter that any value may take.
+        seed: of the drawn weights.
+        scale: what kernels, and what is added, are multiplied by.
+    """
     generator = np.random.default_rng(seed)
     added = additive_weights(program)
     drawn = []
@@ -55,5 +73,7 @@ def sparse_weights(
             taken = generator.integers(0, math.prod(inputs), (TAPS, 1, outputs))
             places = np.any(np.arange(math.prod(inputs))[:, None] == taken, 0)
             values *= places.reshape(weight.shape)
+        if weight.ndim >= 2 or name in added:
+            values *= scale
         drawn.append(np.asarray(values, weight.dtype))
     return drawn

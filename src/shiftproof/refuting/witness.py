@@ -19,6 +19,7 @@ WEIGHTS: Mapping[Draw, str] = {
     "these": "the model's own weights",
     "integers": "integers as weights",
     "sparse": "sparse integers as weights",
+    "quiet": "sparse eighths as weights",
     "random": "random weights",
 }
 

@@ -16,9 +16,10 @@ import jaxlib.version
 import numpy as np
 
 from shiftproof._version import __version__
+from shiftproof.algebras.digits import grade_program
 from shiftproof.errors import InexactWarning, InputError, ModelCallError, WideningError
 from shiftproof.exactness.calibration import calibrate
-from shiftproof.exactness.exact import Exactness, grade_program, judge
+from shiftproof.exactness.exact import Exactness, judge
 from shiftproof.exactness.probes import integer_question
 from shiftproof.proving.asked import in_floats
 from shiftproof.proving.layers import Layer, find_layers
