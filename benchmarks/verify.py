@@ -58,6 +58,13 @@ def _vit(size: int, patch: int) -> nnx.Module:
     return ViT(size=size, patch=patch, rngs=nnx.Rngs(0))
 
 
+def _vit_small() -> nnx.Module:
+    """Of the size of ViT-S (Touvron et al., 2021), with a table of positions."""
+    rngs = nnx.Rngs(0)
+    sizes = {"size": 224, "patch": 16, "width": 384, "depth": 12, "heads": 6, "classes": 1000}
+    return ViT(**sizes, positions=True, rngs=rngs)
+
+
 CASES = (
     *(Case(f"lenet-{n}", partial(_lenet, n), (n, n, 1), True) for n in (28, 32, 64)),
     *(Case(f"resnet-{n}", _resnet, (n, n, 3), True) for n in (32, 64)),
@@ -65,6 +72,7 @@ CASES = (
     Case("lenet-224", partial(_lenet, 224), (224, 224, 1), False),
     Case("resnet18-224", zoo.ENTRIES["resnet18"].build, (224, 224, 3), False),
     Case("vit-224", partial(_vit, 224, 16), (224, 224, 3), False),
+    Case("vit-s-224", _vit_small, (224, 224, 3), False),
 )
 QUICK = ("lenet-28",)
 

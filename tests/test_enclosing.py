@@ -11,10 +11,11 @@ from flax import nnx
 import shiftproof as sp
 from shiftproof import zoo
 from shiftproof.errors import ContradictionError
+from shiftproof.exactness.probes import additive_weights
 from shiftproof.refuting import enclosing
 from shiftproof.refuting.enclosing import gap_between
 from shiftproof.refuting.trials import make_trial
-from shiftproof.refuting.weights import TAPS, sparse_weights
+from shiftproof.refuting.weights import QUIET, TAPS, sparse_weights
 from shiftproof.tracing.model import adapt, program_in, weights_in
 
 
@@ -55,6 +56,32 @@ def test_deep_networks_are_refuted_by_enclosures() -> None:
     verdict = sp.verify(Deep(), (8, 8, 2))
     assert verdict.invariance.refuted == 63
     assert all(witness.evidence == "enclosed" for witness in verdict.witnesses)
+
+
+@pytest.mark.slow
+def test_deep_attention_is_refuted_by_enclosures() -> None:
+    """Twelve blocks, where random and sparse weights leave nothing known of the outputs."""
+    model = zoo.ViT(size=16, patch=8, width=8, depth=12, heads=2, rngs=nnx.Rngs(0))
+    found = sp.verify(model, (16, 16, 3)).invariance
+    assert (found.proved, found.refuted, found.undecided) == (4, 252, 0)
+    assert {(w.evidence, w.trial.draw) for w in found.witnesses} == {("enclosed", "quiet")}
+
+
+def test_of_what_nothing_is_known_is_asked_a_few_times_only(monkeypatch) -> None:
+    """One enclosure an image at rest, of few images; then the weights are given up."""
+    seen: list[tuple[str, bytes]] = []
+    run = enclosing._enclosed
+
+    def unknown(trial, image):
+        seen.append((trial.weights_sha256, image.tobytes()))
+        (ball,) = run(trial, image)
+        return [(ball[0] * 0, ball[1] + np.inf)]
+
+    monkeypatch.setattr(enclosing, "_enclosed", unknown)
+    found = sp.verify(pooled, (8, 8, 1), weights="these").invariance
+    assert (found.refuted, found.refuted_numerically) == (0, 63)
+    assert len(set(seen)) == len(seen)
+    assert 0 < len(seen) <= 3 * enclosing.MOST_UNKNOWN  # of three trials
 
 
 @pytest.mark.slow
@@ -111,7 +138,8 @@ def test_an_output_shift_that_may_fit_leaves_no_gap(monkeypatch) -> None:
             still.append((mid, rad))
             moved.append((other + generator.choice([0.0, 0.0, 1.0], other.shape), rad))
         stacked = [np.stack([ball[i] for ball in (*still, *moved)], -1) for i in range(2)]
-        monkeypatch.setattr(enclosing, "enclosures", lambda *_, found=stacked: tuple(found))
+        halves = zip(*(np.split(part, 2, -1) for part in stacked), strict=True)
+        monkeypatch.setattr(enclosing, "enclosures", lambda *_, found=halves: next(found))
         trial = make_trial(adapt(lambda x: x), np.zeros((1, 4, 4, 2)), draw="these")
         found = gap_between(trial, np.zeros((2 * count, 4, 4, 2)), leaf=0, axes=(1, 2), shifts=None)
         by_hand = min(
@@ -144,3 +172,7 @@ def test_sparse_weights_have_few_inputs_each() -> None:
         else:
             assert np.all(weight != 0)
     assert kernels == 12
+    quiet = sparse_weights(program, weights, [True] * len(weights), 0, scale=QUIET)
+    for name, one, other in zip(program.weight_names, drawn, quiet, strict=True):
+        small = one.ndim == 4 or name in additive_weights(program)
+        np.testing.assert_array_equal(other, one * (QUIET if small else 1))

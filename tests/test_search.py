@@ -72,6 +72,23 @@ def test_seconds_count_beside_compilation() -> None:
     )
 
 
+def test_a_part_of_a_budget_leaves_the_rest() -> None:
+    clock = Clock()
+    spent = Budget(seconds=10, clock=clock)
+    with spent.part(0.75):
+        clock.now = 7
+        assert not spent.is_spent
+        clock.now = 8
+        assert spent.is_spent
+    assert (spent.is_spent, spent.stopped) == (False, "")
+    clock.now = 10
+    with spent.part(0.75):
+        assert spent.is_spent
+    assert not spent.stopped
+    assert spent.is_spent
+    assert spent.stopped
+
+
 def test_images_count() -> None:
     spent = Budget(images=2, clock=Clock())
     spent.run = 1

@@ -175,19 +175,11 @@ class Bench:
         found: dict[Doubt, Witness] = {}
         for rigorous, share in ((True, RIGOROUS_SHARE), (False, 1.0)):
             with self.budget.part(share):
-                for index in self._order(rigorous=rigorous):
+                for index in range(len(self._plans)):
                     pending = [doubt for doubt in doubts if doubt not in found]
                     if pending and not self.budget.is_spent and self._is_useful(index):
                         found |= self._search(index, pending, rigorous=rigorous)
         return found
-
-    def _order(self, *, rigorous: bool) -> list[int]:
-        """The trials in order; where enclosures are dear, those first that keep them narrow."""
-        order = list(range(len(self._plans)))
-        if not rigorous or self.trial(0).slots == MOST_SLOTS:
-            return order
-        rank = {"integers": 0, "quiet": 1, "sparse": 2}
-        return sorted(order, key=lambda index: rank.get(self._plans[index].draw, len(rank)))
 
     def _search(
         self, index: int, doubts: Sequence[Doubt], *, rigorous: bool
@@ -197,6 +189,8 @@ class Bench:
         found: dict[Doubt, Witness] = {}
         for number in range(len(images)):
             pending = [doubt for doubt in doubts if doubt not in found]
+            if rigorous:
+                pending = [d for d in pending if d.claim.leaf not in trial.loose]
             shifts = sorted({doubt.shift for doubt in pending})
             for begin in range(0, len(shifts), trial.slots):
                 if self.budget.is_spent:

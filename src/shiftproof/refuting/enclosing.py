@@ -102,8 +102,10 @@ def gap_between(
     """
     if leaf in trial.loose:
         return 0.0
-    halves = [np.split(part, 2, axis=-1) for part in enclosures(trial, images, leaf)]
-    still, moved = zip(*halves, strict=True)
+    still = enclosures(trial, images[: len(images) // 2], leaf)
+    if not np.any(np.isfinite(still[1])):
+        return 0.0
+    moved = enclosures(trial, images[len(images) // 2 :], leaf)
     if shifts is None and not np.iscomplexobj(still[0]):
         # sorting never brings values closer than the best shift does
         apart = _gap(_sorted(still, axes), _sorted(moved, axes))
