@@ -1,5 +1,6 @@
 """The exactness bound: computed from the program, tight enough to be met, and refused where it cannot be kept."""
 
+import functools
 import re
 from fractions import Fraction
 
@@ -12,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import shiftproof as sp
+from shiftproof.algebras import digits
 from shiftproof.algebras.digits import Exact, Inexact, grade_array, grade_program
+from shiftproof.algebras.interval import enclose
 from shiftproof.errors import InexactWarning
 from shiftproof.exactness.probes import additive_weights, integer_question
 from shiftproof.tracing.trace import evaluate, fixed_divisors, fixed_values, trace
@@ -50,7 +53,7 @@ EXACT = {
     "dot of two moving": lambda x: jnp.einsum("bhwc,bhwd->bcd", x, x),
     "sum": lambda x: x.sum((1, 2)),
     "cumsum": lambda x: jnp.cumsum(x, 1),
-    "max": lambda x: x.max((1, 2)),
+    "max": lambda x: x[:, :2, :1].max((1, 2)),
     "argmax": lambda x: jnp.argmax(x, 1),
     "avg_pool": lambda x: nnx.avg_pool(x, (2, 2), (2, 2)),
     "max_pool": lambda x: nnx.max_pool(x, (3, 3), (2, 2), "SAME"),
@@ -69,6 +72,30 @@ EXACT = {
     "gather": lambda x: jax.image.resize(x, (2, 3, 3, 3), "nearest"),
     "gather that fills": lambda x: x.at[:, np.array([1, 9])].get(mode="fill", fill_value=100.25),
     "mean over 36": lambda x: (36 * x).mean((1, 2)),
+    "scatter, smaller": lambda x: x.at[:, 1].min(x[:, 0] / 2).at[:, 2].max(x[:, 0]),
+    "scatter, subtracted": lambda x: jax.lax.scatter_sub(
+        x[0, 0, :, 0],
+        np.array([[1], [2]]),
+        x[0, :2, 0, 0] / 2,
+        jax.lax.ScatterDimensionNumbers((), (0,), (0,)),
+    ),
+    "running": lambda x: jax.lax.cummax(x / 2, 1) - jax.lax.cummin(x / 4, 2),
+    "smallest": lambda x: x.min(1) + nnx.min_pool(x / 2, (2, 2), padding="SAME")[:, 0],
+    "places": lambda x: jnp.argmin(x, 1) - jnp.argmax(x, 2),
+    "truths": lambda x: (
+        jnp.any(x > 3, 1) & jnp.all(x < 4, 2) | jnp.isfinite(x[:, 0]) & (x != 2)[:, 1]
+    ),
+    "comparisons": lambda x: (x <= 2).astype(x.dtype) * (x >= -2) - (x < 0) * (x == 1),
+    "bits, reduced": lambda x: [
+        jax.lax.reduce_xor_p.bind(x.astype(int), axes=(1,)),
+        jax.lax.reduce_and_p.bind(x.astype(int), axes=(1,)),
+        jax.lax.reduce_or_p.bind(x.astype(int), axes=(1,)),
+    ][0],
+    "whole quotients": lambda x: jax.lax.div((9 * x).astype(int), 2),
+    "gradient": jax.grad(lambda x: (x * x + 3 * x).sum()),
+    "window sums": lambda x: jax.lax.reduce_window(
+        x / 2, 0.0, jax.lax.add, (1, 2, 2, 1), (1, 1, 1, 1), "SAME"
+    ),
 }
 INEXACT = {
     "exp": (jnp.exp, "exp"),
@@ -125,6 +152,75 @@ def test_the_reason_names_the_users_line() -> None:
     grade, *_ = graded(model)
     assert isinstance(grade, Inexact)
     assert f"tanh at test_exact.py:{model.__code__.co_firstlineno + 1}" in grade.reason
+
+
+# --- the second opinion: balls ---
+
+
+EXTREME = [IMAGES, np.full_like(IMAGES, 4), np.full_like(IMAGES, -4), np.sign(IMAGES) * 4]
+"""Images of no larger numbers than those that are graded."""
+
+
+def disagreements(function):
+    """Values that are exact by their digits, where the balls of images of that size say something else."""
+    program = trace(lambda _, x: function(x), (), IMAGES)
+    fixed = fixed_values(program, [])
+    grades, reach = grade_program(program, fixed, IMAGES)
+    exact = {n: grade for n, grade in grades.items() if isinstance(grade, Exact)}
+    shown = exact[program.images].units
+    with jax.enable_x64(True):
+        for image in EXTREME:
+            balls = enclose(program, fixed, jnp.asarray(image, np.float64), list(exact)).values
+            for number, grade in exact.items():
+                ball = balls[number]
+                mid = np.asarray(ball.mid).astype(np.float64)
+                finite = mid[np.isfinite(mid)]  # what stands for nothing is infinite
+                yield from {
+                    f"{number} has a radius": np.any(np.asarray(ball.rad) > 0),
+                    f"{number} is too large": np.any(np.abs(finite) > grade.bound),
+                    f"{number} is no multiple": np.any(finite % float(grade.quantum) != 0),
+                    f"{number} met more units": float(ball.units)
+                    > max(shown, reach.get(number, 0)),
+                }.items()
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_what_is_exact_by_its_digits_has_no_radius(name) -> None:
+    assert not [text for text, wrong in disagreements(EXACT[name]) if wrong]
+
+
+MUTANTS = {
+    "bound": lambda grade: Exact(grade.bound / 64, grade.quantum),
+    "quantum": lambda grade: Exact(grade.bound, grade.quantum * 2),
+}
+
+
+@functools.cache
+def rules_of(name):
+    """The rules that a program uses."""
+    program = trace(lambda _, x: EXACT[name](x), (), IMAGES)
+    moving = [e for e in program.equations if e.outputs[0] in program.from_images]
+    return {e.name for e in moving}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", MUTANTS)
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind, rules in digits.RULES.items() for name in rules]
+)
+def test_a_wrong_rule_is_found(kind, name, how, monkeypatch) -> None:
+    names = {name, name.replace("scatter_", "scatter-"), name.replace("scatter-", "scatter_")}
+    users = [program for program in EXACT if names & rules_of(program)]
+    assert users
+    right = digits.RULES[kind][name]
+
+    def wrong(call):
+        grade = right(call)
+        return MUTANTS[how](grade) if isinstance(grade, Exact) else grade
+
+    for known in names & digits.RULES[kind].keys():  # versions of JAX differ in them
+        monkeypatch.setitem(digits.RULES[kind], known, wrong)
+    assert any(wrong for user in users for _, wrong in disagreements(EXACT[user]))
 
 
 dyadic = st.builds(lambda n, k: Fraction(n, 2**k), st.integers(-999, 999), st.integers(0, 9))

@@ -411,7 +411,7 @@ def _each(names: str, rule: Callable[[Call], Grade]) -> Rules:
 
 RULES: Mapping[Kind, Rules] = {
     Kind.LINEAR: {
-        **_each("neg real imag conj complex", _chosen),
+        "neg": _chosen,
         **_each("add add_any sub", _add),
         "convert_element_type": _cast,
         "reduce_sum": _sums(lambda call: call.size(call.eqn.params["axes"])),
@@ -427,7 +427,7 @@ RULES: Mapping[Kind, Rules] = {
         "conv_general_dilated": _convolution,
     },
     Kind.POINTWISE: {
-        **_each("abs clamp select_n", _chosen),
+        **_each("abs clamp", _chosen),
         **_each("eq ge gt is_finite le lt ne sign", _truths),
         **_each("ceil floor round", _integers),
         **_each("not xor", _logic),
@@ -438,7 +438,7 @@ RULES: Mapping[Kind, Rules] = {
     },
     Kind.EXTREMUM: {
         **_each("max min reduce_max reduce_min reduce_window_max reduce_window_min", _chosen),
-        **_each("scatter-max scatter-min scatter_max scatter_min", _chosen),
+        **_each("scatter_max scatter_min scatter-max scatter-min", _chosen),
         **_each("and or reduce_and reduce_or reduce_xor", _logic),
     },
     Kind.ORDERED: {
