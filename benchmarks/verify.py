@@ -21,6 +21,7 @@ from rich.console import Console
 
 import shiftproof as sp
 from benchmarks.harness import Rows, compile_program, interleaved
+from benchmarks.models import Automaton, UNet
 from shiftproof import zoo
 from shiftproof.proving import identity
 from shiftproof.proving.analysis import Claim, Prover, largest_lattice
@@ -65,6 +66,14 @@ def _vit_small() -> nnx.Module:
     return ViT(**sizes, positions=True, rngs=rngs)
 
 
+def _unet() -> nnx.Module:
+    return UNet(rngs=nnx.Rngs(0))
+
+
+def _automaton() -> nnx.Module:
+    return Automaton(rngs=nnx.Rngs(0))
+
+
 CASES = (
     *(Case(f"lenet-{n}", partial(_lenet, n), (n, n, 1), True) for n in (28, 32, 64)),
     *(Case(f"resnet-{n}", _resnet, (n, n, 3), True) for n in (32, 64)),
@@ -73,6 +82,8 @@ CASES = (
     Case("resnet18-224", zoo.ENTRIES["resnet18"].build, (224, 224, 3), False),
     Case("vit-224", partial(_vit, 224, 16), (224, 224, 3), False),
     Case("vit-s-224", _vit_small, (224, 224, 3), False),
+    Case("unet-128", _unet, (128, 128, 3), False),
+    Case("automaton-64", _automaton, (64, 64, 16), False),
 )
 QUICK = ("lenet-28",)
 
@@ -142,6 +153,8 @@ def _decide(rows: Rows, case: Case, repeats: int) -> None:
     )
     forward = _forward(model, case, repeats)
     rows.add(case.name, "forward pass per image", forward, unit="s", **facts)
+    searches = [seconds / float(np.median(forward)) for seconds in stages["witnesses"]]
+    rows.add(case.name, "search / forward pass", searches, unit="ratio", aim=10, **facts)
     predicted = float(np.median(forward)) * found.map.size
     if not case.brute:
         brute, how = [s * found.map.size for s in forward], f"extrapolated from {BATCH} forwards"

@@ -188,9 +188,9 @@ class Bench:
         trial, images = self.trial(index), self._plans[index].images
         found: dict[Doubt, Witness] = {}
         for number in range(len(images)):
-            pending = [doubt for doubt in doubts if doubt not in found]
-            if rigorous:
-                pending = [d for d in pending if d.claim.leaf not in trial.loose]
+            pending = [
+                d for d in doubts if d not in found and not self._is_vain(trial, d, rigorous)
+            ]
             shifts = sorted({doubt.shift for doubt in pending})
             for begin in range(0, len(shifts), trial.slots):
                 if self.budget.is_spent:
@@ -204,9 +204,15 @@ class Bench:
                     witness = self.judge(index, doubt, one, rigorous=rigorous)
                     if witness is not None:
                         found[doubt] = self._reduced(index, witness, doubt)
-        pending = [doubt for doubt in doubts if doubt not in found and doubt.is_free]
+        pending = [d for d in doubts if d not in found and not self._is_vain(trial, d, rigorous)]
+        pending = [doubt for doubt in pending if doubt.is_free]
         together = {doubt: self._together(index, doubt, rigorous=rigorous) for doubt in pending}
         return found | {doubt: w for doubt, w in together.items() if w is not None}
+
+    @staticmethod
+    def _is_vain(trial: Trial, doubt: Doubt, rigorous: bool) -> bool:
+        """Whether enclosures are asked for, and those of this output say nothing."""
+        return rigorous and doubt.claim.leaf in trial.loose
 
     def _together(self, index: int, doubt: Doubt, *, rigorous: bool) -> Witness | None:
         """The witness that the images of a trial are together, as few of them as do."""

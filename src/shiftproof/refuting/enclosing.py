@@ -103,7 +103,7 @@ def gap_between(
     if leaf in trial.loose:
         return 0.0
     still = enclosures(trial, images[: len(images) // 2], leaf)
-    if not np.any(np.isfinite(still[1])):
+    if leaf in trial.loose or not np.any(np.isfinite(still[1])):
         return 0.0
     moved = enclosures(trial, images[len(images) // 2 :], leaf)
     if shifts is None and not np.iscomplexobj(still[0]):

@@ -445,8 +445,8 @@ def _make(
             )
             weights, factor = drawn.weights, drawn.scale
         elif draw in ("sparse", "quiet"):
-            scale = QUIET if draw == "quiet" else 1.0
-            weights = sparse_weights(program, weights, model.replaceable, seed, scale=scale)
+            loud = QUIET if draw == "quiet" else 1.0
+            weights = sparse_weights(program, weights, model.replaceable, seed, scale=loud)
         elif draw == "random":
             weights = random_weights(weights, model.replaceable, seed)
         fixed = fixed_values(program, weights)
