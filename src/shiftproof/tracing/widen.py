@@ -30,8 +30,8 @@ from shiftproof.tracing.trace import (
     open_body,
 )
 
-DTYPES = frozenset(["dtype", "index_dtype", "new_dtype", "preferred_element_type"])
-"""Parameters that state the dtype of a result."""
+DTYPES = frozenset(["dtype", "index_dtype", "input_dtype", "new_dtype", "preferred_element_type"])
+"""Parameters that state the dtype of an operand or a result."""
 
 HOLD_BODIES = frozenset(
     """
