@@ -189,3 +189,10 @@ class Tally:
             self.why.update(found.unsaid)
             about = f"{name}, {witness.claim.property} under {witness.shift}, {found.evidence}"
             self.faults += [f"{about}: {fault}" for fault in found.faults]
+
+
+def assert_true(name: str, verdict: Any) -> None:
+    """No counterexample of a verdict is denied."""
+    tally = Tally()
+    tally.add(name, verdict)
+    assert not tally.faults, "\n".join(tally.faults)
