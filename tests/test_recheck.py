@@ -25,6 +25,7 @@ from recheck import Tally, recheck
 import shiftproof as sp
 from shiftproof import zoo
 from shiftproof.errors import NonFiniteError, ShiftproofError, ShiftproofWarning
+from shiftproof.refuting import trials
 from shiftproof.refuting.witness import Witness
 from shiftproof.tracing.model import adapt, trace_model
 from shiftproof.tracing.trace import evaluate, fixed_values
@@ -211,6 +212,50 @@ def test_a_larger_gap_and_another_cell_are_caught(evidence) -> None:
 def test_a_shift_that_holds_is_caught() -> None:
     witness = next(w for w in witnesses("enclosed") if w.claim.property == "equivariance")
     assert caught(dataclasses.replace(witness, shift=(2, 0)), "for the output shift (1, 0)")
+
+
+# --- weights are real numbers, and so is what is computed of them ---
+
+
+class Vanishing(nnx.Module):
+    """Zero for all weights, but for what rounds on the way from weights to what the image meets."""
+
+    def __init__(self, zero: Callable[[Any], Any]) -> None:
+        self.zero = nnx.static(zero)
+        self.weight = nnx.Param(jnp.array([0.7]))
+
+    def __call__(self, x: Any) -> Any:
+        return x * self.zero(self.weight[...])
+
+
+ZEROS = {
+    "circle": lambda w: jnp.sin(w) ** 2 + jnp.cos(w) ** 2 - 1,
+    "root": lambda w: jnp.sqrt(w * w + 2) ** 2 - w * w - 2,
+}
+
+
+@pytest.mark.parametrize("name", ZEROS)
+def test_what_rounds_before_the_image_is_met_is_not_exact(name, monkeypatch) -> None:
+    """Where that is not looked at, a true claim is refuted exactly, and exact numbers deny it."""
+    found = sp.verify(Vanishing(ZEROS[name]), (4, 1), property="invariance")
+    assert found.invariance.refuted == 0
+    monkeypatch.setattr(trials, "rounded_weights", lambda *_: "")
+    wrong = sp.verify(Vanishing(ZEROS[name]), (4, 1), property="invariance")
+    assert wrong.invariance.refuted == 3
+    tally = Tally()
+    tally.add(name, wrong)
+    assert any("is called exact" in fault for fault in tally.faults)
+
+
+def test_what_is_exact_before_the_image_is_met_stays_exact() -> None:
+    """Sums and products of whole weights, moved and halved."""
+
+    def fixed(w: Any) -> Any:
+        return (w * w - 3 * w)[::-1] / 2
+
+    found = sp.verify(Vanishing(fixed), (4, 1), property="invariance").invariance
+    assert found.refuted == 3
+    assert {witness.evidence for witness in found.witnesses} == {"exact"}
 
 
 # --- the numbers themselves ---
