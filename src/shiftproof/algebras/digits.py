@@ -156,7 +156,7 @@ def rounded_weights(program: Program, weights: Sequence[Any]) -> str:
     graded = interpret(program, meaning, step)
     moving = (eqn for eqn in program.equations if eqn.outputs[0] in program.from_images)
     used = {o for eqn in moving for o in eqn.inputs} | set(program.outputs)
-    lost = (graded[number] for number in sorted(used & computed))
+    lost = (graded[number] for number in sorted(computed) if number in used)
     return next((grade.reason for grade in lost if isinstance(grade, Inexact)), "")
 
 
