@@ -281,13 +281,16 @@ def assert_sound(found: Any, holds: np.ndarray, name: str) -> None:
     assert not true, f"{name} refuted though true: {true}"
 
 
-def assert_decided(case: Case) -> None:
-    """The verdict is sound on both properties, and decides as many shifts as it should of the one that is counted."""
+def assert_decided(case: Case) -> Any:
+    """The verdict is sound on both properties, and decides as many shifts as it should of the one that is counted.
+
+    Gives the verdict; None where an error is right.
+    """
     try:
         answer = verdict(case)
     except ShiftproofError as error:
         if case.refusal and re.search(case.refusal, str(error)):
-            return
+            return None
         raise
     assert case.property, f"not refused: {answer}"
     right = truth(case)
@@ -307,3 +310,4 @@ def assert_decided(case: Case) -> None:
     assert case.proved is None or found.proved == case.proved, told
     assert found.refuted + found.refuted_numerically >= least, told
     assert case.note.lower() in " ".join(answer.notes).lower()
+    return answer

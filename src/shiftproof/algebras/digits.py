@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from shiftproof.tracing.primitives import Kind, entry_of, read, type_of
-from shiftproof.tracing.trace import Equation, Literal, Program, interpret
+from shiftproof.tracing.trace import Equation, Literal, Program, interpret, known_values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,13 +115,7 @@ def grade_program(
     def step(eqn: Equation, operands: Sequence[Any]) -> list[Meaning]:
         if eqn.outputs[0] not in program.from_images:
             return [Known(fixed.get(output, 0.0)) for output in eqn.outputs]
-        known = [Known(o.value) if isinstance(o, Literal) else o for o in operands]
-        types = [
-            type_of(o.value) if isinstance(o, Literal) else program.avals[o] for o in eqn.inputs
-        ]
-        avals = [program.avals[output] for output in eqn.outputs]
-        grade = _grade(Call(eqn, known, types, avals[0]))
-        results = [_fits(grade, aval.dtype, _place(eqn)) for aval in avals]
+        results = _graded(program, eqn, operands)
         before = max(reach.get(o, Fraction(0)) for o in eqn.inputs if isinstance(o, int))
         for output, result in zip(eqn.outputs, results, strict=True):
             own = result.units if isinstance(result, Exact) else Fraction(0)
@@ -130,6 +124,40 @@ def grade_program(
 
     graded = interpret(program, meaning, step)
     return {n: _plain(m) for n, m in graded.items() if n in program.from_images}, reach
+
+
+def _graded(program: Program, eqn: Equation, operands: Sequence[Any]) -> list[Grade]:
+    """The grades of the results of an equation."""
+    known = [Known(o.value) if isinstance(o, Literal) else o for o in operands]
+    types = [type_of(o.value) if isinstance(o, Literal) else program.avals[o] for o in eqn.inputs]
+    avals = [program.avals[output] for output in eqn.outputs]
+    grade = _grade(Call(eqn, known, types, avals[0]))
+    return [_fits(grade, aval.dtype, _place(eqn)) for aval in avals]
+
+
+def rounded_weights(program: Program, weights: Sequence[Any]) -> str:
+    """What rounds before the images are met: why a value that is computed of weights may be none of the real numbers.
+
+    Constants are what the program computes; of weights, the real numbers count. "" where nothing rounds.
+    """
+    computed = program.depending_on(set(program.weights)) - program.from_images
+    if not any(eqn.outputs[0] in computed for eqn in program.equations):
+        return ""
+    known = {**program.constants, **known_values(program, program.constants)}
+    meaning: dict[int, Meaning] = {n: Known(array) for n, array in known.items()}
+    meaning |= {n: Known(array) for n, array in zip(program.weights, weights, strict=True)}
+    meaning[program.images] = Known(0.0)
+
+    def step(eqn: Equation, operands: Sequence[Any]) -> list[Meaning]:
+        if eqn.outputs[0] in computed:
+            return list(_graded(program, eqn, operands))
+        return [Known(known.get(output, 0.0)) for output in eqn.outputs]
+
+    graded = interpret(program, meaning, step)
+    moving = (eqn for eqn in program.equations if eqn.outputs[0] in program.from_images)
+    used = {o for eqn in moving for o in eqn.inputs} | set(program.outputs)
+    lost = (graded[number] for number in sorted(computed) if number in used)
+    return next((grade.reason for grade in lost if isinstance(grade, Inexact)), "")
 
 
 def grade_array(array: Any) -> Exact:

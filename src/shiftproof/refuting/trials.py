@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from shiftproof.algebras.digits import grade_program
+from shiftproof.algebras.digits import grade_program, rounded_weights
 from shiftproof.errors import ModelCallError, WideningError
 from shiftproof.exactness.calibration import calibrate
 from shiftproof.exactness.exact import Exactness, judge
@@ -452,6 +452,8 @@ def _make(
         fixed = fixed_values(program, weights)
         grades, reach = grade_program(program, fixed, images * float(factor))
         exactness = tuple(judge(program, o, grades=grades, reach=reach) for o in program.outputs)
+        if rounded := rounded_weights(program, weights):
+            exactness = tuple(e.downgraded(rounded) for e in exactness)
         calibration = calibrate(current_device(), dtype)
         if not calibration.exact:
             exactness = tuple(e.downgraded(calibration.reason) for e in exactness)
