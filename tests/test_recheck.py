@@ -238,13 +238,22 @@ ZEROS = {
 def test_what_rounds_before_the_image_is_met_is_not_exact(name, monkeypatch) -> None:
     """Where that is not looked at, a true claim is refuted exactly, and exact numbers deny it."""
     found = sp.verify(Vanishing(ZEROS[name]), (4, 1), property="invariance")
-    assert found.invariance.refuted == 0
+    assert (found.invariance.refuted, found.invariance.refuted_numerically) == (0, 0)
     monkeypatch.setattr(trials, "rounded_weights", lambda *_: "")
     wrong = sp.verify(Vanishing(ZEROS[name]), (4, 1), property="invariance")
     assert wrong.invariance.refuted == 3
     tally = Tally()
     tally.add(name, wrong)
     assert any("is called exact" in fault for fault in tally.faults)
+
+
+@pytest.mark.parametrize("fixed", [*ZEROS.values(), lambda w: w / 49 * 49 - w])
+def test_rounding_of_weights_is_no_deviation(fixed) -> None:
+    """Their noise is measured too, whatever the images are multiplied by."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ShiftproofWarning)  # it hardly answers to its image
+        found = sp.verify(Vanishing(fixed), (4, 1), property="invariance", weights="these")
+    assert (found.invariance.refuted, found.invariance.refuted_numerically) == (0, 0)
 
 
 def test_what_is_exact_before_the_image_is_met_stays_exact() -> None:

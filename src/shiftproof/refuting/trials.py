@@ -10,7 +10,7 @@ import functools
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, Literal
 
 import jax
@@ -77,6 +77,7 @@ class Trial:
         kept: the last outputs, by disturbance and hash of the image.
         balls: the last enclosures of all outputs, by hash of the image.
         loose: outputs whose enclosures are so wide that they say nothing.
+        given: by disturbance, what does not depend on the images, and divisors.
         unknown: for each output the images for which its enclosures are infinite in all cells.
     """
 
@@ -96,6 +97,7 @@ class Trial:
         default_factory=dict, compare=False, repr=False
     )
     loose: set[int] = dataclasses.field(default_factory=set, compare=False, repr=False)
+    given: dict[int, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
     unknown: Counter[int] = dataclasses.field(default_factory=Counter, compare=False, repr=False)
 
     @property
@@ -176,22 +178,29 @@ class Trial:
         # a fingerprint does not tell the functions apart that a program calls back
         own = id(program) if program.calls_python else 0
         key = (program.fingerprint, self.dtype, self.slots, own, seed > 0)
+        fixed, divisors = self._given(seed)
         if key not in _COMPILED:
             while len(_COMPILED) >= MOST_COMPILED:
                 del _COMPILED[next(iter(_COMPILED))]
             # the program is kept, so that its id stays its own
             with self.budget.uncounted():
-                run = _compile(program, images, self._divisors, self.fixed, salt)
+                run = _compile(program, images, divisors, fixed, salt)
             _COMPILED[key] = program, run
-        return _COMPILED[key][1](images, self._divisors, self.fixed, salt)
+        return _COMPILED[key][1](images, divisors, fixed, salt)
 
-    @functools.cached_property
-    def _divisors(self) -> dict[int, jax.Array]:
-        """Given in full shape, divisions stay divisions."""
-        return {
-            number: jnp.broadcast_to(jnp.asarray(value), (self.slots, *value.shape))
-            for number, value in fixed_divisors(self.program, self.fixed).items()
-        }
+    def _given(self, seed: int) -> tuple[dict[int, Any], dict[int, jax.Array]]:
+        """What does not depend on the images, disturbed too; and divisors in full shape, so that they stay divisors."""
+        if seed not in self.given:
+            fixed = self.fixed
+            if seed and _computed_of_weights(self.program):
+                with self.budget.uncounted():
+                    fixed = _disturbed_values(self.program, self.weights, seed)
+            divisors = {
+                number: jnp.broadcast_to(jnp.asarray(value), (self.slots, *value.shape))
+                for number, value in fixed_divisors(self.program, fixed).items()
+            }
+            self.given[seed] = fixed, divisors
+        return self.given[seed]
 
 
 _COMPILED: dict[tuple[str, str, int, int, bool], tuple[Program, Any]] = {}
@@ -256,6 +265,32 @@ def _disturbed_body(body: Program, inputs: Sequence[Any], salt: Any) -> list[Any
     values = interpret(body, start, step)
     made = [o.value if isinstance(o, Constant) else values[o] for o in body.outputs]
     return [lax.convert_element_type(v, jnp.result_type(v)) for v in made]
+
+
+def _computed_of_weights(program: Program) -> Set[int]:
+    """Rounded values that follow from weights and not from images; constants are what the program makes of them."""
+    made = {output for eqn in program.equations if _rounds(eqn) for output in eqn.outputs}
+    return made & (program.depending_on(set(program.weights)) - program.from_images)
+
+
+def _disturbed_values(program: Program, weights: Sequence[Any], seed: int) -> dict[int, Any]:
+    """`fixed_values`, where every equation on the way from weights that rounds is disturbed."""
+    computed, wanted = _computed_of_weights(program), fixed_values(program, weights)
+
+    def compute(given: dict[int, Any], salt: Any) -> dict[int, Any]:
+        def step(eqn: Equation, operands: Sequence[Any]) -> Sequence[Any]:
+            if eqn.outputs[0] in program.from_images:
+                return [None] * len(eqn.outputs)
+            if eqn.outputs[0] not in computed:
+                return apply(eqn, operands)
+            run = functools.partial(_LOOPS[eqn.name], salt=salt) if eqn.name in _LOOPS else apply
+            return _shake(eqn, run(eqn, operands), salt)
+
+        values = interpret(program, {**given, program.images: None}, step)
+        return {number: values[number] for number in wanted}
+
+    given = {**program.constants, **dict(zip(program.weights, weights, strict=True))}
+    return jax.jit(compute)(given, np.uint32(seed))
 
 
 def _scan(eqn: Equation, operands: Sequence[Any], salt: Any) -> list[Any]:
