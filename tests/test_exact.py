@@ -105,6 +105,11 @@ INEXACT = {
     "too large": (lambda x: (x * 4096 + 1) * 4096 + 1, "needs integers up to"),
     "cubes": (lambda x: (x**4) ** 4, "needs integers up to"),
     "range": (lambda x: x.astype(jnp.float16) * 2**14, "may exceed float16"),
+    "vanishing": (lambda x: x * np.float32(2.0**-80) * np.float32(2.0**-80), "too small"),
+    "subnormal": (
+        lambda x: (x >= np.float32(2.0**-140)).astype(x.dtype),
+        "given numbers too small",
+    ),
     "tenth": (lambda x: x * 0.1 * 0.1, "needs integers up to"),
     "fill": (
         lambda x: 3 * x.at[:, np.array([1, 9])].get(mode="fill", fill_value=0.1),
@@ -143,6 +148,19 @@ def test_inexact_programs_say_why(name) -> None:
     grade, *_ = graded(function)
     assert isinstance(grade, Inexact)
     assert re.search(reason, grade.reason), grade.reason
+
+
+@pytest.mark.filterwarnings("ignore::shiftproof.errors.VacuousWarning")
+def test_numbers_that_vanish_refute_nothing_exactly() -> None:
+    """Over the reals 0 for every image; in floats the product vanishes, and the places of positive cells are left."""
+    small, places = np.float32(2.0**-80), np.arange(4.0, dtype=np.float32)[None, :, None]
+
+    def model(x):
+        made = x * small * small
+        return (places * ((made > 0).astype(x.dtype) - (x > 0).astype(x.dtype))).sum((1, 2))
+
+    found = sp.verify(model, (4, 1)).invariance
+    assert (found.refuted, found.refuted_numerically) == (0, 0)
 
 
 def test_the_reason_names_the_users_line() -> None:

@@ -240,12 +240,21 @@ def _fits(grade: Grade, dtype: Any, place: str) -> Grade:
         return Exact(Fraction(2 * int(limit) + 1), Fraction(1))
     if jnp.issubdtype(dtype, np.floating) and grade.bound > Fraction(float(jnp.finfo(dtype).max)):
         return Inexact(f"{place} may exceed {jnp.dtype(dtype).name}")
+    if _may_vanish(grade, dtype):
+        return Inexact(f"{place} may be too small for {jnp.dtype(dtype).name}")
     if grade.units > limit:
         return Inexact(
             f"{place} needs integers up to {as_float(grade.units):.2g}, "
             f"{jnp.dtype(dtype).name} holds {limit:.2g}"
         )
     return grade
+
+
+def _may_vanish(grade: Exact, dtype: Any) -> bool:
+    """Whether a value may be a number that the dtype holds with fewer digits; devices take these for 0."""
+    if not (grade.bound and jnp.issubdtype(dtype, np.floating)):
+        return False
+    return _power_of_two(grade.quantum) < Fraction(float(jnp.finfo(dtype).smallest_normal))
 
 
 def _largest_power(number: int) -> int:
@@ -270,6 +279,9 @@ def _grade(call: Call) -> Grade:
     lost = next((o for o in call.operands if isinstance(o, Inexact)), None)
     if lost is not None:
         return lost
+    for operand, aval in zip(call.operands, call.types, strict=True):
+        if isinstance(operand, Known) and _may_vanish(_exact(operand), aval.dtype):
+            return call.rounds(f"is given numbers too small for {aval.dtype.name}")
     # where cells are looked up makes no difference to what they hold
     known = [True] * len(call.types)
     kind = read(call.eqn.name, call.eqn.params, call.types, known, call.result).kind
