@@ -722,6 +722,95 @@ def normalise(g: Grower) -> Step | None:
     return f"{text} / jnp.sqrt(jnp.var({v.name}, {axis}, keepdims=True) + 1)", None
 
 
+FUNCTIONS = (
+    "jnp.arctan({})",
+    "jnp.arcsinh({})",
+    "jnp.arcsin(jnp.clip({}, -1, 1))",
+    "jnp.arccosh(1 + abs({}))",
+    "jnp.arctanh(jnp.tanh({}) * 0.5)",
+    "jnp.arctan2({}, 2.0)",
+    "jnp.arctan2(1.0, {})",
+    "lax.erf({})",
+    "lax.erfc({} * 0.25)",
+    "lax.erf_inv(jnp.tanh({}) * 0.5)",
+    "jnp.expm1({} * 0.125)",
+    "jnp.exp2({} * 0.125)",
+    "jnp.log(1 + abs({}))",
+    "jnp.log1p(abs({}))",
+    "jnp.log2(1 + abs({}))",
+    "lax.rsqrt(1 + abs({}))",
+    "jnp.cbrt({})",
+    "jnp.sin({})",
+    "jnp.sinh({} * 0.125)",
+    "jnp.cosh({} * 0.125)",
+    "jnp.power(1 + abs({}), 0.3)",
+    "jnp.power(abs({}), 2)",
+    "lax.lgamma(1 + abs({}))",
+    "lax.digamma(1 + abs({}))",
+    "lax.bessel_i1e({})",
+    "lax.logistic({})",
+    "1 / (1 + abs({}))",
+    "((({} * 1e-30) * 1e-30) * 1e30) * 1e30",
+    "({} + 1e20) - 1e20",
+    "({} * 1e30) * 1e-30",
+    "jnp.minimum({}, jnp.inf)",
+    "jnp.where({} > 1e9, jnp.inf, {})",
+    "jnp.logaddexp({} * 0.5, 0.0)",
+)
+"""Functions of cells, and detours by numbers that are large, small or infinite."""
+
+
+def cellwise(g: Grower) -> Step | None:
+    v = g.pick(lambda v: v.floating)
+    if v is None:
+        return None
+    text = g.rng.choice(FUNCTIONS)
+    return text.replace("{}", v.name), None
+
+
+def between(g: Grower) -> Step | None:
+    """Numbers between two others, also where these are the wrong way round; powers; zeros of both signs."""
+    v = g.pick(lambda v: v.floating)
+    if v is None:
+        return None
+    low, high = g.rng.choice(((-2.0, 3.0), (3.0, -2.0), (0.0, 0.0), (-0.0, 7.0)))
+    third = None if v.bits is None else 3 * v.bits
+    return g.rng.choice(
+        (
+            (f"lax.clamp({low}, {v.name}, {high})", greatest(v.bits, 3)),
+            (f"lax.integer_pow({v.name}, 3)", third),
+            (f"{v.name} * -0.0", v.bits),
+            (f"jnp.maximum({v.name}, -0.0)", v.bits),
+            (f"jnp.ceil({v.name} * 0.5)", more(v.bits, 2)) if exact(v) else (v.name, v.bits),
+        )
+    )
+
+
+def update(g: Grower) -> Step | None:
+    """A block is read or written at a start that may lie beyond the end."""
+    v = g.pick(lambda v: len(v.shape) > 1)
+    if v is None:
+        return None
+    axis = g.axis(v)
+    n = v.shape[axis]
+    size, start = g.rng.randint(1, n), g.rng.randint(-2, n + 1)
+    block = f"lax.dynamic_slice_in_dim({v.name}, {g.rng.randint(-1, n)}, {size}, {axis})"
+    if g.chance(0.5):
+        return block, v.bits
+    return f"lax.dynamic_update_slice_in_dim({v.name}, {block}, {start}, {axis})", v.bits
+
+
+def order_by_two(g: Grower) -> Step | None:
+    """Sorted by two keys, the second where the first ones tie."""
+    v = g.pick(exact)
+    w = v and g.pick(lambda w: w.shape == v.shape and exact(w))
+    if v is None or w is None:
+        return None
+    stable = g.chance(0.5)
+    text = f"lax.sort((jnp.sign({v.name}), {w.name}), dimension={g.axis(v)}, num_keys=2, is_stable={stable})"
+    return f"{text}[1]", w.bits
+
+
 # steps: types and machine integers
 
 
@@ -746,7 +835,10 @@ def whole(g: Grower) -> Step | None:
     name = v.name
     forms = [f"{name} * 37", f"{name} + 100", f"{name} * {name}", f"{name} << 2", f"{name} & 6", f"{name} % 4",
              f"{name} // 3", f"-{name}", f"abs({name})", f"{name} ^ 5", f"{name} >> 1", f"{name} > 3",
-             f"lax.population_count({name})", f"jnp.maximum({name}, 3)", f"{name} != 0"]  # fmt: skip
+             f"lax.population_count({name})", f"jnp.maximum({name}, 3)", f"{name} != 0", f"~{name}", f"{name} | 9",
+             f"lax.clz({name})", f"lax.integer_pow({name}, 3)", f"lax.rem({name}, {name} * 0 + 3)",
+             f"lax.shift_right_logical({name}, {name} * 0 + 2)", f"{name} << 9", f"{name} // -2", f"{name} % -3",
+             f"lax.clamp({name} * 0 + 1, {name}, {name} * 0 + 5)", f"jnp.sign({name})"]  # fmt: skip
     return g.rng.choice(forms), 32
 
 
@@ -985,6 +1077,7 @@ STEPS = (
         loop,
     ),
     *(mapped, mapped, derivative, neighbours, neighbours),
+    *(cellwise, cellwise, cellwise, between, between, update, update, order_by_two),
 )
 WHOLE_STEPS = (
     *(whole, whole, whole, add, add, neighbours, neighbours, neighbours, window, reduce, running),
