@@ -5,7 +5,7 @@ import functools
 import itertools
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax.numpy as jnp
 import numpy as np
@@ -17,12 +17,14 @@ from shiftproof.refuting.enclosing import gap_between
 from shiftproof.refuting.judging import SEPARATION, judge
 from shiftproof.refuting.probes import lit_pixels, only
 from shiftproof.refuting.trials import MOST_SLOTS, Trial, make_trial
-from shiftproof.refuting.witness import Doubt, Witness, compare_outputs
+from shiftproof.refuting.witness import Doubt, Evidence, Witness, compare_outputs
 from shiftproof.tracing.model import Model
 from shiftproof.translation import Shift
 
-RIGOROUS_SHARE = 0.75
-"""Of the budget, for what is rigorous; the rest is kept for what is merely seen numerically."""
+PHASES: Mapping[Evidence, float] = {"exact": 0.75, "enclosed": 0.75, "numerical": 1.0}
+"""What is looked for, in order, and the share of the budget that may be spent by its end: some is kept for what is
+merely seen numerically. Weights on which a program may be exact come first, since they need no enclosures.
+"""
 
 MOST_REDUCTIONS = 60
 """Calls spent on making a counterexample smaller."""
@@ -173,24 +175,34 @@ class Bench:
         Rigorous ones are looked for with all weights and images, before one that is merely seen numerically counts.
         """
         found: dict[Doubt, Witness] = {}
-        for rigorous, share in ((True, RIGOROUS_SHARE), (False, 1.0)):
+        for phase, share in PHASES.items():
             with self.budget.part(share):
-                for index in range(len(self._plans)):
+                for index in range(len(self._plans)) if phase != "exact" else self._exact_first:
                     pending = [doubt for doubt in doubts if doubt not in found]
                     if pending and not self.budget.is_spent and self._is_useful(index):
-                        found |= self._search(index, pending, rigorous=rigorous)
+                        found |= self._search(index, pending, phase)
         return found
 
-    def _search(
-        self, index: int, doubts: Sequence[Doubt], *, rigorous: bool
-    ) -> dict[Doubt, Witness]:
+    @functools.cached_property
+    def _exact_first(self) -> list[int]:
+        """Trials on which programs are exact more often than on others: integers, and the first sparse weights."""
+        draws = [plan.draw for plan in self._plans]
+        integers = [index for index, draw in enumerate(draws) if draw == "integers"]
+        return [*integers, draws.index("sparse")] if "sparse" in draws else integers
+
+    def _may_show(self, index: int, doubt: Doubt, phase: Evidence) -> bool:
+        """Whether a trial may show now what it has not shown before."""
+        trial, leaf = self.trial(index), doubt.claim.leaf
+        if trial.exactness[leaf].exact:
+            return phase == ("exact" if index in self._exact_first else "enclosed")
+        return phase == "numerical" or (phase == "enclosed" and leaf not in trial.loose)
+
+    def _search(self, index: int, doubts: Sequence[Doubt], phase: Evidence) -> dict[Doubt, Witness]:
         """One image after the other, for all shifts that are still in doubt."""
-        trial, images = self.trial(index), self._plans[index].images
+        trial, images, rigorous = self.trial(index), self._plans[index].images, phase != "numerical"
         found: dict[Doubt, Witness] = {}
         for number in range(len(images)):
-            pending = [
-                d for d in doubts if d not in found and not self._is_vain(trial, d, rigorous)
-            ]
+            pending = [d for d in doubts if d not in found and self._may_show(index, d, phase)]
             shifts = sorted({doubt.shift for doubt in pending})
             for begin in range(0, len(shifts), trial.slots):
                 if self.budget.is_spent:
@@ -204,15 +216,10 @@ class Bench:
                     witness = self.judge(index, doubt, one, rigorous=rigorous)
                     if witness is not None:
                         found[doubt] = self._reduced(index, witness, doubt)
-        pending = [d for d in doubts if d not in found and not self._is_vain(trial, d, rigorous)]
+        pending = [d for d in doubts if d not in found and self._may_show(index, d, phase)]
         pending = [doubt for doubt in pending if doubt.is_free]
         together = {doubt: self._together(index, doubt, rigorous=rigorous) for doubt in pending}
         return found | {doubt: w for doubt, w in together.items() if w is not None}
-
-    @staticmethod
-    def _is_vain(trial: Trial, doubt: Doubt, rigorous: bool) -> bool:
-        """Whether enclosures are asked for, and those of this output say nothing."""
-        return rigorous and doubt.claim.leaf in trial.loose
 
     def _together(self, index: int, doubt: Doubt, *, rigorous: bool) -> Witness | None:
         """The witness that the images of a trial are together, as few of them as do."""
