@@ -10,7 +10,7 @@ from jaxpr_programs import Line, Program, Value, random_program
 
 from shiftproof import Word
 
-QUICK, SLOW = 60, 120
+QUICK, SLOW = 40, 60
 
 
 @pytest.fixture(autouse=True)
