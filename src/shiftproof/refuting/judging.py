@@ -17,8 +17,9 @@ from shiftproof.refuting.witness import Doubt, Evidence, Pair, Witness, compare_
 SEPARATION = 1024.0
 """How far above rounding a deviation must stand to refute."""
 
-DISTURBANCES = 3
-"""How often last places are disturbed, at random, to see what rounding can do."""
+DISTURBANCES = 4
+"""How often last places are disturbed, at random, to see what rounding can do; the last time, what is almost equal is
+taken for equal where it is compared."""
 
 
 def judge(

@@ -142,7 +142,8 @@ class Trial:
             images: as for `outputs`.
             seed: of the disturbance, from 1.
         """
-        return self._outputs(images, seed)
+        leaves, left = self._outputs(images, seed)
+        return leaves, left | self._given(seed)[2]
 
     def _outputs(self, images: np.ndarray, salt: int) -> tuple[list[np.ndarray], np.ndarray]:
         """What the program gives; an image that it was run on before is not run again."""
@@ -178,7 +179,7 @@ class Trial:
         # a fingerprint does not tell the functions apart that a program calls back
         own = id(program) if program.calls_python else 0
         key = (program.fingerprint, self.dtype, self.slots, own, seed > 0)
-        fixed, divisors = self._given(seed)
+        fixed, divisors, _ = self._given(seed)
         if key not in _COMPILED:
             while len(_COMPILED) >= MOST_COMPILED:
                 del _COMPILED[next(iter(_COMPILED))]
@@ -188,18 +189,20 @@ class Trial:
             _COMPILED[key] = program, run
         return _COMPILED[key][1](images, divisors, fixed, salt)
 
-    def _given(self, seed: int) -> tuple[dict[int, Any], dict[int, jax.Array]]:
-        """What does not depend on the images, disturbed too; and divisors in full shape, so that they stay divisors."""
+    def _given(self, seed: int) -> tuple[dict[int, Any], dict[int, jax.Array], bool]:
+        """What does not depend on the images, disturbed too; divisors in full shape, so that they stay divisors; and
+        whether a value that is computed of weights left the range of its format.
+        """
         if seed not in self.given:
-            fixed = self.fixed
+            fixed, left = self.fixed, False
             if seed and _computed_of_weights(self.program):
-                with self.budget.uncounted():
-                    fixed = _disturbed_values(self.program, self.weights, seed)
+                with settings(self.dtype), self.budget.uncounted():
+                    fixed, left = _disturbed_values(self.program, self.weights, seed)
             divisors = {
                 number: jnp.broadcast_to(jnp.asarray(value), (self.slots, *value.shape))
                 for number, value in fixed_divisors(self.program, fixed).items()
             }
-            self.given[seed] = fixed, divisors
+            self.given[seed] = fixed, divisors, bool(left)
         return self.given[seed]
 
 
@@ -234,6 +237,16 @@ MULTIPLYING = NEVER_ZERO | frozenset(
 """Primitives whose results may be smaller than any number of the format, and are not 0."""
 
 
+STEPS = frozenset("ceil convert_element_type eq floor ge gt le lt ne".split())
+"""Primitives whose results jump where operands are equal, or whole."""
+
+BESIDE = 1024.0
+"""How many last places from a step an operand counts as upon it."""
+
+SPARE_ROUNDS = 64
+"""How many rounds more than twice its own a disturbed loop is given; one that waits for equality would never end."""
+
+
 def _rounds(eqn: Equation) -> bool:
     entry = entry_of(eqn.name, eqn.params)
     exact = entry is not None and entry.kind in EXACT and eqn.name not in MULTIPLYING
@@ -252,6 +265,35 @@ def _shake(eqn: Equation, results: Sequence[Any], salt: Any) -> list[Any]:
     return shaken
 
 
+def _unsettle(
+    eqn: Equation, operands: Sequence[Any], results: Sequence[Any], salt: Any
+) -> Sequence[Any]:
+    """The results, disturbed where the equation rounds; and beside a step, for some salts, those upon the step."""
+    if eqn.name in STEPS:
+        results = _upon_step(eqn, operands, results, salt)
+    return _shake(eqn, results, salt) if _rounds(eqn) else results
+
+
+def _upon_step(
+    eqn: Equation, operands: Sequence[Any], results: Sequence[Any], salt: Any
+) -> Sequence[Any]:
+    """The results of a comparison or of a rounding to whole numbers; of every fourth salt for operands that are taken
+    for equal, or for whole, where they almost are.
+
+    Of numbers that are equal but for rounding, as x / 49 * 49 and x are, disturbances never make equal ones.
+    """
+    first, *others = _strong(operands)
+    if not jnp.issubdtype(first.dtype, np.floating):
+        return results
+    if eqn.name == "convert_element_type" and not jnp.issubdtype(results[0].dtype, np.integer):
+        return results
+    step = others[0] if others else jnp.round(first)
+    size = jnp.maximum(jnp.abs(first), jnp.abs(step))
+    beside = jnp.abs(first - step) <= BESIDE * float(jnp.finfo(first.dtype).eps) * size
+    (upon,) = apply(eqn, [jnp.where(beside, step, first), *others])
+    return [jnp.where((salt > 0) & (salt % 4 == 0), upon, results[0])]
+
+
 def _disturbed_body(body: Program, inputs: Sequence[Any], salt: Any) -> list[Any]:
     """The results of a body of which every equation that rounds is disturbed."""
 
@@ -259,7 +301,7 @@ def _disturbed_body(body: Program, inputs: Sequence[Any], salt: Any) -> list[Any
         given = [o.value if isinstance(o, Constant) else o for o in operands]
         run = functools.partial(_LOOPS[eqn.name], salt=salt) if eqn.name in _LOOPS else apply
         results = run(eqn, given)
-        return _shake(eqn, results, salt) if _rounds(eqn) else results
+        return _unsettle(eqn, given, results, salt)
 
     start = {**body.constants, **dict(zip(body.weights, inputs, strict=True))}
     values = interpret(body, start, step)
@@ -269,25 +311,39 @@ def _disturbed_body(body: Program, inputs: Sequence[Any], salt: Any) -> list[Any
 
 def _computed_of_weights(program: Program) -> Set[int]:
     """Rounded values that follow from weights and not from images; constants are what the program makes of them."""
-    made = {output for eqn in program.equations if _rounds(eqn) for output in eqn.outputs}
+    made = {
+        output
+        for eqn in program.equations
+        if _rounds(eqn) or eqn.name in STEPS
+        for output in eqn.outputs
+    }
     return made & (program.depending_on(set(program.weights)) - program.from_images)
 
 
-def _disturbed_values(program: Program, weights: Sequence[Any], seed: int) -> dict[int, Any]:
-    """`fixed_values`, where every equation on the way from weights that rounds is disturbed."""
+def _disturbed_values(
+    program: Program, weights: Sequence[Any], seed: int
+) -> tuple[dict[int, Any], Any]:
+    """`fixed_values`, where every equation on the way from weights that rounds is disturbed; and whether a value left
+    the range of its format.
+    """
     computed, wanted = _computed_of_weights(program), fixed_values(program, weights)
 
-    def compute(given: dict[int, Any], salt: Any) -> dict[int, Any]:
+    def compute(given: dict[int, Any], salt: Any) -> tuple[dict[int, Any], Any]:
+        left: list[Any] = [jnp.asarray(False)]
+
         def step(eqn: Equation, operands: Sequence[Any]) -> Sequence[Any]:
             if eqn.outputs[0] in program.from_images:
                 return [None] * len(eqn.outputs)
             if eqn.outputs[0] not in computed:
                 return apply(eqn, operands)
             run = functools.partial(_LOOPS[eqn.name], salt=salt) if eqn.name in _LOOPS else apply
-            return _shake(eqn, run(eqn, operands), salt)
+            results = run(eqn, operands)
+            if _rounds(eqn):
+                left.append(_leaves_range(eqn, operands, results))
+            return _unsettle(eqn, operands, results, salt)
 
         values = interpret(program, {**given, program.images: None}, step)
-        return {number: values[number] for number in wanted}
+        return {number: values[number] for number in wanted}, jnp.any(jnp.stack(left))
 
     given = {**program.constants, **dict(zip(program.weights, weights, strict=True))}
     return jax.jit(compute)(given, np.uint32(seed))
@@ -312,11 +368,30 @@ def _while(eqn: Equation, operands: Sequence[Any], salt: Any) -> list[Any]:
     tested = params["cond_nconsts"]
     first = tested + params["body_nconsts"]
     test, body = open_body(params["cond_jaxpr"]), open_body(params["body_jaxpr"])
-    return lax.while_loop(
-        lambda state: _disturbed_body(test, [*given[:tested], *state], salt)[0],
-        lambda state: _disturbed_body(body, [*given[tested:first], *state], salt),
-        given[first:],
-    )
+
+    def run(salt: Any, most: Any) -> list[Any]:
+        """How many rounds there are, and what is carried in the end."""
+        return lax.while_loop(
+            lambda state: (
+                _disturbed_body(test, [*given[:tested], *state[1:]], salt)[0] & (state[0] < most)
+            ),
+            lambda state: [
+                state[0] + 1,
+                *_disturbed_body(body, [*given[tested:first], *state[1:]], salt),
+            ],
+            [jnp.int32(0), *given[first:]],
+        )
+
+    own, *_ = run(np.uint32(0), np.iinfo(np.int32).max)
+    most = 2 * jnp.minimum(own, 2**29) + SPARE_ROUNDS
+    rounds, *carried = run(salt, most)
+    # a loop that does not end gives no number, so that nothing is judged by it
+    return [
+        jnp.where(rounds < most, value, np.nan).astype(value.dtype)
+        if jnp.issubdtype(value.dtype, np.inexact)
+        else value
+        for value in carried
+    ]
 
 
 def _cond(eqn: Equation, operands: Sequence[Any], salt: Any) -> list[Any]:
@@ -388,14 +463,16 @@ def _compile(program: Program, images: Any, divisors: Any, fixed: Any, salt: Any
         left: list[Any] = [jnp.asarray(False)]
 
         def after(eqn: Equation, operands: Sequence[Any], results: Sequence[Any]) -> Sequence[Any]:
-            if salt is None or not _rounds(eqn):
+            if salt is None:
                 return results
+            if not _rounds(eqn):
+                return _unsettle(eqn, operands, results, salt)
             if (
                 eqn.name in _LOOPS
             ):  # rounding may grow from round to round, so what a body computes is disturbed, too
                 results = _LOOPS[eqn.name](eqn, operands, salt)
             left.append(_leaves_range(eqn, operands, results))
-            return _shake(eqn, results, salt)
+            return _unsettle(eqn, operands, results, salt)
 
         values = evaluate(program, fixed, image, divisors, after=after)
         outputs = [values[o] if isinstance(o, int) else o.value for o in program.outputs]
