@@ -67,6 +67,15 @@ def test_deep_attention_is_refuted_by_enclosures() -> None:
     assert {(w.evidence, w.trial.draw) for w in found.witnesses} == {("enclosed", "quiet")}
 
 
+def test_random_keys_of_what_rounds_have_no_enclosure() -> None:
+    def model(x):
+        seed = jnp.abs(jnp.tanh(x[:, 0]).sum() * 99).astype(jnp.uint32)
+        return x.mean((1, 2)) + jax.random.bits(jax.random.key(seed), (1,), "uint8")
+
+    found = sp.verify(model, (4, 1)).invariance
+    assert (found.proved, found.refuted) == (1, 0)
+
+
 def test_of_what_nothing_is_known_is_asked_a_few_times_only(monkeypatch) -> None:
     """One enclosure an image at rest, of few images; then the weights are given up."""
     seen: list[tuple[str, bytes]] = []

@@ -12,10 +12,12 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 import numpy as np
 
-from shiftproof.algebras.interval import enclose
+from shiftproof.algebras.interval import Enclosures, enclose
+from shiftproof.algebras.interval.ball import NoEnclosure, nothing
 from shiftproof.exactness.calibration import host_processor
 from shiftproof.refuting.trials import Trial
 from shiftproof.refuting.witness import numbers
+from shiftproof.tracing.primitives import type_of
 from shiftproof.tracing.settings import settings
 from shiftproof.tracing.trace import known_values
 from shiftproof.translation import Shift
@@ -70,7 +72,14 @@ def _enclosed(trial: Trial, image: np.ndarray) -> list[Ball]:
         # constants are what the program computes; what is computed of weights is rounded
         weights = dict(zip(program.weights, trial.weights, strict=True))
         own = {**program.constants, **known_values(program, program.constants), **weights}
-        made = enclose(program, own, given)
+        try:
+            made = enclose(program, own, given)
+        except NoEnclosure:  # random keys that follow from what is not known
+            avals = (
+                program.avals[o] if isinstance(o, int) else type_of(o.value)
+                for o in program.outputs
+            )
+            made = Enclosures(tuple(map(nothing, avals)), {}, ("it makes random keys",))
         balls = [(numbers(np.asarray(b.mid)), np.asarray(b.rad)) for b in made.outputs]
     _MET.add(program.fingerprint)
     trial.budget.run += 1
