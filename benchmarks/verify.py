@@ -23,8 +23,9 @@ import shiftproof as sp
 from benchmarks.harness import Rows, compile_program, interleaved
 from benchmarks.models import Automaton, UNet
 from shiftproof import zoo
+from shiftproof.group import largest_lattice
 from shiftproof.proving import identity
-from shiftproof.proving.analysis import Claim, Prover, largest_lattice
+from shiftproof.proving.analysis import Claim, Prover
 from shiftproof.proving.graph import build_graph
 from shiftproof.refuting.trials import forget_compiled
 from shiftproof.tracing.model import adapt, trace_model
@@ -118,7 +119,7 @@ def _decide(rows: Rows, case: Case, repeats: int) -> None:
     found = verdict.invariance
     facts = {
         "shape": list(case.shape),
-        "shifts": int(found.map.size),
+        "shifts": int(found.total),
         "proved": found.proved,
         "refuted": found.refuted,
         "undecided": found.undecided,
@@ -149,15 +150,15 @@ def _decide(rows: Rows, case: Case, repeats: int) -> None:
             case.name, "replay of the certificate", seconds, unit="s", aim=_aim(case, 1), **facts
         )
     rows.add(
-        case.name, "shifts decided per second", _rates(found.map.size, again), unit="1/s", **facts
+        case.name, "shifts decided per second", _rates(found.total, again), unit="1/s", **facts
     )
     forward = _forward(model, case, repeats)
     rows.add(case.name, "forward pass per image", forward, unit="s", **facts)
     searches = [seconds / float(np.median(forward)) for seconds in stages["witnesses"]]
     rows.add(case.name, "search / forward pass", searches, unit="ratio", aim=10, **facts)
-    predicted = float(np.median(forward)) * found.map.size
+    predicted = float(np.median(forward)) * found.total
     if not case.brute:
-        brute, how = [s * found.map.size for s in forward], f"extrapolated from {BATCH} forwards"
+        brute, how = [s * found.total for s in forward], f"extrapolated from {BATCH} forwards"
     else:
         brute, how = _swept(rows, model, case, predicted, facts, repeats), "compilation included"
     rows.add(case.name, f"brute force, {how}", brute, unit="s", **facts)

@@ -42,11 +42,11 @@ def test_known_answers(row: cases.Case) -> None:
     law = "any" if row.law in ("any", "stride") else "same"
     for case, swept in decided(row.build(), row.shape, law=law, apply_kwargs=row.apply_kwargs):
         count = counts[case.claim.property]
-        assert not np.any(swept & ~case.inside)
+        assert not np.any(swept & ~case.lattice.mask())
         if not case.identities.is_blind:
-            np.testing.assert_array_equal(swept, case.inside)
+            np.testing.assert_array_equal(swept, case.lattice.mask())
         if count is not None and case.claim.leaf == 0:
-            assert case.inside.sum() <= count
+            assert case.lattice.mask().sum() <= count
 
 
 @pytest.mark.parametrize("row", every_other([row for row in faults.CASES if row.property]))
@@ -61,9 +61,9 @@ def test_faults(row: brute.Case) -> None:
         if case.claim.leaf == row.leaf:
             holds = getattr(right, case.claim.property)
             assert not np.any(swept & ~holds)
-            assert not np.any(case.inside & ~holds)
+            assert not np.any(case.lattice.mask() & ~holds)
             if case.claim.property == row.property and row.proved is not None:
-                assert case.inside.sum() == row.proved
+                assert case.lattice.mask().sum() == row.proved
 
 
 def test_verify_says_so() -> None:
@@ -96,7 +96,7 @@ def test_what_the_kernel_alone_knows_is_no_contradiction_where_the_field_is_blin
     # compiled runs are shared, so that this must not outlive the test
     monkeypatch.setitem(asked.screen().field.opaque, "a stand-in", None)
     nothing = np.arange(4) == 0
-    assert Case(claims[0], prover, asked, swept=nothing).inside.all()
+    assert Case(claims[0], prover, asked, swept=nothing).lattice.index == 1
     with pytest.raises(ContradictionError, match="is an identity"):
         Case(claims[1], prover, asked, swept=np.ones(4, bool))
 

@@ -16,7 +16,8 @@ from test_report import HOSTILE, make_layer, make_sweep, strided
 
 import shiftproof as sp
 from shiftproof import report
-from shiftproof.deciding.verdict import Word
+from shiftproof.deciding.verdict import Proof
+from shiftproof.group import Lattice
 from shiftproof.report.html import embedded
 from shiftproof.report.pictures import INK, PAPER, encode_png
 from shiftproof.report.verdict_page import verdict_examples
@@ -44,10 +45,13 @@ def verdict():
 def undecided():
     """A layer that moves with the image, of which every second column was left undecided."""
     known = sp.verify(lambda x: 2 * x, (4, 4, 1))
-    words = known.equivariance.map.copy()
-    words[:, 1::2] = Word.UNDECIDED
+    even = Lattice((4, 4), ((1, 0), (0, 2)))
     doubt = dataclasses.replace(
-        known.equivariance, map=words, reasons={(0, 1): "why"}, probes={(0, 1): 12, (2, 3): 5}
+        known.equivariance,
+        lattice=even,
+        proofs=tuple(Proof(shift, shift, "kernel") for shift in even.generators),
+        reasons={(0, 1): "why"},
+        probes={(0, 1): 12, (2, 3): 5},
     )
     output = dataclasses.replace(known.outputs[0], equivariance=doubt)
     return dataclasses.replace(known, outputs=(output,))

@@ -16,9 +16,9 @@ MODULES = sorted(ROOT.rglob("*.py"))
 
 ORDER = (
     ("_version", "errors", "files", "display", "listening"),
-    ("archive", "progress", "layers"),
+    ("archive", "progress", "layers", "group"),
     ("translation", "zoo", "data"),
-    ("lattice", "provenance", "certificate"),
+    ("provenance", "certificate"),
     ("tracing",),
     ("algebras",),
     ("exactness",),

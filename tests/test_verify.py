@@ -16,7 +16,7 @@ from flax import linen, nnx
 import shiftproof as sp
 from shiftproof import zoo
 from shiftproof.deciding.asked import shifts_of
-from shiftproof.deciding.verdict import Word, lattice_basis
+from shiftproof.deciding.verdict import Word
 from shiftproof.errors import ContradictionError, InputError, VacuousWarning
 from shiftproof.refuting.trials import make_trial
 from shiftproof.tracing.model import adapt
@@ -154,7 +154,7 @@ def test_a_lattice_may_be_a_diagonal() -> None:
     verdict = sp.verify(lambda x: x * mask, (8, 8, 1)).equivariance
     assert counts(verdict) == (8, 56, 0)
     assert str(verdict.lattice) == "⟨(1, 1)⟩"
-    assert lattice_basis(verdict.lattice) == [(1, 1), (0, 8)]
+    assert verdict.lattice.basis == ((1, 1), (0, 8))
 
 
 def test_grids_of_one_and_three_axes_and_other_layouts() -> None:

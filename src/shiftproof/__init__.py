@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from shiftproof.deciding.verify import verify
     from shiftproof.exactness.calibration import Calibration, calibrate
     from shiftproof.exactness.probes import integer_images
-    from shiftproof.lattice import Lattice, find_lattice
+    from shiftproof.group import Lattice, find_lattice
     from shiftproof.refuting.counterexample import Counterexample, load_counterexample, replay
     from shiftproof.rewriting.counterfactuals import Counterfactuals, counterfactuals
     from shiftproof.sweeping.placements import Placements, placements
@@ -47,8 +47,8 @@ _HOMES = {
     "Status": "sweeping.result",
     "Sweep": "sweeping.result",
     "load_sweep": "sweeping.result",
-    "Lattice": "lattice",
-    "find_lattice": "lattice",
+    "Lattice": "group",
+    "find_lattice": "group",
     "Model": "tracing.model",
     "adapt": "tracing.model",
     "integer_images": "exactness.probes",

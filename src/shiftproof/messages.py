@@ -15,7 +15,7 @@ import numpy as np
 from shiftproof.deciding.scene import SceneLayer
 from shiftproof.deciding.verdict import PropertyVerdict, Verdict, Word
 from shiftproof.errors import UndecidedError
-from shiftproof.lattice import Lattice
+from shiftproof.group import Lattice
 from shiftproof.proving.analysis import Cause
 from shiftproof.refuting.counterexample import from_witness
 from shiftproof.refuting.nearby import witness_nearby
@@ -39,7 +39,7 @@ MARGIN = 2
 def residues(lattice: Lattice) -> tuple[str, str]:
     """The shifts of a lattice, and all others, in words.
 
-    >>> residues(Lattice((8, 8), ((2, 0), (0, 1)), 32))
+    >>> residues(Lattice((8, 8), ((2, 0), (0, 1))))
     ('all with dy even', 'all with dy odd')
     """
     steps = lattice.steps

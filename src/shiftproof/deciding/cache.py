@@ -18,10 +18,10 @@ import msgspec
 import numpy as np
 
 from shiftproof.deciding.subject import Subject, graph_of
-from shiftproof.deciding.verdict import Verdict, Word, refuted_by
+from shiftproof.deciding.verdict import Verdict, Word
 from shiftproof.errors import ShiftproofError
 from shiftproof.files import write_atomic
-from shiftproof.lattice import span
+from shiftproof.group import Failing, Lattice
 from shiftproof.provenance import provenance
 from shiftproof.proving.analysis import Claim
 from shiftproof.proving.certify import certificate_of, needed_part
@@ -95,11 +95,11 @@ class Entry:
         program = graph_of(self.subject).program
         for number, claim in enumerate(self.claims):
             proved = self._proved(program, claim, evidence.steps[number])
-            if proved is None or not np.all(proved[wanted == Word.PROVED]):
+            if proved is None or not np.all(proved.mask()[wanted == Word.PROVED]):
                 return None
             if np.any(wanted == Word.REFUTED):
                 shifts = self._refuted(claim, number, evidence.counterexamples[number])
-                if not np.all(refuted_by(proved, shifts)[wanted == Word.REFUTED]):
+                if not np.all(Failing(proved, tuple(shifts)).mask()[wanted == Word.REFUTED]):
                     return None
         return Confirmed(self.subject.model.name, self.claims, wanted)
 
@@ -113,7 +113,7 @@ class Entry:
         fits = len(evidence.steps) == len(evidence.counterexamples) == len(self.claims)
         return evidence if evidence.schema == SCHEMA and fits else None
 
-    def _proved(self, program: Program, claim: Claim, steps: Steps) -> np.ndarray | None:
+    def _proved(self, program: Program, claim: Claim, steps: Steps) -> Lattice | None:
         """The shifts that the kernel proves by these steps; None where it refuses them."""
         grid, shifts = self.subject.grid, [shift for shift, _ in steps]
         if steps:
@@ -128,7 +128,7 @@ class Entry:
                 )
             except (Refusal, IndexError):
                 return None
-        return span(grid, shifts)
+        return Lattice(grid, tuple(shifts))
 
     def _refuted(self, claim: Claim, number: int, count: int) -> list[Shift]:
         """The shifts whose counterexamples fail again on the compiled program."""

@@ -9,17 +9,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from shiftproof.deciding.verdict import Proof, PropertyVerdict, Word, refuted_by
+from shiftproof.deciding.verdict import Proof, PropertyVerdict
 from shiftproof.errors import ContradictionError
-from shiftproof.lattice import Lattice
-from shiftproof.proving.analysis import (
-    Claim,
-    Prover,
-    grown_lattice,
-    largest_lattice,
-    overgroups,
-    simplest,
-)
+from shiftproof.group import Failing, grown_lattice, largest_lattice, simplest
+from shiftproof.proving.analysis import Claim, Prover
 from shiftproof.proving.certify import certify
 from shiftproof.proving.identity import Evidence, Identities
 from shiftproof.refuting.bench import Bench
@@ -60,28 +53,34 @@ class Case:
         self.derived, self.certified = largest_lattice(
             prover.grid, lambda shift: prover.proves(claim, shift)
         )
-        identities.prepare([*self.derived, *(e.shift for e in overgroups(self.certified)[:FEW])])
+        identities.prepare([*self.derived, *(o.shift for o in self.certified.overgroups[:FEW])])
         for shift in self.derived:
             moved = prover.output_shift(claim, shift)
             if moved is not None and identities.denies(claim, shift, moved):
                 raise _denied(claim, shift, moved)
-        self.generators, self.inside = grown_lattice(
+        self.generators, self.lattice = grown_lattice(
             self.derived, self.certified, lambda shift: self._proof(shift) is not None
         )
-        wrong = np.zeros_like(self.inside) if swept is None else self.inside != swept
-        if identities.is_blind:
-            wrong &= ~self.inside  # the kernel may know more
-        if swept is not None and np.any(wrong):
-            shift = simplest(wrong)
-            raise ContradictionError(
-                f"{claim.property} of {claim.output} under the shift {shift} is "
-                f"{'an identity' if swept[shift] else 'no identity'} by the exhaustive sweep of the field, and not so "
-                "by generators and minimal overgroups: this is a defect of shiftproof.",
-                {"claim": dataclasses.asdict(claim), "shift": shift},
-            )
+        if swept is not None:
+            self._agree(swept)
         self.witnesses: dict[Shift, Witness] = {}
         self.probes: dict[Shift, int] = {}
         self.stopped = ""
+
+    def _agree(self, swept: np.ndarray) -> None:
+        """Hold the lattice against an exhaustive sweep of the field."""
+        inside = self.lattice.mask()
+        wrong = inside != swept
+        if self.identities.is_blind:
+            wrong &= ~inside  # the kernel may know more
+        if np.any(wrong):
+            shift = simplest(wrong)
+            raise ContradictionError(
+                f"{self.claim.property} of {self.claim.output} under the shift {shift} is "
+                f"{'an identity' if swept[shift] else 'no identity'} by the exhaustive sweep of the field, and not so "
+                "by generators and minimal overgroups: this is a defect of shiftproof.",
+                {"claim": dataclasses.asdict(self.claim), "shift": shift},
+            )
 
     def _proof(self, shift: Shift) -> Proof | None:
         moved = self.prover.output_shift(self.claim, shift)
@@ -93,7 +92,7 @@ class Case:
     @property
     def proofs(self) -> tuple[Proof, ...]:
         """One proof per generator of what the kernel proves, and of what is proved beyond that."""
-        beyond = [shift for shift in self.generators if not self.certified[shift]]
+        beyond = [shift for shift in self.generators if shift not in self.certified]
         found = (self._proof(shift) for shift in (*self.derived, *beyond))
         return tuple(proof for proof in found if proof is not None)
 
@@ -103,7 +102,7 @@ class Case:
 
     def doubts(self) -> list[Doubt]:
         """One element of every minimal group larger than the lattice."""
-        return [self._doubt(element.shift) for element in overgroups(self.inside)]
+        return [self._doubt(overgroup.shift) for overgroup in self.lattice.overgroups]
 
     def _doubt(self, shift: Shift) -> Doubt:
         return Doubt(self.claim, shift, self.claim.expected(shift))
@@ -111,7 +110,13 @@ class Case:
     def settle(self, found: Mapping[Doubt, Witness], bench: Bench) -> None:
         """Take the witnesses found; where some larger group is left, try its shifts one by one."""
         self.witnesses = {d.shift: w for d, w in found.items() if d.claim == self.claim}
-        left = ~self.inside & ~self.refuted()
+        if not self.failing.is_complete:
+            self._try_one_by_one(bench)
+        self.stopped = bench.budget.stopped
+        self.probes = {d.shift: n for d, n in bench.tried.items() if d.claim == self.claim}
+
+    def _try_one_by_one(self, bench: Bench) -> None:
+        left = ~self.lattice.mask() & ~self.failing.mask()
         for _ in range(MOST_DIRECT):
             if not left.any() or bench.budget.is_spent:
                 break
@@ -120,13 +125,12 @@ class Case:
             witness = bench.search([doubt]).get(doubt)
             if witness is not None:
                 self.witnesses[doubt.shift] = witness
-                left &= ~self.refuted()
-        self.stopped = bench.budget.stopped
-        self.probes = {d.shift: n for d, n in bench.tried.items() if d.claim == self.claim}
+                left &= ~self.failing.mask()
 
-    def refuted(self) -> np.ndarray:
+    @property
+    def failing(self) -> Failing:
         """The shifts that the witnesses refute."""
-        return refuted_by(self.inside, self.witnesses)
+        return Failing(self.lattice, tuple(self.witnesses))
 
     def verdict(self, *, weights: str, weights_sha256: str) -> PropertyVerdict:
         """The word for every shift, with the evidence.
@@ -135,17 +139,13 @@ class Case:
             weights: `all` or `these`.
             weights_sha256: of these weights; "" for all.
         """
-        words = np.full(self.inside.shape, Word.UNDECIDED, np.uint8)
-        words[self.refuted()] = Word.REFUTED
-        words[self.inside] = Word.PROVED
         proofs = self.proofs
         return PropertyVerdict(
             claim=self.claim,
-            lattice=Lattice(self.prover.grid, tuple(self.generators), int(self.inside.sum())),
-            map=words,
+            lattice=self.lattice,
             proofs=proofs,
             witnesses=tuple(self.witnesses.values()),
-            reasons=self._reasons(words == Word.UNDECIDED),
+            reasons=self._reasons(),
             probes=self.probes,
             vacuous=self._is_vacuous(),
             certificate=certify(
@@ -156,7 +156,6 @@ class Case:
                 weights_sha256=weights_sha256,
             ),
             identity=self._identity(proofs),
-            certified=int(self.certified.sum()),
         )
 
     def _is_vacuous(self) -> bool:
@@ -165,18 +164,10 @@ class Case:
         needed = (self.prover.needs_the_program(self.claim, shift) for shift in shifts)
         return bool(shifts) and not any(needed)
 
-    def _reasons(self, left: np.ndarray) -> dict[Shift, str]:
-        """Why no proof was found, for the simplest undecided shift of every minimal larger group."""
-        found = {}
-        for element in overgroups(self.inside):
-            undecided = element.added & left
-            if undecided.any():
-                shift = simplest(undecided)
-                found[shift] = self._reason(shift)
-        if left.any() and not found:
-            shift = simplest(left)
-            found[shift] = self._reason(shift)
-        return found
+    def _reasons(self) -> dict[Shift, str]:
+        """Why no proof was found, for the simplest shift of every minimal larger group that is not refuted."""
+        left = (o.shift for o in self.lattice.overgroups if o.shift not in self.failing)
+        return {shift: self._reason(shift) for shift in left}
 
     def _reason(self, shift: Shift) -> str:
         reason = self.prover.reason(self.claim, shift)

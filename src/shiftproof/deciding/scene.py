@@ -20,8 +20,9 @@ from shiftproof.deciding.verify import ask
 from shiftproof.display import Displayed, report_room
 from shiftproof.errors import ContradictionError
 from shiftproof.exactness.calibration import float64_device
+from shiftproof.group import axis_shift
 from shiftproof.provenance import provenance
-from shiftproof.proving.analysis import Claim, axis_step
+from shiftproof.proving.analysis import Claim
 from shiftproof.proving.cells import Field
 from shiftproof.proving.certify import certificate_of, needed_part
 from shiftproof.proving.graph import Graph
@@ -391,7 +392,7 @@ def _certificate(
         "any",
     )
     generators = [
-        (axis_step(subject.grid, position, reach.step or 0), {}) for position, reach in steps
+        (axis_shift(subject.grid, position, reach.step or 0), {}) for position, reach in steps
     ]
     program, _ = needed_part(graph.program, leaf)
     return certificate_of(

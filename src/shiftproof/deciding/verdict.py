@@ -10,21 +10,20 @@ import enum
 import functools
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from shiftproof.display import Displayed, report_room
 from shiftproof.errors import InputError
-from shiftproof.lattice import Lattice, span
-from shiftproof.proving.analysis import Cause, Claim, multiples, orders
+from shiftproof.group import Failing, Lattice, Shift, axis_shift
+from shiftproof.proving.analysis import Cause, Claim
 from shiftproof.proving.cells import Field
 from shiftproof.proving.identity import Evidence as Identity
 from shiftproof.proving.polyphase import Conditional
 from shiftproof.refuting.counterexample import Counterexample, from_witness
 from shiftproof.refuting.witness import Witness
-from shiftproof.translation import Shift
 
 SCHEMA = "shiftproof.verdict/1"
 IDENTITY_SCHEMA = "shiftproof.identity/1"
@@ -86,7 +85,6 @@ class PropertyVerdict(Displayed):
     Attributes:
         claim: output, property, its grid axes and law.
         lattice: the proved shifts.
-        map: (n1, ..., nd) of `Word`.
         proofs: of the generators.
         witnesses: the counterexamples, by shift.
         reasons: for shifts that stay undecided, why no proof was found.
@@ -94,14 +92,12 @@ class PropertyVerdict(Displayed):
         vacuous: whether the proofs would hold of a broken program too, so that they say nothing.
         certificate: what the kernel replays; None where it proves shift 0 alone.
         identity: evidence of the field; None where the kernel suffices.
-        certified: number of shifts that the certificate alone proves, shift 0 included.
         conditional: what holds behind polyphase sampling under the theorem about it, which is less than proved; None
             where there is none.
     """
 
     claim: Claim
     lattice: Lattice
-    map: np.ndarray
     proofs: tuple[Proof, ...]
     witnesses: tuple[Witness, ...]
     reasons: Mapping[Shift, str]
@@ -109,7 +105,6 @@ class PropertyVerdict(Displayed):
     vacuous: bool
     certificate: Mapping[str, Any] | None
     identity: Identity | None
-    certified: int
     conditional: Conditional | None = None
 
     def __str__(self) -> str:
@@ -118,34 +113,54 @@ class PropertyVerdict(Displayed):
             doubt = f" ({self.identity_text}){doubt}"
         if self.conditional is not None:
             doubt += f"; {self.conditional}"
-        return f"{self.proved}/{self.map.size} {self.lattice}{doubt}"
+        return f"{self.proved}/{self.total} {self.lattice}{doubt}"
 
-    def count(self, word: Word) -> int:
-        """How many shifts have that word."""
-        return int(np.count_nonzero(self.map == word))
+    @property
+    def total(self) -> int:
+        """Number of shifts."""
+        return math.prod(self.lattice.grid)
 
     @property
     def proved(self) -> int:
         """Number of proved shifts."""
-        return self.count(Word.PROVED)
+        return self.lattice.count
+
+    @property
+    def words(self) -> set[Word]:
+        """The words that some shift has."""
+        counts = self.proved, self._failing.count, self.undecided
+        return {
+            w for w, n in zip((Word.PROVED, Word.REFUTED, Word.UNDECIDED), counts, strict=True) if n
+        }
 
     @property
     def refuted(self) -> int:
         """Number of shifts that are refuted rigorously: exactly, or by enclosures of the real outputs."""
-        return self.count(Word.REFUTED) - self.refuted_numerically
+        return self._failing_rigorously.count
 
     @property
     def refuted_numerically(self) -> int:
         """Number of shifts that only a numerical counterexample refutes: rounding was measured, not bounded."""
-        return int(np.count_nonzero(self.numerical_map))
+        return self._failing.count - self.refuted
+
+    @functools.cached_property
+    def _failing(self) -> Failing:
+        return Failing(self.lattice, tuple(witness.shift for witness in self.witnesses))
+
+    @functools.cached_property
+    def _failing_rigorously(self) -> Failing:
+        known = tuple(witness.shift for witness in self.witnesses if witness.is_rigorous)
+        return self._failing if known == self._failing.known else Failing(self.lattice, known)
+
+    @functools.cached_property
+    def map(self) -> np.ndarray:
+        """(n1, ..., nd) of `Word`, made when it is first looked at."""
+        return _words(self._failing)
 
     @functools.cached_property
     def numerical_map(self) -> np.ndarray:
         """(n1, ..., nd) bool: the shifts that only a numerical counterexample refutes."""
-        if all(witness.is_rigorous for witness in self.witnesses):
-            return np.zeros(self.map.shape, bool)
-        rigorous = [witness.shift for witness in self.witnesses if witness.is_rigorous]
-        return (self.map == Word.REFUTED) & ~refuted_by(self._inside, rigorous)
+        return self._failing.mask() & ~self._failing_rigorously.mask()
 
     @property
     def refuted_text(self) -> str:
@@ -155,12 +170,23 @@ class PropertyVerdict(Displayed):
     @property
     def undecided(self) -> int:
         """Number of undecided shifts."""
-        return self.count(Word.UNDECIDED)
+        return self.total - self.proved - self._failing.count
 
     @property
     def by_identity(self) -> int:
         """Number of proved shifts that no certificate proves: they are identities in the field."""
-        return int(np.count_nonzero(self._inside & (self.certified_map != Word.PROVED)))
+        return self.proved - self.certified
+
+    @property
+    def certified(self) -> int:
+        """Number of shifts that the certificate alone proves, shift 0 included."""
+        return self.certified_lattice.count
+
+    @functools.cached_property
+    def certified_lattice(self) -> Lattice:
+        """The shifts that the certificate alone proves."""
+        kernel = (proof.shift for proof in self.proofs if proof.method == "kernel")
+        return Lattice(self.lattice.grid, tuple(kernel))
 
     @property
     def identity_text(self) -> str:
@@ -172,16 +198,13 @@ class PropertyVerdict(Displayed):
     @functools.cached_property
     def certified_map(self) -> np.ndarray:
         """(n1, ..., nd) of `Word`: what the certificate and the counterexamples say without any identity."""
-        proofs = [proof.shift for proof in self.proofs if proof.method == "kernel"]
-        inside = span(self.map.shape, proofs)
-        words = np.full(self.map.shape, Word.UNDECIDED, np.uint8)
-        words[refuted_by(inside, [witness.shift for witness in self.witnesses])] = Word.REFUTED
-        words[inside] = Word.PROVED
-        return words
+        return _words(Failing(self.certified_lattice, self._failing.known))
 
-    @functools.cached_property
-    def _inside(self) -> np.ndarray:
-        return self.map == Word.PROVED
+    def word(self, shift: Sequence[int]) -> Word:
+        """The word for one shift."""
+        if shift in self.lattice:
+            return Word.PROVED
+        return Word.REFUTED if shift in self._failing else Word.UNDECIDED
 
     def evidence(self, shift: Sequence[int]) -> Evidence:
         """The evidence for one shift.
@@ -189,19 +212,19 @@ class PropertyVerdict(Displayed):
         Args:
             shift: pixels, one per grid axis; reduced mod the grid.
         """
-        grid = self.map.shape
+        grid = self.lattice.grid
         if len(shift) != len(grid):
             raise InputError(f"a shift of the grid {grid} has {len(grid)} steps; got {shift}.")
         asked = tuple(int(s) % n for s, n in zip(shift, grid, strict=True))
-        word = Word(int(self.map[asked]))
+        word = self.word(asked)
         if word is Word.PROVED:
-            certified = self.certified_map[asked] == Word.PROVED
+            certified = asked in self.certified_lattice
             by = "certificate" if certified else "identity"
             return Evidence(word, asked, self._proof_text(asked, certified=certified), by)
         if word is Word.UNDECIDED:
             return Evidence(word, asked, self.reason(asked))
         # a rigorous witness for a multiple says more than a numerical one for the shift itself
-        steps = itertools.product((True, False), range(1, math.lcm(*grid)))
+        steps = itertools.product((True, False), range(1, self.lattice.order(asked)))
         for rigorous, multiple in steps:
             reached = tuple(multiple * s % n for s, n in zip(asked, grid, strict=True))
             for witness in self.witnesses:
@@ -209,8 +232,8 @@ class PropertyVerdict(Displayed):
                     continue
                 gap = zip(witness.shift, reached, grid, strict=True)
                 offset = tuple((g - r) % n for g, r, n in gap)
-                if self._inside[offset]:
-                    certified = self.certified_map[offset] == Word.PROVED
+                if offset in self.lattice:
+                    certified = offset in self.certified_lattice
                     text = _refuted_text(asked, multiple, offset, witness, certified=certified)
                     return Evidence(word, asked, text, "counterexample", multiple, offset, witness)
         raise AssertionError("a refuted shift has a witness")
@@ -242,7 +265,7 @@ class PropertyVerdict(Displayed):
     def to_dict(self) -> dict[str, Any]:
         """Counts, lattice and evidence as plain data."""
         return {
-            "lattice": [list(row) for row in lattice_basis(self.lattice)],
+            "lattice": [list(row) for row in self.lattice.basis],
             "proved": self.proved,
             "refuted": self.refuted,
             "refuted_numerically": self.refuted_numerically,
@@ -279,6 +302,14 @@ class PropertyVerdict(Displayed):
         }
 
 
+def _words(failing: Failing) -> np.ndarray:
+    """(n1, ..., nd) of `Word`: proved in the lattice, refuted where shifts fail."""
+    words = np.full(failing.lattice.grid, Word.UNDECIDED, np.uint8)
+    words[failing.mask()] = Word.REFUTED
+    words[failing.lattice.mask()] = Word.PROVED
+    return words
+
+
 def refuted_words(refuted: int, numerically: int) -> str:
     """How many shifts are refuted, those refuted numerically apart.
 
@@ -286,22 +317,6 @@ def refuted_words(refuted: int, numerically: int) -> str:
     ('3', '3 and 2 numerically')
     """
     return f"{refuted}" + (f" and {numerically} numerically" if numerically else "")
-
-
-def refuted_by(inside: np.ndarray, shifts: Iterable[Shift]) -> np.ndarray:
-    """The shifts of which a multiple is, up to the lattice, one of those that counterexamples refute.
-
-    Args:
-        inside: mask of the lattice that is proved.
-        shifts: of the counterexamples.
-    """
-    direct = np.zeros_like(inside)
-    for shift in shifts:
-        direct |= np.roll(inside, shift, tuple(range(direct.ndim)))
-    refuted = direct.copy()
-    for factor in range(2, int(orders(inside).max())):
-        refuted |= multiples(direct, factor)
-    return refuted
 
 
 def _refuted_text(
@@ -369,13 +384,8 @@ class LayerVerdict:
         """The steps in words, such as `2Z × 2Z`."""
         if self.steps is None:
             return "-"
-        moving = tuple(
-            tuple(step if a == axis else 0 for a in range(len(self.grid)))
-            for axis, step in enumerate(self.steps)
-            if step < self.grid[axis]
-        )
-        count = math.prod(n // s for n, s in zip(self.grid, self.steps, strict=True))
-        return str(Lattice(self.grid, moving, count))
+        moving = (axis_shift(self.grid, axis, step) for axis, step in enumerate(self.steps))
+        return str(Lattice(self.grid, tuple(moving)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -439,12 +449,11 @@ class Verdict(Displayed):
     @property
     def word(self) -> Word:
         """The word for all shifts asked: refuted if any is, even numerically, else undecided if any, else proved."""
-        words = {
-            Word(int(w))
-            for output in self.outputs
-            for verdict in output.properties
-            for w in np.unique(verdict.map[self.asked])
-        }
+        found = [v for output in self.outputs for v in output.properties]
+        if self.asked.all():  # no map is needed
+            words = {w for v in found for w in v.words}
+        else:
+            words = {Word(int(w)) for v in found for w in np.unique(v.map[self.asked])}
         return next((w for w in (Word.REFUTED, Word.UNDECIDED) if w in words), Word.PROVED)
 
     @property
@@ -553,39 +562,9 @@ class Verdict(Displayed):
         lines = [f"Verdict on {self.model}, {self.boundary}, weights {self.weights}"]
         for output in self.outputs:
             lines += [
-                f"  {output.name}: {v.claim.property} proved {v.proved}/{v.map.size} ({v.lattice}), "
+                f"  {output.name}: {v.claim.property} proved {v.proved}/{v.total} ({v.lattice}), "
                 f"refuted {v.refuted_text}, undecided {v.undecided}"
                 + (f"; proved: {v.identity_text}" if v.by_identity else "")
                 for v in output.properties
             ]
         return "\n".join(lines)
-
-
-def lattice_basis(lattice: Lattice) -> list[Shift]:
-    """A basis of the lattice together with all whole turns of the grid, in Hermite normal form.
-
-    >>> lattice_basis(Lattice((28, 28), ((4, 0), (0, 4)), 49))
-    [(4, 0), (0, 4)]
-    >>> lattice_basis(Lattice((4, 4), ((1, 1),), 4))
-    [(1, 1), (0, 4)]
-    """
-    rank = len(lattice.grid)
-    turns = [tuple(n if a == i else 0 for a in range(rank)) for i, n in enumerate(lattice.grid)]
-    rows = [list(row) for row in (*lattice.generators, *turns)]
-    basis: list[list[int]] = []
-    for column in range(rank):
-        while len(live := [row for row in rows if row[column]]) > 1:
-            least = min(live, key=lambda row: abs(row[column]))
-            for row in live:
-                if row is not least:
-                    factor = row[column] // least[column]
-                    row[:] = [a - factor * b for a, b in zip(row, least, strict=True)]
-        (pivot,) = live
-        rows = [row for row in rows if row is not pivot]
-        if pivot[column] < 0:
-            pivot = [-a for a in pivot]
-        for row in basis:
-            factor = row[column] // pivot[column]
-            row[:] = [a - factor * b for a, b in zip(row, pivot, strict=True)]
-        basis.append(pivot)
-    return [tuple(row) for row in basis]

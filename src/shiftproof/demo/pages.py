@@ -84,7 +84,7 @@ def _verdict_table(swept: Mapping[str, Swept]) -> Table:
     rows = tuple(
         (
             name,
-            f"{verdict.invariance.proved}/{verdict.invariance.map.size}",
+            f"{verdict.invariance.proved}/{verdict.invariance.total}",
             verdict.invariance.refuted_text,
             str(verdict.invariance.undecided),
             str(verdict.invariance.lattice),

@@ -1,7 +1,6 @@
 """Analysis: the largest lattice of shifts that the kernel proves, and the first equation at which it shrinks.
 
-One derivation per shift; a handful of shifts decide the whole grid. Along each axis the divisors of its size are tried
-from small to large, then the elements of prime order that would make the lattice larger.
+One derivation per shift; a handful of shifts decide the whole grid, since those that keep a property are a group.
 """
 
 import dataclasses
@@ -9,12 +8,9 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 
-import numpy as np
-
-from shiftproof.lattice import span
+from shiftproof.group import Shift, axis_shift, divisors
 from shiftproof.proving.graph import Graph
 from shiftproof.proving.layers import Layer
-from shiftproof.translation import Shift
 from shiftproof_kernel import (
     Lost,
     Moving,
@@ -180,118 +176,6 @@ def _losses(outcomes: Sequence[Theorem | Lost]) -> int:
     return sum(isinstance(outcome, Lost) for outcome in outcomes)
 
 
-def divisors(n: int) -> list[int]:
-    """The divisors of n below n, ascending."""
-    return [d for d in range(1, n) if n % d == 0]
-
-
-def axis_step(grid: Sequence[int], axis: int, step: int) -> Shift:
-    """The shift by `step` along one axis."""
-    return tuple(step if a == axis else 0 for a in range(len(grid)))
-
-
-def largest_lattice(
-    grid: Sequence[int], holds: Callable[[Shift], bool]
-) -> tuple[list[Shift], np.ndarray]:
-    """Generators of the largest subgroup found whose generators all hold, and its mask."""
-    generators: list[Shift] = []
-    mask = span(grid, generators)
-    for axis, n in enumerate(grid):
-        for step in divisors(n):
-            shift = axis_step(grid, axis, step)
-            if mask[shift]:
-                break
-            if holds(shift):
-                generators.append(shift)
-                mask = span(grid, generators)
-                break
-    return grown_lattice(generators, mask, holds)
-
-
-def grown_lattice(
-    generators: Sequence[Shift], mask: np.ndarray, holds: Callable[[Shift], bool]
-) -> tuple[list[Shift], np.ndarray]:
-    """A lattice made larger as long as some element of a minimal larger group holds; its generators, and its mask."""
-    found = list(generators)
-    while True:
-        added = next((e.shift for e in overgroups(mask) if holds(e.shift)), None)
-        if added is None:
-            return _needed(mask.shape, found), mask
-        found.append(added)
-        mask = span(mask.shape, found)
-
-
-def _needed(grid: Sequence[int], generators: list[Shift]) -> list[Shift]:
-    """Generators without those that the others reach."""
-    kept = list(generators)
-    for generator in generators:
-        rest = [g for g in kept if g != generator]
-        if span(grid, rest)[generator]:
-            kept = rest
-    return kept
-
-
-@dataclasses.dataclass(frozen=True)
-class Overgroup:
-    """An element of prime order in the quotient by the lattice, and all elements outside that it adds."""
-
-    shift: Shift
-    prime: int
-    added: np.ndarray
-
-
-def overgroups(mask: np.ndarray) -> list[Overgroup]:
-    """One element for each subgroup that covers the lattice minimally."""
-    grid = mask.shape
-    index = mask.size // int(mask.sum())
-    found = []
-    for prime in primes(index):
-        left = ~mask & multiples(mask, prime)
-        while np.any(left):
-            element = simplest(left)
-            added = np.zeros_like(mask)
-            for k in range(1, prime):
-                shift = tuple(k * s % n for s, n in zip(element, grid, strict=True))
-                added |= np.roll(mask, shift, tuple(range(mask.ndim)))
-            found.append(Overgroup(element, prime, added))
-            left &= ~added
-    return found
-
-
-def multiples(mask: np.ndarray, factor: int | np.ndarray) -> np.ndarray:
-    """Whether `factor` times each shift is in the mask."""
-    indices = np.indices(mask.shape)
-    places = tuple(factor * index % n for index, n in zip(indices, mask.shape, strict=True))
-    return mask[places]
-
-
-def simplest(mask: np.ndarray) -> Shift:
-    """The shift of the mask along the fewest axes, and the smallest of those."""
-    elements = np.argwhere(mask)
-    order = np.lexsort((elements.sum(1), (elements != 0).sum(1)))
-    return tuple(int(i) for i in elements[order[0]])
-
-
-def primes(n: int) -> list[int]:
-    """The prime divisors of n."""
-    return [
-        p for p in range(2, n + 1) if n % p == 0 and all(p % q for q in range(2, math.isqrt(p) + 1))
-    ]
-
-
-def orders(mask: np.ndarray) -> np.ndarray:
-    """For every shift the smallest positive multiple of it that lies in the lattice."""
-    exponent = math.lcm(*mask.shape)
-    order = np.full(mask.shape, exponent, np.int64)
-    for prime in primes(exponent):
-        for _ in range(exponent.bit_length()):
-            smaller = (order % prime == 0) & multiples(mask, order // prime)
-            if not np.any(smaller):
-                break
-            order[smaller] //= prime
-    return order
-
-
 # --- where the lattice shrinks ---
 
 
@@ -349,7 +233,7 @@ def _node_steps(prover: Prover, holds: Callable[[Theorem | Lost], bool]) -> list
     for axis, n in enumerate(prover.grid):
         row = [n] * len(prover.graph.program.nodes)
         for step in reversed(divisors(n)):
-            outcomes = prover.derive(axis_step(prover.grid, axis, step)).outcomes
+            outcomes = prover.derive(axis_shift(prover.grid, axis, step)).outcomes
             row = [step if holds(o) else old for o, old in zip(outcomes, row, strict=True)]
         rows.append(row)
     return rows
@@ -374,7 +258,7 @@ def _losses_of(
             before = math.lcm(1, *(row[source] for source in node.inputs))
             if row[number] <= before or before == prover.grid[axis]:
                 continue
-            outcome = prover.derive(axis_step(prover.grid, axis, before)).outcomes[number]
+            outcome = prover.derive(axis_shift(prover.grid, axis, before)).outcomes[number]
             if isinstance(outcome, Lost) and prover.graph.origins[number] is not None:
                 refusal = outcome.refusal
                 steps = before, row[number]
@@ -403,7 +287,7 @@ def _strides_cut(
     axis: int,
     steps: tuple[int, int],
 ) -> Iterator[tuple[int, Cause]]:
-    outcomes = prover.derive(axis_step(prover.grid, axis, steps[0])).outcomes
+    outcomes = prover.derive(axis_shift(prover.grid, axis, steps[0])).outcomes
     for number in range(nodes[0], nodes[1] + 1):
         node, outcome = prover.graph.program.nodes[number], outcomes[number]
         if node.op != "window" or not isinstance(outcome, Theorem):

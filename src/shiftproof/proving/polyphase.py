@@ -17,9 +17,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from shiftproof.lattice import Lattice
+from shiftproof.group import Lattice, axis_shift, largest_lattice
 from shiftproof.layers.polyphase import reference
-from shiftproof.proving.analysis import Claim, Prover, axis_step, largest_lattice
+from shiftproof.proving.analysis import Claim, Prover
 from shiftproof.proving.graph import Graph
 from shiftproof.tracing.trace import Call, Program
 from shiftproof.translation import Shift
@@ -134,8 +134,7 @@ def conditional(
         if claim.law != "any" or not _leads_on(prover.graph, last, [output], claim):
             continue
         if lattice is None:
-            generators, mask = largest_lattice(grid, enters)
-            lattice = Lattice(tuple(grid), tuple(generators), int(mask.sum()))
+            _, lattice = largest_lattice(grid, enters)
         if lattice.count > 1:
             lines = dict.fromkeys(s.source for s in chain if s.ties != "canonical")
             found[claim] = Conditional(lattice, tuple(lines))
@@ -160,7 +159,7 @@ def _leads_on(
     if rest is None:
         return False
     for axis in range(len(selection.axes)):
-        shift = axis_step([0] * len(selection.axes), axis, 1)
+        shift = axis_shift([0] * len(selection.axes), axis, 1)
         derived = derive(rest, shift)
         outcomes = [derived[output] for output in rest.outputs]
         if claim is None:

@@ -8,7 +8,7 @@ import functools
 import math
 from collections.abc import Sequence
 
-from shiftproof.proving.analysis import axis_step
+from shiftproof.group import axis_shift
 from shiftproof.proving.graph import Graph
 from shiftproof_kernel import Lost, Refusal, Theorem, derive, interior
 
@@ -59,7 +59,7 @@ class SceneProver:
         return [self._best(n, [(s, tried[s][n]) for s in steps]) for n in range(len(tried[1]))]
 
     def _derive(self, axis: int, step: int) -> list[Theorem | Lost]:
-        shift = axis_step(self.grid, axis, step)
+        shift = axis_shift(self.grid, axis, step)
         return derive(self.graph.program, shift, boundary="scene")
 
     @staticmethod

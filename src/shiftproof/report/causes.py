@@ -6,7 +6,7 @@ Reads the plain data of `Counterfactuals.to_dict()`.
 from collections.abc import Mapping
 from typing import Any
 
-from shiftproof.lattice import span
+from shiftproof.group import Lattice
 from shiftproof.report.html import Block, Chain, Commands, Link, Prose, Section
 from shiftproof.report.tables import Table
 
@@ -65,9 +65,7 @@ def near_dots(grid: Any, generators: Any) -> tuple[tuple[int, int], ...]:
     >>> near_dots((8, 8), [(4, 0), (0, 4)])
     ((-4, -4), (-4, 0), (0, -4), (0, 0))
     """
-    mask = span(
-        grid, [tuple(step % n for step, n in zip(g, grid, strict=True)) for g in generators]
-    )
+    mask = Lattice(grid, generators).mask()
     mask = mask[(0,) * (mask.ndim - 2)] if mask.ndim > 1 else mask[None]
     rooms = [range(-min(NEAR, n // 2), min(NEAR, (n - 1) // 2) + 1) for n in mask.shape]
     return tuple((y, x) for y in rooms[0] for x in rooms[1] if mask[y, x])

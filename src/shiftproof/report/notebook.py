@@ -16,7 +16,7 @@ from shiftproof.certificate import Certificate
 from shiftproof.deciding.scene import SceneVerdict
 from shiftproof.deciding.verdict import PropertyVerdict, Verdict, Word
 from shiftproof.display import report_room
-from shiftproof.lattice import Lattice, span
+from shiftproof.group import Lattice
 from shiftproof.report.html import page_environment
 from shiftproof.report.pictures import indexed_png
 from shiftproof.report.tables import Table, count_text, question_of, sweep_table
@@ -124,7 +124,7 @@ def _(verdict: PropertyVerdict) -> Shown:
     return Shown(
         f"{claim.property} of {claim.output}",
         (
-            f"proved for {verdict.proved} of {verdict.map.size} shifts ({verdict.lattice}{identity}), "
+            f"proved for {verdict.proved} of {verdict.total} shifts ({verdict.lattice}{identity}), "
             f"refuted for {verdict.refuted_text}{undecided}",
         ),
         (_word_map(claim.property, verdict),),
@@ -198,7 +198,7 @@ def _(scene: SceneVerdict) -> Shown:
 
 @show.register
 def _(lattice: Lattice) -> Shown:
-    mask = span(lattice.grid, lattice.generators)
+    mask = lattice.mask()
     text = f"{lattice.count} of {mask.size} shifts of the grid {'×'.join(map(str, lattice.grid))}"
     words = np.where(mask, Word.PROVED, Word.REFUTED)
     colours = {Word.PROVED: BLUE, Word.REFUTED: PALE}
@@ -238,7 +238,7 @@ def _(certificate: Certificate) -> Shown:
 
 
 def _word_map(title: str, verdict: PropertyVerdict) -> Thumb:
-    text = f"{verdict.proved} of {verdict.map.size}: {verdict.lattice}"
+    text = f"{verdict.proved} of {verdict.total}: {verdict.lattice}"
     if verdict.by_identity:
         text += f"; {verdict.identity_text}"
     return _thumb(title, text, centred(verdict.map), colours=WORDS)

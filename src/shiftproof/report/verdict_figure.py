@@ -64,7 +64,7 @@ def _draw(axes: Axes, name: str, verdict: PropertyVerdict) -> None:
             linewidths=0,
         )
     kind = {"equivariance": "equivariant", "invariance": "invariant"}[verdict.claim.property]
-    title = f"{name}\n{verdict.proved} of {verdict.map.size} {kind}: {verdict.lattice}"
+    title = f"{name}\n{verdict.proved} of {verdict.total} {kind}: {verdict.lattice}"
     if verdict.by_identity:
         title += f"\n({verdict.identity_text})"
     axes.set_title(title, fontsize=8, loc="left", parse_math=False)

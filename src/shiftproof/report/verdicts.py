@@ -18,7 +18,7 @@ MOST_ROWS = 40
 def summary_of(verdict: Verdict) -> str:
     """One sentence: what is proved, refuted and undecided of the outputs."""
     claims = [
-        f"{v.claim.property} of {output.name} is proved for {v.proved} of {v.map.size} shifts "
+        f"{v.claim.property} of {output.name} is proved for {v.proved} of {v.total} shifts "
         f"({v.lattice}{_by_identity(v)}) and refuted for {v.refuted_text}"
         + (f", {v.undecided} are undecided" if v.undecided else "")
         for output in verdict.outputs
@@ -58,7 +58,7 @@ def counts_table(verdict: Verdict) -> Table:
     )
     rows = tuple(
         (
-            *(name, v.claim.property, f"{v.proved}/{v.map.size}"),
+            *(name, v.claim.property, f"{v.proved}/{v.total}"),
             *((str(v.by_identity),) if identity else ()),
             *(str(v.refuted),),
             *((str(v.refuted_numerically),) if numerically else ()),
@@ -173,7 +173,7 @@ def verdict_text(verdict: Verdict) -> list[str]:
         for v in output.properties:
             drawn = text_map(v)
             if drawn:
-                words = ", ".join(f"{GLYPHS[w]} {w}" for w in Word if v.count(w))
+                words = ", ".join(f"{GLYPHS[w]} {w}" for w in Word if w in v.words)
                 parts.append(
                     f"{v.claim.property} of {output.name}: {words}; shift 0 is ringed by [ ]\n{drawn}"
                 )

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from shiftproof.deciding.decision import Case
-from shiftproof.deciding.verdict import Verdict, lattice_basis
+from shiftproof.deciding.verdict import Verdict
 from shiftproof.deciding.verify import Analysis, analyse, verify
 from shiftproof.exactness.calibration import float64_device
-from shiftproof.lattice import Lattice
+from shiftproof.group import Lattice
 from shiftproof.proving.geometry import geometry_of
 from shiftproof.rewriting.changes import Change, Skipped
 from shiftproof.rewriting.heads import Head, find_heads
@@ -74,7 +74,7 @@ class Counted:
             "name": self.name,
             "shape": list(self.shape),
             "property": self.question,
-            "lattice": [list(row) for row in lattice_basis(self.lattice)],
+            "lattice": [list(row) for row in self.lattice.basis],
             "text": str(self.lattice),
             "proved": self.proved,
             "refuted": self.refuted,
@@ -483,9 +483,7 @@ def _row(
     for name in analysis.subject.program.output_names:
         case = _question([case for case in analysis.cases if case.claim.output == name])
         layer = next(layer for layer in analysis.subject.layers if layer.output == name)
-        count = int(case.inside.sum())
-        lattice = Lattice(case.prover.grid, tuple(case.generators), count)
-        outputs.append(Counted(name, layer.shape, case.claim.property, lattice))
+        outputs.append(Counted(name, layer.shape, case.claim.property, case.lattice))
     strides: dict[tuple[str, int], None] = {}
     left: dict[tuple[str, str], None] = {}
     for cause in analysis.causes:

@@ -16,12 +16,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from shiftproof.lattice import span
-from shiftproof.proving.analysis import Prover, largest_lattice
+from shiftproof.group import Lattice, Shift, largest_lattice
+from shiftproof.proving.analysis import Prover
 from shiftproof.proving.graph import build_graph
 from shiftproof.proving.layers import Layer
 from shiftproof.sweeping.question import Question
-from shiftproof.translation import Shift
 from shiftproof_kernel import Fact, Moving, Still, Theorem
 
 Factors = Sequence[Still | Moving]
@@ -113,13 +112,13 @@ def find_cosets(question: Question) -> Cosets:
         never[:] = [layer for layer in never if layer not in known]
         return len(known) == len(facts)
 
-    generators, _ = largest_lattice(canvas.grid, holds)
+    generators, lattice = largest_lattice(canvas.grid, holds)
     elements, multiples = _elements(canvas.grid, generators)
     return Cosets(
         generators=tuple(generators),
         elements=elements,
         multiples=multiples,
-        representatives=_representatives(canvas.grid, elements),
+        representatives=np.array(list(np.ndindex(*lattice.box)), np.int32),
         motions=tuple(
             tuple(
                 motion
@@ -185,26 +184,10 @@ def _elements(grid: Sequence[int], generators: Sequence[Shift]) -> tuple[np.ndar
     elements = np.zeros((1, len(grid)), np.int64)
     multiples = np.zeros((1, 0), np.int64)
     for position, generator in enumerate(generators):
-        reached = span(grid, generators[:position])
-        index = next(
-            k
-            for k in range(1, math.lcm(*grid) + 1)
-            if reached[tuple(k * np.array(generator) % grid)]
-        )
+        index = Lattice(tuple(grid), tuple(generators[:position])).order(generator)
         steps = np.arange(index)[:, None, None]
         elements = ((elements + steps * np.array(generator)) % grid).reshape(-1, len(grid))
         counts = np.broadcast_to(steps, (index, len(multiples), 1))
         multiples = np.concatenate([np.tile(multiples, (index, 1, 1)), counts], 2)
         multiples = multiples.reshape(-1, position + 1)
     return elements.astype(np.int32), multiples.astype(np.int32)
-
-
-def _representatives(grid: Sequence[int], elements: np.ndarray) -> np.ndarray:
-    """The first shift of every coset in row-major order, so that 0 stands for the lattice."""
-    covered = np.zeros(tuple(grid), bool)
-    found = []
-    for shift in np.ndindex(*grid):
-        if not covered[shift]:
-            found.append(shift)
-            covered[tuple(((elements + shift) % grid).T)] = True
-    return np.array(found, np.int32).reshape(-1, len(grid))

@@ -16,7 +16,7 @@ import numpy as np
 from shiftproof.archive import read_archive, write_archive
 from shiftproof.display import Displayed, report_room
 from shiftproof.errors import InputError, ResultFileError
-from shiftproof.lattice import Lattice, find_lattice
+from shiftproof.group import Lattice, find_lattice
 
 SCHEMA = "shiftproof.sweep/1"
 EQUAL_WITHIN = 16
