@@ -144,7 +144,7 @@ def test_a_stack_of_same_convolutions_loses_its_radius_layer_by_layer() -> None:
 
 
 def test_an_interior_that_is_one_cell_too_large_is_noticed(monkeypatch) -> None:
-    """The sweep is the oracle: were the kernel one cell too generous, this would say so."""
+    """Field and sweep are oracles: were the kernel one cell too generous, both would say so."""
     true = SceneProver.along
 
     def generous(self, axis):
@@ -160,6 +160,9 @@ def test_an_interior_that_is_one_cell_too_large_is_noticed(monkeypatch) -> None:
     verify_scene(conv(), (8, 8, 1), sweep=True)
     monkeypatch.setattr(module.SceneProver, "along", generous)
     monkeypatch.setattr(module, "_certificate", lambda *_: None)
+    with pytest.raises(ContradictionError, match=r"proved by the kernel to move by 1 .* denies it"):
+        verify_scene(conv(), (8, 8, 1))
+    monkeypatch.setattr(module, "_vote", lambda *_: None)
     with pytest.raises(ContradictionError, match="is proved to move with the scene, and does not"):
         verify_scene(conv(), (8, 8, 1), sweep=True)
 
@@ -222,9 +225,10 @@ def test_the_verdict_names_the_layer_where_nothing_is_left(name) -> None:
     assert "output" not in verdict.certificates
 
 
-def test_resnet18_at_224_ends_without_an_interior() -> None:
+@pytest.mark.parametrize("exhaustive", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_resnet18_at_224_ends_without_an_interior(exhaustive) -> None:
     """A finding, and no error; 435 pixels is the receptive field that is published for it."""
-    verdict = verify_scene(zoo.ENTRIES["resnet18"].build(0), (224, 224, 3))
+    verdict = verify_scene(zoo.ENTRIES["resnet18"].build(0), (224, 224, 3), exhaustive=exhaustive)
     gone = verdict.vanished
     assert gone is not None
     assert gone.name == "blocks.6.conv1"
@@ -233,6 +237,7 @@ def test_resnet18_at_224_ends_without_an_interior() -> None:
     assert last is not None
     assert (last.size, last.jump) == (435, 32)
     assert layers["add_6"].left == (1, 196)
+    assert bool(verdict.notes) != exhaustive  # a large model: the field is asked on request
 
 
 @pytest.mark.parametrize(("size", "claimed"), [(9, False), (10, True)])
@@ -268,9 +273,9 @@ def test_the_models_own_weights_can_be_asked_about() -> None:
     )  # the rows above and below are ignored
     rows = [verify_scene(net, (8, 8, 1), weights=w, sweep=True).output for w in ("all", "these")]
     assert rows[0].reaches[0].low == 1
-    assert (
-        rows[1].unexplained > 0
-    )  # no rule reads a zero in a kernel, and the sweep says what is missing
+    # the kernel reads no zero in a convolution's weights; the field does
+    assert (rows[0].left, rows[0].certified) == ((36, 64), 36)
+    assert (rows[1].left, rows[1].certified, rows[1].unexplained) == ((48, 64), 36, 0)
 
 
 def test_data_and_words() -> None:

@@ -201,6 +201,8 @@ class Scene:
     """Grid axes of the batched outputs, where they cannot be followed."""
     sweep: bool = False
     """Also run all windows of larger scenes, and compare cell by cell."""
+    exhaustive: bool = False
+    """Ask the field for the exact interior of a large model too, which takes a minute or more."""
     seed: int = 0
     """Of scenes and drawn weights."""
     out: Path | None = None
@@ -555,6 +557,7 @@ def _scene(command: Scene, errors: Console) -> int:
         target.shape,
         weights=command.weights,
         sweep=command.sweep,
+        exhaustive=command.exhaustive,
         spatial_axes=command.spatial_axes,
         output_axes=command.output_axes,
         name=target.name,

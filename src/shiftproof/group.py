@@ -1,4 +1,8 @@
-"""Groups: the shifts of a grid, and the lattices of those that keep a property.
+"""Groups: what a shift is, and the lattices of the shifts that keep a property.
+
+`(T_Δ x)(u) = x(u - Δ)`: content moves *by* Δ, down for positive dy and right for positive dx. Three boundaries differ
+in what enters: on a *torus* what leaves on the other side, on a *scene* new content, on a *background* nothing. All
+three are a window that slides over a canvas.
 
 The shifts of a torus are the group `Z_n1 x ... x Z_nd`. Those under which a function is equivariant, or invariant, are
 closed under composition, so they are a *lattice*: a subgroup. It is kept as the rows of a Hermite normal form; sizes,
@@ -11,6 +15,7 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +23,110 @@ from shiftproof.display import Displayed
 
 Shift = tuple[int, ...]
 """Pixels, one integer per axis of the grid, in the order of the axes."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Torus:
+    """The image wraps around: what leaves on one side enters on the other. Its shifts are a group.
+
+    Attributes:
+        grid: sizes (n1, ..., nd) of the image.
+
+    >>> Torus((4,)).places(0, 1).tolist()
+    [3, 0, 1, 2]
+    """
+
+    grid: tuple[int, ...]
+
+    @property
+    def canvas(self) -> tuple[int, ...]:
+        """Sizes of what the window slides over."""
+        return self.grid
+
+    @property
+    def ranges(self) -> tuple[range, ...]:
+        """Along each axis the shifts there are."""
+        return tuple(range(n) for n in self.grid)
+
+    def places(self, axis: int, step: Any) -> Any:
+        """The cells of the canvas that the window shows when it has moved the content by `step`; traceable."""
+        return (np.arange(self.grid[axis]) - step) % self.grid[axis]
+
+    def content(self) -> np.ndarray | None:
+        """Which cells of the canvas may hold content, where not all do."""
+        return None
+
+
+@dataclasses.dataclass(frozen=True)
+class Scene:
+    """The image is a window on a larger scene, so that new content enters.
+
+    Attributes:
+        grid: sizes (n1, ..., nd) of the image.
+        back: along each axis the pixels by which the content can move back (up, left), and
+        forth: those by which it can move forth (down, right).
+
+    >>> Scene((3,), (1,), (2,)).places(0, 1).tolist()
+    [1, 2, 3]
+    """
+
+    grid: tuple[int, ...]
+    back: tuple[int, ...]
+    forth: tuple[int, ...]
+
+    @property
+    def canvas(self) -> tuple[int, ...]:
+        """Sizes of what the window slides over."""
+        return tuple(n + b + f for n, b, f in zip(self.grid, self.back, self.forth, strict=True))
+
+    @property
+    def ranges(self) -> tuple[range, ...]:
+        """Along each axis the shifts there are."""
+        return tuple(range(-b, f + 1) for b, f in zip(self.back, self.forth, strict=True))
+
+    def places(self, axis: int, step: Any) -> Any:
+        """The cells of the canvas that the window shows when it has moved the content by `step`; traceable."""
+        return np.arange(self.grid[axis]) + self.forth[axis] - step
+
+    def content(self) -> np.ndarray | None:
+        """Which cells of the canvas may hold content, where not all do."""
+        return None
+
+
+@dataclasses.dataclass(frozen=True)
+class Background(Scene):
+    """An object on an empty canvas, so that nothing enters; it is never cut. Shift 0 has it in the middle.
+
+    Attributes:
+        object: sizes of the object.
+
+    >>> Background.of((5,), (2,)).ranges
+    (range(-1, 3),)
+    """
+
+    object: tuple[int, ...] = ()
+
+    @staticmethod
+    def of(grid: Sequence[int], object: Sequence[int]) -> "Background":
+        """All places of an object on an image."""
+        first = tuple((n - o) // 2 for n, o in zip(grid, object, strict=True))
+        rest = tuple(n - o - f for n, o, f in zip(grid, object, first, strict=True))
+        return Background(tuple(grid), first, rest, tuple(object))
+
+    @property
+    def first(self) -> Shift:
+        """Where the object begins under shift 0."""
+        return self.back
+
+    def content(self) -> np.ndarray | None:
+        """Which cells of the canvas may hold content, where not all do."""
+        mask = np.zeros(self.canvas, bool)
+        places = zip(self.forth, self.first, self.object, strict=True)
+        mask[tuple(slice(f + at, f + at + size) for f, at, size in places)] = True
+        return mask
+
+
+Boundary = Torus | Scene | Background
 
 
 @dataclasses.dataclass(frozen=True)

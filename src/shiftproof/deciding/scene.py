@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from shiftproof.algebras.arithmetic import FieldError
 from shiftproof.deciding.subject import Subject, Weights, graph_of
 from shiftproof.deciding.verify import ask
 from shiftproof.display import Displayed, report_room
@@ -26,8 +27,10 @@ from shiftproof.proving.analysis import Claim
 from shiftproof.proving.cells import Field
 from shiftproof.proving.certify import certificate_of, needed_part
 from shiftproof.proving.graph import Graph
+from shiftproof.proving.identity import Question, error_words
 from shiftproof.proving.layers import Layer
 from shiftproof.proving.scenes import Passage, SceneProver
+from shiftproof.proving.windows import Interior, find_interiors, is_large
 from shiftproof.sweeping.cells import Moves, sweep_cells
 from shiftproof.tracing.settings import current_device, settings
 from shiftproof_kernel import Lost
@@ -92,8 +95,9 @@ class SceneLayer:
         grid: its axes that run along the grid; None where one does not.
         reaches: one for each axis of the grid.
         output: the name of the output it is, or None.
-        interior: truths along its grid axes, a box, all other axes of size 1; None where nothing is proved along some
-            axis of the grid.
+        interior: truths along its grid axes, all other axes of size 1; None where nothing is proved along some axis of
+            the grid.
+        certified: how many cells of it a derivation of the kernel covers.
         swept: in the same shape, which cells were seen to be equal in all windows; None without a sweep, and of
             layers that a batch of several images does not have.
     """
@@ -105,6 +109,7 @@ class SceneLayer:
     reaches: tuple[Reach, ...]
     output: str | None
     interior: np.ndarray | None = dataclasses.field(repr=False)
+    certified: int = 0
     swept: np.ndarray | None = dataclasses.field(default=None, repr=False)
 
     @property
@@ -121,8 +126,12 @@ class SceneLayer:
     def left(self) -> tuple[int, int]:
         """Cells of the interior, and cells in all."""
         cells = math.prod(reach.size for reach in self.reaches)
-        inside = math.prod(reach.high - reach.low for reach in self.reaches)
-        return (inside if self.proved else 0), cells
+        return (0 if self.interior is None else int(np.count_nonzero(self.interior))), cells
+
+    @property
+    def is_box(self) -> bool:
+        """Whether the interior is all cells between its first and its last along every axis."""
+        return self.left[0] == math.prod(reach.high - reach.low for reach in self.reaches)
 
     @property
     def unexplained(self) -> int:
@@ -141,6 +150,7 @@ class SceneLayer:
             "shape": list(self.shape),
             "cells": cells,
             "interior_cells": inside,
+            "certified_cells": self.certified,
             "axes": [reach.to_dict() for reach in self.reaches],
             "swept_equal": None if self.swept is None else int(np.count_nonzero(self.swept)),
             "unexplained": None if self.swept is None else self.unexplained,
@@ -158,6 +168,8 @@ class SceneVerdict(Displayed):
         weights: `all` or `these`.
         layers: in order of execution, outputs last.
         certificates: of the outputs that move, by their names; the kernel replays them.
+        error: the bound of the error of what is proved by identity; "" where the field was not asked, or knows no more.
+        notes: what a reader should know.
         provenance: versions, program, seed.
     """
 
@@ -167,6 +179,8 @@ class SceneVerdict(Displayed):
     weights: Weights
     layers: tuple[SceneLayer, ...]
     certificates: Mapping[str, Mapping[str, Any]]
+    error: str
+    notes: tuple[str, ...]
     provenance: Mapping[str, str]
 
     @property
@@ -218,6 +232,8 @@ class SceneVerdict(Displayed):
             "vanished": gone
             and {"layer": gone.name, "source": gone.source, "reason": explain(gone)},
             "layers": [layer.to_dict() for layer in self.layers],
+            "error": self.error or None,
+            "notes": list(self.notes),
             "provenance": dict(self.provenance),
         }
 
@@ -238,7 +254,8 @@ def _left(layer: SceneLayer) -> str:
         return "it stays, whatever the window does"
     steps = " × ".join(str(reach.step) for reach in layer.reaches)
     spans = " × ".join(f"{reach.low}..{reach.high - 1}" for reach in layer.reaches)
-    told = f"{inside} of {cells} cells ({spans}) move with the scene, in steps of {steps} pixels"
+    where = f" ({spans})" if layer.is_box else ""
+    told = f"{inside} of {cells} cells{where} move with the scene, in steps of {steps} pixels"
     return told if layer.compared else f"{told}: no wider than one step, so nothing is claimed"
 
 
@@ -257,6 +274,7 @@ def verify_scene(
     *,
     weights: Weights = "all",
     sweep: bool = False,
+    exhaustive: bool = False,
     spatial_axes: Sequence[int] | None = None,
     output_axes: Sequence[int] | None = None,
     apply_kwargs: Mapping[str, Any] | None = None,
@@ -271,6 +289,7 @@ def verify_scene(
         weights: `all` asks about the architecture, `these` about the model with its own weights.
         sweep: also run all windows of larger integer scenes, along one axis at a time, and see which cells the border
             reaches; a proved cell that differs stops with an error.
+        exhaustive: ask the field for the exact interior of a large model too, which takes a minute or more.
         spatial_axes: grid axes of one image; all but the last by default.
         output_axes: grid axes of the batched outputs, where they cannot be followed through the program.
         apply_kwargs: keyword arguments of the model's call.
@@ -309,6 +328,7 @@ def verify_scene(
             for leaf, layer in enumerate(_by_leaf(subject, layers))
             if layer.output and (certificate := _certificate(subject, graph, leaf, layer))
         }
+        layers, error, notes = _with_identities(subject, layers, exhaustive=exhaustive)
     if sweep:
         layers = _swept(subject, layers, seed=seed, output_axes=output_axes)
     return SceneVerdict(
@@ -318,6 +338,8 @@ def verify_scene(
         weights=subject.weights,
         layers=tuple(layers),
         certificates=certificates,
+        error=error,
+        notes=(*subject.notes, *notes),
         provenance=provenance(current_device())
         | {"program": subject.program.fingerprint, "seed": str(seed)},
     )
@@ -353,7 +375,97 @@ def _layer(layer: Layer, subject: Subject, prover: SceneProver) -> SceneLayer:
         reaches=tuple(reaches),
         output=layer.output,
         interior=box if proved else None,
+        certified=int(np.count_nonzero(box)) if proved else 0,
     )
+
+
+def _with_identities(
+    subject: Subject, layers: Sequence[SceneLayer], *, exhaustive: bool
+) -> tuple[list[SceneLayer], str, tuple[str, ...]]:
+    """The layers with the interiors that the field sees, which are exact; the error bound, and notes.
+
+    Raises:
+        ContradictionError: the kernel proves cells to move that the field denies.
+    """
+    if is_large(subject.program) and not exhaustive:
+        note = "The model is large, so the field was not asked: the border may reach fewer cells. Pass exhaustive=True."
+        return list(layers), "", (note,)
+    known = [
+        [
+            (reach.step, reach.cells) if reach.step and reach.cells else None
+            for reach in layer.reaches
+        ]
+        for layer in layers
+    ]
+    question = Question(subject.program, subject.arrays, subject.opaque, subject.axes, subject.seed)
+    try:
+        found = find_interiors(question, subject.layers, known)
+    except FieldError as reason:
+        return (
+            list(layers),
+            "",
+            (f"The field cannot run the program, so the border may reach fewer cells: {reason}.",),
+        )
+    made = []
+    for layer in layers:
+        seen = found.by_name.get(layer.name)
+        if seen is not None and not found.is_blind:
+            _vote(subject, layer, seen)
+        made.append(layer if seen is None else _widened(layer, seen))
+    by_identity = any(layer.left[0] > layer.certified for layer in made)
+    return made, error_words(found.log2_error) if by_identity else "", ()
+
+
+def _vote(subject: Subject, layer: SceneLayer, seen: Interior) -> None:
+    """Every pair of cells that the kernel proves to be alike must be so in the field."""
+    if layer.interior is None:
+        return
+    inside = _along_grid(layer, layer.interior)
+    for axis, reach in enumerate(layer.reaches):
+        if not reach.step or not reach.cells:
+            continue
+        before = np.roll(inside, reach.cells, axis)  # whole turns are outside of both
+        edge = np.arange(reach.size) - reach.cells
+        there = np.expand_dims(
+            (edge >= 0) & (edge < reach.size), [a for a in range(inside.ndim) if a != axis]
+        )
+        proved = inside & before & there
+        if np.any(proved & ~seen.alike[axis].get((reach.step, reach.cells), proved)):
+            raise ContradictionError(
+                f"{subject.model.name}: cells of layer {layer.name} ({layer.source}) are proved by the kernel to move "
+                f"by {reach.cells} with a step of {reach.step} pixels of the scene, and the field denies it. One of "
+                "the two is wrong: this is a defect of shiftproof, please report it with the model."
+            )
+
+
+def _widened(layer: SceneLayer, seen: Interior) -> SceneLayer:
+    """The layer with the interior that the field sees, where that is larger."""
+    inside, (kept, _) = seen.cells, layer.left
+    if int(np.count_nonzero(inside)) <= kept:
+        return layer
+    reaches = []
+    for axis, (reach, move) in enumerate(zip(layer.reaches, seen.moves, strict=True)):
+        rest = tuple(a for a in range(inside.ndim) if a != axis)
+        (places,) = np.nonzero(np.any(inside, rest))
+        low, high = int(places[0]), int(places[-1]) + 1
+        step, cells = move or (reach.step, 0)
+        reaches.append(Reach(step, cells, low, high, reach.size, reach.field, "", False))
+    return dataclasses.replace(layer, reaches=tuple(reaches), interior=_along_axes(layer, inside))
+
+
+def _along_grid(layer: SceneLayer, cells: np.ndarray) -> np.ndarray:
+    """Truths along the axes of a layer's value, along those of the grid instead."""
+    order = [axis for axis in layer.grid if axis is not None]
+    rest = [axis for axis in range(cells.ndim) if axis not in order]
+    return cells.transpose(*order, *rest).reshape([reach.size for reach in layer.reaches])
+
+
+def _along_axes(layer: SceneLayer, cells: np.ndarray) -> np.ndarray:
+    """The inverse of `_along_grid`."""
+    order = np.argsort([axis for axis in layer.grid if axis is not None])
+    sizes = [n if axis in layer.grid else 1 for axis, n in enumerate(layer.shape)]
+    wide = [size for size, axis in zip(cells.shape, layer.grid, strict=True) if axis is not None]
+    return cells.reshape(wide).transpose(order).reshape(sizes)
 
 
 def _reach(

@@ -11,6 +11,7 @@ import functools
 import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence, Set
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -31,12 +32,12 @@ from shiftproof.algebras.field import (
     make_field,
     orders_of_unity,
 )
+from shiftproof.group import Boundary, Shift, Torus
 from shiftproof.proving.analysis import Claim
 from shiftproof.proving.layers import Layer
 from shiftproof.tracing.primitives import plain
 from shiftproof.tracing.settings import current_device
 from shiftproof.tracing.trace import Literal, Program, hash_array, known_values
-from shiftproof.translation import Shift
 
 SCREEN = 2
 """Tracks on which a claim is tried first."""
@@ -70,6 +71,7 @@ class Question:
         opaque: numbers of the weights that stand for any values.
         spatial_axes: grid axes of the batched images.
         seed: of the field.
+        boundary: what enters when the image is shifted; the torus where None.
     """
 
     program: Program
@@ -77,6 +79,12 @@ class Question:
     opaque: frozenset[int]
     spatial_axes: tuple[int, ...]
     seed: int
+    boundary: Boundary | None = None
+
+    @property
+    def slides(self) -> Boundary:
+        """How images are shifted: on the torus, where nothing else is said."""
+        return self.boundary or Torus(self.grid)
 
     @property
     def grid(self) -> tuple[int, ...]:
@@ -101,21 +109,29 @@ class Runs:
         tracks: of the field.
         wanted: numbers of the values that are returned.
         most: shifts per call, at most.
+        cells: by value the axes that are looked at; cell by cell of these, all others become one number.
 
     Raises:
         FieldError: there is no such field.
     """
 
     def __init__(
-        self, question: Question, tracks: int, wanted: Sequence[int], *, most: int = FEW
+        self,
+        question: Question,
+        tracks: int,
+        wanted: Sequence[int],
+        *,
+        most: int = FEW,
+        cells: Mapping[int, Sequence[int]] = MappingProxyType({}),
     ) -> None:
         self.question, self.wanted, self._most = question, tuple(wanted), most
+        self._cells = cells
         program, known = question.program, question.known
         self.arithmetic, self.pool = make_arithmetic(
             orders_of_unity(program), tracks, question.seed
         )
         self.field = make_field(self.arithmetic)
-        self.image = draw(self.arithmetic, "image", program.avals[program.images])
+        self.image = self._drawn_image()
         free = sorted(question.opaque)
         self.given = {n: draw(self.arithmetic, f"weight {n}", program.avals[n]) for n in free}
         self.given |= {
@@ -141,6 +157,23 @@ class Runs:
             self._lowered = run.lower(rows, self.image.parts, self._parts)
         self.tally = dataclasses.replace(self.field.tally)
         self.tally.met([v for v in self.made if isinstance(v, Value)] or [self.image])
+
+    def _drawn_image(self) -> Value:
+        """Random numbers on the whole canvas, and zeros where there is no content."""
+        aval = self.question.program.avals[self.question.program.images]
+        shape, axes = list(aval.shape), self.question.spatial_axes
+        for axis, size in zip(axes, self.question.slides.canvas, strict=True):
+            shape[axis] = size
+        image = draw(self.arithmetic, "image", jax.ShapeDtypeStruct(tuple(shape), aval.dtype))
+        content = self.question.slides.content()
+        if content is None:
+            return image
+        # the axes of the grid come in any order among those of the image
+        order = np.argsort(axes)
+        mask = np.expand_dims(
+            content.transpose(order), [a for a in range(len(shape)) if a not in axes]
+        )
+        return dataclasses.replace(image, parts=tuple(part * mask for part in image.parts))
 
     @property
     def _parts(self) -> dict[int, Any]:
@@ -176,8 +209,7 @@ class Runs:
         program = self.question.program
         moved = image
         for position, axis in enumerate(self.question.spatial_axes):
-            n = program.avals[program.images].shape[axis]
-            places = (jnp.arange(n) - shift[position]) % n
+            places = self.question.slides.places(position, shift[position])
             moved = tuple(jnp.take(part, places, axis=axis + 1) for part in moved)
         start: dict[int, Operand] = {n: Known(None) for n in (*program.weights, *program.constants)}
         start |= {n: Known(array) for n, array in self.question.known.items()}
@@ -189,21 +221,36 @@ class Runs:
             found = [self.field.value(value) for value in self.made]
         except NotHere as reason:
             raise FieldError(f"{reason}, and gives it as an output") from reason
+        found = [self._by_cell(n, value) for n, value in zip(self.wanted, found, strict=True)]
         parts = [tuple(jnp.asarray(part) for part in coded(value)) for value in found]
         return parts, jnp.any(jnp.asarray([False, *self.field.undefined]))
 
-    def values(self, shifts: Sequence[Shift]) -> Iterator[list[tuple[np.ndarray, ...]]]:
+    def _by_cell(self, number: int, value: Value) -> Value:
+        """The value with one number for all that is not looked at apart."""
+        if number not in self._cells:
+            return value
+        others = [axis for axis in range(len(value.shape)) if axis not in self._cells[number]]
+        return self.field.digest("what a cell shows", value, others, ordered=True)
+
+    def values(
+        self, shifts: Sequence[Shift], *, empty: bool = False
+    ) -> Iterator[list[tuple[np.ndarray, ...]]]:
         """For each shift the parts of every value wanted, (tracks, *shape).
+
+        Args:
+            shifts: of the image.
+            empty: whether the image is zero everywhere instead.
 
         Raises:
             FieldError: at some place there is no value, whatever the image.
         """
+        image = tuple(np.zeros_like(p) for p in self.image.parts) if empty else self.image.parts
         for begin in range(0, len(shifts), self.slots):
             block = list(shifts[begin : begin + self.slots])
             rows = np.array(block + block[:1] * (self.slots - len(block)), np.int32)
             with jax.enable_x64(True), exact_device():
                 given = jax.device_put(rows.reshape(self.slots, -1), self._spread)
-                found, undefined = self._run(given, self.image.parts, self._parts)
+                found, undefined = self._run(given, image, self._parts)
                 if np.any(np.asarray(undefined)):
                     raise FieldError("a function is infinite or NaN at 0 at some place, always")
                 host = [tuple(np.asarray(part) for part in parts) for parts in found]
@@ -229,7 +276,14 @@ def _compiled(question: Question, tracks: int, wanted: Sequence[int]) -> Runs:
     if program.calls_python or held > WORKING_BYTES:
         return Runs(question, tracks, wanted)
     arrays = b"".join(hash_array(question.known[n]) for n in sorted(question.known))
-    own = (question.opaque, question.spatial_axes, question.seed, tracks, tuple(wanted))
+    own = (
+        question.opaque,
+        question.spatial_axes,
+        question.slides,
+        question.seed,
+        tracks,
+        tuple(wanted),
+    )
     key = (program.fingerprint, hashlib.sha256(arrays).digest(), current_device(), *own)
     if key not in _COMPILED:
         while len(_COMPILED) >= MOST_COMPILED:

@@ -41,6 +41,8 @@ def scene_table(verdict: SceneVerdict) -> Table:
         "jump: pixels between cells. field: the receptive field, offset: its first pixel for cell 0. interior: cells "
         "that are proved to move with the scene, with their places; the border may reach the others."
     )
+    if verdict.error:
+        note += f" More than certificates prove, by identities in the field: {verdict.error}."
     if swept:
         note += " swept: = where exactly the cells of the interior were seen to be equal."
     return Table(
@@ -89,6 +91,7 @@ def scene_text(verdict: SceneVerdict) -> list[str]:
             for layer in verdict.outputs
             if layer.proved and not layer.compared
         ),
+        *verdict.notes,
     ]
 
 

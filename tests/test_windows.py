@@ -1,0 +1,224 @@
+"""Cells on scenes and placements of objects, by the field: against brute force over all windows and places."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from shiftproof.deciding.scene import verify_scene
+from shiftproof.deciding.verify import ask
+from shiftproof.proving.identity import Question
+from shiftproof.proving.windows import find_interiors, find_placed
+from shiftproof.tracing.settings import settings
+
+
+def conv(channels, seed, size=3, **options):
+    return nnx.Conv(*channels, (size, size), rngs=nnx.Rngs(seed), **options)
+
+
+def masked(rows) -> nnx.Conv:
+    """A kernel of which only some weights count, as in a PixelCNN."""
+    return conv((1, 1), 0, mask=np.array(rows, float)[:, :, None, None])
+
+
+class Stack(nnx.Module):
+    def __init__(self, *, bias: bool) -> None:
+        self.first = conv((1, 2), 0, use_bias=bias)
+        self.second = conv((2, 2), 1, use_bias=bias)
+
+    def __call__(self, x):
+        return nnx.relu(self.second(nnx.relu(self.first(x))))
+
+
+class LeNet(nnx.Module):
+    def __init__(self) -> None:
+        self.first, self.second = conv((1, 2), 0, 5), conv((2, 3), 1)
+        self.head = nnx.Linear(3 * 16, 4, rngs=nnx.Rngs(2))
+
+    def __call__(self, x):
+        x = nnx.max_pool(nnx.relu(self.first(x)), (2, 2), (2, 2))
+        x = nnx.max_pool(nnx.relu(self.second(x)), (2, 2), (2, 2))
+        return self.head(x.reshape(len(x), -1))
+
+
+class UNet(nnx.Module):
+    def __init__(self) -> None:
+        self.down, self.low, self.up = conv((1, 2), 0), conv((2, 2), 1), conv((4, 1), 2)
+
+    def __call__(self, x):
+        skip = nnx.relu(self.down(x))
+        low = nnx.relu(self.low(nnx.avg_pool(skip, (2, 2), (2, 2))))
+        up = jax.image.resize(low, skip.shape, "bilinear")
+        return self.up(jnp.concatenate([skip, up], -1))
+
+
+def resized(how: str, size: int):
+    return lambda x: jax.image.resize(x, (len(x), size, size, 1), how)
+
+
+MODELS = {
+    "two convolutions": (lambda: Stack(bias=False), 10),
+    "with biases": (lambda: Stack(bias=True), 10),
+    "LeNet": (LeNet, 16),
+    "U-Net": (UNet, 12),
+    "masked": (lambda: masked([[1, 1, 1], [1, 0, 0], [0, 0, 0]]), 9),
+    "bilinear": (lambda: resized("bilinear", 16), 8),
+    "cubic, smaller": (lambda: resized("cubic", 6), 12),
+    "transposed": (lambda: nnx.ConvTranspose(1, 1, (3, 3), (2, 2), rngs=nnx.Rngs(0)), 7),
+    "normalised": (lambda: nnx.Sequential(conv((1, 2), 0), nnx.LayerNorm(2, rngs=nnx.Rngs(1))), 8),
+    "flipped": (lambda: lambda x: jnp.tanh(x)[:, ::-1], 7),
+}
+
+
+def question_of(model, size: int):
+    subject, _ = ask(model, (size, size, 1))
+    question = Question(subject.program, subject.arrays, subject.opaque, subject.axes, subject.seed)
+    return question, subject
+
+
+def with_random_weights(model):
+    """Integers as weights, where there are some."""
+    if isinstance(model, nnx.Module):
+        generator = np.random.default_rng(7)
+        drawn = jax.tree.map(
+            lambda w: jnp.asarray(generator.integers(1, 9, w.shape), w.dtype),
+            nnx.state(model, nnx.Param),
+        )
+        nnx.update(model, drawn)
+    return model
+
+
+def answers(model, images: list[np.ndarray]) -> np.ndarray:
+    with settings("float64"):
+        return np.asarray(model(jnp.asarray(np.stack(images))), np.float64)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_interior_is_what_all_windows_of_scenes_say(name) -> None:
+    """Cell u after k steps of the window shows what cell u - k r showed: for cells of the interior, and no more."""
+    build, size = MODELS[name]
+    model = with_random_weights(build())
+    question, subject = question_of(model, size)
+    with settings(subject.dtype):
+        found = find_interiors(question, subject.layers, [[None, None]] * len(subject.layers))
+    output = next(layer for layer in subject.layers if layer.output)
+    interior = found.by_name[output.name]
+    if None in interior.moves:
+        assert not interior.cells.any()
+        return
+    (step_y, y), (step_x, x) = interior.moves
+    scenes = np.random.default_rng(3).integers(-9, 10, (6, 3 * size, 3 * size, 1)).astype(float)
+    reach = (
+        range(-(size // step_y), size // step_y + 1),
+        range(-(size // step_x), size // step_x + 1),
+    )
+    moves = list(itertools.product(*reach))
+    crops = [
+        scene[size - a * step_y :, size - b * step_x :][:size, :size]
+        for a, b in moves
+        for scene in scenes
+    ]
+    values = answers(model, crops)
+    values = values.reshape(len(moves), len(scenes), *values.shape[1:])
+    shown = dict(zip(moves, np.moveaxis(values, 1, -1), strict=True))
+    still, inside = shown[0, 0], interior.cells
+    alike = np.ones(inside.shape, bool)
+    middle = np.argwhere(inside)[len(np.argwhere(inside)) // 2]
+    for cell in np.ndindex(inside.shape):
+        # both windows put one point of the scene before the cell and before the middle of the interior
+        gap = [int(c - m) for c, m in zip(cell, middle, strict=True)]
+        if gap[0] % y or gap[1] % x:
+            phase = np.argwhere(inside & phases(inside.shape, cell, (y, x)))
+            gap = [int(c - m) for c, m in zip(cell, phase[len(phase) // 2], strict=True)]
+        move = gap[0] // y, gap[1] // x
+        if move in shown:
+            there = tuple(c - g for c, g in zip(cell, gap, strict=True))
+            alike[cell] = np.allclose(shown[move][cell], still[there], rtol=1e-9, atol=1e-9)
+    np.testing.assert_array_equal(alike, inside)
+
+
+def phases(shape, cell, steps) -> np.ndarray:
+    """The cells that are whole moves away from one."""
+    rows, columns = np.indices(shape)
+    return ((rows - cell[0]) % abs(steps[0]) == 0) & ((columns - cell[1]) % abs(steps[1]) == 0)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_placements_are_what_all_places_of_objects_say(name) -> None:
+    """Twenty random objects at every place: where a layer moves for all of them it is proved to, and nowhere else."""
+    build, size = MODELS[name]
+    model = with_random_weights(build())
+    question, subject = question_of(model, size)
+    with settings(subject.dtype):
+        placed, log2_error = find_placed(question, subject.layers, (3, 2))
+    assert log2_error < -100
+    output = next(layer for layer in subject.layers if layer.output)
+    found = placed[output.name]
+    objects = np.random.default_rng(1).integers(1, 9, (20, 3, 2, 1)).astype(np.float64)
+    (empty,) = answers(model, [np.zeros((size, size, 1))])
+    rest = tuple((n - o) // 2 for n, o in zip((size, size), (3, 2), strict=True))
+    still = answers(model, [canvas(size, one, rest) for one in objects])
+    for place in np.ndindex(found.places.shape):
+        if not found.whole[place]:
+            continue
+        moved = [
+            int((p - r) / jump) if jump else 0
+            for p, r, jump in zip(place, rest, output.strides, strict=True)
+        ]
+        seen = answers(model, [canvas(size, one, place) for one in objects])
+        wanted = np.stack([slid(one, empty, moved, output.grid) for one in still])
+        holds = np.allclose(seen, wanted, rtol=1e-9, atol=1e-9)
+        assert holds == found.places[place], place
+
+
+def canvas(size: int, thing: np.ndarray, place) -> np.ndarray:
+    image = np.zeros((size, size, 1))
+    image[place[0] : place[0] + 3, place[1] : place[1] + 2] = thing
+    return image
+
+
+def slid(value: np.ndarray, empty: np.ndarray, moved, grid) -> np.ndarray:
+    """The value moved by so many cells; what an empty canvas gives enters."""
+    made = empty.copy()
+    for cell in np.ndindex(value.shape):
+        there = list(cell)
+        for axis, step in zip(grid, moved, strict=True):
+            if axis is not None:
+                there[axis - 1] += step
+        if all(0 <= t < n for t, n in zip(there, value.shape, strict=True)):
+            made[tuple(there)] = value[cell]
+    return made
+
+
+def test_published_numbers_of_the_design() -> None:
+    """Two zero-padded convolutions and an object of 4x4 on 16x16: 169 and 121 places; with biases 169 and 1."""
+    for bias, counts in ((False, [169, 121]), (True, [169, 1])):
+        question, subject = question_of(Stack(bias=bias), 16)
+        with settings(subject.dtype):
+            placed, _ = find_placed(question, subject.layers, (4, 4))
+        assert [int(placed[n].places.sum()) for n in ("first", "second")] == counts
+
+
+@pytest.mark.parametrize(
+    ("rows", "left"),
+    [
+        ([[1, 1, 1], [1, 0, 0], [0, 0, 0]], 13 * 12),
+        ([[0, 0, 0], [1, 0, 1], [0, 0, 0]], 14 * 12),
+        ([[1, 1, 1], [1, 1, 1], [1, 1, 1]], 12 * 12),
+    ],
+)
+def test_masked_kernels_have_their_exact_interior(rows, left) -> None:
+    """C10: the kernel knows windows, not the zeros of a mask."""
+    output = verify_scene(masked(rows), (14, 14, 1)).output
+    assert (output.left, output.certified) == ((left, 196), 144)
+
+
+@pytest.mark.parametrize(("how", "left"), [("bilinear", 22 * 22), ("cubic", 18 * 18)])
+def test_resizes_have_their_exact_interior(how, left) -> None:
+    """C10: cells between two pixels read both."""
+    output = verify_scene(resized(how, 24), (12, 12, 1)).output
+    assert output.left[0] == left
+    assert [(r.step, r.cells) for r in output.reaches] == [(1, 2), (1, 2)]
