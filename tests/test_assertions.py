@@ -57,7 +57,7 @@ def test_a_refuted_property_says_all_that_is_needed() -> None:
     assert "fails for all with dy no multiple of 4 or dx no multiple of 4" in said
     assert re.search(r"smallest \(dy=0, dx=2\): the outputs differ by \d+ \(exactly, with", said)
     assert "breaks at max_pool_2 (networks.py:" in said
-    assert "repair stride 2 keeps one shift in 2" in said
+    assert "stride 2 of the max pool keeps one shift in 2 repair use stride 1" in said
     assert "replay shiftproof replay --target YOUR_FILE.py:FACTORY" in said
     drawn = [
         line.strip() for line in text.splitlines() if set(line.strip()) <= set(". 0123456789+")
@@ -89,8 +89,8 @@ class Tokens(nnx.Module):
 
 def test_the_cause_named_is_that_of_the_shifts_asked() -> None:
     said = words(message(sp.assert_invariant, Tokens(), (8, 8, 1), stride=2))
-    assert "values that stay in place meet values that move" in said
-    assert "repair values tied to places" in said
+    assert "numbers of its own for every place (add): a position table" in said
+    assert "repair remove them, or pool globally before" in said
     assert "breaks at patch" in words(message(sp.assert_invariant, Tokens(), (8, 8, 1)))
 
 
@@ -298,21 +298,25 @@ BROKEN = {
     "SAME": (
         lambda: conv(),
         (8, 8, 1),
-        "padded by foreign values repair zero padding: use padding=",
+        "zero padding of the convolution repair use padding=",
     ),
-    "a stride": (lambda: conv(strides=2, padding="CIRCULAR"), (8, 8, 1), "repair stride 2 keeps"),
+    "a stride": (
+        lambda: conv(strides=2, padding="CIRCULAR"),
+        (8, 8, 1),
+        "stride 2 of the convolution keeps one",
+    ),
     "an odd size": (
         lambda: conv(strides=2, padding="CIRCULAR"),
         (7, 7, 1),
-        "stride 2 does not divide the size 7 repair size 7 is not divisible by stride 2: pad to 8",
+        "stride 2 of the convolution does not divide the size 7 repair pad to the size 8",
     ),
     "a flattened head": (flattened, (8, 8, 1), "dot_general: "),
     "reflected borders": (reflected, (8, 8, 1), "breaks at pad (test_assertions.py:"),
-    "an even kernel": (lambda: conv(2), (8, 8, 1), "padded by foreign values"),
+    "an even kernel": (lambda: conv(2), (8, 8, 1), "zero padding of the convolution"),
     "an average that counts padding": (
         lambda: lambda x: nnx.avg_pool(x, (3, 3), padding="SAME"),
         (8, 8, 1),
-        "repair the padding brings in foreign values",
+        "zero padding of the average or sum pool repair pool around the border",
     ),
 }
 

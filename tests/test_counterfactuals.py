@@ -389,7 +389,10 @@ def test_nothing_to_replace() -> None:
     model = family("lstm")
     found = proved(model.build(), model.shape)
     assert len(found.rows) == 1
-    assert "there is nothing to replace (a loop runs along a moving axis" in found.summary
+    assert (
+        "there is nothing to replace (a loop over the cells depends on the order of the cells"
+        in found.summary
+    )
 
 
 # --- what is printed ---

@@ -440,11 +440,13 @@ def test_layers_and_causes_name_the_line_and_the_repair() -> None:
     }
     assert all(c.source.startswith("networks.py:") for c in verdict.causes)
     padded = sp.verify(zoo.build("lenet-global-same"), (28, 28, 1))
-    assert padded.causes[0].repair == "zero padding: use padding='CIRCULAR'"
+    assert padded.causes[0].words == "zero padding of the convolution"
+    assert padded.causes[0].repair == 'use padding="CIRCULAR"'
     odd = sp.verify(conv(strides=2), (7, 7, 1))
-    assert "pad to 8" in odd.causes[0].repair
+    assert "pad to the size 8" in odd.causes[0].repair
     flat = sp.verify(zoo.build("dense"), (8, 8, 2))
-    assert "pool globally first" in flat.causes[0].repair
+    assert flat.causes[0].words.startswith("the dense layer has weights of its own for every place")
+    assert flat.causes[0].repair == "pool globally before it"
     halved = sp.verify(lambda x: jnp.fft.fft(x, axis=1).real, (8, 1))
     assert "or take magnitudes" in halved.causes[0].repair
 
@@ -569,3 +571,47 @@ def test_layers_have_receptive_fields_and_jumps() -> None:
 def test_a_note_says_where_a_program_asks_whether_something_is_a_number(model, asks) -> None:
     notes = sp.verify(model, (4, 1)).notes
     assert any("asks whether something is a number" in note for note in notes) == asks
+
+
+def _conv(**options):
+    return nnx.Conv(1, 1, (3, 3), rngs=nnx.Rngs(0), **options)
+
+
+NAMED = {
+    "zero padding of the convolution": _conv,
+    "stride 2 of the convolution keeps one shift in 2": lambda: _conv(
+        strides=2, padding="CIRCULAR"
+    ),
+    "stride 2 of the max pool keeps one shift in 2": lambda: (
+        lambda x: nnx.max_pool(x, (2, 2), (2, 2))
+    ),
+    "zero padding of the average or sum pool": lambda: (
+        lambda x: nnx.avg_pool(x, (3, 3), padding="SAME")
+    ),
+    "the max pool has no padding (VALID): 7 of 8 cells are left": lambda: (
+        lambda x: nnx.max_pool(x, (2, 2))
+    ),
+    "the convolution has no padding (VALID): 6 of 8 cells are left": lambda: (
+        lambda x: _conv(padding="VALID")(x).mean((1, 2))
+    ),
+    "sort takes a part of the image, not all of a row or column": lambda: (
+        lambda x: jnp.sort(x[:, ::3], axis=1)
+    ),
+    "a mask that knows places": lambda: lambda x: jnp.where(np.tri(8)[..., None] > 0, x, 0),
+    "cumsum depends on the order of the cells": lambda: lambda x: jnp.cumsum(x, 1),
+    "borders joined to cells": lambda: (
+        lambda x: jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
+    ),
+    "a cut into blocks of 2, such as patches": lambda: (
+        lambda x: x.reshape(-1, 4, 2, 4, 2).mean((2, 4))[..., None]
+    ),
+}
+
+
+@pytest.mark.parametrize("words", NAMED)
+def test_causes_name_the_thing_as_a_user_would(words) -> None:
+    """F7 and H1: zero padding, VALID, stride, dense layer, sort, mask; never axes and periods."""
+    first = sp.verify(NAMED[words](), (8, 8, 1), search_seconds=2).causes[0]
+    assert first.words.startswith(words)
+    assert "axis" not in first.words + first.repair
+    assert first.layer != "pad" or first.code == "glue"

@@ -16,7 +16,7 @@ from shiftproof.deciding.scene import SceneLayer
 from shiftproof.deciding.verdict import PropertyVerdict, Verdict, Word
 from shiftproof.errors import UndecidedError
 from shiftproof.group import Lattice
-from shiftproof.proving.analysis import Cause
+from shiftproof.proving.causes import Cause
 from shiftproof.refuting.counterexample import from_witness
 from shiftproof.refuting.nearby import witness_nearby
 from shiftproof.refuting.witness import Witness
@@ -138,7 +138,7 @@ def failure_text(
     cause = _cause_of(verdict, shift)
     if cause is not None:
         place = f" ({cause.source})" if cause.source else ""
-        rows.append(("breaks at", f"{cause.layer}{place}, {cause.primitive}: {cause.reason}"))
+        rows.append(("breaks at", f"{cause.layer}{place}, {cause.primitive}: {cause.words}"))
         rows.append(("repair", cause.repair))
     if verified:
         rows.append(("verified", verified))

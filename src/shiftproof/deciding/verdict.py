@@ -18,7 +18,8 @@ import numpy as np
 from shiftproof.display import Displayed, report_room
 from shiftproof.errors import InputError
 from shiftproof.group import Failing, Lattice, Shift, axis_shift
-from shiftproof.proving.analysis import Cause, Claim
+from shiftproof.proving.analysis import Claim
+from shiftproof.proving.causes import Cause
 from shiftproof.proving.cells import Field
 from shiftproof.proving.identity import Evidence as Identity
 from shiftproof.proving.polyphase import Conditional

@@ -30,8 +30,9 @@ from shiftproof.exactness.calibration import float64_device
 from shiftproof.files import write_atomic
 from shiftproof.listening import tell
 from shiftproof.provenance import provenance
-from shiftproof.proving.analysis import Cause, Claim, Prover, find_causes, layer_steps
+from shiftproof.proving.analysis import Claim, Prover
 from shiftproof.proving.asked import in_floats
+from shiftproof.proving.causes import Cause, find_causes, layer_steps
 from shiftproof.proving.identity import Identities
 from shiftproof.proving.layers import Layer, find_layers
 from shiftproof.proving.polyphase import Conditional, conditional

@@ -342,8 +342,11 @@ def _name(run: _Run) -> str:
     named = [module for module in run.modules if module]
     if named:
         return named[0]
-    if run.site.callee:
-        return NAMES.get(run.site.callee, run.site.callee)
+    # a convolution with padding before it is a convolution
+    landmarks = [e.site for e in run.equations if e.name in CONTRACTIONS | WINDOWS]
+    callee = (landmarks or [run.site])[0].callee
+    if callee:
+        return NAMES.get(callee, callee)
     names = [eqn.name for eqn in run.equations]
     active = [name for name in names if name not in PLACES | CELLS]
     joins = [name for name in names if name in CELLS]

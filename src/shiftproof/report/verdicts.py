@@ -154,7 +154,7 @@ def _once(words: list[str]) -> str:
 def shrinking(verdict: Verdict, layer: LayerVerdict) -> list[tuple[str, str]]:
     """Why the lattice shrinks at a layer, each reason once with its cheapest repair."""
     why = (
-        (cause.reason + _place(cause.source, layer.source), cause.repair)
+        (cause.words + _place(cause.source, layer.source), cause.repair)
         for cause in verdict.causes
         if cause.layer == layer.name
     )

@@ -491,7 +491,7 @@ def _row(
         if cause.code == "stride" and cause.after < analysis.prover.grid[cause.axis]:
             strides[source, cause.after // cause.before] = None
         else:
-            left[source, cause.reason] = None
+            left[source, cause.words] = None
     return Row(interventions, label, model, tuple(outputs), tuple(strides), tuple(left))
 
 
