@@ -18,7 +18,7 @@ ORDER = (
     ("_version", "errors", "files", "display", "listening"),
     ("archive", "progress", "layers"),
     ("translation", "zoo", "data"),
-    ("lattice", "provenance", "certificate"),
+    ("training", "lattice", "provenance", "certificate"),
     ("tracing",),
     ("algebras",),
     ("exactness",),
