@@ -21,14 +21,13 @@ from rich.console import Console
 
 import shiftproof as sp
 from benchmarks.harness import Rows, compile_program, interleaved
-from benchmarks.models import Automaton, UNet
 from shiftproof import zoo
 from shiftproof.proving import identity
 from shiftproof.proving.analysis import Claim, Prover, largest_lattice
 from shiftproof.proving.graph import build_graph
 from shiftproof.refuting.trials import forget_compiled
 from shiftproof.tracing.model import adapt, trace_model
-from shiftproof.zoo import LeNet, ResNet, ViT
+from shiftproof.zoo import Automaton, LeNet, ResNet, UNet, ViT
 from shiftproof_kernel import check
 
 BATCH = 16
