@@ -109,8 +109,14 @@ def test_public_names_resolve() -> None:
     for name in shiftproof.__all__:
         assert getattr(shiftproof, name) is not None
     assert callable(shiftproof.sweep)
+    assert {"verify", "zoo", "__version__"} <= set(shiftproof.__all__) == set(dir(shiftproof))
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         shiftproof.nonsense  # noqa: B018
+
+
+@pytest.mark.parametrize("package", ["shiftproof", "shiftproof_kernel"])
+def test_types_are_shipped(package) -> None:
+    assert (ROOT.parent / package / "py.typed").is_file()
 
 
 def test_no_absolute_paths_or_lock_files_are_tracked() -> None:
