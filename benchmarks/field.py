@@ -17,13 +17,11 @@ from flax import nnx
 from rich.console import Console
 
 import shiftproof as sp
-from benchmarks.harness import Rows, interleaved
+from benchmarks.harness import Rows, forget_compiled, interleaved
 from shiftproof import zoo
 from shiftproof.deciding.subject import Subject
 from shiftproof.deciding.verify import analyse
-from shiftproof.proving import identity
 from shiftproof.proving.identity import Question, Runs
-from shiftproof.refuting.trials import forget_compiled
 from shiftproof.tracing.settings import settings
 from shiftproof.tracing.trace import evaluate, fixed_values
 
@@ -118,8 +116,6 @@ def _vote(rows: Rows, case: Case, model: nnx.Module, repeats: int) -> None:
     again: list[float] = []
     for _ in range(repeats):
         forget_compiled()
-        identity.forget_compiled()
-        jax.clear_caches()
         for shares in (first, again):
             seconds = sp.verify(model, case.shape, name=case.name).seconds
             rest = sum(s for stage, s in seconds.items() if stage != "identities")
@@ -130,8 +126,6 @@ def _vote(rows: Rows, case: Case, model: nnx.Module, repeats: int) -> None:
 
 def _exhaustive(rows: Rows, case: Case, model: nnx.Module) -> None:
     forget_compiled()
-    identity.forget_compiled()
-    jax.clear_caches()
     begin = time.perf_counter()
     verdict = sp.verify(model, case.shape, name=case.name, exhaustive=True)
     whole = time.perf_counter() - begin

@@ -25,6 +25,8 @@ from rich.console import Console
 from rich.table import Table
 
 from shiftproof.provenance import provenance
+from shiftproof.proving import identity
+from shiftproof.refuting import trials
 
 SCHEMA = "shiftproof.benchmark/2"
 SAMPLE_SECONDS = 0.005
@@ -269,6 +271,13 @@ def interleaved(
                 action()
             seconds[name].append((time.perf_counter() - begin) / inner[name])
     return seconds
+
+
+def forget_compiled() -> None:
+    """Forget every compiled program, so that the next run pays for compilation, as a first one does."""
+    trials.forget_compiled()
+    identity.forget_compiled()
+    jax.clear_caches()
 
 
 @dataclasses.dataclass(frozen=True)

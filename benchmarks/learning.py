@@ -23,6 +23,7 @@ from benchmarks.harness import Rows
 from shiftproof import data
 from shiftproof.layers import AdaptivePolyphaseSampling, BlurPool
 from shiftproof.tracing.settings import settings
+from shiftproof.training import Adam, cross_entropy
 
 CLASSES = 10
 MARGIN = 4
@@ -162,12 +163,11 @@ class Digits:
 
 def load(mnist: Path | None) -> Digits:
     """Real digits on a canvas: scikit-learn's, 8x8 on 16x16, or MNIST's, 28x28 on 36x36."""
-    found = data.digits() if mnist is None else data.mnist(mnist)
-    images = found.images if mnist else found.images[:, 6:22:2, 6:22:2]
+    found = data.digits(small=True) if mnist is None else data.mnist(mnist)
     if found.labels is None:
         raise ValueError("to learn needs labels, and these images have none.")
-    n = images.shape[1] + 2 * MARGIN
-    return Digits(data.place(images, canvas=(n, n)), found.labels, found.source)
+    n = found.images.shape[1] + 2 * MARGIN
+    return Digits(data.place(found.images, canvas=(n, n)), found.labels, found.source)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -215,21 +215,17 @@ def lessons_of(plan: Plan, runs: Sequence[Run], count: int) -> Lessons:
 
 def train(kind: Kind, plan: Plan, runs: Sequence[Run], lessons: Lessons, digits: Digits) -> Params:
     """The parameters of all runs, trained in one program: (runs, *shape)."""
-    optimizer = optax.adam(optax.cosine_decay_schedule(1e-2, plan.steps))
+    rate = optax.cosine_decay_schedule(1e-2, plan.steps)
     images, labels = jnp.asarray(digits.images), jnp.asarray(digits.labels)
 
-    def loss(params: Params, x: jax.Array, y: jax.Array) -> jax.Array:
-        return optax.softmax_cross_entropy_with_integer_labels(kind.apply(params, x), y).mean()
+    def loss(params: Params, order: Any, chosen: Any, where: Any) -> jax.Array:
+        chosen = order[chosen]
+        x = jax.vmap(lambda image, move: jnp.roll(image, move, (0, 1)))(images[chosen], where)
+        return cross_entropy(kind.apply(params, x), labels[chosen])
 
-    def one(params: Params, order: Any, batches: Any, moves: Any) -> Params:
-        def step(carry: Any, lesson: Any) -> Any:
-            params, memory = carry
-            chosen, where = order[lesson[0]], lesson[1]
-            x = jax.vmap(lambda image, move: jnp.roll(image, move, (0, 1)))(images[chosen], where)
-            updates, memory = optimizer.update(jax.grad(loss)(params, x, labels[chosen]), memory)
-            return (optax.apply_updates(params, updates), memory), None
-
-        return jax.lax.scan(step, (params, optimizer.init(params)), (batches, moves))[0][0]
+    def one(params: Params, order: Any, *lessons: Any) -> Params:
+        adam = Adam(lambda params, *lesson: loss(params, order, *lesson), rate)
+        return jax.lax.scan(adam.step, adam.start(params), lessons)[0][0]
 
     drawn = [kind.draw(run.seed) for run in runs]
     start = jax.tree.map(lambda *leaves: np.stack(leaves), *drawn)

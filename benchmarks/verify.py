@@ -20,16 +20,13 @@ from flax import nnx
 from rich.console import Console
 
 import shiftproof as sp
-from benchmarks.harness import Rows, compile_program, interleaved
-from benchmarks.models import Automaton, UNet
+from benchmarks.harness import Rows, compile_program, forget_compiled, interleaved
 from shiftproof import zoo
 from shiftproof.group import largest_lattice
-from shiftproof.proving import identity
 from shiftproof.proving.analysis import Claim, Prover
 from shiftproof.proving.graph import build_graph
-from shiftproof.refuting.trials import forget_compiled
 from shiftproof.tracing.model import adapt, trace_model
-from shiftproof.zoo import LeNet, ResNet, ViT
+from shiftproof.zoo import Automaton, LeNet, ResNet, UNet, ViT
 from shiftproof_kernel import check
 
 BATCH = 16
@@ -46,45 +43,28 @@ class Case:
     brute: bool
 
 
-def _lenet(size: int) -> nnx.Module:
-    return LeNet(head="global", size=size, rngs=nnx.Rngs(0))
+def _made(kind: Callable[..., nnx.Module], **options: Any) -> Callable[[], nnx.Module]:
+    return lambda: kind(**options, rngs=nnx.Rngs(0))
 
 
-def _resnet() -> nnx.Module:
-    model = ResNet(rngs=nnx.Rngs(0))
-    model.eval()
-    return model
-
-
-def _vit(size: int, patch: int) -> nnx.Module:
-    return ViT(size=size, patch=patch, rngs=nnx.Rngs(0))
-
-
-def _vit_small() -> nnx.Module:
-    """Of the size of ViT-S (Touvron et al., 2021), with a table of positions."""
-    rngs = nnx.Rngs(0)
-    sizes = {"size": 224, "patch": 16, "width": 384, "depth": 12, "heads": 6, "classes": 1000}
-    return ViT(**sizes, positions=True, rngs=rngs)
-
-
-def _unet() -> nnx.Module:
-    return UNet(rngs=nnx.Rngs(0))
-
-
-def _automaton() -> nnx.Module:
-    return Automaton(rngs=nnx.Rngs(0))
-
-
+VIT_SMALL = _made(
+    ViT, size=224, patch=16, width=384, depth=12, heads=6, classes=1000, positions=True
+)
+"""Of the size of ViT-S (Touvron et al., 2021), with a table of positions."""
+LARGE = (224, 224, 3)
 CASES = (
-    *(Case(f"lenet-{n}", partial(_lenet, n), (n, n, 1), True) for n in (28, 32, 64)),
-    *(Case(f"resnet-{n}", _resnet, (n, n, 3), True) for n in (32, 64)),
-    *(Case(f"vit-{n}", partial(_vit, n, 4), (n, n, 3), True) for n in (32, 64)),
-    Case("lenet-224", partial(_lenet, 224), (224, 224, 1), False),
-    Case("resnet18-224", zoo.ENTRIES["resnet18"].build, (224, 224, 3), False),
-    Case("vit-224", partial(_vit, 224, 16), (224, 224, 3), False),
-    Case("vit-s-224", _vit_small, (224, 224, 3), False),
-    Case("unet-128", _unet, (128, 128, 3), False),
-    Case("automaton-64", _automaton, (64, 64, 16), False),
+    *(
+        Case(f"lenet-{n}", _made(LeNet, head="global", size=n), (n, n, 1), True)
+        for n in (28, 32, 64)
+    ),
+    *(Case(f"resnet-{n}", zoo.ENTRIES["resnet"].build, (n, n, 3), True) for n in (32, 64)),
+    *(Case(f"vit-{n}", _made(ViT, size=n), (n, n, 3), True) for n in (32, 64)),
+    Case("lenet-224", _made(LeNet, head="global", size=224), (224, 224, 1), False),
+    Case("resnet18-224", zoo.ENTRIES["resnet18"].build, LARGE, False),
+    Case("vit-224", _made(ViT, size=224, patch=16), LARGE, False),
+    Case("vit-s-224", VIT_SMALL, LARGE, False),
+    Case("unet-128", _made(UNet), (128, 128, 3), False),
+    Case("automaton-64", _made(Automaton), (64, 64, 16), False),
 )
 QUICK = ("lenet-28",)
 
@@ -111,8 +91,6 @@ def run(path: Path, *, repeats: int, quick: bool, until: float, cases: Sequence[
 def _decide(rows: Rows, case: Case, repeats: int) -> None:
     model = case.build()
     forget_compiled()
-    identity.forget_compiled()
-    jax.clear_caches()
     begin = time.perf_counter()
     verdict = sp.verify(model, case.shape, name=case.name)
     first = time.perf_counter() - begin

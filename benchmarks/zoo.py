@@ -12,15 +12,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import jax
 import numpy as np
 from rich.console import Console
 
 import shiftproof as sp
-from benchmarks.harness import Row, Rows
+from benchmarks.harness import Row, Rows, forget_compiled
 from shiftproof.errors import ModelCallError, ShiftproofWarning
-from shiftproof.proving import identity
-from shiftproof.refuting.trials import forget_compiled
 from shiftproof.report.tables import Table
 from shiftproof.tracing.model import adapt, trace_model
 
@@ -70,7 +67,7 @@ def all_families() -> "Sequence[Family]":
 def _measure(rows: Rows, family: "Family", repeats: int) -> None:
     model = family.build()
     shape = shape_of(family, model)
-    _forget()
+    forget_compiled()
     begin = time.perf_counter()
     verdict = sp.verify(model, shape, name=family.name, **family.options)
     first = time.perf_counter() - begin
@@ -96,18 +93,12 @@ def _measure(rows: Rows, family: "Family", repeats: int) -> None:
     rows.add(family.name, FIRST, [first], unit="s", **facts)
     rows.add(family.name, AGAIN, again, unit="s", **facts)
     image = np.random.default_rng(0).random((1, *shape)).astype(np.float32)
-    _forget()
+    forget_compiled()
     begin = time.perf_counter()
     sp.sweep(model, image, dtype="float32", layers=[], **family.options)
     brute = time.perf_counter() - begin
     rows.add(family.name, BRUTE, [brute], unit="s", **facts)
     rows.add(family.name, RATIO, [brute / first], unit="ratio", **facts)
-
-
-def _forget() -> None:
-    forget_compiled()
-    identity.forget_compiled()
-    jax.clear_caches()
 
 
 def shape_of(family: "Family", model: object) -> tuple[int, ...]:

@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen, nnx
 
-from shiftproof import zoo
-from shiftproof.zoo import LeNet, wrap_pool
+from shiftproof import layers, zoo
+from shiftproof.zoo import LeNet
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,16 +43,6 @@ def pool(window: int, stride: int, padding: str = "VALID") -> Callable[[], Any]:
     return lambda: lambda x: nnx.max_pool(x, (window,) * 2, (stride,) * 2, padding)
 
 
-class Net(nnx.Module):
-    """Conv, ReLU, a pooling over all positions."""
-
-    def __init__(self, stride: int, rngs: nnx.Rngs):
-        self.conv = nnx.Conv(2, 3, (3, 3), strides=stride, padding="CIRCULAR", rngs=rngs)
-
-    def __call__(self, x):
-        return jnp.mean(nnx.relu(self.conv(x)), axis=(1, 2))
-
-
 class PositionNorm(nnx.Module):
     """LayerNorm over H, W and C with a scale per position."""
 
@@ -68,36 +58,16 @@ class PositionNorm(nnx.Module):
         )
 
 
-class Norm(nnx.Module):
-    def __init__(self, norm: nnx.Module):
-        self.norm = norm
-
-    def __call__(self, x):
-        return self.norm(x)
-
-
-def blur(x: Any) -> Any:
-    """Blur-pool [1, 2, 1] / 4 per axis, stride 2, wrapped."""
-    taps = np.array([1.0, 2.0, 1.0]) / 4
-    kernel = jnp.asarray(np.einsum("i,j->ij", taps, taps)[:, :, None, None], x.dtype)
-    kernel = jnp.tile(kernel, (1, 1, 1, x.shape[-1]))
-    wrapped = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="wrap")
-    return jax.lax.conv_general_dilated(
-        wrapped,
-        kernel,
-        (2, 2),
-        "VALID",
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        feature_group_count=x.shape[-1],
-    )
-
-
 def average(x: Any) -> Any:
     return nnx.avg_pool(x, (2, 2), (2, 2))
 
 
 def global_mean(x: Any) -> Any:
     return jnp.mean(x, axis=(1, 2))
+
+
+def conv_mean(stride: int) -> nnx.Module:
+    return nnx.Sequential(conv((3, 3), strides=stride)(), nnx.relu, global_mean)
 
 
 def lenet(**options: Any) -> Callable[[], Any]:
@@ -154,14 +124,14 @@ CASES = (
     Case("max_pool 2x2 stride 1 SAME", pool(2, 1, "SAME"), image(), 1, 1),
     Case(
         "max_pool 2x2 stride 1 wrapped",
-        lambda: lambda x: wrap_pool(nnx.max_pool, x, 2, stride=1),
+        lambda: lambda x: layers.max_pool(x, 2),
         image(),
         64,
         1,
     ),
     Case("max_pool 3x3 stride 2 SAME", pool(3, 2, "SAME"), image(), 1, 1),
-    Case("conv stride 1, ReLU, global mean", lambda: Net(1, nnx.Rngs(0)), image(), None, 64),
-    Case("conv stride 2, ReLU, global mean", lambda: Net(2, nnx.Rngs(0)), image(), None, 16),
+    Case("conv stride 1, ReLU, global mean", lambda: conv_mean(1), image(), None, 64),
+    Case("conv stride 2, ReLU, global mean", lambda: conv_mean(2), image(), None, 16),
     Case("LeNet, 2 pools, global mean", lenet(head="global"), (28, 28, 1), None, 49),
     Case("LeNet, 3 pools, global mean", lenet(head="global", pools=3), (28, 28, 1), None, 1),
     Case("LeNet, 2 pools, flatten", lenet(head="flatten"), (28, 28, 1), None, 1),
@@ -180,11 +150,17 @@ CASES = (
         None,
         64,
     ),
-    Case("blur-pool", lambda: blur, image(), 16, 1),
-    Case("blur-pool, global mean", lambda: lambda x: global_mean(blur(x)), image(), None, 64),
+    Case("blur-pool", layers.BlurPool, image(), 16, 1),
+    Case(
+        "blur-pool, global mean",
+        lambda: nnx.Sequential(layers.BlurPool(), global_mean),
+        image(),
+        None,
+        64,
+    ),
     Case(
         "LayerNorm over channels",
-        lambda: Norm(nnx.LayerNorm(4, rngs=nnx.Rngs(0))),
+        lambda: nnx.LayerNorm(4, rngs=nnx.Rngs(0)),
         image(channels=4),
         64,
         1,
@@ -192,7 +168,7 @@ CASES = (
     ),
     Case(
         "GroupNorm",
-        lambda: Norm(nnx.GroupNorm(4, num_groups=2, rngs=nnx.Rngs(0))),
+        lambda: nnx.GroupNorm(4, num_groups=2, rngs=nnx.Rngs(0)),
         image(channels=4),
         64,
         1,

@@ -19,7 +19,7 @@ import numpy as np
 from flax import linen, nnx
 from jax import lax
 
-from shiftproof.zoo import wrap_pool
+from shiftproof import layers, zoo
 
 Array = Any
 
@@ -293,7 +293,7 @@ class DenseNet(linen.Module):
         if self.deep:
             x = linen.Conv(4, (7, 7), (2, 2), padding=self.padding, use_bias=False)(x)
             x = linen.relu(norm()(x))
-            x = wrap_pool(linen.max_pool, x, 3, stride=2)
+            x = layers.max_pool(x, 3, 2)
         else:
             x = linen.Conv(4, (3, 3), padding=self.padding, use_bias=False)(x)
         blocks = 4 if self.deep else 2
@@ -320,7 +320,7 @@ class Inception(linen.Module):
         if self.padding == "SAME":
             pooled = linen.max_pool(x, (3, 3), strides=(1, 1), padding="SAME")
         else:
-            pooled = wrap_pool(linen.max_pool, x, 3, stride=1)
+            pooled = layers.max_pool(x, 3)
         branches = [
             conv(2, (1, 1))(x),
             conv(2, (3, 3))(linen.relu(conv(2, (1, 1))(x))),
@@ -1182,6 +1182,7 @@ IMAGES = [
         ((1, 1),),
         EVAL,
     ),
+    Family("unet, deep", nnx_model(zoo.UNet, width=2, depth=2), (8, 8, 3), ((4, 1),)),
     Family("unet, nnx", nnx_model(NnxUNet), SMALL, ((16, 1),)),
     Family("unet, nnx, zeros", nnx_model(NnxUNet, "SAME"), SMALL, ((1, 1),)),
     Family(
@@ -1437,39 +1438,7 @@ class SpectrumPower(linen.Module):
 # --- automata ---
 
 
-class Automaton(nnx.Module):
-    """Perception by Sobel filters, an update, an alive mask; zeros or a torus."""
-
-    def __init__(self, torus: bool = True, alive: bool = False, *, rngs: nnx.Rngs):
-        self.torus, self.alive = torus, alive
-        self.hidden = nnx.Conv(12, 8, (1, 1), rngs=rngs)
-        self.update = nnx.Conv(8, 4, (1, 1), rngs=rngs)
-
-    def perceive(self, x):
-        sobel = np.outer([1, 2, 1], [-1, 0, 1]) / 8.0
-        kernel = np.stack([np.outer([0, 1, 0], [0, 1, 0]), sobel, sobel.T], -1)
-        kernel = jnp.asarray(np.tile(kernel[:, :, None, :], (1, 1, 1, 4)), x.dtype)
-        if self.torus:
-            x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="wrap")
-        return lax.conv_general_dilated(
-            x,
-            kernel.reshape(3, 3, 1, 12),
-            (1, 1),
-            "VALID" if self.torus else "SAME",
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-            feature_group_count=4,
-        )
-
-    def living(self, x):
-        return nnx.max_pool(x[..., 3:], (3, 3), padding="SAME") > 0.1
-
-    def __call__(self, x):
-        for _ in range(2):
-            before = self.living(x) if self.alive else None
-            x = x + self.update(nnx.relu(self.hidden(self.perceive(x))))
-            if before is not None:
-                x = jnp.where(before & self.living(x), x, 0.0)
-        return x
+automaton = functools.partial(nnx_model, zoo.Automaton, channels=4, hidden=8, steps=2)
 
 
 class RolledAutomaton(nnx.Module):
@@ -1545,9 +1514,9 @@ DYNAMIC = [
         (4, 4, 1),
         ((None, 16),),
     ),
-    Family("automaton", nnx_model(Automaton), (8, 8, 4), ((64, 1),)),
-    Family("automaton, zeros", nnx_model(Automaton, torus=False), (8, 8, 4), ((1, 1),)),
-    Family("automaton, alive", nnx_model(Automaton, alive=True), (8, 8, 4), ((1, 1),)),
+    Family("automaton", automaton(), (8, 8, 4), ((64, 1),)),
+    Family("automaton, zeros", automaton(torus=False), (8, 8, 4), ((1, 1),)),
+    Family("automaton, alive", automaton(alive=True), (8, 8, 4), ((1, 1),)),
     Family("automaton by rolls", nnx_model(RolledAutomaton), (6, 8, 2), ((48, 1),)),
     Family("automaton in 3-D", nnx_model(RolledAutomaton, 3), (4, 4, 4, 2), ((64, 1),)),
     Family("game of life", lambda: game_of_life, (6, 6, 1), ((36, 1),), swept=False),

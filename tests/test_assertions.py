@@ -1,5 +1,6 @@
 """Assertions: they pass, they fail for the right reason, and what they print can be acted on."""
 
+import inspect
 import re
 import unittest
 
@@ -12,6 +13,7 @@ from flax import linen, nnx
 
 import shiftproof as sp
 from shiftproof import zoo
+from shiftproof.assertions import Options
 from shiftproof.errors import InputError, ModelCallError, UndecidedError
 from shiftproof.messages import draw_image
 
@@ -339,6 +341,28 @@ def test_linen_models_are_asked_as_they_are_called() -> None:
         sp.assert_invariant(trained, (8, 8, 1))
     with pytest.raises(ModelCallError, match=r"The model reads values while it runs \(\.item\(\)"):
         sp.assert_invariant(lambda x: x * x.max().item(), (8, 8, 1))
+
+
+def test_options_are_declared_once_and_others_are_told() -> None:
+    passed = {
+        *inspect.signature(sp.verify).parameters,
+        *inspect.signature(sp.verify_scene).parameters,
+    }
+    own = {"model", "images", "property", "shifts", "sweep"}
+    assert passed - own <= set(Options.__annotations__)
+    known = passed | set(inspect.signature(sp.sweep).parameters)
+    assert set(Options.__annotations__) - known == {
+        *("evidence", "cache", "custom_message", "include_default_message", "exception_type")
+    }
+    with pytest.raises(TypeError, match=r"takes no argument wieghts=; did you mean weights=\?"):
+        sp.assert_invariant(pool, (4, 4, 1), wieghts="these")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"takes no argument qqq=; see shiftproof.assertions"):
+        sp.assert_lattice(pool, (4, 4, 1), "2Z x 2Z", qqq=1)  # type: ignore[call-arg]
+    with pytest.raises(InputError, match="probes= does not go with evidence='proof'"):
+        sp.assert_equivariant(pool, (4, 4, 1), probes=2)
+    with pytest.raises(InputError, match="exhaustive= does not go with evidence='sweep'"):
+        sp.assert_equivariant(pool, (4, 4, 1), evidence="sweep", exhaustive=True)
+    assert "is refuted" in message(sp.assert_equivariant, pool, (4, 4, 1), exhaustive=True)
 
 
 class UnderAbsl(absltest.TestCase):

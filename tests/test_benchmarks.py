@@ -306,7 +306,9 @@ def test_a_family_has_a_row_for_every_figure_and_a_line_in_the_report(
     life = family("game of life")
     monkeypatch.setattr(zoo, "all_families", lambda: [life])
     monkeypatch.setattr(zoo, "SIZE", 6)
-    monkeypatch.setattr(zoo, "_forget", lambda: None)  # what the other tests compiled is kept
+    monkeypatch.setattr(
+        zoo, "forget_compiled", lambda: None
+    )  # what the other tests compiled is kept
     zoo.run(tmp_path / "zoo.jsonl", repeats=2, quick=False, until=math.inf)
     rows = {row.figure: row for row in read_rows(tmp_path / "zoo.jsonl")}
     assert set(rows) == {*zoo.STAGES.values(), zoo.FIRST, zoo.AGAIN, zoo.BRUTE, zoo.RATIO}

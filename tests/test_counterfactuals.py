@@ -185,7 +185,7 @@ def test_the_cells_that_a_pool_counts_are_the_same_everywhere() -> None:
         return nnx.avg_pool(x, (3, 3), (1, 1), padding="SAME", count_include_pad=False)
 
     row = proved(pool, (6, 6, 1)).row("padding")
-    wrapped = sp.zoo.pool_layer(nnx.avg_pool, 3, stride=1)
+    wrapped = sp.zoo.pool_layer("avg", 3, stride=1)
     assert row.outputs[0].proved == 36
     assert alike(outputs(row.model, (6, 6, 1)), outputs(wrapped, (6, 6, 1), name="pool"))
 

@@ -82,7 +82,9 @@ def test_digits_are_the_real_ones_doubled_and_centred():
     table = pytest.importorskip("sklearn.datasets").load_digits()
     digits = data.digits()
     assert digits.images.shape == (1797, 28, 28, 1)
-    assert digits.labels.tolist() == table.target.tolist()
+    small = data.digits(small=True)
+    np.testing.assert_array_equal(small.images[..., 0] * 16, table.images)
+    assert digits.labels.tolist() == small.labels.tolist() == table.target.tolist()
     levels = digits.images[..., 0] * 16
     inside = levels[:, 6:22, 6:22]
     for row in (0, 1):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen, nnx
 
-from shiftproof import zoo
+from shiftproof import layers
 from shiftproof.proving.layers import find_layers
 from shiftproof.tracing.model import adapt
 from shiftproof.tracing.trace import trace
@@ -34,7 +34,7 @@ class Pools(nnx.Module):
         x = nnx.max_pool(nnx.relu(self.first(x)), (2, 2), strides=(2, 2))
         for conv in self.rest:
             x = conv(x)
-        x = zoo.wrap_pool(nnx.avg_pool, x, 2, stride=2)
+        x = layers.avg_pool(x, 2, 2)
         return x.reshape(x.shape[0], -1)
 
 

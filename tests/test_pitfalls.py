@@ -35,6 +35,8 @@ def test_a_pitfall_is_as_stated_and_its_counterexample_replays(name, tmp_path) -
     if isinstance(found, Placements):
         assert found.causes
         return
+    for answer in (outcome.broken, outcome.repaired):
+        assert answer.verdict.lattice.steps == answer.program.steps
     model = adapt(pitfall.broken.make(), name=found.model)
     for i, example in enumerate(found.counterexamples()):
         path = example.save(tmp_path / f"{i}.counterexample.npz")

@@ -74,7 +74,8 @@ def images(grid, channels=1, count=2, seed=0):
 
 
 @pytest.mark.parametrize(
-    ("grid", "window", "stride"), [((5,), 2, 1), ((4, 6), (3, 2), 2), ((2, 4, 3), 3, 1)]
+    ("grid", "window", "stride"),
+    [((5,), 2, 1), ((7,), 3, 2), ((6, 5), 2, 2), ((4, 6), (3, 2), 2), ((2, 4, 3), 3, 1)],
 )
 def test_pools_agree_with_a_loop(grid, window, stride) -> None:
     rank = len(grid)
@@ -380,6 +381,7 @@ def test_gradients_pass_to_the_cells_that_are_kept(ties) -> None:
         (lambda: layers.BlurPool(size=8), "size must be 2 to 7; got 8"),
         (lambda: layers.BlurPool(padding="VALID"), "padding must be one of CIRCULAR"),
         (lambda: layers.max_pool(jnp.ones((1, 4, 1)), 0), "window 0 does not fit"),
+        (lambda: layers.max_pool(jnp.ones((1, 4, 4, 1)), (2,)), "window .* does not fit 2 grid"),
     ],
 )
 def test_mistakes_are_told(call, message) -> None:

@@ -17,10 +17,10 @@ import interpret
 import jax
 import judge
 import meaning
-import models
 import numpy as np
 import programs
 import pytest
+import random_models
 from traced import first_violation as model_violation
 from traced import traced
 
@@ -229,7 +229,7 @@ def test_no_claim_about_a_random_model_is_false(batch, request) -> None:
     first = request.config.getoption("--soundness-seed")
     tally = judge.Tally()
     for seed in range(first + batch, first + count, 4):
-        model, image = models.random_model(seed)
+        model, image = random_models.random_model(seed)
         with jax.enable_x64(True):
             one = traced(model, image, range(len(image) - 1), weights="all", seed=str(seed))
         found = model_violation(one, Prover(one.graph, one.grid), tally)

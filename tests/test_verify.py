@@ -20,7 +20,6 @@ from shiftproof.deciding.verdict import Word
 from shiftproof.errors import ContradictionError, InputError, VacuousWarning
 from shiftproof.refuting.trials import make_trial
 from shiftproof.tracing.model import adapt
-from shiftproof.zoo import wrap_pool
 from shiftproof_kernel import check
 
 SMALL_ZOO = [name for name, entry in zoo.ENTRIES.items() if math.prod(entry.shape[:-1]) <= 64]
@@ -174,7 +173,7 @@ def test_every_output_leaf_has_its_verdict() -> None:
     def model(x):
         return {
             "map": x * 2,
-            "pooled": wrap_pool(nnx.max_pool, x, 2, stride=2),
+            "pooled": sp.layers.max_pool(x, 2, 2),
             "max": x.max((1, 2)),
         }
 

@@ -1,8 +1,5 @@
 """The zoo: every model builds, runs and is what its name says."""
 
-import itertools
-import math
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -157,54 +154,6 @@ def test_a_name_unlike_any_is_told_so():
 def test_entries_cannot_be_changed():
     with pytest.raises(AttributeError, match="cannot assign to field 'name'"):
         zoo.ENTRIES["vit"].name = "other"
-
-
-# wrap_pool
-
-
-def loop_wrap_pool(reduce, x, *, window, stride):
-    """Oracle: one window at a time, every index taken mod the grid."""
-    grid = x.shape[1:-1]
-    outputs = [math.ceil(size / stride) for size in grid]
-    starts = [
-        -(max((count - 1) * stride + window - size, 0) // 2)
-        for count, size in zip(outputs, grid, strict=True)
-    ]
-    y = np.empty((x.shape[0], *outputs, x.shape[-1]))
-    for cell in np.ndindex(*outputs):
-        seen = [
-            x[(slice(None), *((stride * i + j + s) % n for i, j, s, n in places), slice(None))]
-            for offset in itertools.product(range(window), repeat=len(grid))
-            for places in [list(zip(cell, offset, starts, grid, strict=True))]
-        ]
-        y[(slice(None), *cell)] = reduce(seen, axis=0)
-    return y
-
-
-@pytest.mark.parametrize(("pool", "reduce"), [(nnx.max_pool, np.max), (nnx.avg_pool, np.mean)])
-@pytest.mark.parametrize("grid", [(8,), (7,), (6, 5), (4, 3, 2)])
-@pytest.mark.parametrize("window", [2, 3])
-@pytest.mark.parametrize("stride", [1, 2])
-def test_wrap_pool_agrees_with_a_loop(pool, reduce, grid, window, stride):
-    x = np.random.default_rng(0).integers(-8, 9, (2, *grid, 3)).astype(np.float32)
-    y = zoo.wrap_pool(pool, jnp.asarray(x), window, stride=stride)
-    expected = loop_wrap_pool(reduce, x, window=window, stride=stride)
-    np.testing.assert_allclose(y, expected, rtol=1e-6, atol=1e-6)
-
-
-def test_wrap_pool_takes_one_window_per_axis():
-    x = jnp.arange(24.0).reshape(1, 4, 6, 1)
-    y = zoo.wrap_pool(nnx.max_pool, x, (1, 3), stride=(2, 1))
-    assert y.shape == (1, 2, 6, 1)
-    assert y[0, 0, :, 0].tolist() == [5, 2, 3, 4, 5, 5]
-
-
-@pytest.mark.parametrize(
-    ("window", "stride", "what"), [((2,), 1, "window"), ((2, 2), (1, 1, 1), "stride")]
-)
-def test_wrap_pool_refuses_a_wrong_number_of_axes(window, stride, what):
-    with pytest.raises(ValueError, match=rf"{what} .* has \d entries, expected 2: one per grid"):
-        zoo.wrap_pool(nnx.max_pool, jnp.ones((1, 4, 4, 1)), window, stride=stride)
 
 
 # Options of the networks

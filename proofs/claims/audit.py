@@ -16,6 +16,7 @@ from proofs.claims.claim import Evidence, Kind, Word
 from proofs.claims.training import Trained, train_all
 from proofs.outcome import Outcome
 from shiftproof.deciding.verdict import PropertyVerdict, Verdict
+from shiftproof.zoo.pitfalls import Program
 from shiftproof_kernel import check
 
 Property = Literal["equivariance", "invariance"]
@@ -88,33 +89,18 @@ class Audit:
             about, "theorem", "not run", f"{name}: {why or 'no such theorem was tried'}"
         )
 
-    def lattice(
-        self,
-        about: str,
-        model: Any,
-        shape: Sequence[int],
-        *,
-        steps: Sequence[int],
-        name: str,
-        property: Property = "equivariance",
-        law: Literal["any", "same"] = "any",
-        weights: Literal["all", "these"] = "all",
+    def program(
+        self, about: str, program: Program, *, name: str, steps: Sequence[int] | None = None
     ) -> Evidence:
-        """Evidence by the verdict on a model: it holds where the lattice is the product of these steps, exactly.
+        """Evidence by a program of the pitfalls: its lattice is as the pitfall says, or as `steps` do."""
+        steps = program.steps if steps is None else steps
+        return self.lattice(
+            about, program.make(), program.shape, steps=steps, name=name, property=program.asked
+        )
 
-        Args:
-            about: key of the statement.
-            model: a Flax module or function.
-            shape: of one image.
-            steps: per axis of the grid; the size of the axis where only shift 0 is to hold.
-            name: of the model; files are called after it.
-            property: in question.
-            law: of the output shift.
-            weights: `all`, or `these` of the model.
-        """
-        return self.decide(
-            about, model, shape, steps=steps, name=name, property=property, law=law, weights=weights
-        )[0]
+    def lattice(self, about: str, model: Any, shape: Sequence[int], **asked: Any) -> Evidence:
+        """Evidence by the verdict on a model; arguments as for `decide`."""
+        return self.decide(about, model, shape, **asked)[0]
 
     def decide(
         self,
@@ -128,7 +114,18 @@ class Audit:
         law: Literal["any", "same"] = "any",
         weights: Literal["all", "these"] = "all",
     ) -> tuple[Evidence, PropertyVerdict]:
-        """The same, and the verdict itself."""
+        """The verdict on a model, and evidence that holds where the lattice is the product of these steps, exactly.
+
+        Args:
+            about: key of the statement.
+            model: a Flax module or function.
+            shape: of one image.
+            steps: per axis of the grid; the size of the axis where only shift 0 is to hold.
+            name: of the model; files are called after it.
+            property: in question.
+            law: of the output shift.
+            weights: `all`, or `these` of the model.
+        """
         verdict = sp.verify(model, shape, property=property, law=law, weights=weights, name=name)
         found = getattr(verdict, property)
         files = files_of(verdict, found, name=f"{name} {property}")

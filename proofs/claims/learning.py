@@ -15,6 +15,7 @@ from proofs.claims.models import parameters
 from proofs.claims.pictures import accuracy_maps, gap_figure, kept_maps, three_positions
 from shiftproof.report import Picture
 from shiftproof.sweeping.result import Status
+from shiftproof.training import accuracy, fit, scores
 
 SHIFTS = ((0, 0), (0, 1), (2, 2))
 """The three positions: at rest, off the stride, on the stride."""
@@ -84,9 +85,9 @@ def measure_gaps(make: Any, sizes: tuple[int, ...], *, seeds: int, steps: int) -
         for column, size in enumerate(sizes):
             part = training.sample(seed, train=size, test=400)
             images = training.placed(part.train)
-            model = training.fit(make(seed), images, part.train_labels, seed=seed, steps=steps)
-            seen = training.accuracy(model, images, part.train_labels)
-            unseen = training.accuracy(model, training.placed(part.test), part.test_labels)
+            model = fit(make(seed), images, part.train_labels, seed=seed, steps=steps)
+            seen = accuracy(model, images, part.train_labels)
+            unseen = accuracy(model, training.placed(part.test), part.test_labels)
             gaps[seed, column] = seen - unseen
     return gaps
 
@@ -133,7 +134,7 @@ def _figure_one(audit: Audit) -> Findings:
     cnn, dense = trained.models[CNN2][0], trained.models[DENSE][0]
     part = trained.samples[0]
     right = [
-        training.scores(model, training.placed(part.test)).argmax(axis=1) == part.test_labels
+        scores(model, training.placed(part.test)).argmax(axis=1) == part.test_labels
         for model in (cnn, dense)
     ]
     number = int(np.flatnonzero(np.all(right, axis=0))[0])
@@ -156,9 +157,9 @@ def _figure_one(audit: Audit) -> Findings:
                 f"the scores under {invariance.equal}",
             )
         )
-    scores = {name: training.scores(model, images) for name, model in ((CNN2, cnn), (DENSE, dense))}
+    moved = {name: scores(model, images) for name, model in ((CNN2, cnn), (DENSE, dense))}
     labels = {
-        name: ", ".join(map(str, values.argmax(axis=1).tolist())) for name, values in scores.items()
+        name: ", ".join(map(str, values.argmax(axis=1).tolist())) for name, values in moved.items()
     }
     text = f"a {digit} at the shifts {', '.join(map(str, SHIFTS))} is called " + "; ".join(
         f"{words} by the {name}" for name, words in labels.items()
@@ -179,10 +180,10 @@ def panels(cnn: Any, dense: Any, images: np.ndarray) -> tuple[Picture, Picture]:
         maps[name] = tuple(values[..., best])
         moved = (_moved(values[0], values[i], SHIFTS[i], len(images[0])) for i in (1, 2))
         notes[name] = ["", *moved]
-    scores: dict[str, Any] = {}
+    bars: dict[str, Any] = {}
     for name, model in (("scores of the CNN", cnn), ("of the dense net", dense)):
-        values = training.scores(model, images)
-        scores[name] = tuple(values)
+        values = scores(model, images)
+        bars[name] = tuple(values)
         notes[name] = ["", *(_same(values[0], values[i]) for i in (1, 2))]
     return (
         three_positions(
@@ -198,7 +199,7 @@ def panels(cnn: Any, dense: Any, images: np.ndarray) -> tuple[Picture, Picture]:
         ),
         three_positions(
             SHIFTS,
-            scores,
+            bars,
             notes,
             words=(
                 "Bars of the ten scores of a CNN and of a dense net at three positions.",

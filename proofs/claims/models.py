@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from shiftproof.zoo import wrap_pool
+from shiftproof import layers
 
 Array = jax.Array
 
@@ -32,19 +32,8 @@ class SmallCNN(nnx.Module):
     def features(self, x: Array) -> tuple[Array, ...]:
         """The maps after the first convolution, the pool, and the second convolution."""
         first = nnx.relu(self.first(x))
-        pooled = wrap_pool(nnx.max_pool, first, (2, 2), stride=self.stride)
+        pooled = layers.max_pool(first, 2, self.stride)
         return first, pooled, nnx.relu(self.second(pooled))
-
-
-class MeanOfConvolution(nnx.Module):
-    """An equivariant map, then the mean over all positions."""
-
-    def __init__(self, *, padding: str = "CIRCULAR", rngs: nnx.Rngs):
-        self.conv = nnx.Conv(1, 4, (3, 3), padding=padding, rngs=rngs)
-
-    def __call__(self, x: Array) -> Array:
-        """(batch, h, w, 1) -> (batch, 4)."""
-        return nnx.relu(self.conv(x)).mean(axis=(1, 2))
 
 
 class Decoder(nnx.Module):
@@ -119,7 +108,7 @@ def average_then_mean(x: Array) -> Array:
 
 def maximum_then_maximum(x: Array) -> Array:
     """Max pooling 3×3 of stride 2, then the maximum over positions."""
-    return wrap_pool(nnx.max_pool, x, (3, 3), stride=2).max(axis=(1, 2))
+    return layers.max_pool(x, 3, 2).max(axis=(1, 2))
 
 
 def blur(x: Array, taps: tuple[float, ...]) -> Array:
@@ -155,11 +144,6 @@ def polyphase_then_mean(x: Array) -> Array:
     best = jnp.argmax((phases**2).sum(axis=(2, 3, 4)), axis=1)
     chosen = jnp.take_along_axis(phases, best[:, None, None, None, None], axis=1)
     return chosen[:, 0].mean(axis=(1, 2))
-
-
-def strided_pool(x: Array) -> Array:
-    """Max pooling 2×2 of stride 2."""
-    return nnx.max_pool(x, (2, 2), strides=(2, 2))
 
 
 def parameters(model: Any) -> int:

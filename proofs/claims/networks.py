@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 from flax import nnx
 
-import shiftproof as sp
 from proofs.claims import models
 from proofs.claims.audit import Audit, counted, filled, outputs
 from proofs.claims.claim import Claim, Evidence, Findings, Statement
 from proofs.claims.models import STAGES, Prefix
 from proofs.claims.pictures import chain
+from shiftproof import layers
 from shiftproof.deciding.verdict import Word
 from shiftproof.zoo import LeNet
+from shiftproof.zoo.pitfalls import PITFALLS
 
 
 def lenet(audit: Audit, *, head: str, stride: int) -> tuple[LeNet, tuple[int, int, int]]:
@@ -107,7 +108,7 @@ def _stride_one(audit: Audit) -> Findings:
 
 
 def _trunk(x: Any, *, window: int) -> Any:
-    return sp.zoo.wrap_pool(nnx.max_pool, nnx.relu(x), window, stride=1)
+    return layers.max_pool(nnx.relu(x), window)
 
 
 def _strided(audit: Audit) -> Findings:
@@ -175,9 +176,7 @@ def _irreversible(audit: Audit) -> Findings:
                 name="blur 1 3 1, then global mean",
                 property="invariance",
             ),
-            audit.lattice(
-                "break", models.strided_pool, shape, steps=(2, 2), name="max pool 2×2, stride 2"
-            ),
+            audit.program("break", PITFALLS["pool-stride"].repaired, name="max pool 2×2, stride 2"),
         ),
         tables=(field_table(),),
     )

@@ -10,13 +10,13 @@ from flax import nnx
 from proofs.claims.audit import STRIDES, WINDOWS, Audit, counted, outputs, stride_steps
 from proofs.claims.claim import Claim, Evidence, Findings, Statement
 from proofs.claims.pictures import count_maps
-from shiftproof.zoo import wrap_pool
+from shiftproof import layers
 
 
 def pool(window: int, *, stride: int | Sequence[int], kind: str = "max") -> Callable:
-    """A pool of Flax on the torus, as a function on (batch, h, w, channels)."""
-    pools = {"max": nnx.max_pool, "avg": nnx.avg_pool}
-    return functools.partial(wrap_pool, pools[kind], window=window, stride=stride)
+    """A pool on the torus, as a function on (batch, h, w, channels)."""
+    pools = {"max": layers.max_pool, "avg": layers.avg_pool}
+    return functools.partial(pools[kind], window=window, strides=stride)
 
 
 # --- B2: one bright pixel ---

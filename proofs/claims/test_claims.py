@@ -28,6 +28,7 @@ from proofs.claims import (
 from proofs.claims.audit import STRIDES, WINDOWS, Audit, files_of, filled, judged
 from proofs.claims.claim import Claim, Decided, Findings, decide
 from proofs.outcome import Outcome, Status
+from shiftproof import data
 from shiftproof.refuting.counterexample import Counterexample
 from shiftproof_kernel import check_text
 
@@ -362,7 +363,7 @@ def test_training_learns(audit) -> None:
 def test_no_digit_is_in_both_parts() -> None:
     part = training.sample(0, train=1000, test=500)
     seen = {image.tobytes() for image in part.train}
-    images, _ = training._digits()
+    images = data.digits(small=True).images
     assert len({image.tobytes() for image in images}) == len(images)
     assert not seen & {image.tobytes() for image in part.test}
 

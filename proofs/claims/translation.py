@@ -8,7 +8,8 @@ from flax import nnx
 import shiftproof as sp
 from proofs.claims.audit import Audit, counted
 from proofs.claims.claim import Claim, Evidence, Findings, Statement
-from proofs.claims.models import Decoder, MeanOfConvolution
+from proofs.claims.models import Decoder
+from shiftproof.zoo.pitfalls import mean_of_circular
 
 
 def _translation(audit: Audit) -> Findings:
@@ -95,7 +96,7 @@ def _independence(audit: Audit) -> Findings:
             ),
             audit.lattice(
                 "pooled",
-                MeanOfConvolution(rngs=nnx.Rngs(0)),
+                mean_of_circular(),
                 shape,
                 steps=(1, 1),
                 name="mean of a convolution",

@@ -6,11 +6,13 @@ too but never to be mistaken for a failure of the model.
 """
 
 import dataclasses
+import difflib
+import inspect
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypedDict, Unpack, get_args
 
 import numpy as np
 
@@ -42,17 +44,98 @@ Claimed = Literal["equivariance", "invariance"]
 Shifts = Sequence[Sequence[int | str]] | np.ndarray | None
 
 
-@dataclasses.dataclass(frozen=True)
-class _Request:
-    """Everything that is passed on to `verify`, and how to fail."""
+class Options(TypedDict, total=False):
+    """What all assertions take, by keyword.
 
-    model: Any
-    images: Any
-    options: Mapping[str, Any]
+    Attributes:
+        law: of the output shift of equivariance, `any` (default) or the `same`.
+        boundary: `circular` (default), or `scene`: where the border does not reach, the output moves with a larger
+            scene, of which the image is a window (`verify_scene`). Others can be swept only.
+        evidence: `proof` (default): a certificate, or an identity in the field with an error bound below 2^-100.
+            `certificate`: certificates only. `sweep`: equality seen for the images (integer probes for a shape) is
+            enough; the law `any` is then swept as Δ/s, s being the stride.
+        weights: `all` (default) or `these`.
+        cache: folder of evidence from earlier runs. Proofs are taken again by the kernel, and counterexamples run
+            again; only the search is saved.
+        custom_message: put before the message, or in its place where `include_default_message` is false.
+        include_default_message: whether the message that explains is shown.
+        exception_type: raised where the property fails; `AssertionError` by default.
+        spatial_axes, output_axes, apply_kwargs, name, seed: as for `verify` and `sweep`.
+        exhaustive, search_seconds: as for `verify`.
+        grid, method, dtype, probes, chunk, devices, precision: as for `sweep`, with `evidence="sweep"`.
+    """
+
+    law: Law
+    boundary: Boundary
+    evidence: Evidence
+    weights: Weights
     cache: str | Path | None
     custom_message: str | None
     include_default_message: bool
     exception_type: type[Exception]
+    spatial_axes: Sequence[int] | None
+    output_axes: Sequence[int] | None
+    apply_kwargs: Mapping[str, Any] | None
+    name: str | None
+    seed: int
+    exhaustive: bool
+    search_seconds: float
+    grid: Sequence[int] | None
+    method: Literal["brute", "cosets"]
+    dtype: str
+    probes: int
+    chunk: int | None
+    devices: Sequence[Any] | None
+    precision: Literal["highest", "high", "default"]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Request:
+    """A model, what is passed on to `verify` or `sweep`, and how to fail."""
+
+    model: Any
+    images: Any
+    options: Mapping[str, Any]
+    boundary: Boundary = "circular"
+    evidence: Evidence = "proof"
+    cache: str | Path | None = None
+    custom_message: str | None = None
+    include_default_message: bool = True
+    exception_type: type[Exception] = AssertionError
+
+    @classmethod
+    def of(cls, model: Any, images: Any, given: Mapping[str, Any]) -> "_Request":
+        """The request of an assertion that was given these `Options`.
+
+        Raises:
+            TypeError: an option is none of `Options`.
+        """
+        for name in given:
+            if name not in Options.__annotations__:
+                close = difflib.get_close_matches(name, Options.__annotations__, n=1)
+                hint = (
+                    f"did you mean {close[0]}=?" if close else "see shiftproof.assertions.Options."
+                )
+                raise TypeError(f"an assertion takes no argument {name}=; {hint}")
+        own = {field.name for field in dataclasses.fields(cls)} & set(given)
+        passed = {name: value for name, value in given.items() if name not in own}
+        options = {"law": "any", "weights": "all", **passed}
+        return cls(model, images, options, **{name: given[name] for name in own})
+
+    def options_for(self, call: Callable[..., Any], *, apart: str = "") -> dict[str, Any]:
+        """The options passed on to a function, one of them set apart.
+
+        Raises:
+            InputError: it does not take one of them.
+        """
+        options = {name: value for name, value in self.options.items() if name != apart}
+        known = inspect.signature(call).parameters
+        for name in options:
+            if name not in known:
+                raise InputError(
+                    f"{name}= does not go with evidence={self.evidence!r} and boundary={self.boundary!r}: leave it out."
+                )
+        return options
 
     @property
     def grid(self) -> tuple[int, ...]:
@@ -70,7 +153,7 @@ class _Request:
             wanted: (n1, ..., nd) of `Word`; shifts marked undecided are not asked about.
         """
         asked = wanted != Word.UNDECIDED
-        options = {"property": property, **self.options}
+        options = {"property": property, **self.options_for(verify)}
         if self.cache is None or options.get("exhaustive"):
             return verify(self.model, self.images, shifts=asked, **options)
         call = {key: options.pop(key) for key in ("apply_kwargs", "name") if key in options}
@@ -87,7 +170,8 @@ class _Request:
 
     def repaired(self, found: PropertyVerdict) -> str:
         """The cheapest repair that is proved to keep more shifts; "" where none of those tried does."""
-        told = counterfactuals(self.model, self.images, refute=False, **self.options)
+        options = {name: value for name, value in self.options.items() if name != "exhaustive"}
+        told = counterfactuals(self.model, self.images, refute=False, **options)
         kept = told.repair.outputs if told.repair is not None else ()
         for counted in kept:
             same = (counted.name, counted.question) == (found.claim.output, found.claim.property)
@@ -113,15 +197,7 @@ def assert_equivariant(
     *,
     stride: int | Sequence[int] | None = None,
     shifts: Shifts = None,
-    law: Law = "any",
-    boundary: Boundary = "circular",
-    evidence: Evidence = "proof",
-    weights: Weights = "all",
-    cache: str | Path | None = None,
-    custom_message: str | None = None,
-    include_default_message: bool = True,
-    exception_type: type[Exception] = AssertionError,
-    **options: Any,
+    **options: Unpack[Options],
 ) -> None:
     """Fail unless every output that has a grid moves with the image, under all shifts asked.
 
@@ -130,19 +206,8 @@ def assert_equivariant(
         images: the shape of one image, or images (batch, *shape).
         stride: ask for the multiples of this many pixels along every axis, or one number per axis.
         shifts: ask for these shifts; all by default. A step may be a string such as `4Z`.
-        law: of the output shift, `any` or the `same`.
-        boundary: `circular`, or `scene`: where the border does not reach, the output moves with a larger scene, of
-            which the image is a window (`verify_scene`). Others can be swept only.
-        evidence: `proof`: a certificate, or an identity in the field with an error bound below 2^-100. `certificate`:
-            certificates only. `sweep`: equality seen for the images (integer probes for a shape) is enough; the law
-            `any` is then swept as Δ/s, s being the stride.
-        weights: `all` or `these`.
-        cache: folder of evidence from earlier runs. Proofs are taken again by the kernel, and counterexamples run
-            again; only the search is saved.
-        custom_message: put before the message, or in its place where `include_default_message` is false.
-        include_default_message: whether the message that explains is shown.
-        exception_type: raised where the property fails.
-        options: of `verify` or `sweep`, such as `apply_kwargs`, `spatial_axes`, `seed`.
+        options: shared by all assertions, see `Options`; such as `weights="these"`, `evidence="certificate"`,
+            `apply_kwargs={"train": False}`, `custom_message="the backbone"`.
 
     Raises:
         AssertionError: it fails under a shift asked; the message draws a counterexample.
@@ -152,16 +217,8 @@ def assert_equivariant(
     >>> assert_equivariant(lambda x: nnx.max_pool(x, (2, 2), (2, 2)), (8, 8, 1), stride=2)
     """
     __tracebackhide__ = True  # pytest then shows the line of the test, and not these
-    request = _Request(
-        model,
-        images,
-        {"law": law, "weights": weights, **options},
-        cache,
-        custom_message,
-        include_default_message,
-        exception_type,
-    )
-    _assert_holds(request, "equivariance", _multiples(stride, shifts, request), evidence, boundary)
+    request = _Request.of(model, images, options)
+    _assert_holds(request, "equivariance", _multiples(stride, shifts, request))
 
 
 def assert_invariant(
@@ -170,30 +227,15 @@ def assert_invariant(
     *,
     stride: int | Sequence[int] | None = None,
     shifts: Shifts = None,
-    boundary: Boundary = "circular",
-    evidence: Evidence = "proof",
-    weights: Weights = "all",
-    cache: str | Path | None = None,
-    custom_message: str | None = None,
-    include_default_message: bool = True,
-    exception_type: type[Exception] = AssertionError,
-    **options: Any,
+    **options: Unpack[Options],
 ) -> None:
     """Fail unless no output changes under the shifts asked; arguments as for `assert_equivariant`.
 
     >>> assert_invariant(lambda x: x.max((1, 2)), (8, 8, 1))
     """
     __tracebackhide__ = True  # pytest then shows the line of the test, and not these
-    request = _Request(
-        model,
-        images,
-        {"weights": weights, **options},
-        cache,
-        custom_message,
-        include_default_message,
-        exception_type,
-    )
-    _assert_holds(request, "invariance", _multiples(stride, shifts, request), evidence, boundary)
+    request = _Request.of(model, images, options)
+    _assert_holds(request, "invariance", _multiples(stride, shifts, request))
 
 
 def assert_breaks(
@@ -202,14 +244,7 @@ def assert_breaks(
     *,
     property: Claimed = "invariance",
     shifts: Shifts = None,
-    boundary: Boundary = "circular",
-    evidence: Evidence = "proof",
-    weights: Weights = "all",
-    cache: str | Path | None = None,
-    custom_message: str | None = None,
-    include_default_message: bool = True,
-    exception_type: type[Exception] = AssertionError,
-    **options: Any,
+    **options: Unpack[Options],
 ) -> None:
     """The negative twin: fail unless the property is refuted under every shift asked (all but 0 by default).
 
@@ -218,17 +253,9 @@ def assert_breaks(
     >>> assert_breaks(lambda x: x[:, ::2], (8, 8, 1), property="equivariance", shifts=[(1, 0)])
     """
     __tracebackhide__ = True  # pytest then shows the line of the test, and not these
-    request = _Request(
-        model,
-        images,
-        {"weights": weights, **options},
-        cache,
-        custom_message,
-        include_default_message,
-        exception_type,
-    )
-    if _is_swept(evidence, boundary, property):
-        _assert_swept(request, property, shifts, boundary, breaks=True)
+    request = _Request.of(model, images, options)
+    if _is_swept(request, property):
+        _assert_swept(request, property, shifts, breaks=True)
         return
     asked = asked_mask(shifts, request.grid)
     if shifts is None:
@@ -247,7 +274,7 @@ def assert_breaks(
                 f"{int(kept.sum())} of {int(asked.sum())} shifts asked."
             )
             request.fail(told + kept_text(found, kept))
-        _check_certified(request, name, found, asked, evidence)
+        _check_certified(request, name, found, asked)
 
 
 def assert_lattice(
@@ -256,14 +283,7 @@ def assert_lattice(
     lattice: str,
     *,
     property: Claimed = "invariance",
-    boundary: Boundary = "circular",
-    evidence: Evidence = "proof",
-    weights: Weights = "all",
-    cache: str | Path | None = None,
-    custom_message: str | None = None,
-    include_default_message: bool = True,
-    exception_type: type[Exception] = AssertionError,
-    **options: Any,
+    **options: Unpack[Options],
 ) -> None:
     """Fail unless the shifts that keep the property are exactly this lattice: proved inside, refuted outside.
 
@@ -272,37 +292,21 @@ def assert_lattice(
         images: as there.
         lattice: such as `4Z x 4Z`, `2Z x 0`, or `Z` on one axis.
         property: `equivariance` or `invariance`.
-        boundary: `circular`.
-        evidence: as there.
-        weights: `all` or `these`.
-        cache: folder of evidence from earlier runs. Proofs are taken again by the kernel, and counterexamples run
-            again; only the search is saved.
-        custom_message: as there.
-        include_default_message: as there.
-        exception_type: as there.
-        options: of `verify`.
+        options: see `Options`.
 
     >>> from flax import nnx
     >>> pool = lambda x: nnx.max_pool(x, (2, 2), (2, 2))
     >>> assert_lattice(pool, (8, 8, 1), "2Z x 2Z", property="equivariance")
     """
     __tracebackhide__ = True  # pytest then shows the line of the test, and not these
-    request = _Request(
-        model,
-        images,
-        {"weights": weights, **options},
-        cache,
-        custom_message,
-        include_default_message,
-        exception_type,
-    )
+    request = _Request.of(model, images, options)
     expected = _lattice_mask(lattice, request.grid)
-    if _is_swept(evidence, boundary, property):
-        if boundary != "circular":
+    if _is_swept(request, property):
+        if request.boundary != "circular":
             raise InputError("a lattice belongs to the torus: use boundary='circular'.")
-        _assert_swept(request, property, expected, boundary)
+        _assert_swept(request, property, expected)
         if not expected.all():
-            _assert_swept(request, property, ~expected, boundary, breaks=True)
+            _assert_swept(request, property, ~expected, breaks=True)
         return
     wanted = np.where(expected, Word.PROVED, Word.REFUTED).astype(np.uint8)
     verdict = request.settle(property, wanted)
@@ -314,7 +318,7 @@ def assert_lattice(
             request.fail(undecided_text(name, found, everywhere), UndecidedError)
         proved = found.map == Word.PROVED
         if np.array_equal(proved, expected):
-            _check_certified(request, name, found, np.ones_like(expected), evidence)
+            _check_certified(request, name, found, np.ones_like(expected))
             continue
         message = head(
             f"{property} of {name} holds on {found.lattice} ({int(proved.sum())} of {proved.size} "
@@ -367,15 +371,14 @@ def _claims(verdict: Verdict, property: Claimed) -> list[tuple[str, PropertyVerd
     return asked
 
 
-def _assert_holds(
-    request: _Request, property: Claimed, shifts: Shifts, evidence: Evidence, boundary: Boundary
-) -> None:
+def _assert_holds(request: _Request, property: Claimed, shifts: Shifts) -> None:
     __tracebackhide__ = True
-    if boundary == "scene" and property == "equivariance" and evidence in ("proof", "certificate"):
+    proved = request.evidence in ("proof", "certificate")
+    if request.boundary == "scene" and property == "equivariance" and proved:
         _assert_on_scene(request, shifts)
         return
-    if _is_swept(evidence, boundary, property):
-        _assert_swept(request, property, shifts, boundary)
+    if _is_swept(request, property):
+        _assert_swept(request, property, shifts)
         return
     asked = asked_mask(shifts, request.grid)
     verdict = request.settle(property, _words(asked, Word.PROVED))
@@ -394,20 +397,21 @@ def _assert_holds(
             )
         if np.any(found.map[asked] == Word.UNDECIDED):
             request.fail(undecided_text(name, found, asked), UndecidedError)
-        _check_certified(request, name, found, asked, evidence)
+        _check_certified(request, name, found, asked)
 
 
 def _check_certified(
-    request: _Request, name: str, found: PropertyVerdict, asked: np.ndarray, evidence: Evidence
+    request: _Request, name: str, found: PropertyVerdict, asked: np.ndarray
 ) -> None:
     """Fail where certificates are asked for, and the word of some shift asked rests on an identity."""
     __tracebackhide__ = True
-    if evidence == "certificate" and np.any(found.certified_map[asked] == Word.UNDECIDED):
+    if request.evidence == "certificate" and np.any(found.certified_map[asked] == Word.UNDECIDED):
         request.fail(uncertified_text(name, found, asked), UndecidedError)
 
 
-def _is_swept(evidence: str, boundary: str, property: str) -> bool:
+def _is_swept(request: _Request, property: str) -> bool:
     """Whether a sweep is enough; an error where it is not, and nothing else is there."""
+    evidence, boundary = request.evidence, request.boundary
     if evidence not in get_args(Evidence):
         choices = ", ".join(get_args(Evidence))
         raise InputError(f"evidence must be one of {choices}; got {evidence!r}.")
@@ -421,8 +425,8 @@ def _is_swept(evidence: str, boundary: str, property: str) -> bool:
 def _assert_on_scene(request: _Request, shifts: Shifts) -> None:
     """Every output with a grid has an interior that moves under all shifts asked, and each leaves cells to compare."""
     __tracebackhide__ = True
-    options = dict(request.options)
-    law = options.pop("law")
+    law = request.options["law"]
+    options = request.options_for(verify_scene, apart="law")
     verdict = verify_scene(request.model, request.images, **options)
     asked = _steps_asked(shifts, len(verdict.grid))
     moving = [layer for layer in verdict.outputs if any(axis is not None for axis in layer.grid)]
@@ -458,21 +462,17 @@ def _steps_asked(shifts: Shifts, rank: int) -> tuple[int, ...]:
 
 
 def _assert_swept(
-    request: _Request,
-    property: Claimed,
-    shifts: Shifts,
-    boundary: Boundary,
-    *,
-    breaks: bool = False,
+    request: _Request, property: Claimed, shifts: Shifts, *, breaks: bool = False
 ) -> None:
     """Every output was seen to keep the property, or with `breaks` to lose it, under all shifts asked."""
     __tracebackhide__ = True
+    boundary = request.boundary
     if shifts is not None and boundary != "circular":
         raise InputError("shifts= belongs to the torus: leave it out, or use boundary='circular'.")
-    options = dict(request.options)
+    options = request.options_for(sweep)
     kind = options.pop("weights")
     options |= {
-        "law": {"any": "stride"}.get(options.pop("law", "any"), "same"),
+        "law": {"any": "stride"}.get(options.pop("law"), "same"),
         "boundary": boundary,
         "weights": "these" if kind == "these" else None,
     }

@@ -1,4 +1,4 @@
-"""The command line: for each command a class of options, and a function that runs it.
+"""The command line: options of several commands, a class of options for each, the functions that run them, one table.
 
 Nothing heavy is imported before a command runs, so that `--help` answers at once. Exit codes: 0 done (for `verify` and
 `check`: proved; for `replay`: reproduced), 1 refuted (or not proved, not reproduced), 2 a mistake in the call or its
@@ -9,21 +9,56 @@ Over 600 lines, because the commands are one list, most of it help.
 
 import contextlib
 import dataclasses
+import functools
 import io
+import operator
 import sys
 import textwrap
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
+from tyro.conf import Positional, arg
 
 from shiftproof._version import __version__
 from shiftproof.errors import ContradictionError, ShiftproofError, ShiftproofWarning
 
-Sizes = Annotated[tuple[int, ...] | None, tyro.conf.arg(metavar="N [N ...]")]
+# Options of several commands, each declared once.
+Sizes = Annotated[tuple[int, ...] | None, arg(metavar="N [N ...]")]
 """Sizes or axes of a grid; None where they are not said."""
+Target = Annotated[
+    Positional[str],
+    arg(
+        metavar="TARGET",
+        help="file.py, package.module, either with :name of a factory, class or function; or a zoo model.",
+    ),
+]
+File = Annotated[Positional[Path], arg(metavar="FILE")]
+Shape = Annotated[
+    Sizes,
+    arg(
+        help="Shape of one image, channels last, such as 28 28 1; found out from the model by default."
+    ),
+]
+Grid = Annotated[Sizes, arg(help="Instead of --shape: sizes of the grid, such as 28 28.")]
+Channels = Annotated[
+    int | None, arg(help="Channels of one image; found out from the model by default.")
+]
+Weights = Annotated[
+    Literal["all", "these"], arg(help="All weights (the architecture), or these of the model.")
+]
+SpatialAxes = Annotated[
+    Sizes, arg(help="Grid axes of one image, batch not counted; all but the last by default.")
+]
+OutputAxes = Annotated[
+    Sizes, arg(help="Grid axes of the batched outputs, where they cannot be followed.")
+]
+Layers = Annotated[tuple[str, ...] | None, arg(help="Names of the layers to keep; all by default.")]
+Seed = Annotated[int, arg(help="Random seed for images, weights and whatever else is drawn.")]
+Json = Annotated[bool, arg(help="Print the result as JSON on standard output.")]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,10 +74,8 @@ class Demo:
     """Folder with MNIST's IDX files; scikit-learn's digits otherwise."""
     png: Path | None = None
     """A PNG to picture instead of a digit of the test set."""
-    seed: int = 0
-    """Of the split, the weights and the training."""
-    json: bool = False
-    """Print the results as JSON on standard output, everything else on standard error."""
+    seed: Seed = 0
+    json: Json = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,10 +85,8 @@ class Sweep:
     Without images: of the architecture, on integer probes and integer weights.
     """
 
-    target: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TARGET")]
-    """file.py, package.module, either with :name of a factory, class or function; or a zoo model."""
-    shape: Sizes = None
-    """Shape of one image, channels last, such as 28 28 1; found out from the model by default."""
+    target: Target
+    shape: Shape = None
     digits: bool = False
     """Sweep real digits (scikit-learn's, on a 28x28 canvas)."""
     mnist: Path | None = None
@@ -74,14 +105,10 @@ class Sweep:
     """The model's own weights, or small integers; integers without images, these with."""
     dtype: Literal["auto", "float32", "float64", "bfloat16", "float16", "int32"] = "auto"
     """Number format; auto takes the first that is exact."""
-    spatial_axes: Sizes = None
-    """Grid axes of one image, batch not counted; all but the last by default."""
-    output_axes: Sizes = None
-    """Grid axes of the batched outputs, where they cannot be followed."""
-    layers: tuple[str, ...] | None = None
-    """Names of the layers to keep; all by default."""
-    seed: int = 0
-    """Of integer probes and weights."""
+    spatial_axes: SpatialAxes = None
+    output_axes: OutputAxes = None
+    layers: Layers = None
+    seed: Seed = 0
     chunk: int | None = None
     """Shifts per chunk; chosen from the memory by default."""
     out: Path | None = None
@@ -98,8 +125,7 @@ class Sweep:
     """How many processes share the sweep."""
     process: int | None = None
     """Which of them this is, from 0."""
-    json: bool = False
-    """Print counts, lattices and exactness as JSON on standard output."""
+    json: Json = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,8 +135,7 @@ class Placements:
     On integer objects and integer weights, compared exactly in all cells.
     """
 
-    target: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TARGET")]
-    """file.py, package.module, either with :name of a factory, class or function; or a zoo model."""
+    target: Target
     object: Sizes = None
     """Shape of one object, channels last, such as 3 3 1; a quarter of the canvas of zoo models."""
     canvas: Sizes = None
@@ -121,16 +146,11 @@ class Placements:
     """How many objects are moved together."""
     weights: Literal["these", "integers"] | None = None
     """The model's own weights, or small integers."""
-    spatial_axes: Sizes = None
-    """Grid axes of one object, batch not counted; all but the last by default."""
-    output_axes: Sizes = None
-    """Grid axes of the batched outputs, where they cannot be followed."""
-    layers: tuple[str, ...] | None = None
-    """Names of the layers to keep; all by default."""
-    seed: int = 0
-    """Of the objects and weights."""
-    json: bool = False
-    """Print counts, backgrounds and causes as JSON on standard output."""
+    spatial_axes: SpatialAxes = None
+    output_axes: OutputAxes = None
+    layers: Layers = None
+    seed: Seed = 0
+    json: Json = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,26 +160,19 @@ class Verify:
     Exit code 0: all shifts asked are proved; 1: some refuted; 3: some undecided.
     """
 
-    target: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TARGET")]
-    """file.py, package.module, either with :name of a factory, class or function; or a zoo model."""
-    shape: Sizes = None
-    """Shape of one image, channels last, such as 28 28 1; found out from the model by default."""
-    grid: Sizes = None
-    """Instead of --shape: sizes of the grid, such as 28 28."""
-    channels: int | None = None
-    """Channels of one image; found out from the model by default."""
+    target: Target
+    shape: Shape = None
+    grid: Grid = None
+    channels: Channels = None
     property: Literal["both", "equivariance", "invariance"] = "both"
     """What is asked; equivariance only of outputs that have a grid."""
     law: Literal["any", "same"] = "any"
     """Output shift of equivariance: any that fits, or the same as that of the image."""
-    weights: Literal["all", "these"] = "all"
-    """All weights (the architecture), or these of the model."""
+    weights: Weights = "all"
     shifts: tuple[str, ...] | None = None
     """Shifts asked about, such as 4,0 0,4, or a lattice such as 4Z,4Z; all by default. Sets the exit code."""
-    spatial_axes: Sizes = None
-    """Grid axes of one image, batch not counted; all but the last by default."""
-    output_axes: Sizes = None
-    """Grid axes of the batched outputs, where they cannot be followed."""
+    spatial_axes: SpatialAxes = None
+    output_axes: OutputAxes = None
     why: bool = False
     """Also what would hold with circular padding, without a flatten, without positions, and the cheapest repair."""
     sweep: bool = False
@@ -170,12 +183,10 @@ class Verify:
     """Also try every shift by itself in the field, and compare with the lattice. Slower; the words are the same."""
     search_seconds: float = 40.0
     """Seconds that the search for counterexamples may take beside compilation; what is left then is undecided."""
-    seed: int = 0
-    """Random seed for probe images, drawn weights and the field."""
+    seed: Seed = 0
     out: Path | None = None
     """Folder for report.html, maps.png, verdict.json, certificates, identities and counterexamples."""
-    json: bool = False
-    """Print the verdict as JSON on standard output."""
+    json: Json = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,37 +196,28 @@ class Scene:
     Exit code 0: every output has cells proved to move with the scene; 3: not so.
     """
 
-    target: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TARGET")]
-    """file.py, package.module, either with :name of a factory, class or function; or a zoo model."""
-    shape: Sizes = None
-    """Shape of one image, channels last, such as 28 28 1; found out from the model by default."""
-    grid: Sizes = None
-    """Instead of --shape: sizes of the grid, such as 28 28."""
-    channels: int | None = None
-    """Channels of one image; found out from the model by default."""
-    weights: Literal["all", "these"] = "all"
-    """All weights (the architecture), or these of the model."""
-    spatial_axes: Sizes = None
-    """Grid axes of one image, batch not counted; all but the last by default."""
-    output_axes: Sizes = None
-    """Grid axes of the batched outputs, where they cannot be followed."""
+    target: Target
+    shape: Shape = None
+    grid: Grid = None
+    channels: Channels = None
+    weights: Weights = "all"
+    spatial_axes: SpatialAxes = None
+    output_axes: OutputAxes = None
     sweep: bool = False
     """Also run all windows of larger scenes, and compare cell by cell."""
     exhaustive: bool = False
     """Ask the field for the exact interior of a large model too, which takes a minute or more."""
-    seed: int = 0
-    """Of scenes and drawn weights."""
+    seed: Seed = 0
     out: Path | None = None
     """Folder for report.html, cells.png, scene.json and certificates."""
-    json: bool = False
-    """Print the verdict as JSON on standard output."""
+    json: Json = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Check:
     """Check a certificate in the kernel, without JAX; exit code 0 only if it proves."""
 
-    file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
+    file: File
     """A certificate written by verify."""
 
 
@@ -223,27 +225,25 @@ class Check:
 class Replay:
     """Run a counterexample again on the compiled model; exit code 0 if reproduced."""
 
-    file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
+    file: File
     """A counterexample written by verify."""
     target: str | None = None
     """The model, where it is not found as the file says."""
-    json: bool = False
-    """Print the result as JSON."""
+    json: Json = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Rules:
     """Print the kernel's rules, and which of them every primitive of JAX uses."""
 
-    json: bool = False
-    """Print them as JSON."""
+    json: Json = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Pitfalls:
     """What people believe of CNNs: list the claims, or run one and its repair."""
 
-    name: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="NAME")] = None
+    name: Annotated[Positional[str | None], arg(metavar="NAME")] = None
     """Which one, or all; without a name they are listed."""
 
 
@@ -251,89 +251,32 @@ class Pitfalls:
 class Doctor:
     """Print versions, devices and precision, and check that integers stay exact."""
 
-    json: bool = False
-    """Print the findings as JSON."""
+    json: Json = False
 
 
-Command = (
-    Annotated[Demo, tyro.conf.subcommand("demo")]
-    | Annotated[Verify, tyro.conf.subcommand("verify")]
-    | Annotated[Scene, tyro.conf.subcommand("scene")]
-    | Annotated[Sweep, tyro.conf.subcommand("sweep")]
-    | Annotated[Placements, tyro.conf.subcommand("placements")]
-    | Annotated[Check, tyro.conf.subcommand("check")]
-    | Annotated[Replay, tyro.conf.subcommand("replay")]
-    | Annotated[Rules, tyro.conf.subcommand("rules")]
-    | Annotated[Pitfalls, tyro.conf.subcommand("pitfalls")]
-    | Annotated[Doctor, tyro.conf.subcommand("doctor")]
-)
+EXITS = {"proved": 0, "refuted": 1, "undecided": 3}
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run a command and exit with its code."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments == ["--version"]:
-        print(f"shiftproof {__version__}")
-        sys.exit(0)
-    command = tyro.cli(
-        Command,  # type: ignore[arg-type]
-        prog="shiftproof",
-        description="Which shifts of its input grid a Flax model keeps, and which it breaks under.",
-        args=arguments,
-        config=(tyro.conf.FlagCreatePairsOff,),
-    )
-    sys.exit(run(command))
+@dataclasses.dataclass(frozen=True)
+class Terminal:
+    """Where a command prints.
 
+    Attributes:
+        errors: standard error: notes, warnings, progress.
+        warned: the warnings that were printed already.
+    """
 
-AnyCommand = Demo | Verify | Scene | Sweep | Placements | Check | Replay | Rules | Pitfalls | Doctor
+    errors: Console
+    warned: list[str] = dataclasses.field(default_factory=list)
 
+    def note(self, text: str) -> None:
+        """Print what was not said but found out."""
+        self.errors.print(f"note: {text}", markup=False)
 
-def run(command: AnyCommand) -> int:
-    """Run one command; returns the exit code, after one clear message where it failed."""
-    errors = Console(stderr=True, highlight=False)
-    warned: list[str] = []
-
-    def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        warned.append(str(message))
-        errors.print(f"warning: {message}", style="yellow", markup=False)
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("always", ShiftproofWarning)
-            warnings.showwarning = show
-            match command:
-                case Demo():
-                    return _demo(command, errors)
-                case Scene():
-                    return _scene(command, errors)
-                case Verify():
-                    return _verify(command, errors, warned)
-                case Sweep():
-                    return _sweep(command, errors)
-                case Placements():
-                    return _placements(command, errors)
-                case Check():
-                    return _check(command)
-                case Replay():
-                    return _replay(command)
-                case Rules():
-                    return _rules(command)
-                case Pitfalls():
-                    return _pitfalls(command)
-                case Doctor():
-                    return _doctor(command)
-    except ContradictionError as error:
-        errors.print(f"internal error: {error}", style="red", markup=False)
-        return 4
-    except (ShiftproofError, ValueError, ImportError, OSError) as error:
-        errors.print(f"error: {error}", style="red", markup=False)
-        return 2
-    except KeyboardInterrupt:
-        hint = ""
-        if isinstance(command, Sweep) and command.out is not None:
-            hint = f" Finished chunks are in {command.out}; the same command with --resume goes on."
-        errors.print(f"interrupted.{hint}", style="yellow", markup=False)
-        return 130
+    def warn(self, message: Warning | str, *_: Any, **__: Any) -> None:
+        """In place of `warnings.showwarning`."""
+        self.warned.append(str(message))
+        self.errors.print(f"warning: {message}", style="yellow", markup=False)
 
 
 def _print_json(data: Any) -> None:
@@ -342,10 +285,10 @@ def _print_json(data: Any) -> None:
     print(msgspec.json.format(msgspec.json.encode(data), indent=2).decode())
 
 
-def _demo(command: Demo, errors: Console) -> int:
+def _demo(command: Demo, terminal: Terminal) -> int:
     from shiftproof.demo import run_demo
 
-    console = errors if command.json else Console()
+    console = terminal.errors if command.json else Console()
     results = run_demo(
         command.out, mnist=command.mnist, png=command.png, seed=command.seed, console=console
     )
@@ -354,12 +297,11 @@ def _demo(command: Demo, errors: Console) -> int:
     return 0
 
 
-def _sweep(command: Sweep, errors: Console) -> int:
+def _sweep(command: Sweep, terminal: Terminal) -> int:
     from shiftproof.progress import reporting
     from shiftproof.report import report_sweep, sweep_table
     from shiftproof.sweeping.processes import Crew, join
     from shiftproof.sweeping.sweep import sweep
-    from shiftproof.targets import load_target
 
     if command.resume and command.out is None:
         raise ValueError("--resume needs --out, the folder of the interrupted sweep.")
@@ -367,27 +309,23 @@ def _sweep(command: Sweep, errors: Console) -> int:
         join(command.coordinator, command.processes, command.process)
     images = _real_images(command)
     shape = command.shape if images is None else images.shape[1:]
-    target = load_target(command.target, seed=command.seed, shape=shape)
-    _tell(target, errors)
+    target = _load(command, terminal, shape=shape)
     if images is None and target.shape is None:
         raise ValueError(
             f"the shape of one image is missing, and {target.name} could not be called on any usual one: add --shape "
             "28 28 1 (height width channels), or real images by --digits, --mnist DIR or --png FILE."
         )
-    with reporting(errors, target.name) as progress:
+    with reporting(terminal.errors, target.name) as progress:
         result = sweep(
             target.model,
             target.shape if images is None else images,
-            spatial_axes=command.spatial_axes,
-            output_axes=command.output_axes,
+            **_shared(command, target),
             boundary=command.boundary,
             grid=command.grid,
             law=command.law,
             weights=command.weights,
             dtype=command.dtype,
             layers=command.layers,
-            name=target.name,
-            seed=command.seed,
             probes=command.count,
             chunk=command.chunk,
             directory=command.out,
@@ -408,11 +346,10 @@ def _sweep(command: Sweep, errors: Console) -> int:
     return 0
 
 
-def _placements(command: Placements, errors: Console) -> int:
+def _placements(command: Placements, terminal: Terminal) -> int:
     from shiftproof import data
     from shiftproof.progress import reporting
     from shiftproof.sweeping.placements import placements
-    from shiftproof.targets import load_target
 
     objects: Any = command.object
     canvas, shape = command.canvas, None
@@ -421,8 +358,7 @@ def _placements(command: Placements, errors: Console) -> int:
         shape = objects.shape[1:]
     elif canvas is not None and objects is not None:
         shape = (*canvas, objects[-1])
-    target = load_target(command.target, seed=command.seed, shape=shape)
-    _tell(target, errors)
+    target = _load(command, terminal, shape=shape)
     if not command.digits and target.shape is not None:
         canvas = canvas or target.shape[:-1]
         objects = objects or (*(max(1, size // 4) for size in canvas), target.shape[-1])
@@ -431,17 +367,14 @@ def _placements(command: Placements, errors: Console) -> int:
             f"what is to be placed is missing: add --object 3 3 1 --canvas 28 28, or --digits, to place objects for "
             f"{command.target}."
         )
-    with reporting(errors, target.name) as progress:
+    with reporting(terminal.errors, target.name) as progress:
         result = placements(
             target.model,
             objects,
             canvas=canvas,
-            spatial_axes=command.spatial_axes,
-            output_axes=command.output_axes,
+            **_shared(command, target),
             weights=command.weights,
             layers=command.layers,
-            name=target.name,
-            seed=command.seed,
             probes=command.count,
             progress=progress,
         )
@@ -452,7 +385,7 @@ def _placements(command: Placements, errors: Console) -> int:
     return 0
 
 
-def _verify(command: Verify, errors: Console, warned: list[str]) -> int:
+def _verify(command: Verify, terminal: Terminal) -> int:
     from shiftproof.deciding.asked import shifts_of
     from shiftproof.deciding.verify import verify
     from shiftproof.progress import reporting
@@ -468,21 +401,21 @@ def _verify(command: Verify, errors: Console, warned: list[str]) -> int:
 
     if command.brute and not command.sweep:
         raise ValueError("--brute belongs to --sweep.")
-    target = _target_of(command, errors)
-    shape = target.shape
+    target = _target_of(command, terminal)
+    shape, shared = target.shape, _shared(command, target)
+    asked = {
+        "law": command.law,
+        "weights": command.weights,
+        "search_seconds": command.search_seconds,
+    }
     verdict = verify(
         target.model,
         shape,
         property=command.property,
-        law=command.law,
-        weights=command.weights,
         shifts=None if command.shifts is None else shifts_of(command.shifts),
-        spatial_axes=command.spatial_axes,
-        output_axes=command.output_axes,
-        name=target.name,
-        seed=command.seed,
         exhaustive=command.exhaustive,
-        search_seconds=command.search_seconds,
+        **asked,
+        **shared,
     )
     found = None
     if command.why:
@@ -491,27 +424,19 @@ def _verify(command: Verify, errors: Console, warned: list[str]) -> int:
             shape,
             # the verdict serves as the first row where it answers the same questions
             verdict=verdict if command.property == "both" else None,
-            law=command.law,
-            weights=command.weights,
-            spatial_axes=command.spatial_axes,
-            output_axes=command.output_axes,
-            name=target.name,
-            seed=command.seed,
-            search_seconds=command.search_seconds,
+            **asked,
+            **shared,
         )
     measured = None
     if command.sweep:
-        with reporting(errors, target.name) as progress:
+        with reporting(terminal.errors, target.name) as progress:
             measured = sweep(
                 target.model,
                 shape,
-                spatial_axes=command.spatial_axes,
-                output_axes=command.output_axes,
-                name=target.name,
-                seed=command.seed,
                 layers=[],
                 method="brute" if command.brute else "cosets",
                 progress=progress,
+                **shared,
             )
     why = None if found is None else found.to_dict()
     written = None
@@ -530,7 +455,7 @@ def _verify(command: Verify, errors: Console, warned: list[str]) -> int:
     for text in verdict_text(verdict):
         console.print(text, highlight=False, markup=False)
     for note in verdict.notes:
-        if note not in warned:  # those stand above already
+        if note not in terminal.warned:  # those stand above already
             console.print(f"note: {note}", highlight=False, markup=False)
     if found is not None:
         console.print(counterfactual_table(found))
@@ -547,21 +472,18 @@ def _verify(command: Verify, errors: Console, warned: list[str]) -> int:
     return EXITS[str(verdict.word)]
 
 
-def _scene(command: Scene, errors: Console) -> int:
+def _scene(command: Scene, terminal: Terminal) -> int:
     from shiftproof.deciding.scene import verify_scene
     from shiftproof.report import report_scene, scene_table, scene_text
 
-    target = _target_of(command, errors)
+    target = _target_of(command, terminal)
     verdict = verify_scene(
         target.model,
         target.shape,
         weights=command.weights,
         sweep=command.sweep,
         exhaustive=command.exhaustive,
-        spatial_axes=command.spatial_axes,
-        output_axes=command.output_axes,
-        name=target.name,
-        seed=command.seed,
+        **_shared(command, target),
     )
     written = report_scene(verdict, command.out) if command.out else []
     if command.json:
@@ -576,21 +498,11 @@ def _scene(command: Scene, errors: Console) -> int:
     return EXITS["proved" if verdict.proved else "undecided"]
 
 
-EXITS = {"proved": 0, "refuted": 1, "undecided": 3}
-
-
-def _target_of(command: Verify | Scene, errors: Console) -> Any:
+def _target_of(command: Verify | Scene, terminal: Terminal) -> Any:
     """The model, and the shape of one image by whichever option or finding gives it."""
-    from shiftproof.targets import load_target
-
-    target = load_target(
-        command.target,
-        seed=command.seed,
-        shape=command.shape,
-        grid=command.grid,
-        channels=command.channels,
+    target = _load(
+        command, terminal, shape=command.shape, grid=command.grid, channels=command.channels
     )
-    _tell(target, errors)
     if target.shape is None:
         raise ValueError(
             f"the shape of one image is missing, and {target.name} could not be called on any usual one: add --grid 28 "
@@ -599,13 +511,27 @@ def _target_of(command: Verify | Scene, errors: Console) -> Any:
     return target
 
 
-def _tell(target: Any, errors: Console) -> None:
-    """Print what was not said but found out."""
+def _load(command: Any, terminal: Terminal, **said: Any) -> Any:
+    """The model, and notes on what was found out about it."""
+    from shiftproof.targets import load_target
+
+    target = load_target(command.target, seed=command.seed, **said)
     for note in target.notes:
-        errors.print(f"note: {note}", markup=False)
+        terminal.note(note)
+    return target
 
 
-def _check(command: Check) -> int:
+def _shared(command: Any, target: Any) -> dict[str, Any]:
+    """The arguments that everything which decides or sweeps a model takes."""
+    return {
+        "spatial_axes": command.spatial_axes,
+        "output_axes": command.output_axes,
+        "name": target.name,
+        "seed": command.seed,
+    }
+
+
+def _check(command: Check, _: Terminal) -> int:
     from shiftproof_kernel.__main__ import main as check
 
     told = io.StringIO()
@@ -615,7 +541,7 @@ def _check(command: Check) -> int:
     return code
 
 
-def _replay(command: Replay) -> int:
+def _replay(command: Replay, _: Terminal) -> int:
     from shiftproof.refuting.counterexample import load_counterexample, replay
     from shiftproof.targets import load_target
 
@@ -649,7 +575,7 @@ def _replay(command: Replay) -> int:
     return 0 if result.reproduced else 1
 
 
-def _rules(command: Rules) -> int:
+def _rules(command: Rules, _: Terminal) -> int:
     from shiftproof.report import rules_tables
 
     tables = rules_tables()
@@ -683,7 +609,7 @@ def _real_images(command: Sweep) -> Any:
     return None
 
 
-def _pitfalls(command: Pitfalls) -> int:
+def _pitfalls(command: Pitfalls, _: Terminal) -> int:
     if command.name is None:
         from shiftproof.zoo.pitfalls import PITFALLS
 
@@ -709,7 +635,7 @@ def _pitfalls(command: Pitfalls) -> int:
     return 1 if wrong else 0
 
 
-def _doctor(command: Doctor) -> int:
+def _doctor(command: Doctor, _: Terminal) -> int:
     from shiftproof.doctor import examine, render
 
     diagnosis = examine()
@@ -718,3 +644,57 @@ def _doctor(command: Doctor) -> int:
     else:
         Console().print(render(diagnosis))
     return 0
+
+
+COMMANDS: dict[type, Callable[[Any, Terminal], int]] = {
+    Demo: _demo,
+    Verify: _verify,
+    Scene: _scene,
+    Sweep: _sweep,
+    Placements: _placements,
+    Check: _check,
+    Replay: _replay,
+    Rules: _rules,
+    Pitfalls: _pitfalls,
+    Doctor: _doctor,
+}
+"""The commands, in the order of `--help`; each is called by the name of its class."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and exit with its code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments == ["--version"]:
+        print(f"shiftproof {__version__}")
+        sys.exit(0)
+    command = tyro.cli(
+        functools.reduce(operator.or_, COMMANDS),
+        prog="shiftproof",
+        description="Which shifts of its input grid a Flax model keeps, and which it breaks under.",
+        args=arguments,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+    sys.exit(run(command))
+
+
+def run(command: Any) -> int:
+    """Run one command; returns the exit code, after one clear message where it failed."""
+    errors = Console(stderr=True, highlight=False)
+    terminal = Terminal(errors)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", ShiftproofWarning)
+            warnings.showwarning = terminal.warn
+            return COMMANDS[type(command)](command, terminal)
+    except ContradictionError as error:
+        errors.print(f"internal error: {error}", style="red", markup=False)
+        return 4
+    except (ShiftproofError, ValueError, ImportError, OSError) as error:
+        errors.print(f"error: {error}", style="red", markup=False)
+        return 2
+    except KeyboardInterrupt:
+        hint = ""
+        if isinstance(command, Sweep) and command.out is not None:
+            hint = f" Finished chunks are in {command.out}; the same command with --resume goes on."
+        errors.print(f"interrupted.{hint}", style="yellow", markup=False)
+        return 130

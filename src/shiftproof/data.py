@@ -88,11 +88,14 @@ def place(
     return placed
 
 
-def digits() -> Images:
+def digits(*, small: bool = False) -> Images:
     """The 1,797 handwritten digits that scikit-learn carries, centred on 28x28.
 
     Each is 8x8 with values 0..16, divided by 16, doubled to 16x16 by repeating pixels and put at
     corner (6, 6).
+
+    Args:
+        small: as they are instead, of 8x8 pixels.
 
     Returns:
         Images (1797, 28, 28, 1), multiples of 1/16, with labels 0..9.
@@ -107,13 +110,13 @@ def digits() -> Images:
             'the digits come with scikit-learn, which is missing; pip install "shiftproof[digits]"'
         ) from error
     levels, classes = load_digits(return_X_y=True)
-    small = np.asarray(levels, np.float32).reshape(-1, 8, 8, 1) / 16
-    doubled = small.repeat(2, axis=1).repeat(2, axis=2)
-    return Images(
-        place(doubled, canvas=(28, 28)),
-        np.asarray(classes, np.int32),
-        "scikit-learn's 1,797 handwritten 8x8 digits, doubled and centred on 28x28.",
-    )
+    images = np.asarray(levels, np.float32).reshape(-1, 8, 8, 1) / 16
+    labels, source = np.asarray(classes, np.int32), "scikit-learn's 1,797 handwritten 8x8 digits"
+    if small:
+        return Images(images, labels, f"{source}.")
+    doubled = images.repeat(2, axis=1).repeat(2, axis=2)
+    centred = place(doubled, canvas=(28, 28))
+    return Images(centred, labels, f"{source}, doubled and centred on 28x28.")
 
 
 def mnist(directory: str | Path) -> Images:

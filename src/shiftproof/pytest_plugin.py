@@ -3,7 +3,7 @@
     def test_backbone(shiftproof):
         shiftproof.assert_equivariant(make_backbone(), (28, 28, 1), stride=4)
 
-Loading it imports neither JAX nor NumPy; they come with the first assertion. What is decided in a test travels with
+Loading it imports neither JAX nor NumPy; they come with the fixture. What is decided in a test travels with
 the reports of that test, so that it reaches the controller of xdist too, and is not lost with a worker that dies.
 """
 
@@ -12,18 +12,16 @@ import re
 import textwrap
 from collections import Counter
 from collections.abc import Generator
+from functools import partial
 from html import escape
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from shiftproof.listening import Listener, listening
-
-if TYPE_CHECKING:
-    from shiftproof.deciding.verdict import Verdict
 
 WIDTH = 80
 """Columns of what is printed at the end."""
@@ -98,48 +96,21 @@ class Bound:
     """The functions of shiftproof with options of a test run; arguments of a call come before them.
 
     Args:
-        options: of `verify`, for every call.
+        options: of `verify`, for every call; `evidence` is for assertions only.
         cache: folder of evidence, or None.
     """
 
     def __init__(self, options: dict[str, Any], cache: Path | None) -> None:
-        self.options, self.cache = options, cache
-
-    def verify(self, model: Any, images: Any, **options: Any) -> "Verdict":
-        """As `shiftproof.verify`; the option `evidence` is for assertions only."""
         import shiftproof
 
-        shared = {name: value for name, value in self.options.items() if name != "evidence"}
-        return shiftproof.verify(model, images, **shared | options)
-
-    def assert_equivariant(self, model: Any, images: Any, **options: Any) -> None:
-        """As `shiftproof.assert_equivariant`."""
-        __tracebackhide__ = True
-        self._assert("assert_equivariant", model, images, options)
-
-    def assert_invariant(self, model: Any, images: Any, **options: Any) -> None:
-        """As `shiftproof.assert_invariant`."""
-        __tracebackhide__ = True
-        self._assert("assert_invariant", model, images, options)
-
-    def assert_breaks(self, model: Any, images: Any, **options: Any) -> None:
-        """As `shiftproof.assert_breaks`."""
-        __tracebackhide__ = True
-        self._assert("assert_breaks", model, images, options)
-
-    def assert_lattice(self, model: Any, images: Any, lattice: str, **options: Any) -> None:
-        """As `shiftproof.assert_lattice`."""
-        __tracebackhide__ = True
-        self._assert("assert_lattice", model, images, options, lattice)
-
-    def _assert(
-        self, name: str, model: Any, images: Any, options: dict[str, Any], *more: Any
-    ) -> None:
-        __tracebackhide__ = True
-        import shiftproof
-
-        chosen = {"cache": self.cache, **self.options, **options}
-        getattr(shiftproof, name)(model, images, *more, **chosen)
+        shared = {name: value for name, value in options.items() if name != "evidence"}
+        asserted = {"cache": cache, **options}
+        # no functions of their own: a traceback then shows the line of the test
+        self.verify = partial(shiftproof.verify, **shared)
+        self.assert_equivariant = partial(shiftproof.assert_equivariant, **asserted)
+        self.assert_invariant = partial(shiftproof.assert_invariant, **asserted)
+        self.assert_breaks = partial(shiftproof.assert_breaks, **asserted)
+        self.assert_lattice = partial(shiftproof.assert_lattice, **asserted)
 
 
 class Run:

@@ -1,7 +1,6 @@
 """Kernel programs of real models, each with what must be proved of it."""
 
 import dataclasses
-import functools
 from collections.abc import Callable, Iterator
 
 import jax
@@ -9,88 +8,32 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from shiftproof import zoo
 from shiftproof.proving.graph import build_graph
 from shiftproof.tracing.model import adapt, trace_model
 from shiftproof_kernel import Program, Refusal, make_certificate
 
-circular = functools.partial(nnx.Conv, padding="CIRCULAR")
+
+def strided(padding: str = "CIRCULAR") -> nnx.Module:
+    """One convolution of stride 2."""
+    conv = nnx.Conv(1, 2, (3, 3), strides=2, padding=padding, rngs=nnx.Rngs(0))
+    return nnx.Sequential(conv, nnx.relu)
 
 
-class Small(nnx.Module):
-    """One circular convolution of stride 2."""
-
-    def __init__(self) -> None:
-        self.conv = circular(1, 2, (3, 3), strides=2, rngs=nnx.Rngs(0))
-
-    def __call__(self, x):
-        return nnx.relu(self.conv(x))
+def lenet() -> nnx.Module:
+    return zoo.LeNet(head="global", size=8, width=2, classes=3, rngs=nnx.Rngs(0))
 
 
-class Padded(nnx.Module):
-    """One convolution of stride 2 with zeros around."""
-
-    def __init__(self) -> None:
-        self.conv = nnx.Conv(1, 2, (3, 3), strides=2, padding="SAME", rngs=nnx.Rngs(0))
-
-    def __call__(self, x):
-        return nnx.relu(self.conv(x))
+def resnet() -> nnx.Module:
+    sizes = {"widths": (4, 6), "blocks": (1, 1), "strides": (1, 2), "channels": 1, "classes": 3}
+    model = zoo.ResNet(**sizes, rngs=nnx.Rngs(0))
+    model.eval()
+    return model
 
 
-class LeNet(nnx.Module):
-    """Two circular convolutions, two pools, a global mean, a dense layer."""
-
-    def __init__(self) -> None:
-        rngs = nnx.Rngs(0)
-        self.first = circular(1, 4, (5, 5), rngs=rngs)
-        self.second = circular(4, 6, (5, 5), rngs=rngs)
-        self.head = nnx.Linear(6, 3, rngs=rngs)
-
-    def __call__(self, x):
-        for conv in (self.first, self.second):
-            x = nnx.max_pool(nnx.relu(conv(x)), (2, 2), (2, 2))
-        return self.head(x.mean((1, 2)))
-
-
-class Block(nnx.Module):
-    """A residual block."""
-
-    def __init__(self, features: int, out: int, stride: int, rngs: nnx.Rngs) -> None:
-        self.first = circular(features, out, (3, 3), strides=stride, rngs=rngs)
-        self.second = circular(out, out, (3, 3), rngs=rngs)
-        self.norm = nnx.BatchNorm(out, use_running_average=True, rngs=rngs)
-        self.short = nnx.Conv(features, out, (1, 1), strides=stride, rngs=rngs)
-
-    def __call__(self, x):
-        return nnx.relu(self.short(x) + self.norm(self.second(nnx.relu(self.first(x)))))
-
-
-class ResNet(nnx.Module):
-    """Two blocks, the second of stride 2, and a global mean."""
-
-    def __init__(self) -> None:
-        rngs = nnx.Rngs(0)
-        self.blocks = nnx.List([Block(1, 4, 1, rngs), Block(4, 6, 2, rngs)])
-        self.head = nnx.Linear(6, 3, rngs=rngs)
-
-    def __call__(self, x):
-        for block in self.blocks:
-            x = block(x)
-        return self.head(x.mean((1, 2)))
-
-
-class ViT(nnx.Module):
-    """Patches, attention without positions, the mean over tokens."""
-
-    def __init__(self) -> None:
-        rngs = nnx.Rngs(0)
-        self.patches = nnx.Conv(1, 4, (2, 2), strides=2, padding="VALID", rngs=rngs)
-        self.attention = nnx.MultiHeadAttention(2, 4, decode=False, rngs=rngs)
-        self.norm = nnx.LayerNorm(4, rngs=rngs)
-
-    def __call__(self, x):
-        x = self.patches(x)
-        x = x.reshape(x.shape[0], -1, x.shape[-1])
-        return self.norm(x + self.attention(x)).mean(1)
+def vit() -> nnx.Module:
+    sizes = {"size": 4, "patch": 2, "width": 4, "depth": 1, "heads": 2, "channels": 1}
+    return zoo.ViT(**sizes, rngs=nnx.Rngs(0))
 
 
 def transposed(x):
@@ -129,13 +72,15 @@ class Example:
 
 
 EXAMPLES = {
-    "conv": Example(Small, (4, 6), "equivariance", ((2, 0), (0, 2)), 6),
-    "lenet": Example(LeNet, (8, 8), "invariance", ((4, 0), (0, 4)), 4),
-    "resnet": Example(ResNet, (4, 4), "invariance", ((2, 0), (0, 2)), 4),
-    "vit": Example(ViT, (4, 4), "invariance", ((2, 0), (0, 2)), 4),
+    "conv": Example(strided, (4, 6), "equivariance", ((2, 0), (0, 2)), 6),
+    "lenet": Example(lenet, (8, 8), "invariance", ((4, 0), (0, 4)), 4),
+    "resnet": Example(resnet, (4, 4), "invariance", ((2, 0), (0, 2)), 4),
+    "vit": Example(vit, (4, 4), "invariance", ((2, 0), (0, 2)), 4),
     "transpose": Example(lambda: transposed, (3, 4), "equivariance", ((1, 0), (0, 1)), 12),
     "circulant": Example(lambda: blended, (4, 3), "equivariance", ((1, 0), (0, 1)), 12, "same"),
-    "padded": Example(Padded, (8, 6), "equivariance", ((2, 0), (0, 2)), None, boundary="scene"),
+    "padded": Example(
+        lambda: strided("SAME"), (8, 6), "equivariance", ((2, 0), (0, 2)), None, boundary="scene"
+    ),
     "scan": Example(lambda: scanned, (4, 4), "equivariance", ((1, 0), (0, 1)), 16, "same"),
 }
 

@@ -132,7 +132,7 @@ def test_a_scene_holds_for_sums_of_generators_and_not_one_cell_further() -> None
 
 
 def test_one_smaller_step_is_not_proved() -> None:
-    program = kernel_models.kernel_program(kernel_models.Small(), (4, 6))
+    program = kernel_models.kernel_program(kernel_models.strided(), (4, 6))
     statement = {"property": "equivariance", "output": "y", "axes": (1, 2), "grid": (4, 6)}
     with pytest.raises(
         Refusal, match=r"node \d+ \(window .*\) under the shift \(1, 0\): stride 2 meets"

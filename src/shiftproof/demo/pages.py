@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from flax import nnx
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from shiftproof.deciding.verdict import Verdict
 from shiftproof.demo.sweeps import Swept, all_placed, pictured
-from shiftproof.demo.train import GRAIN, Network, Stage, Variant, compiled
+from shiftproof.demo.train import GRAIN, Network, Stage, Variant
 from shiftproof.proving.layers import find_layers
 from shiftproof.report import (
     Folded,
@@ -37,6 +36,7 @@ from shiftproof.sweeping.checks import read_values
 from shiftproof.sweeping.result import Status, Sweep
 from shiftproof.tracing.model import adapt, trace_model
 from shiftproof.tracing.trace import fixed_values
+from shiftproof.training import scores
 
 SHIFTS = ((0, 0), (0, 1), (4, 4))
 """The three positions of Figure 1: at rest, off every stride, on every stride."""
@@ -192,8 +192,7 @@ def _layer_strips(network: Network, result: Sweep, images: np.ndarray) -> list[S
 def _score_strip(network: Network, result: Sweep, images: np.ndarray) -> Strip:
     notes, equal = _notes(result, result.outputs[-1], alike="same scores")
     title = network.variant.name.replace(" ", "\n", 1)
-    scores = compiled(network.model)(nnx.state(network.model), images)
-    return Strip(title, tuple(scores), notes, equal)
+    return Strip(title, tuple(scores(network.model, images)), notes, equal)
 
 
 def _notes(

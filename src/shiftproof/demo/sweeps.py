@@ -9,10 +9,11 @@ import numpy as np
 
 from shiftproof.deciding.verdict import Verdict
 from shiftproof.deciding.verify import verify
-from shiftproof.demo.train import GRAIN, PLACED, Digits, Network, Plan, Stage
+from shiftproof.demo.train import GRAIN, PLACED, Network, Plan, Stage
 from shiftproof.report.tables import labels_text, question_of
 from shiftproof.sweeping.result import Status, Sweep
 from shiftproof.sweeping.sweep import sweep
+from shiftproof.training import Digits
 
 SCHEMA = "shiftproof.demo/3"
 

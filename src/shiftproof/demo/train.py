@@ -14,11 +14,11 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from flax import nnx
 
-from shiftproof import data
+from shiftproof import data, training
 from shiftproof.errors import InputError
+from shiftproof.training import Adam, Digits, cross_entropy, scores
 from shiftproof.zoo import DenseNet, LeNet
 
 GRAIN = 256
@@ -104,44 +104,11 @@ class Plan:
 # --- images ---
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Digits:
-    """Images and classes, split by seed.
-
-    Attributes:
-        train, test: (count, canvas, canvas, 1) float32 in 0..1.
-        train_labels, test_labels: (count,) int32.
-        source: where they come from and how they were split.
-    """
-
-    train: np.ndarray
-    train_labels: np.ndarray
-    test: np.ndarray
-    test_labels: np.ndarray
-    source: str
-
-
 def split(found: data.Images, plan: Plan, *, seed: int) -> Digits:
-    """Labelled images, fitted to the canvas and split at random.
-
-    Raises:
-        InputError: the images have no labels.
-    """
-    if found.labels is None:
-        raise InputError("the demo trains on labelled images; these have none.")
-    order = np.random.default_rng(seed).permutation(len(found.images))
-    # a set smaller than the plan still keeps a fifth for the test
-    count = min(plan.train, len(order) * 4 // 5)
-    train, test = order[:count], order[count : count + plan.test]
+    """Labelled images, fitted to the canvas and split at random."""
     images, change = _fit(found.images, plan.canvas)
-    return Digits(
-        images[train],
-        found.labels[train],
-        images[test],
-        found.labels[test],
-        f"{found.source}{change} Drawn from them at random (seed {seed}): {len(train)} to train "
-        f"on, {len(test)} to test on.",
-    )
+    fitted = dataclasses.replace(found, images=images, source=f"{found.source}{change}")
+    return training.split(fitted, train=plan.train, test=plan.test, seed=seed)
 
 
 def open_png(path: str | Path, *, canvas: int) -> tuple[np.ndarray, str]:
@@ -202,7 +169,15 @@ def train_all(plan: Plan, digits: Digits, *, seed: int, stage: Stage) -> list[Ne
         if variant.head == "global" and trunk is not None:
             _fit_global_head(model, plan, digits)
         else:
-            _train(model, plan, digits, seed=seed, only_head=trunk is not None)
+            training.fit(
+                model,
+                digits.train,
+                digits.train_labels,
+                seed=seed,
+                steps=plan.steps,
+                batch=plan.batch,
+                learns=... if trunk is None else _learns,
+            )
         if isinstance(model, LeNet):
             trunks.setdefault(variant.padding, model)
         networks.append(_rounded(variant, model, digits))
@@ -243,30 +218,9 @@ def _borrow(model: LeNet, trunk: LeNet) -> None:
         nnx.update(mine, nnx.state(theirs))
 
 
-def _train(model: nnx.Module, plan: Plan, digits: Digits, *, seed: int, only_head: bool) -> None:
-    """Adam with a cosine schedule on random batches, in place; convolutions rest if `only_head`."""
-
-    def learns(path: Sequence[Any], _: Any) -> bool:
-        return not (only_head and path[0] == "convolutions")
-
-    graph, free, fixed = nnx.split(model, learns, ...)
-    optimizer = optax.adam(optax.cosine_decay_schedule(5e-3, plan.steps))
-
-    @jax.jit
-    def step(free: Any, state: Any, images: Any, labels: Any) -> Any:
-        def loss(free: Any) -> Any:
-            logits = nnx.merge(graph, free, fixed)(images)
-            return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
-
-        updates, state = optimizer.update(jax.grad(loss)(free), state, free)
-        return optax.apply_updates(free, updates), state
-
-    state = optimizer.init(free)
-    generator = np.random.default_rng(seed)
-    for _ in range(plan.steps):
-        chosen = generator.choice(len(digits.train), plan.batch)
-        free, state = step(free, state, digits.train[chosen], digits.train_labels[chosen])
-    nnx.update(model, free)
+def _learns(path: Sequence[Any], _: Any) -> bool:
+    """The weights of a network that has borrowed its convolutions."""
+    return path[0] != "convolutions"
 
 
 def _fit_global_head(model: LeNet, plan: Plan, digits: Digits) -> None:
@@ -288,20 +242,14 @@ def _fit_linear(
     features: jax.Array, labels: jax.Array, *, steps: int
 ) -> tuple[jax.Array, jax.Array]:
     """Kernel (features, 10) and bias (10,) of a softmax regression, a convex problem, by Adam."""
-    optimizer = optax.adam(0.1)
 
     def loss(head: Any) -> Any:
-        logits = features @ head[0] + head[1]
-        fit = optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+        fit = cross_entropy(features @ head[0] + head[1], labels)
         return fit + DECAY * jnp.sum(head[0] ** 2)
 
-    def step(carry: Any, _: Any) -> Any:
-        head, state = carry
-        updates, state = optimizer.update(jax.grad(loss)(head), state)
-        return (optax.apply_updates(head, updates), state), None
-
-    head = (jnp.zeros((features.shape[1], CLASSES)), jnp.zeros(CLASSES))
-    return jax.lax.scan(step, (head, optimizer.init(head)), None, length=steps)[0][0]
+    adam = Adam(loss, 0.1)
+    start = adam.start((jnp.zeros((features.shape[1], CLASSES)), jnp.zeros(CLASSES)))
+    return jax.lax.scan(adam.step, start, (), length=steps)[0][0]
 
 
 def _features(model: LeNet, images: np.ndarray) -> np.ndarray:
@@ -311,21 +259,12 @@ def _features(model: LeNet, images: np.ndarray) -> np.ndarray:
     reader = nnx.merge(graph, state)
     reader.logits = nnx.Linear(count, count, use_bias=False, rngs=nnx.Rngs(0))
     reader.logits.kernel[...] = jnp.eye(count)
-    return compiled(reader)(nnx.state(reader), images)
-
-
-def compiled(model: nnx.Module) -> Callable[[Any, np.ndarray], np.ndarray]:
-    """`(state, images) -> (count, classes)`, compiled once for each number of images."""
-    graph = nnx.graphdef(model)
-    call = jax.jit(lambda state, images: nnx.merge(graph, state)(images))
-    return lambda state, images: np.asarray(call(state, images))
+    return scores(reader, images)
 
 
 def _rounded(variant: Variant, model: nnx.Module, digits: Digits) -> Network:
-    call = compiled(model)
-
     def right() -> np.ndarray:
-        return call(nnx.state(model), digits.test).argmax(axis=1) == digits.test_labels
+        return scores(model, digits.test).argmax(axis=1) == digits.test_labels
 
     before = float(right().mean())
     state = nnx.state(model, nnx.Param)

@@ -1,8 +1,8 @@
 """A small zoo of Flax models, written as a user would write them.
 
-The tool is tried on these by name: single layers (`layers`) whose break map is known by heart and
-small networks (`networks`). A plain name is circular; ``-same`` is its zero padded twin. Nothing
-here imports the rest of shiftproof.
+The tool is tried on these by name: single layers whose break map is known by heart and small
+networks (`networks`). A plain name is circular; ``-same`` is its zero padded twin. Of the rest of
+shiftproof only `layers` is used here.
 """
 
 import difflib
@@ -14,11 +14,23 @@ from typing import Protocol
 import jax
 from flax import nnx
 
-from .layers import Dense, pool_layer, wrap_pool
-from .networks import DenseNet, LeNet, ResidualBlock, ResNet, TransformerBlock, ViT
+from shiftproof.zoo.networks import (
+    POOLS,
+    Automaton,
+    Dense,
+    DenseNet,
+    LeNet,
+    ResidualBlock,
+    ResNet,
+    TransformerBlock,
+    UNet,
+    ViT,
+    pool_layer,
+)
 
 __all__ = [
     "ENTRIES",
+    "Automaton",
     "Dense",
     "DenseNet",
     "Entry",
@@ -26,10 +38,10 @@ __all__ = [
     "ResNet",
     "ResidualBlock",
     "TransformerBlock",
+    "UNet",
     "ViT",
     "build",
     "pool_layer",
-    "wrap_pool",
 ]
 
 Model = Callable[[jax.Array], jax.Array]
@@ -137,15 +149,14 @@ def _convolutions(suffix: str, padding: str) -> list[Entry]:
 
 
 def _pools(suffix: str, padding: str) -> list[Entry]:
-    pools = {"max": nnx.max_pool, "avg": nnx.avg_pool}
     return [
         Entry(
             f"{kind}pool{size}x{size}-stride{stride}{suffix}",
-            _unseeded(pool_layer, pool, size, stride=stride, padding=padding),
+            _unseeded(pool_layer, kind, size, stride=stride, padding=padding),
             (8, 8, 2),
             f"{size}x{size} stride {stride} {kind} pool, {PADDED[padding]}",
         )
-        for kind, pool in pools.items()
+        for kind in POOLS
         for size in (2, 3)
         for stride in (1, 2)
     ]

@@ -1,19 +1,21 @@
-"""Whole networks of the zoo: LeNet, a dense net, a small ResNet and a small ViT.
+"""Models of the zoo that Flax does not have ready made: pools, a dense layer, LeNet, ResNet, ViT, U-Net, an automaton.
 
 They are sized for tests, not for accuracy, and take their options by keyword so that one class
-covers the circular, the zero padded and the broken variants. All map (batch, h, w, channels) to
-logits (batch, classes).
+covers the circular, the zero padded and the broken variants. Unless they say otherwise they map (batch, h, w, channels)
+to logits (batch, classes).
 """
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
-from .layers import wrap_pool
+from shiftproof import layers
 
 Array = jax.Array
 Padding = Literal["CIRCULAR", "SAME"]
@@ -23,6 +25,44 @@ def _check_option(value: object, allowed: Sequence[object], *, what: str) -> Non
     if value not in allowed:
         choices = " or ".join(repr(choice) for choice in allowed)
         raise ValueError(f"{what}={value!r} is not supported, expected {choices}")
+
+
+POOLS = {"max": (nnx.max_pool, layers.max_pool), "avg": (nnx.avg_pool, layers.avg_pool)}
+"""Pools of Flax, and the same on the torus."""
+
+
+def pool_layer(
+    kind: Literal["max", "avg"], window: int, *, stride: int, padding: Padding = "CIRCULAR"
+) -> Callable[[Array], Array]:
+    """A pool as a plain function on (batch, h, w, channels); `SAME` is Flax's own padding.
+
+    >>> pool_layer("max", 3, stride=2)(jnp.ones((1, 8, 8, 2))).shape
+    (1, 4, 4, 2)
+    """
+    padded, wrapped = POOLS[kind]
+
+    def same(x: Array) -> Array:
+        return padded(x, (window, window), strides=(stride, stride), padding="SAME")
+
+    def circular(x: Array) -> Array:
+        return wrapped(x, window, stride)
+
+    return same if padding == "SAME" else circular
+
+
+class Dense(nnx.Module):
+    """Flatten and one linear layer, (batch, *shape) -> (batch, features).
+
+    >>> Dense(shape=(8, 8, 2), features=10, rngs=nnx.Rngs(0))(jnp.ones((1, 8, 8, 2))).shape
+    (1, 10)
+    """
+
+    def __init__(self, *, shape: Sequence[int], features: int = 10, rngs: nnx.Rngs):
+        self.linear = nnx.Linear(math.prod(shape), features, rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        """Features (batch, features) of inputs (batch, *shape)."""
+        return self.linear(x.reshape(x.shape[0], -1))
 
 
 class LeNet(nnx.Module):
@@ -47,7 +87,6 @@ class LeNet(nnx.Module):
     Raises:
         ValueError: an option is none of the values above.
 
-    >>> import jax.numpy as jnp
     >>> LeNet(head="global", rngs=nnx.Rngs(0))(jnp.ones((1, 28, 28, 1))).shape
     (1, 10)
     """
@@ -95,7 +134,7 @@ class LeNet(nnx.Module):
 
     def _pool(self, x: Array) -> Array:
         if self.padding == "CIRCULAR" and self.pool_stride == 1:
-            return wrap_pool(nnx.max_pool, x, (2, 2), stride=1)
+            return layers.max_pool(x, 2)
         strides = (self.pool_stride, self.pool_stride)
         padding = "SAME" if self.padding == "SAME" else "VALID"
         return nnx.max_pool(x, (2, 2), strides=strides, padding=padding)
@@ -111,7 +150,6 @@ class LeNet(nnx.Module):
 class DenseNet(nnx.Module):
     """Flatten, linear, ReLU, linear: no notion of position at all.
 
-    >>> import jax.numpy as jnp
     >>> DenseNet(rngs=nnx.Rngs(0))(jnp.ones((1, 28, 28, 1))).shape
     (1, 10)
     """
@@ -137,7 +175,6 @@ class ResidualBlock(nnx.Module):
 
     The shortcut ``x'`` is ``x``, or its 1x1 projection where stride or width change.
 
-    >>> import jax.numpy as jnp
     >>> ResidualBlock(8, 16, stride=2, rngs=nnx.Rngs(0))(jnp.ones((1, 8, 8, 8))).shape
     (1, 4, 4, 16)
     """
@@ -195,7 +232,6 @@ class ResNet(nnx.Module):
     Raises:
         ValueError: unknown `stem` or `padding`, or `widths`, `blocks` and `strides` differ in length.
 
-    >>> import jax.numpy as jnp
     >>> ResNet(rngs=nnx.Rngs(0))(jnp.ones((1, 32, 32, 3))).shape
     (1, 10)
     """
@@ -246,14 +282,13 @@ class ResNet(nnx.Module):
 
     def _pool(self, x: Array) -> Array:
         if self.padding == "CIRCULAR":
-            return wrap_pool(nnx.max_pool, x, (3, 3), stride=2)
+            return layers.max_pool(x, 3, 2)
         return nnx.max_pool(x, (3, 3), strides=(2, 2), padding="SAME")
 
 
 class TransformerBlock(nnx.Module):
     """Pre-norm attention and MLP, (batch, tokens, width) -> (batch, tokens, width).
 
-    >>> import jax.numpy as jnp
     >>> TransformerBlock(32, heads=4, rngs=nnx.Rngs(0))(jnp.ones((1, 16, 32))).shape
     (1, 16, 32)
     """
@@ -289,7 +324,6 @@ class ViT(nnx.Module):
     Raises:
         ValueError: `size` is no multiple of `patch`.
 
-    >>> import jax.numpy as jnp
     >>> ViT(positions=True, rngs=nnx.Rngs(0))(jnp.ones((1, 16, 16, 3))).shape
     (1, 10)
     """
@@ -333,3 +367,105 @@ class ViT(nnx.Module):
         for block in self.blocks:
             x = block(x)
         return self.logits(self.norm(x).mean(axis=1))
+
+
+class UNet(nnx.Module):
+    """Ronneberger et al., 2015, with circular padding: two convolutions a scale, max pools down, transposed ones up.
+
+    >>> UNet(depth=1, rngs=nnx.Rngs(0))(jnp.ones((1, 8, 8, 3))).shape
+    (1, 8, 8, 1)
+    """
+
+    def __init__(
+        self, *, width: int = 8, depth: int = 4, channels: int = 3, rngs: nnx.Rngs
+    ) -> None:
+        widths = [width * 2**scale for scale in range(depth + 1)]
+        self.down = nnx.List(
+            [_double(a, b, rngs) for a, b in zip([channels, *widths], widths, strict=False)]
+        )
+        self.raised = nnx.List(
+            [
+                nnx.ConvTranspose(2 * w, w, (2, 2), strides=(2, 2), rngs=rngs)
+                for w in reversed(widths[:-1])
+            ]
+        )
+        self.up = nnx.List([_double(2 * w, w, rngs) for w in reversed(widths[:-1])])
+        self.last = nnx.Conv(width, 1, (1, 1), rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        """(batch, n, n, channels) to (batch, n, n, 1); n is a multiple of 2^depth."""
+        skips: list[Array] = []
+        for scale, convolutions in enumerate(self.down):
+            x = convolutions(nnx.max_pool(x, (2, 2), strides=(2, 2)) if scale else x)
+            skips.append(x)
+        for skip, raised, convolutions in zip(skips[-2::-1], self.raised, self.up, strict=True):
+            x = convolutions(jnp.concatenate([raised(x), skip], -1))
+        return self.last(x)
+
+
+def _double(inputs: int, outputs: int, rngs: nnx.Rngs) -> nnx.Sequential:
+    return nnx.Sequential(
+        nnx.Conv(inputs, outputs, (3, 3), padding="CIRCULAR", rngs=rngs),
+        nnx.relu,
+        nnx.Conv(outputs, outputs, (3, 3), padding="CIRCULAR", rngs=rngs),
+        nnx.relu,
+    )
+
+
+class Automaton(nnx.Module):
+    """A neural cellular automaton (Mordvintsev et al., 2020): Sobel filters and an update, many times.
+
+    Args:
+        channels: of a cell; the fourth says how much it is alive.
+        hidden: features of the update.
+        steps: of time.
+        torus: whether cells at the border see the opposite one; zeros otherwise.
+        alive: whether a cell without a living neighbour dies, by a pool that pads with zeros, as published.
+
+    >>> Automaton(channels=4, steps=2, rngs=nnx.Rngs(0))(jnp.ones((1, 8, 8, 4))).shape
+    (1, 8, 8, 4)
+    """
+
+    def __init__(
+        self,
+        *,
+        channels: int = 16,
+        hidden: int = 64,
+        steps: int = 64,
+        torus: bool = True,
+        alive: bool = False,
+        rngs: nnx.Rngs,
+    ):
+        self.steps, self.torus, self.alive = steps, torus, alive
+        self.hidden = nnx.Conv(3 * channels, hidden, (1, 1), rngs=rngs)
+        self.update = nnx.Conv(hidden, channels, (1, 1), rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        """(batch, n, n, channels) to the same."""
+
+        def step(x: Array, _: None) -> tuple[Array, None]:
+            y = x + self.update(nnx.relu(self.hidden(self._perceive(x))))
+            if self.alive:
+                y = jnp.where(self._living(x) & self._living(y), y, 0.0)
+            return y, None
+
+        return jax.lax.scan(step, x, None, length=self.steps)[0]
+
+    def _perceive(self, x: Array) -> Array:
+        smooth = np.array([1, 2, 1]) / 4
+        edges = [np.outer([0, 1, 0], [0, 1, 0]), np.outer(smooth, [-1, 0, 1])]
+        filters = jnp.asarray(np.stack([*edges, edges[1].T], -1), x.dtype)
+        filters = jnp.tile(filters[:, :, None], (1, 1, 1, x.shape[-1]))
+        if self.torus:
+            x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="wrap")
+        return jax.lax.conv_general_dilated(
+            x,
+            filters,
+            (1, 1),
+            "VALID" if self.torus else "SAME",
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            feature_group_count=x.shape[-1],
+        )
+
+    def _living(self, x: Array) -> Array:
+        return nnx.max_pool(x[..., 3:4], (3, 3), padding="SAME") > 0.1

@@ -1,10 +1,12 @@
 """Pitfalls: what people believe of convolutional networks, the program that shows otherwise, and its repair.
 
 Each program is a few lines of Flax as they stand in models and bug reports, beside it how many shifts of the torus (or
-placements on an empty canvas) keep the property that is asked of it. `shiftproof pitfalls` runs them.
+placements on an empty canvas) keep the property that is asked of it. `shiftproof pitfalls` runs them; where a claim of
+the proofs is about the same program, it is read from here.
 """
 
 import itertools
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,6 +29,7 @@ class Program:
         asked: the property in question.
         holds: how many shifts, or placements, keep it, of
         total: shifts of the torus, or placements on the canvas.
+        steps: shifts of the torus that keep it are the multiples of these, an axis each; () on a canvas.
         canvas: sizes of an empty canvas on which an object is placed everywhere; None for the torus.
         options: further arguments of `verify`.
     """
@@ -36,6 +39,7 @@ class Program:
     asked: Property
     holds: int
     total: int
+    steps: tuple[int, ...] = ()
     canvas: tuple[int, ...] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -234,12 +238,12 @@ def labels_stay(model) -> bool:
     return True
 
 
-def large_zero_padded():
+def mean_of_zero_padded():
     conv = nnx.Conv(1, 4, (3, 3), rngs=nnx.Rngs(0))
     return nnx.Sequential(conv, nnx.relu, mean)
 
 
-def large_circular():
+def mean_of_circular():
     conv = nnx.Conv(1, 4, (3, 3), padding="CIRCULAR", rngs=nnx.Rngs(0))
     return nnx.Sequential(conv, nnx.relu, mean)
 
@@ -254,13 +258,26 @@ def features_are_close(model) -> bool:
     return True
 
 
-def _torus(make: Callable[[], Any], size: int, asked: Property, holds: int) -> Program:
-    return Program(make, (size, size, 1), asked, holds, size * size)
+def _torus(make: Callable[[], Any], size: int, asked: Property, step: int) -> Program:
+    """On a square torus; `step` is its size where only shift 0 is kept."""
+    return _on_torus(make, (size, size, 1), asked, (step, step))
+
+
+def _on_torus(
+    make: Callable[[], Any],
+    shape: tuple[int, ...],
+    asked: Property,
+    steps: tuple[int, ...],
+    **options: Any,
+) -> Program:
+    grid = [shape[axis] for axis in options.get("spatial_axes", range(len(shape) - 1))]
+    holds = math.prod(size // step for size, step in zip(grid, steps, strict=True))
+    return Program(make, shape, asked, holds, math.prod(grid), steps, options=options)
 
 
 def _placed(make: Callable[[], Any], size: int, asked: Property, holds: int) -> Program:
     """An object of 2x2 on a square canvas."""
-    return Program(make, (2, 2, 1), asked, holds, (size - 1) ** 2, (size, size))
+    return Program(make, (2, 2, 1), asked, holds, (size - 1) ** 2, canvas=(size, size))
 
 
 _PITFALLS = (
@@ -268,27 +285,27 @@ _PITFALLS = (
         "zero-padding",
         "A convolution is equivariant, so the line at the border of my shifted output is a bug.",
         "Flax pads with zeros unless told otherwise, and a zero is an edge that does not move with the image.",
-        _torus(zero_padding, 8, "equivariance", 1),
+        _torus(zero_padding, 8, "equivariance", 8),
         "On a torus pad circularly; in a scene look at the interior only, which zeros do not reach.",
-        _torus(circular_padding, 8, "equivariance", 64),
+        _torus(circular_padding, 8, "equivariance", 1),
         ("pytorch/pytorch#71154", "Kayhan and van Gemert 2020, arXiv:2003.07064"),
     ),
     Pitfall(
         "reflect-padding",
         "Reflecting the border instead of padding with zeros makes a convolution equivariant.",
         "There is no edge in brightness any more, but what is reflected depends on where the border is.",
-        _torus(reflected_borders, 8, "equivariance", 1),
+        _torus(reflected_borders, 8, "equivariance", 8),
         "Wrap: only what enters from the other side is what the torus has there.",
-        _torus(wrapped_borders, 8, "equivariance", 64),
+        _torus(wrapped_borders, 8, "equivariance", 1),
         ("distillpub/post--deconv-checkerboard#5",),
     ),
     Pitfall(
         "padded-twice",
         "I wrap my images by hand, so the convolution that follows is circular.",
         "It pads again, with zeros: padding is SAME by default. The grid grows from 8 to 10.",
-        _torus(padded_twice, 8, "equivariance", 1),
+        _torus(padded_twice, 8, "equivariance", 8),
         'Give the convolution padding="VALID" after padding by hand, or let it do both by "CIRCULAR".',
-        _torus(wrapped_borders, 8, "equivariance", 64),
+        _torus(wrapped_borders, 8, "equivariance", 1),
         ("flax.nnx.Conv: padding='SAME' is the default",),
     ),
     Pitfall(
@@ -296,18 +313,18 @@ _PITFALLS = (
         "A kernel of size k needs k // 2 cells of padding on either side.",
         "An even kernel then sees k cells too many: the grid grows from 8 to 9, and shifts of the torus have no "
         "counterpart there. That the kernel has no middle does no harm.",
-        _torus(wrapped_even_kernel, 8, "equivariance", 1),
+        _torus(wrapped_even_kernel, 8, "equivariance", 8),
         "Pad k - 1 cells in all, such as 1 before and 2 behind for k = 4.",
-        _torus(wrapped_even_kernel_to_size, 8, "equivariance", 64),
+        _torus(wrapped_even_kernel_to_size, 8, "equivariance", 1),
         ("met in published circular networks",),
     ),
     Pitfall(
         "size-parity",
         "A circular convolution of stride 2 is equivariant under even shifts.",
         "Only where 2 divides the size. On 7 cells the last window laps over the first, and no shift is left.",
-        _torus(strided, 7, "equivariance", 1),
+        _torus(strided, 7, "equivariance", 7),
         "Make every map that is strided a multiple of the stride.",
-        _torus(strided, 8, "equivariance", 16),
+        _torus(strided, 8, "equivariance", 2),
         ("Azulay and Weiss 2019, arXiv:1805.12177",),
     ),
     Pitfall(
@@ -315,9 +332,9 @@ _PITFALLS = (
         "max_pool(x, (2, 2)) halves the map, as in other frameworks.",
         "In Flax strides are 1 by default, and padding is VALID: the map shrinks from 8 to 7 "
         "cells, and the torus is cut.",
-        _torus(pool_of_two, 8, "equivariance", 1),
+        _torus(pool_of_two, 8, "equivariance", 8),
         "Pass strides=(2, 2).",
-        _torus(pool_of_two_by_two, 8, "equivariance", 16),
+        _torus(pool_of_two_by_two, 8, "equivariance", 2),
         ("google/flax#2029",),
     ),
     Pitfall(
@@ -355,36 +372,36 @@ _PITFALLS = (
         "flatten",
         "Convolutions are translation invariant, so my classifier is.",
         "They are equivariant; the flattened map is read by weights of its own for every place.",
-        _torus(flattened, 8, "invariance", 1),
+        _torus(flattened, 8, "invariance", 8),
         "Take the mean over places before the dense layer.",
-        _torus(averaged, 8, "invariance", 64),
+        _torus(averaged, 8, "invariance", 1),
         ("udlbook/udlbook#176", "d2l-ai/d2l-en#2611"),
     ),
     Pitfall(
         "blur-pool",
         "Blurring before subsampling makes a network shift invariant.",
         "It makes the map that is subsampled smooth, not equal: a ReLU behind it mixes the two phases again.",
-        _torus(blurred_then_rectified, 8, "invariance", 16),
+        _torus(blurred_then_rectified, 8, "invariance", 2),
         "Where nothing but the mean follows, blurring keeps it exact: rectify first.",
-        _torus(rectified_then_blurred, 8, "invariance", 64),
+        _torus(rectified_then_blurred, 8, "invariance", 1),
         ("Zhang 2019, arXiv:1904.11486",),
     ),
     Pitfall(
         "channels-first",
         "The layer runs and keeps the shape, so the layout is right.",
         "A convolution fed (batch, channels, height, width) slides over channels and rows, and mixes columns.",
-        Program(channels_first, (3, 8, 8), "equivariance", 8, 64, options={"spatial_axes": (1, 2)}),
+        _on_torus(channels_first, (3, 8, 8), "equivariance", (1, 8), spatial_axes=(1, 2)),
         "Move the channels to the end.",
-        Program(channels_last, (3, 8, 8), "equivariance", 64, 64, options={"spatial_axes": (1, 2)}),
+        _on_torus(channels_last, (3, 8, 8), "equivariance", (1, 1), spatial_axes=(1, 2)),
         ("met in published models",),
     ),
     Pitfall(
         "patches",
         "Attention without positions is blind to order, so a ViT without them is invariant.",
         "Blind to the order of patches: a shift that is no multiple of the patch cuts other patches.",
-        _torus(patches, 8, "invariance", 16),
+        _torus(patches, 8, "invariance", 2),
         "Let patches overlap, one at every pixel.",
-        _torus(overlapping_patches, 8, "invariance", 64),
+        _torus(overlapping_patches, 8, "invariance", 1),
         ("Dosovitskiy et al. 2021, arXiv:2010.11929",),
     ),
     Pitfall(
@@ -392,9 +409,9 @@ _PITFALLS = (
         "The predicted label stays under every shift of every image I tried: the network is invariant.",
         "The largest score wins by a margin that hides what the scores do. An image nearer to the border between two "
         "classes may change its label.",
-        _torus(confident, 8, "invariance", 16),
+        _torus(confident, 8, "invariance", 2),
         "Ask about the scores, and subsample nowhere before the mean.",
-        _torus(confident_unstrided, 8, "invariance", 64),
+        _torus(confident_unstrided, 8, "invariance", 1),
         ("Zhang 2019, arXiv:1904.11486, measures consistency of labels",),
         labels_stay,
     ),
@@ -403,9 +420,9 @@ _PITFALLS = (
         "The features of shifted images agree to 1e-3: the network is invariant.",
         "The border has 892 of 50,176 pixels, and the mean hides it: the deviation is small because the image is "
         "large. An exact comparison refutes every shift.",
-        _torus(large_zero_padded, 224, "invariance", 1),
+        _torus(mean_of_zero_padded, 224, "invariance", 224),
         'padding="CIRCULAR": then the deviation is rounding alone.',
-        _torus(large_circular, 224, "invariance", 50176),
+        _torus(mean_of_circular, 224, "invariance", 1),
         ("numpy.allclose in many test-suites",),
         features_are_close,
     ),
