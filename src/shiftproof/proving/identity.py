@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
@@ -20,6 +20,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from shiftproof.algebras.arithmetic import FieldError, exact_device
+from shiftproof.algebras.digits import uncertain_values
 from shiftproof.algebras.field import (
     Known,
     NotHere,
@@ -85,11 +86,21 @@ class Question:
         return tuple(shape[axis] for axis in self.spatial_axes)
 
     @functools.cached_property
-    def known(self) -> dict[int, Any]:
-        """All values that depend neither on the image nor on free weights, and are used by some that do."""
+    def own_weights(self) -> dict[int, Any]:
+        """The weights that are what they are, by number."""
         given = zip(self.program.weights, self.weights, strict=True)
-        inputs = {n: w for n, w in given if n not in self.opaque} | dict(self.program.constants)
-        values = known_values(self.program, inputs)
+        return {n: weight for n, weight in given if n not in self.opaque}
+
+    @functools.cached_property
+    def uncertain(self) -> frozenset[int]:
+        """The values computed of weights that are followed in the field, since they may be none of the real numbers."""
+        return uncertain_values(self.program, self.own_weights)
+
+    @functools.cached_property
+    def known(self) -> dict[int, Any]:
+        """All values that are computed beforehand, and are used by some that are not."""
+        inputs = {**self.program.constants, **self.own_weights}
+        values = known_values(self.program, inputs, self.uncertain)
         return {n: np.asarray(v) if plain(v.dtype) else v for n, v in values.items()}
 
 
@@ -180,10 +191,11 @@ class Runs:
             places = (jnp.arange(n) - shift[position]) % n
             moved = tuple(jnp.take(part, places, axis=axis + 1) for part in moved)
         start: dict[int, Operand] = {n: Known(None) for n in (*program.weights, *program.constants)}
-        start |= {n: Known(array) for n, array in self.question.known.items()}
+        weighted = program.depending_on(set(program.weights))
+        start |= {n: Known(array, n in weighted) for n, array in self.question.known.items()}
         start |= {n: dataclasses.replace(v, parts=given[n]) for n, v in self.given.items()}
         start[program.images] = dataclasses.replace(self.image, parts=moved)
-        values = self.field.run(_skipping(program, self.question.opaque, start), start)
+        values = self.field.run(_skipping(self.question), start)
         self.made = [values[n] for n in self.wanted]
         try:
             found = [self.field.value(value) for value in self.made]
@@ -244,9 +256,10 @@ def _is_factor(program: Program, number: int) -> bool:
     return bool(users) and set(users) <= {"conv_general_dilated", "dot_general"}
 
 
-def _skipping(program: Program, opaque: Set[int], start: Mapping[int, Operand]) -> Program:
+def _skipping(question: Question) -> Program:
     """The program without what is known already."""
-    live = program.depending_on({*opaque, program.images})
+    program = question.program
+    live = program.depending_on({*question.opaque, *question.uncertain, program.images})
     equations = tuple(eqn for eqn in program.equations if eqn.outputs[0] in live)
     return dataclasses.replace(program, equations=equations)
 
