@@ -125,7 +125,7 @@ class Builder:
             made: Sequence[Any] = [Known(array) for array in apply(call.eqn, arrays)]
         else:
             made = self._translate_unknown(call)
-        return [Known(m.array, behind=True) if isinstance(m, Known) else m for m in made]
+        return [_behind(m) if isinstance(m, Known) else m for m in made]
 
     def _translate_unknown(self, call: "Call") -> Sequence[Operand]:
         if all(0 in aval.shape for aval in call.results):
@@ -180,14 +180,21 @@ class Builder:
 def _is_computed(call: "Call", arrays: Sequence[Any]) -> bool:
     """Whether an equation on known values is computed here, as behind a product with zero.
 
-    Only what the field computes as well, with residues: moves, sums and products that round nothing. Machine integers
-    are added modulo a power of two.
+    Only what the field computes as well: functions of no cells, and, with residues, moves, sums and products that round
+    nothing. Machine integers are added modulo a power of two.
     """
+    if all(0 in np.shape(array) for array in arrays):
+        return True
     kind = call.reading.kind
     floats = all(jnp.issubdtype(aval.dtype, np.inexact) for aval in call.results)
     if kind is Kind.MOVES or (kind in (Kind.LINEAR, Kind.BILINEAR) and floats):
         return is_exact(call.eqn, arrays, call.types, call.results)
     return False
+
+
+def _behind(known: Known) -> Known:
+    """What the translation of an equation gave; arrays without cells are known in the field, too."""
+    return Known(known.array, behind=0 not in np.shape(known.array))
 
 
 def nothing(aval: Any) -> Known:
