@@ -9,6 +9,7 @@ from jax import lax
 
 import shiftproof as sp
 from shiftproof.algebras.digits import rounded_values, uncertain_values
+from shiftproof.proving.identity import Question, Runs
 from shiftproof.tracing.model import adapt, trace_model
 
 pytestmark = pytest.mark.filterwarnings("ignore::shiftproof.errors.ShiftproofWarning")
@@ -145,9 +146,9 @@ def test_which_values_are_uncertain() -> None:
 class Standardised(nnx.Module):
     """A convolution whose kernel has mean 0 and variance 1, in a format of 16 bits."""
 
-    def __init__(self, dtype):
+    def __init__(self, dtype, channels=2):
         self.dtype = dtype
-        self.kernel = nnx.Param(jax.random.normal(jax.random.key(0), (3, 2, 4)))
+        self.kernel = nnx.Param(jax.random.normal(jax.random.key(0), (3, channels, 64)))
 
     def __call__(self, x):
         kernel = self.kernel[...]
@@ -156,6 +157,18 @@ class Standardised(nnx.Module):
         return lax.conv_general_dilated(
             x, kernel.astype(self.dtype), (1,), "VALID", dimension_numbers=("NHC", "HIO", "NHC")
         )
+
+
+def test_large_weights_are_arguments_of_what_is_compiled_and_no_constants_in_it() -> None:
+    model = adapt(Standardised(jnp.float32, 32))
+    leaves = model.cast(jnp.float32)
+    program = trace_model(model, leaves, np.zeros((1, 4, 32), np.float32))
+    runs = Runs(Question(program, leaves, frozenset(), (1,), 0), 2, program.outputs)
+    assert set(runs.given) == set(program.weights)
+    added = adapt(OfWeights(lambda x, w: x + jnp.tanh(w), np.arange(5000)))
+    program = trace_model(added, added.cast(jnp.float32), np.zeros((1, 5000, 1), np.float32))
+    question = Question(program, added.cast(jnp.float32), frozenset(), (1,), 0)
+    assert not Runs(question, 2, program.outputs).given
 
 
 class Normalised(nnx.Module):

@@ -34,7 +34,7 @@ from shiftproof.algebras.field import (
 )
 from shiftproof.proving.analysis import Claim
 from shiftproof.proving.layers import Layer
-from shiftproof.tracing.primitives import plain
+from shiftproof.tracing.primitives import CONTRACTIONS, plain
 from shiftproof.tracing.settings import current_device
 from shiftproof.tracing.trace import Literal, Program, hash_array, known_values
 from shiftproof.translation import Shift
@@ -59,6 +59,9 @@ SMALL = 2**20
 
 LARGE = 2**12
 """Entries from which on a known array is an argument of the compiled function, not a constant in it."""
+
+SUMS = frozenset("add convert_element_type mul neg reduce_sum square sub".split())
+"""Sums and products, on which most that is computed of large weights begins."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +135,7 @@ class Runs:
         self.given |= {
             n: self.field.value(Known(array))
             for n, array in known.items()
-            if np.size(array) > LARGE and _is_factor(program, n) and np.all(np.isfinite(array))
+            if np.size(array) > LARGE and _is_factor(question, n) and np.all(np.isfinite(array))
         }
         with jax.enable_x64(True), exact_device():  # once, and not for every call
             self.given = {
@@ -241,7 +244,8 @@ def _compiled(question: Question, tracks: int, wanted: Sequence[int]) -> Runs:
     if program.calls_python or held > WORKING_BYTES:
         return Runs(question, tracks, wanted)
     arrays = b"".join(hash_array(question.known[n]) for n in sorted(question.known))
-    own = (question.opaque, question.spatial_axes, question.seed, tracks, tuple(wanted))
+    free = question.opaque, question.uncertain
+    own = (*free, question.spatial_axes, question.seed, tracks, tuple(wanted))
     key = (program.fingerprint, hashlib.sha256(arrays).digest(), current_device(), *own)
     if key not in _COMPILED:
         while len(_COMPILED) >= MOST_COMPILED:
@@ -250,10 +254,15 @@ def _compiled(question: Question, tracks: int, wanted: Sequence[int]) -> Runs:
     return _COMPILED[key]
 
 
-def _is_factor(program: Program, number: int) -> bool:
-    """Whether a value is used as a factor of contractions only, for which it need not be known."""
-    users = [eqn.name for eqn in program.equations if number in eqn.inputs]
-    return bool(users) and set(users) <= {"conv_general_dilated", "dot_general"}
+def _is_factor(question: Question, number: int) -> bool:
+    """Whether a value is used by contractions only, and by sums and products that are followed, for which it need not
+    be known.
+    """
+    users = [eqn for eqn in _skipping(question).equations if number in eqn.inputs]
+    followed = [eqn for eqn in users if eqn.name not in CONTRACTIONS]
+    return bool(users) and all(
+        eqn.name in SUMS and eqn.outputs[0] in question.uncertain for eqn in followed
+    )
 
 
 def _skipping(question: Question) -> Program:
