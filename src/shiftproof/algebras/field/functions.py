@@ -105,7 +105,8 @@ def _where_known(field: Field, call: Call, found: Value, where: Any, number: flo
     # NumPy knows no bfloat16
     real = real.astype(np.complex128 if np.iscomplexobj(real) else np.float64)
     finite = np.isfinite(real)
-    exact = field.value(Known(np.where(finite, real, 0.0)))
+    numbers = np.where(finite, real, 0.0)
+    exact = field.value(Known(numbers))
     if math.isfinite(number):
         field.undefined.append(jnp.any(where & ~finite))
         where = where & finite
@@ -113,7 +114,7 @@ def _where_known(field: Field, call: Call, found: Value, where: Any, number: flo
         codes = np.where(where, special_codes(real), 0)
         old = np.zeros(real.shape, np.int8) if found.special is None else found.special
         found = dataclasses.replace(found, special=(codes + old).astype(np.int8))
-    where = where & (_is_real(call, arrays, real) | ~finite)
+    where = where & (_is_real(call, arrays, numbers) | ~finite)
     parts = tuple(jnp.where(where, part_of(exact, i), part) for i, part in enumerate(found.parts))
     return dataclasses.replace(found, parts=parts, size=found.size.with_(exact.size))
 
