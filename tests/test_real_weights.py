@@ -156,12 +156,14 @@ def test_large_weights_are_arguments_of_what_is_compiled_and_no_constants_in_it(
     model = adapt(Standardised(jnp.float32, 32))
     leaves = model.cast(jnp.float32)
     program = trace_model(model, leaves, np.zeros((1, 4, 32), np.float32))
-    runs = Runs(Question(program, leaves, frozenset(), (1,), 0), 2, program.outputs)
+    outputs = [o for o in program.outputs if isinstance(o, int)]
+    runs = Runs(Question(program, leaves, frozenset(), (1,), 0), 2, outputs)
     assert set(runs.given) == set(program.weights)
     added = adapt(OfWeights(lambda x, w: x + jnp.tanh(w), np.arange(5000)))
     program = trace_model(added, added.cast(jnp.float32), np.zeros((1, 5000, 1), np.float32))
     question = Question(program, added.cast(jnp.float32), frozenset(), (1,), 0)
-    assert not Runs(question, 2, program.outputs).given
+    outputs = [o for o in program.outputs if isinstance(o, int)]
+    assert not Runs(question, 2, outputs).given
 
 
 class Normalised(nnx.Module):
