@@ -377,6 +377,70 @@ def test_nothing_false_is_claimed(name) -> None:
     assert claimed(fn, shape, claim, dtype) == count
 
 
+# --- lines of equal cells ---
+
+
+def flat(x):
+    return jnp.broadcast_to(jnp.mean(x, 1, keepdims=True), x.shape)
+
+
+def endless(x):
+    return 0 * x + np.float32(np.inf)
+
+
+def beside(x):
+    """A flat line and another one."""
+    return jnp.concatenate([flat(x), x], 2)
+
+
+PLACES = np.arange(6, dtype=np.int32)[:, None]
+
+# what is added to the image, and how many shifts keep that equivariant
+LINES = {
+    "sorted": (lambda x: lax.sort(flat(x), dimension=1), 6),
+    "sorted, another": (lambda x: lax.sort(x, dimension=1), 1),
+    "sorted, of two lines": (lambda x: lax.sort(beside(x), dimension=1)[..., :1], 6),
+    "sorted, of two lines the other": (lambda x: lax.sort(beside(x), dimension=1)[..., 1:], 1),
+    "sorted infinities": (lambda x: jnp.minimum(x, lax.sort(endless(x), dimension=1)), 6),
+    "sorted, some infinite": (
+        lambda x: lax.sort(0 * x + np.where(PLACES, 0, np.float32(np.inf)), dimension=1),
+        1,
+    ),
+    "largest so far": (lambda x: lax.cummax(flat(x), 1), 6),
+    "least so far": (lambda x: lax.cummin(flat(x), 1, reverse=True), 6),
+    "sums so far": (lambda x: lax.cumsum(flat(x), 1), 1),
+    "the largest ones": (lambda x: lax.top_k(flat(x)[..., 0], 3)[0][:, :1, None], 6),
+    "places of the largest ones": (
+        lambda x: (lax.top_k(flat(x)[..., 0], 6)[1] - PLACES[:, 0])[..., None],
+        6,
+    ),
+    "the place of the largest": (lambda x: x * lax.argmax(flat(x), 1, np.int32)[:, None], 6),
+    "places in order": (lambda x: jnp.argsort(flat(x), 1) - PLACES, 6),
+    "places in order, of another": (lambda x: jnp.argsort(x, 1) - PLACES, 1),
+    "by a flat key": (lambda x: lax.sort((flat(x), x), dimension=1, num_keys=1)[1], 6),
+    "by two flat keys": (lambda x: lax.sort((flat(x), flat(x) + 1, x), 1, num_keys=2)[2], 6),
+    "by a flat key and another": (lambda x: lax.sort((flat(x), x, x), 1, num_keys=2)[2], 1),
+    "by a flat key, in any order": (
+        lambda x: lax.sort((flat(x), x), dimension=1, num_keys=1, is_stable=False)[1],
+        1,
+    ),
+    "flat, by another key": (lambda x: lax.sort((x, flat(x)), dimension=1, num_keys=1)[1], 6),
+}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_a_line_of_equal_cells_is_in_order(name) -> None:
+    added, count = LINES[name]
+    assert claimed(lambda x: x + added(x), (6, 1), equivariance((6, 1))) == count
+
+
+def test_cells_that_are_compared_are_counted() -> None:
+    lab = Lab(fields.program(lambda x: lax.sort(x, dimension=1), np.zeros((1, 6, 1), np.float32)))
+    lab.rolled((0,))
+    # each in its digest, in its result, and beside the first one
+    assert lab.made[-1].tally.lookups == 3 * 6
+
+
 def test_reasons_are_given_where_there_is_no_number() -> None:
     by_zero = identities(lambda x: x / TIMES - 1, (6, 1))
     assert "divides by zero at some places" in by_zero.doubts("")

@@ -52,6 +52,7 @@ PAIRS = {
         jnp.sort(jnp.stack([x, y]), 0)[0],
         jnp.sort(jnp.stack([z, w]), 0)[0],
     ),
+    "lines that seem flat": lambda x, y, z, w: (lax.cummax(jnp.stack([x, y]), 0)[1], y),
     "sequences": lambda x, y, z, w: (
         jnp.argmax(jnp.stack([x, y]), 0),
         jnp.argmax(jnp.stack([y, x]), 0),
@@ -132,9 +133,11 @@ def tally_of(fn, shape=(1, 4, 2)) -> Tally:
         (lambda x: jnp.arctan2(x[:, :, :1], x[:, :1]), 8),
         (lambda x: jnp.tanh(jnp.tanh(x).sum(1)), 10),
         (lambda x: jnp.max(x, 1), 4 * 8 + 4 * 2),
-        (lambda x: jnp.sort(x, 1), 8 + 8),
-        (lambda x: jnp.argmax(x, 1), 8 + 2),
-        (lambda x: lax.cummax(x, 1), 8 + 8),
+        # the last 8 are compared with the first cell of their line
+        (lambda x: jnp.sort(x, 1), 8 + 8 + 8),
+        (lambda x: jnp.argmax(x, 1), 8 + 2 + 8),
+        (lambda x: lax.cummax(x, 1), 8 + 8 + 8),
+        (lambda x: lax.cumprod(x, 1), 8 + 8),
         (lambda x: x / x[:, :1], 8),
         (lambda x: lax.fori_loop(0, 10, lambda _, y: jnp.tanh(y), x), 80),
         (lambda x: lax.fori_loop(0, 1500, lambda _, y: jnp.tanh(y + 1), x), 1500 * 8),

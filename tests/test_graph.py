@@ -146,6 +146,13 @@ def test_a_weight_of_zeros_is_not_taken_for_zero() -> None:
     assert len(stays(prover_of(Head(), weights="these"))) == 8
 
 
+def test_a_table_of_imaginary_numbers_is_not_zero() -> None:
+    """`any` of an array of JAX's looks at real parts only."""
+    table = 1j * np.arange(1, 9)[:, None]
+    assert stays(prover_of(lambda x: jnp.abs(x * table))) == [(0,)]
+    assert len(stays(prover_of(lambda x: jnp.abs(x * (0 * table))))) == 8
+
+
 def test_weights_without_cells() -> None:
     class Odd(nnx.Module):
         def __init__(self):

@@ -21,8 +21,15 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from shiftproof.tracing.primitives import Kind, entry_of, read, type_of
-from shiftproof.tracing.trace import Equation, Literal, Program, interpret, known_values
+from shiftproof.tracing.primitives import CONTRACTIONS, Kind, entry_of, read, type_of
+from shiftproof.tracing.trace import (
+    Equation,
+    Literal,
+    Program,
+    bodies,
+    interpret,
+    known_values,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,34 +137,97 @@ def _graded(program: Program, eqn: Equation, operands: Sequence[Any]) -> list[Gr
     """The grades of the results of an equation."""
     known = [Known(o.value) if isinstance(o, Literal) else o for o in operands]
     types = [type_of(o.value) if isinstance(o, Literal) else program.avals[o] for o in eqn.inputs]
-    avals = [program.avals[output] for output in eqn.outputs]
-    grade = _grade(Call(eqn, known, types, avals[0]))
-    return [_fits(grade, aval.dtype, _place(eqn)) for aval in avals]
+    return _grades(eqn, known, types, [program.avals[output] for output in eqn.outputs])
+
+
+def _grades(
+    eqn: Equation, operands: Sequence[Meaning], types: Sequence[Any], results: Sequence[Any]
+) -> list[Grade]:
+    grade = _grade(Call(eqn, operands, types, results[0]))
+    return [_fits(grade, aval.dtype, _place(eqn)) for aval in results]
+
+
+def is_exact(
+    eqn: Equation, arrays: Sequence[Any], types: Sequence[Any], results: Sequence[Any]
+) -> bool:
+    """Whether an equation gives the real numbers that it stands for, if these arrays are such numbers.
+
+    Args:
+        eqn: the equation.
+        arrays: its operands.
+        types: shape and dtype of each operand.
+        results: shape and dtype of each result.
+    """
+    if _is_left_open(eqn):
+        return False
+    if read(eqn.name, eqn.params, types, [True] * len(types), results[0]).kind is Kind.MOVES:
+        return True  # the grades say so too, but look at every cell
+    known = [Known(array) for array in arrays]
+    return all(isinstance(grade, Exact) for grade in _grades(eqn, known, types, results))
+
+
+def _is_left_open(eqn: Equation) -> bool:
+    """Whether compilers may answer as they like: with how many digits they contract, and in which order they leave what
+    has equal keys.
+    """
+    unstable = eqn.name == "sort" and not eqn.params["is_stable"]
+    return eqn.name in CONTRACTIONS or (unstable and eqn.params["num_keys"] < len(eqn.inputs))
+
+
+def rounded_values(program: Program, weights: Mapping[int, Any]) -> dict[int, str]:
+    """The values computed of weights that may be none of the real numbers, by number: what rounds on the way to them.
+
+    Constants are what the program computes; of weights, the real numbers count.
+
+    Args:
+        program: the traced model.
+        weights: arrays of those of its weights that count, by number.
+    """
+    free = {program.images, *program.weights} - set(weights)
+    computed = program.depending_on(set(weights)) - program.depending_on(free)
+    if not any(eqn.outputs[0] in computed for eqn in program.equations):
+        return {}
+    known = {**program.constants, **known_values(program, program.constants)}
+    meaning: dict[int, Meaning] = {n: Known(0.0) for n in free}
+    meaning |= {n: Known(array) for n, array in {**known, **weights}.items()}
+
+    def step(eqn: Equation, operands: Sequence[Any]) -> list[Meaning]:
+        if eqn.outputs[0] not in computed:
+            return [Known(known.get(output, 0.0)) for output in eqn.outputs]
+        grades = _graded(program, eqn, operands)
+        lost = next((grade for grade in grades if isinstance(grade, Inexact)), None)
+        return list(grades) if lost is None else [lost] * len(grades)
+
+    graded = interpret(program, meaning, step)
+    reasons = ((number, graded[number]) for number in sorted(computed))
+    return {number: grade.reason for number, grade in reasons if isinstance(grade, Inexact)}
+
+
+def uncertain_values(program: Program, weights: Mapping[int, Any]) -> frozenset[int]:
+    """The values computed of weights of which a proof is not to read anything: those that rounded, and what depends on
+    how a device contracts or breaks ties.
+
+    Args:
+        program: the traced model.
+        weights: arrays of those of its weights that count, by number.
+    """
+    computed = program.depending_on(set(weights))
+    own = (eqn for eqn in program.equations if eqn.outputs[0] in computed)
+    chosen = (o for eqn in own if _is_left_open(eqn) for o in eqn.outputs)
+    free = {program.images, *program.weights} - set(weights)
+    found = program.depending_on({*rounded_values(program, weights), *chosen})
+    return found - program.depending_on(free)
 
 
 def rounded_weights(program: Program, weights: Sequence[Any]) -> str:
     """What rounds before the images are met: why a value that is computed of weights may be none of the real numbers.
 
-    Constants are what the program computes; of weights, the real numbers count. "" where nothing rounds.
+    "" where nothing rounds.
     """
-    computed = program.depending_on(set(program.weights)) - program.from_images
-    if not any(eqn.outputs[0] in computed for eqn in program.equations):
-        return ""
-    known = {**program.constants, **known_values(program, program.constants)}
-    meaning: dict[int, Meaning] = {n: Known(array) for n, array in known.items()}
-    meaning |= {n: Known(array) for n, array in zip(program.weights, weights, strict=True)}
-    meaning[program.images] = Known(0.0)
-
-    def step(eqn: Equation, operands: Sequence[Any]) -> list[Meaning]:
-        if eqn.outputs[0] in computed:
-            return list(_graded(program, eqn, operands))
-        return [Known(known.get(output, 0.0)) for output in eqn.outputs]
-
-    graded = interpret(program, meaning, step)
+    rounded = rounded_values(program, dict(zip(program.weights, weights, strict=True)))
     moving = (eqn for eqn in program.equations if eqn.outputs[0] in program.from_images)
     used = {o for eqn in moving for o in eqn.inputs} | set(program.outputs)
-    lost = (graded[number] for number in sorted(computed) if number in used)
-    return next((grade.reason for grade in lost if isinstance(grade, Inexact)), "")
+    return next((reason for number, reason in rounded.items() if number in used), "")
 
 
 def grade_array(array: Any) -> Exact:
@@ -288,7 +358,16 @@ def _grade(call: Call) -> Grade:
     if kind in (Kind.MOVES, Kind.LOOKUP):
         return _chosen(call)
     rule = RULES.get(kind, {}).get(call.eqn.name)
+    if rule is None and _has_whole_numbers_only(call):
+        return Exact(Fraction(2**64), Fraction(1))
     return rule(call) if rule else call.rounds("rounds or has no rule")
+
+
+def _has_whole_numbers_only(call: Call) -> bool:
+    """Whether machine integers, truths and random keys are all that an equation meets; none of these rounds."""
+    types = [*call.types, call.result]
+    floats = any(jnp.issubdtype(aval.dtype, np.inexact) for aval in types)
+    return not floats and not any(True for _ in bodies(call.eqn.params))
 
 
 def _chosen(call: Call) -> Grade:

@@ -1,16 +1,19 @@
 """Building a kernel program: nodes are collected equation by equation, and each remembers where it comes from.
 
 What depends neither on the images nor on opaque weights is computed, and enters as a constant whose periods are read
-off its values. How a primitive is translated stands in a table that is given to the builder.
+off its values. Constants are what the program computes of them; but weights are real numbers, and what rounds on the
+way from them is not computed: its equations are translated, as those of what moves. How a primitive is translated
+stands in a table that is given to the builder.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
+from shiftproof.algebras.digits import is_exact
 from shiftproof.proving.periods import periods, rolls
 from shiftproof.tracing.primitives import Kind, Reading, is_complex, plain, read, type_of
 from shiftproof.tracing.trace import Equation, Literal, Program, apply, interpret, known_values
@@ -19,9 +22,16 @@ from shiftproof_kernel import Node
 
 @dataclasses.dataclass(frozen=True)
 class Known:
-    """A value that was computed."""
+    """A value that was computed.
+
+    Attributes:
+        array: the value.
+        behind: whether an equation gave it that was translated, as a product with zero; the field knows such values
+            less well.
+    """
 
     array: Any
+    behind: bool = False
 
 
 Operand = int | Known
@@ -70,20 +80,25 @@ class Builder:
         return len(self.nodes) - 1
 
     def translate(
-        self, program: Program, start: Mapping[int, Operand], known: Mapping[int, Any]
+        self,
+        program: Program,
+        start: Mapping[int, Operand],
+        known: Mapping[int, Any],
+        uncertain: Set[int] = frozenset(),
     ) -> tuple[dict[int, Operand], list[Operand]]:
-        """Nodes for all that depends on `start`; the rest is computed.
+        """Nodes for all that depends on `start`, and for what is uncertain; the rest is computed.
 
         Args:
             program: a traced program.
             start: meanings of its weights and images that are not known.
             known: arrays of those that are, and of its constants.
+            uncertain: values that follow from these, and are not read off them.
 
         Returns:
             The meaning of every value by number, and of the outputs.
         """
-        unknown = program.depending_on(set(start))
-        values = known_values(program, known)
+        unknown = program.depending_on({*start, *uncertain})
+        values = known_values(program, known, uncertain)
         computed = {n: Known(values.get(n)) for n in program.avals if n not in unknown}
 
         def step(eqn: Equation, operands: Sequence[Any]) -> Sequence[Operand]:
@@ -106,8 +121,13 @@ class Builder:
 
     def _translate_equation(self, call: "Call") -> Sequence[Operand]:
         arrays = [operand.array for operand in call.operands if isinstance(operand, Known)]
-        if len(arrays) == len(call.operands):  # as behind a product with zero
-            return [Known(array) for array in apply(call.eqn, arrays)]
+        if len(arrays) == len(call.operands) and _is_computed(call, arrays):
+            made: Sequence[Any] = [Known(array) for array in apply(call.eqn, arrays)]
+        else:
+            made = self._translate_unknown(call)
+        return [_behind(m) if isinstance(m, Known) else m for m in made]
+
+    def _translate_unknown(self, call: "Call") -> Sequence[Operand]:
         if all(0 in aval.shape for aval in call.results):
             return [nothing(aval) for aval in call.results]
         if any(0 in shape for shape in call.shapes) and call.eqn.name not in EMPTY_OPERANDS:
@@ -157,6 +177,26 @@ class Builder:
         return self._constants[key][0]
 
 
+def _is_computed(call: "Call", arrays: Sequence[Any]) -> bool:
+    """Whether an equation on known values is computed here, as behind a product with zero.
+
+    Only what the field computes as well: functions of no cells, and, with residues, moves, sums and products that round
+    nothing. Machine integers are added modulo a power of two.
+    """
+    if all(0 in np.shape(array) for array in arrays):
+        return True
+    kind = call.reading.kind
+    floats = all(jnp.issubdtype(aval.dtype, np.inexact) for aval in call.results)
+    if kind is Kind.MOVES or (kind in (Kind.LINEAR, Kind.BILINEAR) and floats):
+        return is_exact(call.eqn, arrays, call.types, call.results)
+    return False
+
+
+def _behind(known: Known) -> Known:
+    """What the translation of an equation gave; arrays without cells are known in the field, too."""
+    return Known(known.array, behind=0 not in np.shape(known.array))
+
+
 def nothing(aval: Any) -> Known:
     """Zeros; or, as often, an array without cells."""
     return Known(np.zeros(aval.shape, aval.dtype))
@@ -188,7 +228,7 @@ class Call:
     @property
     def reading(self) -> Reading:
         """Its class, by the table."""
-        known = [isinstance(o, Known) for o in self.operands]
+        known = [self.known(i) is not None for i in range(len(self.operands))]
         return read(self.eqn.name, self.eqn.params, self.types, known, self.results[0])
 
     @property
@@ -231,9 +271,19 @@ class Call:
         return self.builder.add(op, inputs, self.shape if shape is None else shape, params)
 
     def known(self, position: int) -> np.ndarray | None:
-        """The operand's values, where they were computed."""
+        """The operand's values, where they were computed, and not behind what was translated."""
         operand = self.operands[position]
-        return np.asarray(operand.array) if isinstance(operand, Known) else None
+        if isinstance(operand, Known) and not operand.behind:
+            return np.asarray(operand.array)
+        return None
+
+    def is_zero(self, position: int) -> bool:
+        """Whether all cells of an operand are zero."""
+        operand = self.operands[position]
+        if not (isinstance(operand, Known) and is_plain(operand.array)):
+            return False
+        # NumPy's own: for an array of JAX's `any` looks at real parts only
+        return not np.any(np.asarray(operand.array))
 
 
 Translator = Callable[[Call], Sequence[Operand]]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from shiftproof.algebras.digits import uncertain_values
 from shiftproof.proving.building import Builder, Operand
 from shiftproof.proving.primitives import RULES, whole
 from shiftproof.tracing.trace import Equation, Program
@@ -64,7 +65,8 @@ def build_graph(
             known[number] = np.zeros(shape, program.avals[number].dtype) if 0 in shape else weight
     images = program.avals[program.images].shape
     start[program.images] = builder.add("input", (), images, {"grid": tuple(spatial_axes)})
-    return _graph(builder, program, start, known)
+    own = {n: known[n] for n in program.weights if n in known}
+    return _graph(builder, program, start, known, uncertain_values(program, own))
 
 
 def body_graph(program: Program) -> Graph:
@@ -78,9 +80,13 @@ def body_graph(program: Program) -> Graph:
 
 
 def _graph(
-    builder: Builder, program: Program, start: Mapping[int, Operand], known: Mapping[int, Any]
+    builder: Builder,
+    program: Program,
+    start: Mapping[int, Operand],
+    known: Mapping[int, Any],
+    uncertain: Set[int] = frozenset(),
 ) -> Graph:
-    meaning, outputs = builder.translate(program, start, known)
+    meaning, outputs = builder.translate(program, start, known, uncertain)
     nodes = {n: m for n, m in meaning.items() if isinstance(m, int)}
     numbers = tuple(builder.node(output) for output in outputs)
     made = KernelProgram(tuple(builder.nodes), numbers)

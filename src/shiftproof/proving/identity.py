@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -21,6 +21,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from shiftproof.algebras.arithmetic import FieldError, exact_device
+from shiftproof.algebras.digits import uncertain_values
 from shiftproof.algebras.field import (
     Known,
     NotHere,
@@ -35,7 +36,7 @@ from shiftproof.algebras.field import (
 from shiftproof.group import Boundary, Shift, Torus
 from shiftproof.proving.analysis import Claim
 from shiftproof.proving.layers import Layer
-from shiftproof.tracing.primitives import plain
+from shiftproof.tracing.primitives import CONTRACTIONS, plain
 from shiftproof.tracing.settings import current_device
 from shiftproof.tracing.trace import Literal, Program, hash_array, known_values
 
@@ -59,6 +60,9 @@ SMALL = 2**20
 
 LARGE = 2**12
 """Entries from which on a known array is an argument of the compiled function, not a constant in it."""
+
+SUMS = frozenset("add convert_element_type mul neg reduce_sum square sub".split())
+"""Sums and products, on which most that is computed of large weights begins."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,11 +97,21 @@ class Question:
         return tuple(shape[axis] for axis in self.spatial_axes)
 
     @functools.cached_property
-    def known(self) -> dict[int, Any]:
-        """All values that depend neither on the image nor on free weights, and are used by some that do."""
+    def own_weights(self) -> dict[int, Any]:
+        """The weights that are what they are, by number."""
         given = zip(self.program.weights, self.weights, strict=True)
-        inputs = {n: w for n, w in given if n not in self.opaque} | dict(self.program.constants)
-        values = known_values(self.program, inputs)
+        return {n: weight for n, weight in given if n not in self.opaque}
+
+    @functools.cached_property
+    def uncertain(self) -> frozenset[int]:
+        """The values computed of weights that are followed in the field, since they may be none of the real numbers."""
+        return uncertain_values(self.program, self.own_weights)
+
+    @functools.cached_property
+    def known(self) -> dict[int, Any]:
+        """All values that are computed beforehand, and are used by some that are not."""
+        inputs = {**self.program.constants, **self.own_weights}
+        values = known_values(self.program, inputs, self.uncertain)
         return {n: np.asarray(v) if plain(v.dtype) else v for n, v in values.items()}
 
 
@@ -137,7 +151,7 @@ class Runs:
         self.given |= {
             n: self.field.value(Known(array))
             for n, array in known.items()
-            if np.size(array) > LARGE and _is_factor(program, n) and np.all(np.isfinite(array))
+            if np.size(array) > LARGE and _is_factor(question, n) and np.all(np.isfinite(array))
         }
         with jax.enable_x64(True), exact_device():  # once, and not for every call
             self.given = {
@@ -212,10 +226,11 @@ class Runs:
             places = self.question.slides.places(position, shift[position])
             moved = tuple(jnp.take(part, places, axis=axis + 1) for part in moved)
         start: dict[int, Operand] = {n: Known(None) for n in (*program.weights, *program.constants)}
-        start |= {n: Known(array) for n, array in self.question.known.items()}
+        weighted = program.depending_on(set(program.weights))
+        start |= {n: Known(array, n in weighted) for n, array in self.question.known.items()}
         start |= {n: dataclasses.replace(v, parts=given[n]) for n, v in self.given.items()}
         start[program.images] = dataclasses.replace(self.image, parts=moved)
-        values = self.field.run(_skipping(program, self.question.opaque, start), start)
+        values = self.field.run(_skipping(self.question), start)
         self.made = [values[n] for n in self.wanted]
         try:
             found = [self.field.value(value) for value in self.made]
@@ -276,14 +291,8 @@ def _compiled(question: Question, tracks: int, wanted: Sequence[int]) -> Runs:
     if program.calls_python or held > WORKING_BYTES:
         return Runs(question, tracks, wanted)
     arrays = b"".join(hash_array(question.known[n]) for n in sorted(question.known))
-    own = (
-        question.opaque,
-        question.spatial_axes,
-        question.slides,
-        question.seed,
-        tracks,
-        tuple(wanted),
-    )
+    free = question.opaque, question.uncertain, question.spatial_axes, question.slides
+    own = (*free, question.seed, tracks, tuple(wanted))
     key = (program.fingerprint, hashlib.sha256(arrays).digest(), current_device(), *own)
     if key not in _COMPILED:
         while len(_COMPILED) >= MOST_COMPILED:
@@ -292,15 +301,21 @@ def _compiled(question: Question, tracks: int, wanted: Sequence[int]) -> Runs:
     return _COMPILED[key]
 
 
-def _is_factor(program: Program, number: int) -> bool:
-    """Whether a value is used as a factor of contractions only, for which it need not be known."""
-    users = [eqn.name for eqn in program.equations if number in eqn.inputs]
-    return bool(users) and set(users) <= {"conv_general_dilated", "dot_general"}
+def _is_factor(question: Question, number: int) -> bool:
+    """Whether a value is used by contractions only, and by sums and products that are followed, for which it need not
+    be known.
+    """
+    users = [eqn for eqn in _skipping(question).equations if number in eqn.inputs]
+    followed = [eqn for eqn in users if eqn.name not in CONTRACTIONS]
+    return bool(users) and all(
+        eqn.name in SUMS and eqn.outputs[0] in question.uncertain for eqn in followed
+    )
 
 
-def _skipping(program: Program, opaque: Set[int], start: Mapping[int, Operand]) -> Program:
+def _skipping(question: Question) -> Program:
     """The program without what is known already."""
-    live = program.depending_on({*opaque, program.images})
+    program = question.program
+    live = program.depending_on({*question.opaque, *question.uncertain, program.images})
     equations = tuple(eqn for eqn in program.equations if eqn.outputs[0] in live)
     return dataclasses.replace(program, equations=equations)
 

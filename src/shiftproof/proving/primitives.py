@@ -14,7 +14,7 @@ import numpy as np
 from jax.lax import FftType
 
 from shiftproof.algebras.places import landing, looked_up
-from shiftproof.proving.building import Builder, Call, Operand, Translator, is_plain, nothing
+from shiftproof.proving.building import Builder, Call, Operand, Translator, nothing
 from shiftproof.tracing.primitives import Kind
 from shiftproof.tracing.trace import Program, open_body, scan_counts
 from shiftproof_kernel import Program as KernelProgram
@@ -31,15 +31,10 @@ def whole(call: Call) -> Sequence[Operand]:
     ]
 
 
-def _is_zero(call: Call, position: int) -> bool:
-    value = call.known(position)
-    return value is not None and is_plain(value) and not np.any(value)
-
-
 def elementwise(call: Call) -> Sequence[Operand]:
     """Position by position; a product with zero is zero."""
     rank = len(call.shape)
-    if call.eqn.name == "mul" and (_is_zero(call, 0) or _is_zero(call, 1)):
+    if call.eqn.name == "mul" and (call.is_zero(0) or call.is_zero(1)):
         return [nothing(call.results[0])]
     inputs = [call.builder.node(operand, rank) for operand in call.operands]
     if call.is_complex:
@@ -80,7 +75,7 @@ def select(call: Call) -> Sequence[Operand]:
     choice = call.known(0)
     if choice is not None and np.all(choice == choice.flat[0]):
         return [call.operands[1 + int(choice.flat[0])]]
-    zeros = [i for i in range(1, len(call.operands)) if _is_zero(call, i)]
+    zeros = [i for i in range(1, len(call.operands)) if call.is_zero(i)]
     if call.is_complex and zeros and len(call.operands) == 3:
         inputs = [call.builder.node(call.operands[i], len(call.shape)) for i in (0, 3 - zeros[0])]
         inputs[0] = call.add("map", inputs[:1], call.shape_of(inputs[0]))
@@ -184,7 +179,7 @@ def concatenate(call: Call) -> Sequence[Operand]:
     """Operands one behind the other; those without cells add nothing, and zeros beside a spectrum are its padding."""
     there = [i for i, shape in enumerate(call.shapes) if 0 not in shape]
     axis = int(call.params["dimension"])
-    zeros = [i for i in there if call.is_complex and _is_zero(call, i)]
+    zeros = [i for i in there if call.is_complex and call.is_zero(i)]
     parts = [call.node(i) for i in there if i not in zeros]
     if zeros and parts:
         return [_with_zeros(call, there, zeros, axis)]
@@ -272,7 +267,7 @@ def dynamic_update_slice(call: Call) -> Sequence[Operand]:
 
 def _put(call: Call, update: int, starts: Sequence[int]) -> int:
     """The first operand with an update in its place from `starts` on; zeros around it, where that is zero."""
-    if not _is_zero(call, 0):
+    if not call.is_zero(0):
         return _replaced(call, call.node(0), update, starts)
     sizes = zip(starts, call.shape_of(update), call.shape, strict=True)
     for axis, (start, n, outer) in enumerate(list(sizes)):
@@ -355,9 +350,7 @@ def _box(call: Call) -> tuple[list[int], list[int], list[int]] | None:
 
 def pad(call: Call) -> Sequence[Operand]:
     """Axis by axis."""
-    node, value = call.node(0), call.node(1)
-    fill = call.known(1)
-    zero = fill is not None and not np.any(fill)
+    node, value, zero = call.node(0), call.node(1), call.is_zero(1)
     shape = list(call.shapes[0])
     for axis, (low, high, inner) in enumerate(call.params["padding_config"]):
         low, high, inner = int(low), int(high), int(inner)
@@ -425,7 +418,7 @@ def _look_up(call: Call) -> Sequence[Operand]:
 
 def convolution(call: Call) -> Sequence[Operand]:
     """A window with weights, along the spatial axes, alike for every image of the batch."""
-    if _is_zero(call, 0) or _is_zero(call, 1):
+    if call.is_zero(0) or call.is_zero(1):
         return [nothing(call.results[0])]
     numbers, p = call.params["dimension_numbers"], call.params
     kernel = call.shapes[1]
@@ -550,7 +543,7 @@ def fft(call: Call) -> Sequence[Operand]:
 
 def contraction(call: Call) -> Sequence[Operand]:
     """Products of all pairs, summed over the contracted axes."""
-    if _is_zero(call, 0) or _is_zero(call, 1):
+    if call.is_zero(0) or call.is_zero(1):
         return [nothing(call.results[0])]
     (left_c, right_c), (left_b, right_b) = call.params["dimension_numbers"]
     left, right = call.shapes

@@ -177,8 +177,10 @@ class Program:
     calls: tuple[Call, ...] = ()
 
     @functools.cached_property
-    def beforehand(self) -> dict[frozenset[int], Any]:
-        """For sets of known values, by number: what `known_values` found to follow, and its compiled function."""
+    def beforehand(self) -> dict[tuple[frozenset[int], frozenset[int]], Any]:
+        """For sets of known values and of those left out, by number: what `known_values` found to follow, and its
+        compiled function.
+        """
         return {}
 
     @functools.cached_property
@@ -283,18 +285,28 @@ def fixed_values(program: Program, weights: Sequence[Any]) -> dict[int, jax.Arra
     return known_values(program, known)
 
 
-def known_values(program: Program, known: Mapping[int, Any]) -> dict[int, jax.Array]:
-    """All values that follow from the known ones and are used together with some that do not, computed once."""
-    key = frozenset(known)
+def known_values(
+    program: Program, known: Mapping[int, Any], without: Set[int] = frozenset()
+) -> dict[int, jax.Array]:
+    """All values that follow from the known ones and are used together with some that do not, computed once.
+
+    Args:
+        program: the traced model.
+        known: arrays, by number.
+        without: values that are not to be computed, nor what follows from them.
+    """
+    key = frozenset(known), frozenset(without)
     if key not in program.beforehand:
-        program.beforehand[key] = _beforehand(program, key)
+        program.beforehand[key] = _beforehand(program, *key)
     wanted, compute = program.beforehand[key]
     return dict(zip(wanted, compute(dict(known)), strict=True))
 
 
-def _beforehand(program: Program, known: Set[int]) -> tuple[list[int], Callable[..., list[Any]]]:
+def _beforehand(
+    program: Program, known: Set[int], without: Set[int]
+) -> tuple[list[int], Callable[..., list[Any]]]:
     """Which values follow from those known and are needed, and a compiled function that computes them."""
-    unknown = program.depending_on({*program.weights, program.images} - known)
+    unknown = program.depending_on(({*program.weights, program.images} - known) | without)
     needed = {o for o in program.outputs if isinstance(o, int)}
     for eqn in program.equations:
         if eqn.outputs[0] in unknown:

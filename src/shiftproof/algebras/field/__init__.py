@@ -1,7 +1,9 @@
 """The field: a program run on numbers for which `==` means equal, for all images, all weights and all functions.
 
 The program is evaluated modulo several primes. Pixels and free weights are random residues; known numbers are what
-they are, since floats are whole numbers times powers of two. Whatever is not algebraic becomes a random function: a
+they are, since floats are whole numbers times powers of two. Constants, and what is computed of them, are the floats
+of the program; weights that are known are real numbers, so what rounds on the way from them is not computed, but
+evaluated here like the rest. Whatever is not algebraic becomes a random function: a
 pointwise function a random function of its operands, a maximum `psi^-1(psi(a) + psi(b))` with a random permutation
 psi, so that maxima of maxima regroup; a spectrum is taken with roots of unity. Two outputs that are equal by the laws
 of commutative rings, of functions, and of symmetric associative operations, are equal here, whatever the seed. So a

@@ -1,7 +1,9 @@
 """What the field takes for random functions: cell by cell, of sets, of sequences, of whole operands."""
 
 import dataclasses
+import functools
 import math
+import operator
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from shiftproof.algebras.digits import is_exact
 from shiftproof.algebras.field.values import (
     Call,
     Field,
@@ -19,6 +22,7 @@ from shiftproof.algebras.field.values import (
     NotHere,
     Value,
     check_finite,
+    coded,
     family,
     largest,
     numbers_of,
@@ -88,7 +92,7 @@ def choose(
 
 
 def _where_known(field: Field, call: Call, found: Value, where: Any, number: float) -> Value:
-    """The value of the function itself where all operands but the known ones are a given number."""
+    """The value of the function itself where all operands but the known ones are a given number, and it is exact."""
     arrays = []
     for operand, aval in zip(call.operands, call.types, strict=True):
         known = isinstance(operand, Known)
@@ -101,7 +105,8 @@ def _where_known(field: Field, call: Call, found: Value, where: Any, number: flo
     # NumPy knows no bfloat16
     real = real.astype(np.complex128 if np.iscomplexobj(real) else np.float64)
     finite = np.isfinite(real)
-    exact = field.value(Known(np.where(finite, real, 0.0)))
+    numbers = np.where(finite, real, 0.0)
+    exact = field.value(Known(numbers))
     if math.isfinite(number):
         field.undefined.append(jnp.any(where & ~finite))
         where = where & finite
@@ -109,8 +114,21 @@ def _where_known(field: Field, call: Call, found: Value, where: Any, number: flo
         codes = np.where(where, special_codes(real), 0)
         old = np.zeros(real.shape, np.int8) if found.special is None else found.special
         found = dataclasses.replace(found, special=(codes + old).astype(np.int8))
+    where = where & (_is_real(call, arrays, numbers) | ~finite)
     parts = tuple(jnp.where(where, part_of(exact, i), part) for i, part in enumerate(found.parts))
     return dataclasses.replace(found, parts=parts, size=found.size.with_(exact.size))
+
+
+def _is_real(call: Call, arrays: Sequence[Any], found: np.ndarray) -> np.ndarray:
+    """Where the floats that a function gives at 0 are the real numbers that it has there.
+
+    Beside weights, where nothing rounds. Of constants alone, 0 among them, the primitives have values that floats hold,
+    0, 1/2 and 1, or irrational ones, as acos has, which floats do not take for multiples of 1/2.
+    """
+    if any(isinstance(o, Known) and o.weighted for o in call.operands):
+        return np.full(found.shape, is_exact(call.eqn, arrays, call.types, call.results))
+    double = 2 * found
+    return double == np.round(double)
 
 
 def updates(field: Field, call: Call) -> list[Value]:
@@ -305,7 +323,12 @@ def _distinct(members: Members) -> tuple[Any, Any]:
 
 
 def ordered(field: Field, call: Call) -> list[Value]:
-    """Random functions of the cells along an axis, in their order, or of their set and a rank."""
+    """Random functions of the cells along an axis, in their order, or of their set and a rank.
+
+    Where all cells of a line are equal, it is sorted, and so is every part of it; what is found there is the line, and
+    places are counted from 0. Cells are taken for equal where their tuples agree, for which `_lines` counts them once
+    more: the bound is about pairs of arguments, whatever the function.
+    """
     name, params = call.eqn.name, call.eqn.params
     values = [field.value(o) for o in call.operands]
     if any(is_complex(aval) for aval in call.types):
@@ -316,11 +339,19 @@ def ordered(field: Field, call: Call) -> list[Value]:
         axes = tuple(int(a) for a in params["axes"])
         whole = field.digest(call.label, values[0], axes, ordered=True)
         found = field.function(call.label, [whole])
+        zero = field.value(Known(np.zeros(found.shape)))
+        found = _where_flat(found, zero, _lines(field, values[0], axes)[1])
         return [Value(tuple(jnp.squeeze(p, tuple(a + 1 for a in axes)) for p in found.parts))]
     rank = len(call.types[0].shape)
     axis = int(params.get("axis", params.get("dimension", rank - 1)))
     if name.startswith("cum"):
-        return [_running(field, call, values[0], axis)]
+        found = _running(field, call, values[0], axis)
+        if name in ("cummax", "cummin"):
+            found = _where_flat(found, *_lines(field, values[0], [axis]))
+        return [found]
+    lines = [_lines(field, value, [axis]) for value in values]
+    keys = [flat for _, flat in lines[: params.get("num_keys", 1)]]
+    stays = functools.reduce(operator.and_, keys) & params.get("is_stable", True)
     keys_only = name == "top_k" or params["num_keys"] == len(values)
     pairs = values[0] if len(values) == 1 else field.function(f"{call.label} tuple", values)
     made = []
@@ -330,8 +361,50 @@ def ordered(field: Field, call: Call) -> list[Value]:
         whole = field.digest(f"{call.label} {symmetric}", pairs, (axis,), ordered=not symmetric)
         rank_of = [n if a == axis else 1 for a, n in enumerate(aval.shape)]
         places = field.value(Known(np.arange(math.prod(rank_of)).reshape(rank_of)))
-        made.append(field.function(f"{call.label} result {i}", [whole, places]))
+        found = field.function(f"{call.label} result {i}", [whole, places])
+        if name == "top_k":
+            line = places if i else _first(lines[0][0], axis, aval.shape[axis])
+            made.append(_where_flat(found, line, lines[0][1]))
+            continue
+        found = _where_flat(found, *lines[i])
+        if len(values) > 1 and values[i].special is None:  # equal keys stay in their order
+            found = _where_flat(found, values[i], stays)
+        made.append(found)
     return made
+
+
+def _lines(field: Field, value: Value, axes: Sequence[int]) -> tuple[Value, Any]:
+    """A value as far as it is flat, and along which lines: where all cells are equal, or the same infinity."""
+    field.tally.met([value])
+    field.tally.lookups += math.prod(value.shape)
+    flat: Any = True
+    for part in coded(value):
+        first = part
+        for axis in axes:
+            first = lax.slice_in_dim(first, 0, 1, axis=axis + 1)
+        flat = flat & jnp.all(part == first, (0, *(axis + 1 for axis in axes)), keepdims=True)[0]
+    codes = value.special
+    if codes is not None:
+        where = tuple(axes)
+        one = np.max(codes, where, keepdims=True) == np.min(codes, where, keepdims=True)
+        codes = np.where(one, codes, 0).astype(np.int8)
+    return dataclasses.replace(value, special=codes, members=None), flat
+
+
+def _first(value: Value, axis: int, count: int) -> Value:
+    """The first cells along an axis."""
+    parts = tuple(lax.slice_in_dim(p, 0, count, axis=axis + 1) for p in value.parts)
+    codes = None if value.special is None else value.special.take(range(count), axis)
+    return dataclasses.replace(value, parts=parts, special=codes, members=None)
+
+
+def _where_flat(found: Value, line: Value, flat: Any) -> Value:
+    """What was found, and the line itself where that is flat."""
+    line = spread(line, found.shape)
+    parts = tuple(
+        jnp.where(flat, old, new) for old, new in zip(line.parts, found.parts, strict=True)
+    )
+    return Value(parts, found.size.with_(line.size), line.special)
 
 
 def _window(field: Field, call: Call, values: Sequence[Value]) -> list[Value]:

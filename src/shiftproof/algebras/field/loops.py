@@ -59,7 +59,7 @@ def scan(field: Field, call: Call) -> list[Operand]:
 
 def _slice_of(operand: Operand, i: int) -> Operand:
     if isinstance(operand, Known):
-        return Known(operand.array[i])
+        return dataclasses.replace(operand, array=operand.array[i])
     codes = None if operand.special is None else operand.special[i]
     parts = tuple(part[:, i] for part in operand.parts)
     return dataclasses.replace(operand, parts=parts, special=codes, members=None)
@@ -68,9 +68,10 @@ def _slice_of(operand: Operand, i: int) -> Operand:
 def _stacked(field: Field, slices: Sequence[Operand], aval: Any) -> Operand:
     if not slices:
         return Known(np.zeros(aval.shape, aval.dtype))
-    known = [o.array for o in slices if isinstance(o, Known)]
+    known = [o for o in slices if isinstance(o, Known)]
     if len(known) == len(slices):
-        return Known(np.stack([np.asarray(a) for a in known]))
+        stack = np.stack([np.asarray(o.array) for o in known])
+        return Known(stack, any(o.weighted for o in known))
     values = [field.value(o) for o in slices]
     codes = None
     if any(v.special is not None for v in values):

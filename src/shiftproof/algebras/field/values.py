@@ -11,6 +11,7 @@ import numpy as np
 from jax import lax
 
 from shiftproof.algebras.arithmetic import FRESH, Arithmetic, FieldError, Size, size_of
+from shiftproof.algebras.digits import is_exact
 from shiftproof.tracing.primitives import TABLE, Kind, Reading, plain, read, type_of
 from shiftproof.tracing.trace import (
     Equation,
@@ -25,9 +26,15 @@ from shiftproof.tracing.trace import (
 
 @dataclasses.dataclass(frozen=True)
 class Known:
-    """A value that depends neither on the image nor on free weights."""
+    """A value that depends neither on the image nor on free weights.
+
+    Attributes:
+        array: the value.
+        weighted: whether it follows from weights, and so is a real number; constants are what the program computes.
+    """
 
     array: Any
+    weighted: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,7 +163,9 @@ class Field:
     def apply(self, call: "Call") -> Sequence[Operand]:
         """The results of one equation."""
         if all(isinstance(o, Known) for o in call.operands):
-            return _known_results(call)
+            if not call.rounds:
+                return _known_results(call)
+            call = self._followed(call)
         if all(0 in aval.shape for aval in call.results):
             return [Known(np.zeros(aval.shape, aval.dtype)) for aval in call.results]
         reading = call.reading
@@ -174,6 +183,20 @@ class Field:
             if isinstance(made_of, Value) and made_of.shape != tuple(aval.shape):
                 raise AssertionError(f"{call.eqn.name} gives {made_of.shape}, not {aval.shape}")
         return made
+
+    def _followed(self, call: "Call") -> "Call":
+        """An equation on weights that rounds: these are followed as what moves, but where places are named."""
+        entry = TABLE.get(call.eqn.name)
+        if entry is None or entry.kind in (Kind.LOOP, Kind.OPAQUE):
+            return call
+        operands = list(call.operands)
+        for i, operand in enumerate(call.operands):
+            if isinstance(operand, Known) and operand.weighted and i not in entry.known:
+                try:
+                    operands[i] = self.value(operand)
+                except NotHere:  # the rule meets the same reason
+                    return call
+        return dataclasses.replace(call, operands=operands)
 
     # --- from known numbers to tuples ---
 
@@ -304,6 +327,15 @@ class Call:
         assert isinstance(operand, Known)
         return np.asarray(operand.array)
 
+    @property
+    def rounds(self) -> bool:
+        """Whether all operands are known, some of them weights, and the results may be none of the real numbers."""
+        known = [o for o in self.operands if isinstance(o, Known)]
+        if not any(o.weighted for o in known):
+            return False
+        arrays = [o.array for o in known]
+        return not is_exact(self.eqn, arrays, self.types, self.results)
+
     def bind(self, *arrays: Any, **changed: Any) -> Sequence[Any]:
         """The primitive itself, run on other arrays."""
         eqn = self.eqn
@@ -351,9 +383,11 @@ def family(dtype: Any) -> str:
 
 def _known_results(call: Call) -> list[Known]:
     """What follows from known operands is computed as the user's program computes it."""
+    known = [o for o in call.operands if isinstance(o, Known)]
+    weighted = any(o.weighted for o in known)
     with jax.ensure_compile_time_eval():
-        found = apply(call.eqn, [o.array for o in call.operands if isinstance(o, Known)])
-        return [Known(np.asarray(v) if plain(v.dtype) else v) for v in found]
+        found = apply(call.eqn, [o.array for o in known])
+        return [Known(np.asarray(v) if plain(v.dtype) else v, weighted) for v in found]
 
 
 def moved_codes(array: np.ndarray) -> np.ndarray | None:
