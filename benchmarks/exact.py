@@ -17,7 +17,7 @@ from shiftproof import zoo
 from shiftproof.algebras.arithmetic import is_exact
 from shiftproof.deciding.verify import analyse
 from shiftproof.exactness.calibration import calibrate, has_float64
-from shiftproof.proving.identity import Question, Runs
+from shiftproof.proving.runs import Question, Runs
 from shiftproof.refuting.trials import forget_compiled
 from shiftproof.tracing.settings import settings
 

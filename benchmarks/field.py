@@ -21,7 +21,7 @@ from benchmarks.harness import Rows, forget_compiled, interleaved
 from shiftproof import zoo
 from shiftproof.deciding.subject import Subject
 from shiftproof.deciding.verify import analyse
-from shiftproof.proving.identity import Question, Runs
+from shiftproof.proving.runs import Question, Runs
 from shiftproof.tracing.settings import settings
 from shiftproof.tracing.trace import evaluate, fixed_values
 

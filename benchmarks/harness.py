@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from shiftproof.provenance import provenance
-from shiftproof.proving import identity
+from shiftproof.proving import runs
 from shiftproof.refuting import trials
 
 SCHEMA = "shiftproof.benchmark/2"
@@ -276,7 +276,7 @@ def interleaved(
 def forget_compiled() -> None:
     """Forget every compiled program, so that the next run pays for compilation, as a first one does."""
     trials.forget_compiled()
-    identity.forget_compiled()
+    runs.forget_compiled()
     jax.clear_caches()
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from shiftproof.algebras.arithmetic import Arithmetic, primes
 from shiftproof.algebras.field import Field, Known, Value, coded, make_field, orders_of_unity
 from shiftproof.proving.analysis import Claim
-from shiftproof.proving.identity import Identities, Question
+from shiftproof.proving.identity import Identities
+from shiftproof.proving.runs import Question
 from shiftproof.tracing.trace import Program, trace
 
 INVARIANCE = Claim("output", 0, "invariance", (), (), "any")

@@ -24,7 +24,7 @@ import shiftproof.tracing.primitives as table
 from shiftproof.errors import ShiftproofError
 from shiftproof.proving.analysis import Prover
 from shiftproof.proving.graph import build_graph
-from shiftproof.proving.identity import Question, Runs
+from shiftproof.proving.runs import Question, Runs
 from shiftproof.tracing.model import adapt, trace_once, weights_in
 from shiftproof.tracing.primitives import TABLE, Entry, Kind, nothing
 from shiftproof_kernel import Theorem, invariant

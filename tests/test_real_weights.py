@@ -9,7 +9,7 @@ from jax import lax
 
 import shiftproof as sp
 from shiftproof.algebras.digits import rounded_values, uncertain_values
-from shiftproof.proving.identity import Question, Runs
+from shiftproof.proving.runs import Question, Runs
 from shiftproof.tracing.model import adapt, trace_model
 
 pytestmark = pytest.mark.filterwarnings("ignore::shiftproof.errors.ShiftproofWarning")

@@ -10,7 +10,7 @@ from flax import nnx
 
 from shiftproof.deciding.scene import verify_scene
 from shiftproof.deciding.verify import ask
-from shiftproof.proving.identity import Question
+from shiftproof.proving.runs import Question
 from shiftproof.proving.windows import find_interiors, find_placed
 from shiftproof.tracing.settings import settings
 

@@ -27,8 +27,9 @@ from shiftproof.proving.analysis import Claim
 from shiftproof.proving.cells import Field
 from shiftproof.proving.certify import certificate_of, needed_part
 from shiftproof.proving.graph import Graph
-from shiftproof.proving.identity import Question, error_words
+from shiftproof.proving.identity import error_words
 from shiftproof.proving.layers import Layer
+from shiftproof.proving.runs import Question
 from shiftproof.proving.scenes import Passage, SceneProver
 from shiftproof.proving.windows import Interior, find_interiors, is_large
 from shiftproof.sweeping.cells import Moves, sweep_cells

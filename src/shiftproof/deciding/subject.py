@@ -8,8 +8,9 @@ from typing import Any, Literal
 import numpy as np
 
 from shiftproof.proving.graph import Graph, build_graph
-from shiftproof.proving.identity import Identities, Question
+from shiftproof.proving.identity import Identities
 from shiftproof.proving.layers import Layer
+from shiftproof.proving.runs import Question
 from shiftproof.tracing.model import Model
 from shiftproof.tracing.settings import settings
 from shiftproof.tracing.trace import Program, hash_array

@@ -8,37 +8,22 @@ unless some equation is not looked into: an identity never fails, so a denial is
 
 import dataclasses
 import functools
-import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding
-from jax.sharding import PartitionSpec as P
 
-from shiftproof.algebras.arithmetic import FieldError, exact_device
-from shiftproof.algebras.digits import uncertain_values
+from shiftproof.algebras.arithmetic import FieldError
 from shiftproof.algebras.field import (
-    Known,
-    NotHere,
-    Operand,
-    Value,
-    coded,
-    draw,
     make_arithmetic,
-    make_field,
     orders_of_unity,
 )
-from shiftproof.group import Boundary, Shift, Torus
+from shiftproof.group import Shift
 from shiftproof.proving.analysis import Claim
 from shiftproof.proving.layers import Layer
-from shiftproof.tracing.primitives import CONTRACTIONS, plain
-from shiftproof.tracing.settings import current_device
-from shiftproof.tracing.trace import Literal, Program, hash_array, known_values
+from shiftproof.proving.runs import MANY, Question, Runs, compiled
+from shiftproof.tracing.trace import Literal
 
 SCREEN = 2
 """Tracks on which a claim is tried first."""
@@ -46,278 +31,8 @@ SCREEN = 2
 LOG2_ERROR = -100.0
 """The error bound that backs a word."""
 
-WORKING_BYTES = 2**28
-"""Memory that the values of one call may fill."""
-
-FEW, MANY = 4, 64
-"""Shifts per call: where a few are tried, and where all are."""
-
 SAMPLE = 16
 """Cells of an output of which the rarest is looked for."""
-
-SMALL = 2**20
-"""Cells of all values together, up to which a run of a few shifts takes less time than its compilation."""
-
-LARGE = 2**12
-"""Entries from which on a known array is an argument of the compiled function, not a constant in it."""
-
-SUMS = frozenset("add convert_element_type mul neg reduce_sum square sub".split())
-"""Sums and products, on which most that is computed of large weights begins."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Question:
-    """A program, what is known of it, and its grid.
-
-    Attributes:
-        program: the traced model on one image.
-        weights: one array per weight, in order.
-        opaque: numbers of the weights that stand for any values.
-        spatial_axes: grid axes of the batched images.
-        seed: of the field.
-        boundary: what enters when the image is shifted; the torus where None.
-    """
-
-    program: Program
-    weights: Sequence[Any]
-    opaque: frozenset[int]
-    spatial_axes: tuple[int, ...]
-    seed: int
-    boundary: Boundary | None = None
-
-    @property
-    def slides(self) -> Boundary:
-        """How images are shifted: on the torus, where nothing else is said."""
-        return self.boundary or Torus(self.grid)
-
-    @property
-    def grid(self) -> tuple[int, ...]:
-        """Sizes of the grid."""
-        shape = self.program.avals[self.program.images].shape
-        return tuple(shape[axis] for axis in self.spatial_axes)
-
-    @functools.cached_property
-    def own_weights(self) -> dict[int, Any]:
-        """The weights that are what they are, by number."""
-        given = zip(self.program.weights, self.weights, strict=True)
-        return {n: weight for n, weight in given if n not in self.opaque}
-
-    @functools.cached_property
-    def uncertain(self) -> frozenset[int]:
-        """The values computed of weights that are followed in the field, since they may be none of the real numbers."""
-        return uncertain_values(self.program, self.own_weights)
-
-    @functools.cached_property
-    def known(self) -> dict[int, Any]:
-        """All values that are computed beforehand, and are used by some that are not."""
-        inputs = {**self.program.constants, **self.own_weights}
-        values = known_values(self.program, inputs, self.uncertain)
-        return {n: np.asarray(v) if plain(v.dtype) else v for n, v in values.items()}
-
-
-class Runs:
-    """A program in one field, compiled: its values under any shift.
-
-    Args:
-        question: the program.
-        tracks: of the field.
-        wanted: numbers of the values that are returned.
-        most: shifts per call, at most.
-        cells: by value the axes that are looked at; cell by cell of these, all others become one number.
-
-    Raises:
-        FieldError: there is no such field.
-    """
-
-    def __init__(
-        self,
-        question: Question,
-        tracks: int,
-        wanted: Sequence[int],
-        *,
-        most: int = FEW,
-        cells: Mapping[int, Sequence[int]] = MappingProxyType({}),
-    ) -> None:
-        self.question, self.wanted, self._most = question, tuple(wanted), most
-        self._cells = cells
-        program, known = question.program, question.known
-        self.arithmetic, self.pool = make_arithmetic(
-            orders_of_unity(program), tracks, question.seed
-        )
-        self.field = make_field(self.arithmetic)
-        self.image = self._drawn_image()
-        free = sorted(question.opaque)
-        self.given = {n: draw(self.arithmetic, f"weight {n}", program.avals[n]) for n in free}
-        self.given |= {
-            n: self.field.value(Known(array))
-            for n, array in known.items()
-            if np.size(array) > LARGE and _is_factor(question, n) and np.all(np.isfinite(array))
-        }
-        with jax.enable_x64(True), exact_device():  # once, and not for every call
-            self.given = {
-                n: dataclasses.replace(v, parts=tuple(jnp.asarray(part) for part in v.parts))
-                for n, v in self.given.items()
-            }
-        self.made: list[Operand] = []
-        with exact_device():
-            # every local device of that kind takes its share of the shifts
-            self._devices = jax.local_devices(backend=current_device().platform)
-        self._spread = NamedSharding(Mesh(np.array(self._devices), ("shifts",)), P("shifts"))
-        rows = jax.ShapeDtypeStruct(
-            (self.slots, len(question.grid)), np.int32, sharding=self._spread
-        )
-        with jax.enable_x64(True), exact_device():
-            run = jax.jit(jax.vmap(self._one, in_axes=(0, None, None)))
-            self._lowered = run.lower(rows, self.image.parts, self._parts)
-        self.tally = dataclasses.replace(self.field.tally)
-        self.tally.met([v for v in self.made if isinstance(v, Value)] or [self.image])
-
-    def _drawn_image(self) -> Value:
-        """Random numbers on the whole canvas, and zeros where there is no content."""
-        aval = self.question.program.avals[self.question.program.images]
-        shape, axes = list(aval.shape), self.question.spatial_axes
-        for axis, size in zip(axes, self.question.slides.canvas, strict=True):
-            shape[axis] = size
-        image = draw(self.arithmetic, "image", jax.ShapeDtypeStruct(tuple(shape), aval.dtype))
-        content = self.question.slides.content()
-        if content is None:
-            return image
-        # the axes of the grid come in any order among those of the image
-        order = np.argsort(axes)
-        mask = np.expand_dims(
-            content.transpose(order), [a for a in range(len(shape)) if a not in axes]
-        )
-        return dataclasses.replace(image, parts=tuple(part * mask for part in image.parts))
-
-    @property
-    def _parts(self) -> dict[int, Any]:
-        return {n: value.parts for n, value in self.given.items()}
-
-    @functools.cached_property
-    def _run(self) -> Any:
-        """The compiled function; for a few small runs it is not worth while to optimise it."""
-        program = self.question.program
-        cells = sum(math.prod(program.avals[n].shape) for n in program.from_images)
-        quick = self._most == FEW and cells * self.slots < SMALL
-        options: Any = {"xla_backend_optimization_level": 0} if quick else None
-        return self._lowered.compile(options)
-
-    @property
-    def log2_error(self) -> float:
-        """The base-2 logarithm of the probability that two outputs agree here and are different."""
-        return self.tally.log2_error(self.pool, self.arithmetic.primes)
-
-    @functools.cached_property
-    def slots(self) -> int:
-        """Shifts per call."""
-        program = self.question.program
-        cells = max(math.prod(program.avals[n].shape) for n in program.from_images)
-        held = 64 * self.arithmetic.tracks * cells
-        count = math.prod(self.question.grid)
-        share = int(max(1, min(self._most, count, WORKING_BYTES // max(1, held))))
-        return share * len(self._devices)
-
-    def _one(self, shift: Any, image: Any, given: Any) -> tuple[list[Any], Any]:
-        """The values wanted for the image, shifted, of one shift; and whether some function has no value."""
-        self.field.undefined = []
-        program = self.question.program
-        moved = image
-        for position, axis in enumerate(self.question.spatial_axes):
-            places = self.question.slides.places(position, shift[position])
-            moved = tuple(jnp.take(part, places, axis=axis + 1) for part in moved)
-        start: dict[int, Operand] = {n: Known(None) for n in (*program.weights, *program.constants)}
-        weighted = program.depending_on(set(program.weights))
-        start |= {n: Known(array, n in weighted) for n, array in self.question.known.items()}
-        start |= {n: dataclasses.replace(v, parts=given[n]) for n, v in self.given.items()}
-        start[program.images] = dataclasses.replace(self.image, parts=moved)
-        values = self.field.run(_skipping(self.question), start)
-        self.made = [values[n] for n in self.wanted]
-        try:
-            found = [self.field.value(value) for value in self.made]
-        except NotHere as reason:
-            raise FieldError(f"{reason}, and gives it as an output") from reason
-        found = [self._by_cell(n, value) for n, value in zip(self.wanted, found, strict=True)]
-        parts = [tuple(jnp.asarray(part) for part in coded(value)) for value in found]
-        return parts, jnp.any(jnp.asarray([False, *self.field.undefined]))
-
-    def _by_cell(self, number: int, value: Value) -> Value:
-        """The value with one number for all that is not looked at apart."""
-        if number not in self._cells:
-            return value
-        others = [axis for axis in range(len(value.shape)) if axis not in self._cells[number]]
-        return self.field.digest("what a cell shows", value, others, ordered=True)
-
-    def values(
-        self, shifts: Sequence[Shift], *, empty: bool = False
-    ) -> Iterator[list[tuple[np.ndarray, ...]]]:
-        """For each shift the parts of every value wanted, (tracks, *shape).
-
-        Args:
-            shifts: of the image.
-            empty: whether the image is zero everywhere instead.
-
-        Raises:
-            FieldError: at some place there is no value, whatever the image.
-        """
-        image = tuple(np.zeros_like(p) for p in self.image.parts) if empty else self.image.parts
-        for begin in range(0, len(shifts), self.slots):
-            block = list(shifts[begin : begin + self.slots])
-            rows = np.array(block + block[:1] * (self.slots - len(block)), np.int32)
-            with jax.enable_x64(True), exact_device():
-                given = jax.device_put(rows.reshape(self.slots, -1), self._spread)
-                found, undefined = self._run(given, image, self._parts)
-                if np.any(np.asarray(undefined)):
-                    raise FieldError("a function is infinite or NaN at 0 at some place, always")
-                host = [tuple(np.asarray(part) for part in parts) for parts in found]
-            for i in range(len(block)):
-                yield [tuple(part[i] for part in parts) for parts in host]
-
-
-_COMPILED: dict[tuple[Any, ...], Runs] = {}
-"""Small runs by what they ask, so that a question asked again is not compiled again."""
-
-MOST_COMPILED = 8
-
-
-def forget_compiled() -> None:
-    """Drop all compiled runs; for benchmarks."""
-    _COMPILED.clear()
-
-
-def _compiled(question: Question, tracks: int, wanted: Sequence[int]) -> Runs:
-    program = question.program
-    held = 8 * tracks * sum(math.prod(program.avals[n].shape) for n in question.opaque)
-    # a fingerprint does not tell the functions apart that a program calls back
-    if program.calls_python or held > WORKING_BYTES:
-        return Runs(question, tracks, wanted)
-    arrays = b"".join(hash_array(question.known[n]) for n in sorted(question.known))
-    free = question.opaque, question.uncertain, question.spatial_axes, question.slides
-    own = (*free, question.seed, tracks, tuple(wanted))
-    key = (program.fingerprint, hashlib.sha256(arrays).digest(), current_device(), *own)
-    if key not in _COMPILED:
-        while len(_COMPILED) >= MOST_COMPILED:
-            del _COMPILED[next(iter(_COMPILED))]
-        _COMPILED[key] = Runs(question, tracks, wanted)
-    return _COMPILED[key]
-
-
-def _is_factor(question: Question, number: int) -> bool:
-    """Whether a value is used by contractions only, and by sums and products that are followed, for which it need not
-    be known.
-    """
-    users = [eqn for eqn in _skipping(question).equations if number in eqn.inputs]
-    followed = [eqn for eqn in users if eqn.name not in CONTRACTIONS]
-    return bool(users) and all(
-        eqn.name in SUMS and eqn.outputs[0] in question.uncertain for eqn in followed
-    )
-
-
-def _skipping(question: Question) -> Program:
-    """The program without what is known already."""
-    program = question.program
-    live = program.depending_on({*question.opaque, *question.uncertain, program.images})
-    equations = tuple(eqn for eqn in program.equations if eqn.outputs[0] in live)
-    return dataclasses.replace(program, equations=equations)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -403,7 +118,7 @@ class Identities:
 
     def _make(self, tracks: int) -> Runs:
         if tracks not in self._runs:
-            self._runs[tracks] = _compiled(self.question, tracks, self._wanted)
+            self._runs[tracks] = compiled(self.question, tracks, self._wanted)
         return self._runs[tracks]
 
     @functools.cached_property

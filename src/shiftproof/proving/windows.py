@@ -21,8 +21,9 @@ from scipy.sparse.csgraph import connected_components
 from shiftproof.algebras.arithmetic import FieldError
 from shiftproof.algebras.field import make_arithmetic, orders_of_unity
 from shiftproof.group import Background, Scene, Shift, axis_shift, divisors
-from shiftproof.proving.identity import FEW, LOG2_ERROR, MANY, SCREEN, Question, Runs
+from shiftproof.proving.identity import LOG2_ERROR, SCREEN
 from shiftproof.proving.layers import Layer
+from shiftproof.proving.runs import FEW, MANY, Question, Runs
 from shiftproof.tracing.primitives import plain
 from shiftproof.tracing.trace import Program
 
