@@ -27,7 +27,7 @@ ORDER = (
     ("refuting",),
     ("deciding",),
     ("rewriting",),
-    ("targets", "doctor", "report", "messages"),
+    ("targets", "doctor", "report", "messages", "answer"),
     ("demo", "assertions", "pitfalls"),
     ("cli", "pytest_plugin"),
     ("__main__", "__init__"),

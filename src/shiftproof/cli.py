@@ -173,8 +173,10 @@ class Verify:
     """Shifts asked about, such as 4,0 0,4, or a lattice such as 4Z,4Z; all by default. Sets the exit code."""
     spatial_axes: SpatialAxes = None
     output_axes: OutputAxes = None
-    why: bool = False
-    """Also what would hold with circular padding, without a flatten, without positions, and the cheapest repair."""
+    why: bool = True
+    """What would hold without the causes, the cheapest repair, and what holds on a scene and a background."""
+    full: bool = False
+    """Also all tables and maps."""
     sweep: bool = False
     """Also measure how far the outputs deviate under every shift, by one forward pass per coset of the lattice."""
     brute: bool = False
@@ -386,17 +388,11 @@ def _placements(command: Placements, terminal: Terminal) -> int:
 
 
 def _verify(command: Verify, terminal: Terminal) -> int:
+    from shiftproof.answer import explain
     from shiftproof.deciding.asked import shifts_of
     from shiftproof.deciding.verify import verify
     from shiftproof.progress import reporting
-    from shiftproof.report import (
-        counterfactual_table,
-        report_verdict,
-        sweep_table,
-        verdict_tables,
-        verdict_text,
-    )
-    from shiftproof.rewriting.counterfactuals import counterfactuals
+    from shiftproof.report import report_verdict, sweep_table
     from shiftproof.sweeping.sweep import sweep
 
     if command.brute and not command.sweep:
@@ -404,6 +400,7 @@ def _verify(command: Verify, terminal: Terminal) -> int:
     target = _target_of(command, terminal)
     shape, shared = target.shape, _shared(command, target)
     asked = {
+        "property": command.property,
         "law": command.law,
         "weights": command.weights,
         "search_seconds": command.search_seconds,
@@ -411,22 +408,14 @@ def _verify(command: Verify, terminal: Terminal) -> int:
     verdict = verify(
         target.model,
         shape,
-        property=command.property,
         shifts=None if command.shifts is None else shifts_of(command.shifts),
         exhaustive=command.exhaustive,
         **asked,
         **shared,
     )
-    found = None
-    if command.why:
-        found = counterfactuals(
-            target.model,
-            shape,
-            # the verdict serves as the first row where it answers the same questions
-            verdict=verdict if command.property == "both" else None,
-            **asked,
-            **shared,
-        )
+    answer = explain(
+        verdict, target.model, shape, asked | shared, why=command.why, told=terminal.warned
+    )
     measured = None
     if command.sweep:
         with reporting(terminal.errors, target.name) as progress:
@@ -438,28 +427,21 @@ def _verify(command: Verify, terminal: Terminal) -> int:
                 progress=progress,
                 **shared,
             )
-    why = None if found is None else found.to_dict()
+    why = answer.why and answer.why.to_dict()
     written = None
     if command.out:
         written = report_verdict(verdict, command.out, target=command.target, counterfactuals=why)
     if command.json:
         data = verdict.to_dict()
         data |= {} if why is None else {"counterfactuals": why}
+        data |= {} if answer.scene is None else {"scene": answer.scene.to_dict()}
         data |= {} if measured is None else {"sweep": measured.to_json()}
         _print_json(data)
         return EXITS[str(verdict.word)]
     console = Console()
-    for table in verdict_tables(verdict):
-        console.print(table)
-        console.print()
-    for text in verdict_text(verdict):
-        console.print(text, highlight=False, markup=False)
-    for note in verdict.notes:
-        if note not in terminal.warned:  # those stand above already
-            console.print(f"note: {note}", highlight=False, markup=False)
-    if found is not None:
-        console.print(counterfactual_table(found))
-        console.print(str(found), highlight=False, markup=False)
+    console.print(str(answer), highlight=False, markup=False)
+    if command.full:
+        _print_in_full(console, answer)
     if measured is not None:
         console.print(sweep_table(measured))
     if written is not None:
@@ -470,6 +452,21 @@ def _verify(command: Verify, terminal: Terminal) -> int:
             highlight=False,
         )
     return EXITS[str(verdict.word)]
+
+
+def _print_in_full(console: Any, answer: Any) -> None:
+    """All tables and maps behind an answer."""
+    from shiftproof.report import counterfactual_table, verdict_tables, verdict_text
+
+    for table in verdict_tables(answer.verdict):
+        console.print()
+        console.print(table)
+    for text in verdict_text(answer.verdict):
+        console.print()
+        console.print(text, highlight=False, markup=False)
+    if answer.why is not None:
+        console.print(counterfactual_table(answer.why))
+        console.print(str(answer.why), highlight=False, markup=False)
 
 
 def _scene(command: Scene, terminal: Terminal) -> int:

@@ -248,7 +248,7 @@ class Lattice(Displayed):
         rest = np.array(shifts, np.int64)
         for axis, row in enumerate(self.basis):
             rest -= (rest[:, axis : axis + 1] // row[axis]) * np.array(row)
-        return np.ravel_multi_index(tuple(rest.T), self.box)
+        return np.asarray(np.ravel_multi_index(tuple(rest.T), self.box))
 
     # --- arrays, for those who look at a map ---
 

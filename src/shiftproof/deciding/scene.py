@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from shiftproof.algebras.arithmetic import FieldError
-from shiftproof.deciding.subject import Subject, Weights, graph_of
+from shiftproof.deciding.subject import Subject, Weights, graph_of, question_of
 from shiftproof.deciding.verify import ask
 from shiftproof.display import Displayed, report_room
 from shiftproof.errors import ContradictionError
@@ -29,7 +29,6 @@ from shiftproof.proving.certify import certificate_of, needed_part
 from shiftproof.proving.graph import Graph
 from shiftproof.proving.identity import error_words
 from shiftproof.proving.layers import Layer
-from shiftproof.proving.runs import Question
 from shiftproof.proving.scenes import Passage, SceneProver
 from shiftproof.proving.windows import Interior, find_interiors, is_large
 from shiftproof.sweeping.cells import Moves, sweep_cells
@@ -398,9 +397,8 @@ def _with_identities(
         ]
         for layer in layers
     ]
-    question = Question(subject.program, subject.arrays, subject.opaque, subject.axes, subject.seed)
     try:
-        found = find_interiors(question, subject.layers, known)
+        found = find_interiors(question_of(subject), subject.layers, known)
     except FieldError as reason:
         return (
             list(layers),

@@ -86,13 +86,15 @@ def graph_of(subject: Subject) -> Graph:
         )
 
 
+def question_of(subject: Subject) -> Question:
+    """What the field is asked about a traced model."""
+    return Question(subject.program, subject.arrays, subject.opaque, subject.axes, subject.seed)
+
+
 def identities_of(subject: Subject) -> Identities:
     """The field on a traced model."""
     with settings(subject.dtype):
-        question = Question(
-            subject.program, subject.arrays, subject.opaque, subject.axes, subject.seed
-        )
-        return Identities(question)
+        return Identities(question_of(subject))
 
 
 class timed:

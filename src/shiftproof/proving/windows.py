@@ -94,7 +94,11 @@ class Windows:
             and plain(program.avals[layer.value].dtype)
         ]
         self.question = question
-        cells = {x.value: [a for a in x.grid if a is not None] for x in self.layers}
+        cells = {
+            x.value: [a for a in x.grid if a is not None]
+            for x in self.layers
+            if isinstance(x.value, int)
+        }
         self._runs = functools.partial(Runs, question, wanted=list(cells), most=most, cells=cells)
         tally = self._runs(SCREEN).tally
         log2_count = math.log2(

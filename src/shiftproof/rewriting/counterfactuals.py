@@ -178,7 +178,8 @@ class Counterfactuals:
                 found.setdefault(change.repair, []).append(change.source)
         for head in self.heads:
             if "mean" in row.interventions:
-                mean = f"before the {head.name}, x.mean({_axes(head.axes)}) in place of the flatten"
+                instead = " in place of the flatten" if head.is_flattened else ""
+                mean = f"before the {head.name}, x.mean({_axes(head.axes)}){instead}"
                 found.setdefault(mean, []).append(head.source)
         return [(lines(sources), change) for change, sources in found.items()]
 
@@ -231,6 +232,11 @@ class Counterfactuals:
     @property
     def summary(self) -> str:
         """One sentence: the model as it is, and what each further intervention adds."""
+        return "; ".join(self.parts)
+
+    @property
+    def parts(self) -> list[str]:
+        """What the summary says: of the model as it is, and of every further intervention."""
         first, *further = self.chain
         parts = [f"as is {_counted(first)}"]
         known: set[Intervention] = set()
@@ -249,7 +255,7 @@ class Counterfactuals:
             parts.append(f"before {self._head}{given} {_kept(best)}")
         if len(parts) == 1:
             parts.append(self._nothing())
-        return "; ".join(parts)
+        return parts
 
     def _nothing(self) -> str:
         as_is = self.as_is

@@ -27,6 +27,7 @@ class Head:
         axes: grid axes of that value.
         has_grid: whether each of these runs along one axis of the image, and is not tokens.
         leaves: the outputs that follow from it.
+        is_flattened: whether places are merged into one axis before it.
     """
 
     place: Place
@@ -35,6 +36,7 @@ class Head:
     axes: tuple[int, ...]
     has_grid: bool
     leaves: tuple[int, ...]
+    is_flattened: bool
 
     @property
     def source(self) -> str:
@@ -68,10 +70,11 @@ def find_heads(program: Program, labels: Mapping[int, Labels], grid: Sequence[in
             leaves = [leaf for leaf in sorted(left) if program.outputs[leaf] in reached]
             number = _features(program, labels, made, operand)
             axes = moving_axes(labels[number])
-            if leaves and axes:
+            if leaves and any(program.avals[number].shape[axis] > 1 for axis in axes):
                 features = None if number == program.images else made[number][:2]
                 alone = grid_axes(labels[number]) == axes
-                found.append(Head(place, eqn, features, axes, alone, tuple(leaves)))
+                merged = number != operand
+                found.append(Head(place, eqn, features, axes, alone, tuple(leaves), merged))
                 left.difference_update(leaves)
     return found
 

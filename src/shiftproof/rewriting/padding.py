@@ -28,6 +28,7 @@ Found = Iterator[Change | Skipped]
 Pads = dict[int, tuple[int, int]]
 """By axis, how many cells are put before and behind."""
 
+WRAPPED = 'jnp.pad(x, ..., mode="wrap") before it, and the same cells cropped behind'
 BY_HAND = 'jnp.pad(x, ..., mode="wrap") before the pool, padding="VALID" in it'
 MOST_CELLS = 2**22
 """Values with more cells are not searched for pieces of themselves."""
@@ -138,7 +139,10 @@ def _convolution(context: _Context, place: Place, eqn: Equation, labels: Labels)
     if pads:
         kind = "transposed convolution" if max(bases.values()) > 1 else "convolution"
         step = _convolve(pads, bases)
-        yield context.change(place, eqn, f"zero padding of a {kind}", 'padding="CIRCULAR"', step)
+        # Flax's Conv takes no circular padding together with input_dilation
+        typed = max(bases.values()) == 1 or eqn.site.callee == "conv_transpose"
+        repair = 'padding="CIRCULAR"' if typed else WRAPPED
+        yield context.change(place, eqn, f"zero padding of a {kind}", repair, step)
 
 
 def _same(n: int, window: int, stride: int) -> tuple[int, int]:
