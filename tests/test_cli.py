@@ -357,6 +357,8 @@ def test_a_file_alone_is_enough(capsys, tmp_path, monkeypatch) -> None:
     code, out, err = call(capsys, "verify", "mine.py", "--out", "verdict")
     assert code == 1
     assert "output.1: equivariant under 64 of 64 shifts (all shifts)" in out
+    page = (tmp_path / "verdict" / "report.html").read_text()
+    assert page.index("The answer") < page.index("because") < page.index("Every shift")
     said = " ".join(err.split())
     assert "note: mine.py defines Net, which is taken for the model." in said
     assert "note: images are taken to have the shape 8x8x1" in said

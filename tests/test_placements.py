@@ -3,6 +3,7 @@
 import itertools
 import json
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -184,6 +185,28 @@ def test_tokens_that_lose_the_grid_are_no_cause_where_the_output_has_it_back() -
     )
     assert table.count("invariance").equal == 1
     assert [(cause.code, cause.after) for cause in table.causes] == [("stride", 9), ("places", 1)]
+
+
+@pytest.mark.parametrize(("depth", "canvas"), [(4, (7, 7)), (5, (9, 9)), (4, (8, 7))])
+def test_a_border_that_leaves_one_place_is_still_the_border(depth, canvas) -> None:
+    """E6: all places but the middle are lost, because the layer sees the border from everywhere else."""
+    result = place(Stack(depth), size=1, canvas=canvas)
+    last = result.causes[-1]
+    assert last.after <= 2
+    assert {cause.code for cause in result.causes} == {"border"}
+    assert "of the edges of the canvas" in last.text or "edge of the canvas" in last.text
+    table = jnp.arange(81.0).reshape(9, 9, 1) + 1
+    (cause,) = place(lambda x: x * table, size=1, canvas=(9, 9)).causes
+    assert (cause.code, cause.after) == ("places", 1)
+
+
+def test_resizes_are_followed() -> None:
+    """E5: the grid of a resized map is that of the image, and what is lost is lost at the border."""
+    for how, sizes, left in (("bilinear", (10, 10), 49), ("cubic", (10, 10), 9)):
+        result = place(lambda x: jax.image.resize(x, (len(x), 20, 20, 1), how), canvas=sizes)  # noqa: B023
+        assert result.layers[-1].has_grid
+        assert result.count("equivariance").equal == left
+        assert {cause.code for cause in result.causes} == {"border"}
 
 
 def test_an_independent_loop_agrees() -> None:

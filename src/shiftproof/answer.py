@@ -84,71 +84,72 @@ class Answer:
     places: Places | None
     notes: tuple[str, ...]
 
+    @property
+    def paragraphs(self) -> list[tuple[str, tuple[str, ...]]]:
+        """What is told, in order: sentences, each list under a name of one or two words."""
+        found = [
+            ("", (self._head(), *self._outputs())),
+            ("because", self._because()),
+            ("without", () if self.why is None else tuple(self.why.parts[1:])),
+            ("repair", self._repair()),
+            ("as it is", tuple(self._as_it_is())),
+            ("note", self.notes[:MOST_NOTES]),
+        ]
+        return [(name, texts) for name, texts in found if texts]
+
     def __str__(self) -> str:
-        parts = [self._head(), *self._outputs(), *self._because(), *self._repair()]
-        parts += [*self._border(), *self._notes()]
-        return "\n".join(parts)
+        return "\n".join(
+            _filled("" if i else name, text, INDENT if name else 0)
+            for name, texts in self.paragraphs
+            for i, text in enumerate(texts)
+        )
 
     def _head(self) -> str:
         verdict = self.verdict
         count, sizes = math.prod(verdict.grid), "x".join(map(str, verdict.grid))
         weights = "for all weights" if verdict.weights == "all" else "with its own weights"
         told = f"{verdict.model}: all {count} shifts of {sizes} pixels, {weights}"
-        return _filled("", f"{told}; the image wraps around.")
+        return f"{told}; the image wraps around."
 
-    def _outputs(self) -> Iterator[str]:
+    def _outputs(self) -> tuple[str, ...]:
         shown = [(o, v) for o in self.verdict.outputs for v in o.properties]
-        for output, found in shown[:MOST_OUTPUTS]:
-            yield _filled("", _decided(output, found))
-        if len(shown) > MOST_OUTPUTS:
-            yield _filled("", f"{len(shown) - MOST_OUTPUTS} more: --full")
+        more = len(shown) - MOST_OUTPUTS
+        told = tuple(_decided(output, found) for output, found in shown[:MOST_OUTPUTS])
+        return (*told, f"{more} more: --full") if more > 0 else told
 
-    def _because(self) -> Iterator[str]:
-        causes = self.verdict.causes
-        if causes:
-            grid = self.verdict.grid
-            # what leaves no shift at all comes before what leaves some
-            first = next((c for c in causes if c.after == grid[c.axis]), causes[0])
-            others = len({(c.layer, c.source) for c in causes}) - 1
-            more = f" (and {others} more: --full)" if others else ""
-            yield _filled("because", f"{first.words}: {_named(first.layer, first.source)}{more}")
+    def _because(self) -> tuple[str, ...]:
+        causes, grid = self.verdict.causes, self.verdict.grid
+        if not causes:
+            return ()
+        # what leaves no shift at all comes before what leaves some
+        first = next((c for c in causes if c.after == grid[c.axis]), causes[0])
+        others = len({(c.layer, c.source) for c in causes}) - 1
+        more = f" (and {others} more: --full)" if others else ""
+        return (f"{first.words}: {_named(first.layer, first.source)}{more}",)
 
-    def _repair(self) -> Iterator[str]:
-        if self.why is None:
-            return
-        _, *further = self.why.parts
-        yield _listed("without", further)
-        repair = self.why.repair
-        if repair is not None:
-            steps = [f"{source}: {change}" for source, change in self.why.steps(repair)]
-            yield _listed("repair", steps[:MOST_STEPS])
+    def _repair(self) -> tuple[str, ...]:
+        repair = self.why and self.why.repair
+        if not self.why or not repair:
+            return ()
+        steps = [f"{source}: {change}" for source, change in self.why.steps(repair)]
+        return tuple(steps[:MOST_STEPS])
 
-    def _border(self) -> Iterator[str]:
+    def _as_it_is(self) -> Iterator[str]:
         if self.scene is not None:
-            yield _filled("as it is", _on_a_scene(self.scene))
+            yield _on_a_scene(self.scene)
         if self.places is not None:
-            yield _filled("", str(self.places), INDENT)
-
-    def _notes(self) -> Iterator[str]:
-        for note in self.notes[:MOST_NOTES]:
-            yield _filled("note", note)
+            yield str(self.places)
 
 
-def _filled(name: str, text: str, indent: int = 0) -> str:
+def _filled(name: str, text: str, indent: int) -> str:
     """A paragraph, behind a name where it has one."""
-    rest = " " * (INDENT if name else indent)
     return textwrap.fill(
         text,
         WIDTH,
-        initial_indent=name.ljust(INDENT) if name else rest,
-        subsequent_indent=rest or "  ",
+        initial_indent=name.ljust(indent),
+        subsequent_indent=" " * indent or "  ",
         break_on_hyphens=False,
     )
-
-
-def _listed(name: str, texts: Sequence[str]) -> str:
-    """Paragraphs below each other, the first behind a name."""
-    return "\n".join(_filled("" if i else name, text, INDENT) for i, text in enumerate(texts))
 
 
 def _named(layer: str, source: str) -> str:

@@ -430,7 +430,13 @@ def _verify(command: Verify, terminal: Terminal) -> int:
     why = answer.why and answer.why.to_dict()
     written = None
     if command.out:
-        written = report_verdict(verdict, command.out, target=command.target, counterfactuals=why)
+        written = report_verdict(
+            verdict,
+            command.out,
+            target=command.target,
+            counterfactuals=why,
+            answer=answer.paragraphs,
+        )
     if command.json:
         data = verdict.to_dict()
         data |= {} if why is None else {"counterfactuals": why}

@@ -46,6 +46,10 @@ MOST_OPEN = 4
 """So many counterexamples stand open, of different properties; the others are folded."""
 
 
+Paragraphs = Sequence[tuple[str, Sequence[str]]]
+"""Sentences, each list under a name."""
+
+
 class VerdictFiles(NamedTuple):
     """Where the files of a verdict lie."""
 
@@ -63,6 +67,7 @@ def report_verdict(
     *,
     target: str = "",
     counterfactuals: Mapping[str, Any] | None = None,
+    answer: Paragraphs = (),
 ) -> VerdictFiles:
     """Write `report.html`, `maps.png`, `verdict.json`, certificates, identities and counterexamples, each atomically.
 
@@ -71,6 +76,7 @@ def report_verdict(
         directory: made if it does not exist.
         target: how the command line found the model, for `replay`.
         counterfactuals: what would hold without one cause or another, as `Counterfactuals.to_dict()`.
+        answer: what stands first, as `Answer.paragraphs`.
 
     Raises:
         OSError: the folder cannot be written.
@@ -97,7 +103,7 @@ def report_verdict(
         directory / "report.html",
         f"{verdict.model}: every shift decided",
         summary=summary_of(verdict),
-        sections=verdict_sections(verdict, commands, counterfactuals),
+        sections=verdict_sections(verdict, commands, counterfactuals, answer),
     )
     return VerdictFiles(
         directory / "report.html",
@@ -122,6 +128,7 @@ def verdict_sections(
     verdict: Verdict,
     commands: Sequence[str] = (),
     counterfactuals: Mapping[str, Any] | None = None,
+    answer: Paragraphs = (),
 ) -> tuple[Section, ...]:
     """The page, in order.
 
@@ -129,11 +136,13 @@ def verdict_sections(
         verdict: what was decided.
         commands: that check the files beside the page.
         counterfactuals: as plain data.
+        answer: what stands first.
     """
     examples = verdict_examples(verdict)
     settings = tuple((k, v) for k, v in verdict.provenance.items())
     versions = Table("Versions", ("what", "value"), settings, flexible=frozenset({1}))
     sections = [
+        *_answer_section(answer),
         Section("Every shift", (explorer(verdict, examples), *map(Prose, verdict.notes))),
         *_these_section(verdict),
         Section("Layer by layer", (verdict_chain(verdict),)),
@@ -145,6 +154,15 @@ def verdict_sections(
         ),
     ]
     return tuple(sections)
+
+
+def _answer_section(answer: Paragraphs) -> list[Section]:
+    if not answer:
+        return []
+    rows = tuple(
+        ("" if i else name, text) for name, texts in answer for i, text in enumerate(texts)
+    )
+    return [Section("The answer", (Table("", ("", ""), rows, flexible=frozenset({1})),))]
 
 
 def verdict_examples(verdict: Verdict, prefix: str = "") -> dict[str, list[Example]]:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
+from shiftproof.proving.cells import Field
 from shiftproof.proving.layers import Layer
 from shiftproof.sweeping.question import Question
 from shiftproof.sweeping.result import Status
@@ -180,7 +181,7 @@ class _View:
         self, before: np.ndarray, after: np.ndarray
     ) -> tuple[str, np.ndarray, np.ndarray, str]:
         own, read = self.backgrounds[self.index], self._read_backgrounds()
-        margins = _margins(before, after)
+        margins = _margins(before, after, self._layer.fields)
         near = "" if margins is None else f"for placements within {_sides(margins)} of the canvas"
         uneven = own is not None and not own.constant and all(b.constant for b in read)
         if uneven and self._pads() and any(not b.zero for b in read):
@@ -238,17 +239,29 @@ class _View:
         )
 
 
-def _margins(before: np.ndarray, after: np.ndarray) -> list[tuple[int, int]] | None:
-    """How far from either side placements are lost, where those kept are all within a box; else None."""
+def _margins(
+    before: np.ndarray, after: np.ndarray, fields: Sequence[Field | None]
+) -> list[tuple[int, int]] | None:
+    """How far from either side placements are lost, where those kept are all within a box; else None.
+
+    One placement is a box where the layer's receptive field reaches the border from there; else the layer may know
+    places by itself.
+    """
     kept = np.argwhere(after)
     box = np.zeros_like(after)
     box[tuple(slice(a, b + 1) for a, b in zip(kept.min(0), kept.max(0), strict=True))] = True
-    if len(kept) == 1 or np.any(before & box & ~after):
+    if np.any(before & box & ~after):
         return None
-    return [
+    found = [
         (int(a), int(n - 1 - b))
         for a, b, n in zip(kept.min(0), kept.max(0), after.shape, strict=True)
     ]
+    if len(kept) == 1 and not all(
+        field is not None and field.size is not None and field.size // 2 >= min(pair)
+        for pair, field in zip(found, fields, strict=True)
+    ):
+        return None
+    return found
 
 
 def _sides(margins: Sequence[tuple[int, int]]) -> str:
