@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+import shiftproof as sp
 from shiftproof.errors import InputError, ModelCallError
 from shiftproof.targets import load_target
 from shiftproof.tracing.model import adapt, takes
@@ -148,3 +149,31 @@ def jnp_ones():
     import jax.numpy as jnp
 
     return jnp.ones((5, 5))
+
+
+FAMILY = IMPORTS + (
+    "import functools\n"
+    "class Net(nn.Module):\n"
+    "    stages: tuple\n"
+    "    width: int = 4\n"
+    "    @nn.compact\n"
+    "    def __call__(self, x):\n"
+    "        for _ in self.stages:\n            x = nn.Conv(self.width, (3, 3))(x)\n"
+    "        return x.mean((1, 2))\n"
+    "Small = functools.partial(Net, stages=(1,))\n"
+    "Bare = functools.partial(Net, width=2)\n"
+)
+
+
+def test_partials_of_a_class_are_factories(load) -> None:
+    """F10: as in Flax's ImageNet example, where every network is a partial of one class."""
+    assert load(FAMILY, shape=(8, 8, 1)).name == "Small"  # the only one that needs nothing more
+    assert load(FAMILY, "Small", shape=(8, 8, 1)).name == "Small"
+    with pytest.raises(InputError, match=r"Bare needs the arguments stages"):
+        load(FAMILY, "Bare")
+
+
+def test_a_model_of_a_dict_is_told_to_be_wrapped(load) -> None:
+    """F8."""
+    with pytest.raises(ModelCallError, match=r"takes a dict of arrays\. Wrap it"):
+        sp.verify(lambda x: x["image"], (8, 8, 1))

@@ -7,6 +7,7 @@ defines is taken if there is one candidate. Whatever was not said but found out 
 
 import dataclasses
 import difflib
+import functools
 import importlib
 import importlib.metadata
 import importlib.util
@@ -184,12 +185,13 @@ def _own(module: ModuleType) -> dict[str, int]:
     for name, value in vars(module).items():
         if name.startswith("_"):
             continue
+        made = _made_by(value)
         if isinstance(value, nnx.Module) or _is_pair(value):
             found[name] = 0
-        elif getattr(value, "__module__", None) != module.__name__ or not callable(value):
+        elif getattr(made, "__module__", None) != module.__name__ or not callable(made):
             continue
-        elif inspect.isclass(value):
-            if issubclass(value, (nnx.Module, linen.Module)):
+        elif inspect.isclass(made):
+            if issubclass(made, (nnx.Module, linen.Module)):
                 found[name] = 3 if set(_required(value)) - {"rngs"} else 1
         elif len(_required(value)) == 0 and not name.startswith(NEVER_CALLED):
             found[name] = 1
@@ -224,6 +226,11 @@ def _is_pair(value: Any) -> bool:
     return isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], linen.Module)
 
 
+def _made_by(value: Any) -> Any:
+    """The class or function behind a `functools.partial`; else the value itself."""
+    return _made_by(value.func) if isinstance(value, functools.partial) else value
+
+
 def _build(found: Any, text: str, seed: int, notes: list[str]) -> Any:
     """The model itself, or what its factory or class returns."""
     if isinstance(found, (nnx.Module, linen.Module, tuple)) or not callable(found):
@@ -233,7 +240,7 @@ def _build(found: Any, text: str, seed: int, notes: list[str]) -> Any:
     if needed == ["rngs"]:
         arguments, needed = {"rngs": nnx.Rngs(seed)}, []
         notes.append(f"{name} is made with rngs=nnx.Rngs({seed}).")
-    if len(needed) == 1 and not inspect.isclass(found):
+    if len(needed) == 1 and not inspect.isclass(_made_by(found)):
         return found  # a function of one argument is a model on batches
     if needed:
         given = ", ".join(f"{n}=nnx.Rngs(0)" if n == "rngs" else f"{n}=..." for n in needed)

@@ -368,6 +368,8 @@ _DEFAULT_REMEDY = (
 _WORDS = {
     "integer": "Images are floats here. Where the model takes integers, such as tokens or levels, convert inside: "
     "lambda x: model(x.astype(int)).",
+    "string indexing": "The model takes a dict of arrays. Wrap it, such as lambda x: model({'image': x}); what stays "
+    "fixed may stand there too.",
     "not a valid JAX type": "Outputs are arrays. Drop all else by a lambda.",
 }
 """Remedies by a word of the message, where its type says little."""
