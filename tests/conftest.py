@@ -4,7 +4,9 @@ Tests marked slow repeat on more models what others show on a few; they run with
 kept in pytest's cache, for the other workers, the processes that tests start, and the next run.
 """
 
+import gc
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -37,3 +39,30 @@ def pytest_collection_modifyitems(config, items) -> None:
         for item in items:
             if "slow" in item.keywords:
                 item.add_marker(skip)
+
+
+MOST_MEMORY = 4 * 2**30
+"""Bytes of a worker, from which on what JAX compiled is forgotten after a test."""
+
+
+@pytest.fixture(autouse=True)
+def bounded_memory():
+    """Two workers fit into a small machine."""
+    yield
+    if _resident() > MOST_MEMORY:
+        import jax
+
+        from shiftproof.proving.runs import forget_compiled
+
+        forget_compiled()
+        jax.clear_caches()
+        gc.collect()
+
+
+def _resident() -> int:
+    """Bytes of this process in memory; 0 where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, ValueError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")

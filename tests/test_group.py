@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shiftproof.group import Failing, Lattice, find_lattice, largest_lattice, simplest
+from shiftproof.errors import InputError
+from shiftproof.group import Background, Failing, Lattice, find_lattice, largest_lattice, simplest
 
 grids = st.lists(st.integers(1, 9), min_size=1, max_size=3).map(tuple)
 
@@ -180,3 +181,25 @@ def test_nothing_grows_with_the_grid(grid, monkeypatch) -> None:
     failing = Failing(lattice, tuple(o.shift for o in lattice.overgroups))
     assert failing.count == math.prod(grid) - lattice.count
     assert (1,) * len(grid) in failing
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Lattice((8, 8), ((1,),)),
+        lambda: Lattice((8, 8), ((0.5, 0),)),
+        lambda: (0.5, 0) in Lattice((8, 8), ((2, 0),)),
+        lambda: (1, 0, 0) in Lattice((8, 8)),
+        lambda: Lattice((-2,)),
+        lambda: Lattice(()),
+        lambda: Lattice((0, 4)),
+        lambda: find_lattice(np.zeros((0, 3), bool)),
+        lambda: find_lattice(np.ones((), bool)),
+        lambda: Background.of((6, 7), (7, 1)),
+        lambda: Background.of((6, 7), (2,)),
+        lambda: Background.of((6, 7), (0, 1)),
+    ],
+)
+def test_mistakes_are_told(make) -> None:
+    with pytest.raises(InputError, match=r"grid"):
+        make()

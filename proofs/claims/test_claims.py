@@ -28,7 +28,7 @@ from proofs.claims import (
 from proofs.claims.audit import STRIDES, WINDOWS, Audit, files_of, filled, judged
 from proofs.claims.claim import Claim, Decided, Findings, decide
 from proofs.outcome import Outcome, Status
-from shiftproof import data
+from shiftproof import Lattice, data
 from shiftproof.refuting.counterexample import Counterexample
 from shiftproof_kernel import check_text
 
@@ -168,7 +168,7 @@ def test_a_certificate_of_other_shifts_and_a_counterexample_that_fails_are_notic
     verdict = sp.verify(model, (4, 4, 1), property="equivariance")
     found = verdict.equivariance
     files = files_of(verdict, found, name="conv")
-    wider = dataclasses.replace(found, lattice=dataclasses.replace(found.lattice, count=8))
+    wider = dataclasses.replace(found, lattice=Lattice((4, 4), ((1, 0), (0, 2))))
     piece = judged("x", model, wider, files, steps=(2, 2), name="conv", quick=True)
     assert (piece.word, "proves 4 shifts" in piece.text) == ("undecided", True)
     # a convolution of stride 1 has none of these counterexamples

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from shiftproof.display import Displayed
+from shiftproof.errors import InputError
 
 Shift = tuple[int, ...]
 """Pixels, one integer per axis of the grid, in the order of the axes."""
@@ -108,7 +109,15 @@ class Background(Scene):
 
     @staticmethod
     def of(grid: Sequence[int], object: Sequence[int]) -> "Background":
-        """All places of an object on an image."""
+        """All places of an object on an image.
+
+        Raises:
+            InputError: it does not fit, or has other axes.
+        """
+        if len(grid) != len(object) or not all(
+            _is_whole(o) and 1 <= o <= n for n, o in zip(grid, object, strict=True)
+        ):
+            raise InputError(f"an object of sizes {object} does not fit on a grid of {grid}.")
         first = tuple((n - o) // 2 for n, o in zip(grid, object, strict=True))
         rest = tuple(n - o - f for n, o, f in zip(grid, object, first, strict=True))
         return Background(tuple(grid), first, rest, tuple(object))
@@ -149,7 +158,10 @@ class Lattice(Displayed):
     generators: tuple[Shift, ...] = ()
 
     def __post_init__(self) -> None:
+        if not self.grid or any(not _is_whole(n) or n < 1 for n in self.grid):
+            raise InputError(f"a grid has one positive size per axis; got {tuple(self.grid)}.")
         object.__setattr__(self, "grid", tuple(int(n) for n in self.grid))
+        object.__setattr__(self, "generators", tuple(map(self._whole, self.generators)))
         kept = (tuple(s % n for s, n in zip(row, self.grid, strict=True)) for row in self.basis)
         object.__setattr__(self, "generators", tuple(row for row in kept if any(row)))
 
@@ -196,9 +208,21 @@ class Lattice(Displayed):
             )
         return "⟨" + ", ".join(str(generator) for generator in self.generators) + "⟩"
 
+    def _whole(self, shift: Sequence[int]) -> Shift:
+        """A shift as whole numbers.
+
+        Raises:
+            InputError: it has other axes than the grid, or is no tuple of whole numbers.
+        """
+        if len(shift) != len(self.grid) or not all(map(_is_whole, shift)):
+            raise InputError(
+                f"a shift of the grid {self.grid} is {len(self.grid)} whole numbers; got {shift!r}."
+            )
+        return tuple(int(step) for step in shift)
+
     def reduced(self, shift: Sequence[int]) -> Shift:
         """The shift of the box that lies in the same coset."""
-        rest = [int(step) for step in shift]
+        rest = list(self._whole(shift))
         for axis, row in enumerate(self.basis):
             factor = rest[axis] // row[axis]
             rest = [a - factor * b for a, b in zip(rest, row, strict=True)]
@@ -399,6 +423,8 @@ def find_lattice(passing: np.ndarray) -> Lattice | None:
     >>> find_lattice(mask) is None
     True
     """
+    if not passing.size or not passing.ndim:
+        raise InputError(f"a mask of shifts has the shape of a grid; got {passing.shape}.")
     lattice = Lattice(passing.shape)
     total = int(passing.sum())
     while lattice.count < total:
@@ -407,6 +433,10 @@ def find_lattice(passing: np.ndarray) -> Lattice | None:
             return None
         lattice = lattice.with_shifts(missed[0].tolist())
     return lattice if lattice.count == total and np.all(passing[lattice.mask()]) else None
+
+
+def _is_whole(number: Any) -> bool:
+    return isinstance(number, (int, np.integer))
 
 
 def simplest(mask: np.ndarray) -> Shift:

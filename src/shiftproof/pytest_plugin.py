@@ -3,7 +3,7 @@
     def test_backbone(shiftproof):
         shiftproof.assert_equivariant(make_backbone(), (28, 28, 1), stride=4)
 
-Loading it imports neither JAX nor NumPy; they come with the fixture. What is decided in a test travels with
+Loading it imports neither JAX nor NumPy; they come with the first assertion. What is decided in a test travels with
 the reports of that test, so that it reaches the controller of xdist too, and is not lost with a worker that dies.
 """
 
@@ -12,7 +12,7 @@ import re
 import textwrap
 from collections import Counter
 from collections.abc import Generator
-from functools import partial
+from functools import cached_property, partial
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -101,16 +101,44 @@ class Bound:
     """
 
     def __init__(self, options: dict[str, Any], cache: Path | None) -> None:
+        self.options, self.cache = options, cache
+
+    # no functions of their own: a traceback then shows the line of the test
+
+    @cached_property
+    def verify(self) -> Any:
+        """`shiftproof.verify`."""
+        shared = {name: value for name, value in self.options.items() if name != "evidence"}
+        return self._bound("verify", shared)
+
+    @cached_property
+    def assert_equivariant(self) -> Any:
+        """`shiftproof.assert_equivariant`."""
+        return self._asserting("assert_equivariant")
+
+    @cached_property
+    def assert_invariant(self) -> Any:
+        """`shiftproof.assert_invariant`."""
+        return self._asserting("assert_invariant")
+
+    @cached_property
+    def assert_breaks(self) -> Any:
+        """`shiftproof.assert_breaks`."""
+        return self._asserting("assert_breaks")
+
+    @cached_property
+    def assert_lattice(self) -> Any:
+        """`shiftproof.assert_lattice`."""
+        return self._asserting("assert_lattice")
+
+    def _asserting(self, name: str) -> Any:
+        return self._bound(name, {"cache": self.cache, **self.options})
+
+    @staticmethod
+    def _bound(name: str, options: dict[str, Any]) -> Any:
         import shiftproof
 
-        shared = {name: value for name, value in options.items() if name != "evidence"}
-        asserted = {"cache": cache, **options}
-        # no functions of their own: a traceback then shows the line of the test
-        self.verify = partial(shiftproof.verify, **shared)
-        self.assert_equivariant = partial(shiftproof.assert_equivariant, **asserted)
-        self.assert_invariant = partial(shiftproof.assert_invariant, **asserted)
-        self.assert_breaks = partial(shiftproof.assert_breaks, **asserted)
-        self.assert_lattice = partial(shiftproof.assert_lattice, **asserted)
+        return partial(getattr(shiftproof, name), **options)
 
 
 class Run:
