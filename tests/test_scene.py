@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from amounts import ALL
 from flax import nnx
 
 import shiftproof as sp
@@ -225,7 +226,7 @@ def test_the_verdict_names_the_layer_where_nothing_is_left(name) -> None:
     assert "output" not in verdict.certificates
 
 
-@pytest.mark.parametrize("exhaustive", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("exhaustive", [False, True] if ALL else [False])
 def test_resnet18_at_224_ends_without_an_interior(exhaustive) -> None:
     """A finding, and no error; 435 pixels is the receptive field that is published for it."""
     verdict = verify_scene(zoo.ENTRIES["resnet18"].build(0), (224, 224, 3), exhaustive=exhaustive)
