@@ -41,15 +41,18 @@ def pytest_collection_modifyitems(config, items) -> None:
                 item.add_marker(skip)
 
 
-MOST_MEMORY = 4 * 2**30
-"""Bytes of a worker, from which on what JAX compiled is forgotten after a test."""
+MORE_MEMORY = 4 * 2**30
+"""Bytes by which a worker grows before what JAX compiled is forgotten: two workers fit into a small machine."""
+
+_seen = [0]
+"""What was in memory when that was last done; little of it goes back to the system."""
 
 
 @pytest.fixture(autouse=True)
 def bounded_memory():
-    """Two workers fit into a small machine."""
+    """Forgets what was compiled, now and then."""
     yield
-    if _resident() > MOST_MEMORY:
+    if _resident() > _seen[0] + MORE_MEMORY:
         import jax
 
         from shiftproof.proving.runs import forget_compiled
@@ -57,6 +60,7 @@ def bounded_memory():
         forget_compiled()
         jax.clear_caches()
         gc.collect()
+        _seen[0] = _resident()
 
 
 def _resident() -> int:
