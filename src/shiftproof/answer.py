@@ -2,7 +2,7 @@
 
     verdict -> first cause -> what would hold without it, and the repair -> what holds on a scene and a background
 
-Whatever shows a verdict first shows these lines: the command line, the page, a notebook, a failing assertion.
+The command line and the page show these lines first.
 """
 
 import dataclasses
@@ -16,6 +16,7 @@ from shiftproof.deciding.scene import SceneLayer, SceneVerdict, verify_scene
 from shiftproof.deciding.subject import Subject, question_of
 from shiftproof.deciding.verdict import OutputVerdict, PropertyVerdict, Verdict
 from shiftproof.deciding.verify import ask
+from shiftproof.proving.identity import error_words
 from shiftproof.proving.layers import Layer
 from shiftproof.proving.windows import Placed, find_placed
 from shiftproof.rewriting.counterfactuals import Counterfactuals, counterfactuals
@@ -41,21 +42,24 @@ class Places:
     Attributes:
         object: its sizes.
         layers: in order of execution, outputs last, each with what was found.
+        log2_error: the base-2 logarithm of the probability that one of the places is too many.
     """
 
     object: tuple[int, ...]
     layers: tuple[tuple[Layer, Placed], ...]
+    log2_error: float
 
     def __str__(self) -> str:
         sizes = "x".join(map(str, self.object))
         told = f"on a background, an object of {sizes} on an empty image: "
         lost = next((x for x in self.layers if _kept(x[1]) < _whole(x[1])), None)
         layer, found = self.layers[-1]
-        verb = "just moves with it" if layer.has_grid else "stays the same"
-        told += f"{layer.output} {verb} at {_kept(found)} of {_whole(found)} places"
+        verb = "just move with it" if layer.has_grid else "stay the same"
+        told += f"{layer.output} is proved to {verb} at {_kept(found)} of {_whole(found)} places"
+        told += f" (by identity, {error_words(self.log2_error)})"
         if lost is None or lost[0] is layer:
             return f"{told}."
-        return f"{told}; the first layer that sees the border is {_named(lost[0].name, str(lost[0].site))}."
+        return f"{told}; the first layer with fewer than all is {_named(lost[0].name, str(lost[0].site))}."
 
 
 def _kept(found: Placed) -> int:
@@ -174,17 +178,20 @@ def _decided(output: OutputVerdict, found: PropertyVerdict) -> str:
 
 def _on_a_scene(scene: SceneVerdict) -> str:
     """What is left of the border, in one or two sentences."""
-    output = scene.outputs[0]
-    kept = [layer for layer in scene.layers if layer.proved]
     told = "on a scene, where new content enters: "
-    if output.proved:
-        return f"{told}{_left(output)} of {output.output} just move with it; the border reaches the others."
-    gone = scene.vanished
-    assert gone is not None
-    none = f"none of {_named(gone.name, gone.source)} and what follows"
-    if not kept:
-        return f"{told}{none} is free of the border."
-    return f"{told}{_left(kept[-1])} of {kept[-1].name} just move with it; {none}."
+    moving = [
+        x for x in scene.layers if x.proved and x.compared and any(r.cells for r in x.reaches)
+    ]
+    by = f" (by identity, {scene.error})" if scene.error else ""
+    output, gone = scene.outputs[0], scene.vanished
+    if output in moving:
+        kept = f"{_left(output)} of {output.output} are proved to just move with it"
+        return f"{told}{kept}{by}; the border may reach the others."
+    lost = "" if gone is None else f"; of {_named(gone.name, gone.source)} none are"
+    if not moving:
+        return f"{told}no cells are proved to move with it{lost}."
+    last = moving[-1]
+    return f"{told}{_left(last)} of {last.name} are proved to just move with it{by}{lost}."
 
 
 def _left(layer: SceneLayer) -> str:
@@ -244,8 +251,8 @@ def _places(subject: Subject) -> Places | None:
         return None
     try:
         with settings(subject.dtype):
-            found, _ = find_placed(question_of(subject), subject.layers, sizes)
+            found, log2_error = find_placed(question_of(subject), subject.layers, sizes)
     except FieldError:
         return None
     rows = [(layer, found[layer.name]) for layer in subject.layers if layer.name in found]
-    return Places(sizes, tuple(rows)) if rows else None
+    return Places(sizes, tuple(rows), log2_error) if rows else None

@@ -208,7 +208,7 @@ class Scene:
     sweep: bool = False
     """Also run all windows of larger scenes, and compare cell by cell."""
     exhaustive: bool = False
-    """Ask the field for the exact interior of a large model too, which takes a minute or more."""
+    """Ask the field for the interior of a large model too, which takes a minute or more."""
     seed: Seed = 0
     out: Path | None = None
     """Folder for report.html, cells.png, scene.json and certificates."""

@@ -23,9 +23,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from shiftproof.errors import InputError
+from shiftproof.group import Shift as Shift
 
 Boundary = Literal["circular", "zero", "scene"]
-Shift = tuple[int, ...]
 
 
 def check_boundary(boundary: str) -> None:

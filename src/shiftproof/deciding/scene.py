@@ -289,7 +289,7 @@ def verify_scene(
         weights: `all` asks about the architecture, `these` about the model with its own weights.
         sweep: also run all windows of larger integer scenes, along one axis at a time, and see which cells the border
             reaches; a proved cell that differs stops with an error.
-        exhaustive: ask the field for the exact interior of a large model too, which takes a minute or more.
+        exhaustive: ask the field for the interior of a large model too, which takes a minute or more.
         spatial_axes: grid axes of one image; all but the last by default.
         output_axes: grid axes of the batched outputs, where they cannot be followed through the program.
         apply_kwargs: keyword arguments of the model's call.
@@ -382,7 +382,7 @@ def _layer(layer: Layer, subject: Subject, prover: SceneProver) -> SceneLayer:
 def _with_identities(
     subject: Subject, layers: Sequence[SceneLayer], *, exhaustive: bool
 ) -> tuple[list[SceneLayer], str, tuple[str, ...]]:
-    """The layers with the interiors that the field sees, which are exact; the error bound, and notes.
+    """The layers with the interiors that the field sees, where these are larger; the error bound, and notes.
 
     Raises:
         ContradictionError: the kernel proves cells to move that the field denies.
