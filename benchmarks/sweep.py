@@ -20,12 +20,12 @@ from rich.console import Console
 import shiftproof as sp
 from benchmarks.harness import Rows, interleaved, ratios
 from shiftproof import zoo
+from shiftproof.canvas import Canvas
 from shiftproof.sweeping.engine import Engine, chunk_size
 from shiftproof.sweeping.question import Asker
 from shiftproof.sweeping.sweep import make_groups, run_chunks
 from shiftproof.tracing.model import adapt, check_images
 from shiftproof.tracing.settings import settings
-from shiftproof.translation import Canvas
 
 CASES = {"lenet-global": 1, "resnet": 1}
 """Zoo model to number of images."""
@@ -60,7 +60,7 @@ def prepare(
     model = entry.build(0)
     images = np.random.default_rng(0).random((count, *entry.shape)).astype(np.float32)
     array, axes = check_images(images, None)
-    canvas = Canvas.circular(array, axes=axes)
+    canvas = Canvas.torus(array, axes=axes)
     device = jax.local_devices()[0]
     begin = time.perf_counter()
     with settings("float32"):

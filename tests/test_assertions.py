@@ -189,7 +189,7 @@ def test_sweeps_are_evidence_where_they_are_asked_for() -> None:
             conv, scene, evidence="sweep", boundary="scene", grid=(8, 8), shifts=[(1, 0)]
         )
     with pytest.raises(InputError, match="can be swept only"):
-        sp.assert_equivariant(conv, scene, boundary="zero")
+        sp.assert_equivariant(conv, scene, boundary="background")
     with pytest.raises(InputError, match="can be swept only"):
         sp.assert_invariant(conv, scene, boundary="scene")
     with pytest.raises(InputError, match="evidence must be one of"):
@@ -200,7 +200,7 @@ def test_breaks_and_lattices_may_be_swept_too() -> None:
     asked = {"property": "equivariance", "evidence": "sweep"}
     sp.assert_breaks(pool, (8, 8, 1), shifts=[(1, 0), (0, 3)], **asked)
     sp.assert_lattice(pool, (8, 8, 1), "2Z x 2Z", **asked)
-    sp.assert_breaks(conv(padding="SAME"), (6, 6, 1), boundary="zero", evidence="sweep")
+    sp.assert_breaks(conv(padding="SAME"), (6, 6, 1), boundary="background", evidence="sweep")
     said = words(message(sp.assert_breaks, pool, (8, 8, 1), shifts=[(2, 0), (1, 0)], **asked))
     assert "was to break, but was seen to hold under 1 of 2 shifts asked" in said
     assert "holds for all with dy even and dx even smallest (dy=2, dx=0)" in said
@@ -208,9 +208,9 @@ def test_breaks_and_lattices_may_be_swept_too() -> None:
     assert "was seen to hold under 12 of 60 shifts asked" in said
     assert "fails under" in words(message(sp.assert_lattice, pool, (8, 8, 1), "Z x Z", **asked))
     with pytest.raises(InputError, match="a lattice belongs to the torus"):
-        sp.assert_lattice(pool, (8, 8, 1), "Z x Z", boundary="zero", **asked)
+        sp.assert_lattice(pool, (8, 8, 1), "Z x Z", boundary="background", **asked)
     with pytest.raises(InputError, match="can be swept only"):
-        sp.assert_breaks(pool, (8, 8, 1), boundary="zero")
+        sp.assert_breaks(pool, (8, 8, 1), boundary="background")
 
 
 def test_scenes_are_proved_where_the_border_does_not_reach() -> None:

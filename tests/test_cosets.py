@@ -14,6 +14,7 @@ from flax import nnx
 
 import shiftproof as sp
 from shiftproof import zoo
+from shiftproof.canvas import Canvas
 from shiftproof.errors import ContradictionError, InputError, ResumeError
 from shiftproof.group import Lattice
 from shiftproof.sweeping import cosets as cosets_module
@@ -22,7 +23,6 @@ from shiftproof.sweeping.engine import Engine
 from shiftproof.sweeping.question import Asker
 from shiftproof.sweeping.result import EQUAL_WITHIN, CosetRecord, Header
 from shiftproof.tracing.model import adapt
-from shiftproof.translation import Canvas
 
 MAPS = ("equivariance", "equivariance_cells", "invariance", "invariance_cells", "agreement")
 IMAGES = np.random.default_rng(0).integers(-4, 5, (2, 6, 8, 2)).astype(np.float32)
@@ -230,7 +230,10 @@ def test_fewer_layers_may_have_a_lattice() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"boundary": "zero"}, "needs the torus, .* use \"brute\" with boundary='zero'"),
+        (
+            {"boundary": "background"},
+            "needs the torus, .* use \"brute\" with boundary='background'",
+        ),
         ({"boundary": "scene", "grid": (4, 4)}, "needs the torus"),
     ],
 )
@@ -313,7 +316,7 @@ def test_layers_whose_noise_cannot_be_measured_are_named() -> None:
 def make_question(model, shape):
     images = sp.integer_images(shape, count=1, seed=0)
     axes = tuple(range(1, len(shape)))
-    return Asker(adapt(model), Canvas.circular(images, axes=axes)).ask("float32")
+    return Asker(adapt(model), Canvas.torus(images, axes=axes)).ask("float32")
 
 
 def test_the_sample_holds_every_generator_once_and_no_shift_twice() -> None:

@@ -286,7 +286,7 @@ ERRORS = {
         "dtype must be one of",
     ),
     "any law off the torus": (
-        lambda: sp.sweep(nnx.relu, IMAGES, law="any", boundary="zero"),
+        lambda: sp.sweep(nnx.relu, IMAGES, law="any", boundary="background"),
         InputError,
         "needs the torus",
     ),

@@ -545,7 +545,10 @@ def test_a_sweep_can_be_explored(browser, tmp_path):
 
     layer = make_layer("scores", output="o")
     zero = make_sweep(
-        np.arange(20.0).reshape(1, 4, 5), layers=[layer], boundary="zero", ranges=((-1, 3), (-2, 3))
+        np.arange(20.0).reshape(1, 4, 5),
+        layers=[layer],
+        boundary="background",
+        ranges=((-1, 3), (-2, 3)),
     )
     page = browser.open(report.report_sweep(zero, tmp_path / "b").html)
     assert page.value("explorers[0].maps[0].tell([-1, -2]).word") == "equal"

@@ -40,7 +40,7 @@ def make_layer(name, *, grid=(None, None), size=1, exact=True, noise=0.0, output
     )
 
 
-def make_sweep(maps, *, layers, boundary="circular", ranges=None, model="Net", law="any"):
+def make_sweep(maps, *, layers, boundary="torus", ranges=None, model="Net", law="any"):
     """A sweep that deviates by `maps` (layer, *shift) for either property; NaN is undefined."""
     maps = np.asarray(maps, np.float64)
     shape = maps.shape[1:]
@@ -196,7 +196,7 @@ def test_maps_of_every_rank(any_rank):
 def test_zero_boundary_is_not_rolled():
     deviation = np.arange(20.0).reshape(1, 4, 5)
     layer = make_layer("scores", output="o")
-    sweep = make_sweep(deviation, layers=[layer], boundary="zero", ranges=((-1, 3), (-2, 3)))
+    sweep = make_sweep(deviation, layers=[layer], boundary="background", ranges=((-1, 3), (-2, 3)))
     axes = report.break_map(sweep).axes[0]
     assert axes.images[0].get_extent() == [-2.5, 2.5, 2.5, -1.5]
     assert np.array_equal(central(deviation[0], sweep), deviation[0])

@@ -85,7 +85,7 @@ CHANGES = {
     "grid": {"images": IMAGES[:, :6]},
     "boundary": {
         "images": np.pad(IMAGES[:, 2:6, 2:6], ((0, 0), (2, 2), (2, 2), (0, 0))),
-        "boundary": "zero",
+        "boundary": "background",
     },
     "axes": {"output_axes": (2, 1)},
     "law": {"law": "same"},

@@ -17,7 +17,7 @@ MODULES = sorted(ROOT.rglob("*.py"))
 ORDER = (
     ("_version", "errors", "files", "display", "listening"),
     ("archive", "progress", "layers", "group"),
-    ("translation", "zoo", "data"),
+    ("canvas", "zoo", "data"),
     ("training", "provenance", "certificate"),
     ("tracing",),
     ("algebras",),

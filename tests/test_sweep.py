@@ -55,7 +55,7 @@ def test_zero_boundary_equals_a_scene_on_a_zero_background() -> None:
     image = np.zeros((1, 8, 8, 1))
     image[0, 3:5, 2:5, 0] = [[1, 2, 3], [4, 5, 6]]
     conv = nnx.Conv(1, 2, (3, 3), padding="SAME", rngs=nnx.Rngs(0))
-    zero = sp.sweep(conv, image, boundary="zero", weights="integers")
+    zero = sp.sweep(conv, image, boundary="background", weights="integers")
     scene = sp.sweep(
         conv,
         np.pad(image, ((0, 0), (3, 3), (3, 3), (0, 0))),

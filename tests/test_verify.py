@@ -414,7 +414,7 @@ def test_rounding_is_no_contradiction_and_no_refutation() -> None:
 def test_the_schema_is_stable() -> None:
     data = sp.verify(zoo.build("lenet-global"), (28, 28, 1)).to_dict()
     assert data["schema"] == "shiftproof.verdict/1"
-    assert (data["grid"], data["boundary"], data["weights"]) == ([28, 28], "circular", "all")
+    assert (data["grid"], data["boundary"], data["weights"]) == ([28, 28], "torus", "all")
     (output,) = data["outputs"]
     assert output["equivariance"] is None
     wanted = {"lattice": [[4, 0], [0, 4]], "proved": 49, "refuted": 735, "undecided": 0}

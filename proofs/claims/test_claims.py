@@ -210,8 +210,8 @@ def reexamined(claim: Claim, audit: Audit) -> str:
 
 
 def test_frames_are_no_torus() -> None:
-    assert translation.acts((3, 4), "circular")
-    assert not translation.acts((3, 4), "zero")
+    assert translation.acts((3, 4), "torus")
+    assert not translation.acts((3, 4), "background")
 
 
 def test_a_circular_layer_has_no_interior(monkeypatch) -> None:

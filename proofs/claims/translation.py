@@ -14,7 +14,7 @@ from shiftproof.zoo.pitfalls import mean_of_circular
 
 def _translation(audit: Audit) -> Findings:
     sizes = ((2, 3), (3, 3)) if audit.quick else ((1, 1), (2, 3), (4, 4), (5, 3), (6, 4))
-    wrong = [n for n in sizes if not acts(n, "circular")]
+    wrong = [n for n in sizes if not acts(n, "torus")]
     pairs = sum(int(np.prod(n)) ** 2 for n in sizes)
     text = (
         f"all {pairs} pairs of shifts of {len(sizes)} tori with a different number in every pixel"
@@ -43,7 +43,7 @@ def acts(sizes: tuple[int, int], boundary: str) -> bool:
         total = tuple(a + b for a, b in zip(first, second, strict=True))
         if not np.array_equal(moved(once[first], second), moved(image, total)):
             return False
-        if boundary != "circular":
+        if boundary != "torus":
             back = moved(once[first], tuple(-step for step in first))
             if not np.array_equal(back, image):
                 return False
@@ -52,8 +52,8 @@ def acts(sizes: tuple[int, int], boundary: str) -> bool:
 
 def _lost_content() -> Evidence:
     image = np.array([[0, 0, 7]])
-    away = sp.translate(image, (0, 1), axes=(0, 1), boundary="zero")
-    back = np.asarray(sp.translate(away, (0, -1), axes=(0, 1), boundary="zero"))
+    away = sp.translate(image, (0, 1), axes=(0, 1), boundary="background")
+    back = np.asarray(sp.translate(away, (0, -1), axes=(0, 1), boundary="background"))
     word = "holds" if np.array_equal(back, image) else "fails"
     text = f"the row {image[0].tolist()} shifted by 1 and back is {back[0].tolist()}: the 7 has left the frame"
     return Evidence("frame", "counterexample", word, text)
@@ -64,8 +64,8 @@ def _kept_content(size: int) -> tuple[bool, str]:
     tried = 0
     for pixel, step in itertools.product(range(size), range(-size, size + 1)):
         image = np.eye(1, size, pixel, dtype=int)
-        away = sp.translate(image, (step,), axes=(1,), boundary="zero")
-        back = np.asarray(sp.translate(away, (-step,), axes=(1,), boundary="zero"))
+        away = sp.translate(image, (step,), axes=(1,), boundary="background")
+        back = np.asarray(sp.translate(away, (-step,), axes=(1,), boundary="background"))
         tried += 1
         if np.array_equal(back, image) != (0 <= pixel + step < size):
             return False, f"pixel {pixel} under {step}"

@@ -9,6 +9,8 @@ from shiftproof.assertions import assert_breaks as assert_breaks
 from shiftproof.assertions import assert_equivariant as assert_equivariant
 from shiftproof.assertions import assert_invariant as assert_invariant
 from shiftproof.assertions import assert_lattice as assert_lattice
+from shiftproof.canvas import Canvas as Canvas
+from shiftproof.canvas import translate as translate
 from shiftproof.certificate import Certificate as Certificate
 from shiftproof.certificate import check as check
 from shiftproof.deciding.scene import SceneVerdict as SceneVerdict
@@ -38,5 +40,3 @@ from shiftproof.sweeping.result import load_sweep as load_sweep
 from shiftproof.sweeping.sweep import sweep as sweep
 from shiftproof.tracing.model import Model as Model
 from shiftproof.tracing.model import adapt as adapt
-from shiftproof.translation import Canvas as Canvas
-from shiftproof.translation import translate as translate

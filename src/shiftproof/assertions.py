@@ -23,6 +23,7 @@ from shiftproof.deciding.subject import Weights
 from shiftproof.deciding.verdict import PropertyVerdict, Verdict, Word
 from shiftproof.deciding.verify import Law, ask, verify
 from shiftproof.errors import InputError, UndecidedError
+from shiftproof.group import BoundaryName
 from shiftproof.listening import tell, verdicts_are_wanted
 from shiftproof.messages import (
     failure_text,
@@ -37,7 +38,6 @@ from shiftproof.rewriting.counterfactuals import counterfactuals
 from shiftproof.sweeping.result import Status
 from shiftproof.sweeping.sweep import sweep
 from shiftproof.tracing.model import adapt
-from shiftproof.translation import Boundary
 
 Evidence = Literal["proof", "certificate", "sweep"]
 Claimed = Literal["equivariance", "invariance"]
@@ -49,7 +49,7 @@ class Options(TypedDict, total=False):
 
     Attributes:
         law: of the output shift of equivariance, `any` (default) or the `same`.
-        boundary: `circular` (default), or `scene`: where the border does not reach, the output moves with a larger
+        boundary: `torus` (default), or `scene`: where the border does not reach, the output moves with a larger
             scene, of which the image is a window (`verify_scene`). Others can be swept only.
         evidence: `proof` (default): a certificate, or an identity in the field with an error bound below 2^-100.
             `certificate`: certificates only. `sweep`: equality seen for the images (integer probes for a shape) is
@@ -66,7 +66,7 @@ class Options(TypedDict, total=False):
     """
 
     law: Law
-    boundary: Boundary
+    boundary: BoundaryName
     evidence: Evidence
     weights: Weights
     cache: str | Path | None
@@ -96,7 +96,7 @@ class _Request:
     model: Any
     images: Any
     options: Mapping[str, Any]
-    boundary: Boundary = "circular"
+    boundary: BoundaryName = "torus"
     evidence: Evidence = "proof"
     cache: str | Path | None = None
     custom_message: str | None = None
@@ -302,8 +302,8 @@ def assert_lattice(
     request = _Request.of(model, images, options)
     expected = _lattice_mask(lattice, request.grid)
     if _is_swept(request, property):
-        if request.boundary != "circular":
-            raise InputError("a lattice belongs to the torus: use boundary='circular'.")
+        if request.boundary != "torus":
+            raise InputError("a lattice belongs to the torus: use boundary='torus'.")
         _assert_swept(request, property, expected)
         if not expected.all():
             _assert_swept(request, property, ~expected, breaks=True)
@@ -415,7 +415,7 @@ def _is_swept(request: _Request, property: str) -> bool:
     if evidence not in get_args(Evidence):
         choices = ", ".join(get_args(Evidence))
         raise InputError(f"evidence must be one of {choices}; got {evidence!r}.")
-    if evidence != "sweep" and boundary != "circular":
+    if evidence != "sweep" and boundary != "torus":
         raise InputError(
             f'{property} with boundary={boundary!r} can be swept only: add evidence="sweep".'
         )
@@ -467,8 +467,8 @@ def _assert_swept(
     """Every output was seen to keep the property, or with `breaks` to lose it, under all shifts asked."""
     __tracebackhide__ = True
     boundary = request.boundary
-    if shifts is not None and boundary != "circular":
-        raise InputError("shifts= belongs to the torus: leave it out, or use boundary='circular'.")
+    if shifts is not None and boundary != "torus":
+        raise InputError("shifts= belongs to the torus: leave it out, or use boundary='torus'.")
     options = request.options_for(sweep)
     kind = options.pop("weights")
     options |= {
@@ -482,7 +482,7 @@ def _assert_swept(
             continue
         status = result.status(property, layer.name)
         asked = np.ones(status.shape, bool)
-        if boundary == "circular":
+        if boundary == "torus":
             asked = asked_mask(shifts, result.grid).copy()
         if breaks:
             kept = np.isin(status, (Status.EQUAL, Status.UNCLEAR))

@@ -95,8 +95,8 @@ class Sweep:
     """Sweep this PNG."""
     count: int = 4
     """How many probes or images."""
-    boundary: Literal["circular", "scene"] = "circular"
-    """What enters where content leaves. On an empty background see the command placements."""
+    boundary: Literal["torus", "scene", "background"] = "torus"
+    """What enters where content leaves: the other side, more of a scene, or nothing (nothing is then cut off)."""
     grid: Sizes = None
     """Size of the window that moves over the images; for --boundary scene."""
     law: Literal["same", "stride", "any"] = "stride"

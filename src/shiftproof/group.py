@@ -15,7 +15,7 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 
@@ -24,6 +24,16 @@ from shiftproof.errors import InputError
 
 Shift = tuple[int, ...]
 """Pixels, one integer per axis of the grid, in the order of the axes."""
+
+BoundaryName = Literal["torus", "scene", "background"]
+
+
+def check_boundary(boundary: str) -> None:
+    """Raise `InputError` unless `boundary` is one of the three."""
+    if boundary not in get_args(BoundaryName):
+        raise InputError(
+            f"boundary must be one of {', '.join(get_args(BoundaryName))}; got {boundary!r}."
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,11 +47,18 @@ class Torus:
     [3, 0, 1, 2]
     """
 
+    name: ClassVar[BoundaryName] = "torus"
+    words: ClassVar[str] = "the image wraps around"
     grid: tuple[int, ...]
 
     @property
     def canvas(self) -> tuple[int, ...]:
         """Sizes of what the window slides over."""
+        return self.grid
+
+    @property
+    def origin(self) -> tuple[int, ...]:
+        """Where the window of shift 0 starts, on a canvas that is tiled twice."""
         return self.grid
 
     @property
@@ -71,6 +88,8 @@ class Scene:
     [1, 2, 3]
     """
 
+    name: ClassVar[BoundaryName] = "scene"
+    words: ClassVar[str] = "the image is a window on a larger scene"
     grid: tuple[int, ...]
     back: tuple[int, ...]
     forth: tuple[int, ...]
@@ -79,6 +98,11 @@ class Scene:
     def canvas(self) -> tuple[int, ...]:
         """Sizes of what the window slides over."""
         return tuple(n + b + f for n, b, f in zip(self.grid, self.back, self.forth, strict=True))
+
+    @property
+    def origin(self) -> tuple[int, ...]:
+        """Where the window of shift 0 starts."""
+        return self.forth
 
     @property
     def ranges(self) -> tuple[range, ...]:
@@ -105,6 +129,8 @@ class Background(Scene):
     (range(-1, 3),)
     """
 
+    name: ClassVar[BoundaryName] = "background"
+    words: ClassVar[str] = "an object moves on an empty background"
     object: tuple[int, ...] = ()
 
     @staticmethod

@@ -15,13 +15,12 @@ import numpy as np
 from shiftproof.deciding.scene import SceneLayer
 from shiftproof.deciding.verdict import PropertyVerdict, Verdict, Word
 from shiftproof.errors import UndecidedError
-from shiftproof.group import Lattice
+from shiftproof.group import Lattice, Shift
 from shiftproof.proving.causes import Cause
 from shiftproof.refuting.counterexample import from_witness
 from shiftproof.refuting.nearby import witness_nearby
 from shiftproof.refuting.witness import Witness
 from shiftproof.sweeping.result import Property, Status, Sweep, axis_names
-from shiftproof.translation import Shift
 
 WIDTH = 72
 """Columns of a message, which pytest indents."""
@@ -164,9 +163,9 @@ def swept_text(
     everything: Sweep, property: Property, output: str, bad: np.ndarray, *, breaks: bool = False
 ) -> str:
     """What a sweep of all layers says of the smallest shift that fails."""
-    circular = everything.header.boundary == "circular"
+    torus = everything.is_torus
     starts = [room[0] for room in everything.ranges]
-    if circular:
+    if torus:
         shift = _smallest(bad)
     else:
         moved = np.argwhere(bad) + starts
@@ -174,7 +173,7 @@ def swept_text(
     place = tuple((s - first) % n for s, first, n in zip(shift, starts, bad.shape, strict=True))
     deviation = getattr(everything, property)[everything.index(output)][place]
     rows = [("smallest", f"{_steps(shift)}: the outputs deviate by {deviation:.4g}")]
-    lattice = everything.lattice(property, output) if circular else None
+    lattice = everything.lattice(property, output) if torus else None
     if lattice is not None:
         kept, lost = residues(lattice)
         rows.insert(0, ("holds for", kept) if breaks else ("fails for", lost))

@@ -21,7 +21,7 @@ from shiftproof.deciding.subject import Subject, graph_of
 from shiftproof.deciding.verdict import Verdict, Word
 from shiftproof.errors import ShiftproofError
 from shiftproof.files import write_atomic
-from shiftproof.group import Failing, Lattice
+from shiftproof.group import Failing, Lattice, Shift
 from shiftproof.provenance import provenance
 from shiftproof.proving.analysis import Claim
 from shiftproof.proving.certify import certificate_of, needed_part
@@ -31,7 +31,6 @@ from shiftproof.refuting.counterexample import (
     load_counterexample,
     replay,
 )
-from shiftproof.translation import Shift
 from shiftproof_kernel import Program, Refusal
 
 SCHEMA = "shiftproof.cache/1"

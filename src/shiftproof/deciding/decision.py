@@ -11,13 +11,12 @@ import numpy as np
 
 from shiftproof.deciding.verdict import Proof, PropertyVerdict
 from shiftproof.errors import ContradictionError
-from shiftproof.group import Failing, grown_lattice, largest_lattice, simplest
+from shiftproof.group import Failing, Shift, grown_lattice, largest_lattice, simplest
 from shiftproof.proving.analysis import Claim, Prover
 from shiftproof.proving.certify import certify
 from shiftproof.proving.identity import Evidence, Identities
 from shiftproof.refuting.bench import Bench
 from shiftproof.refuting.witness import Doubt, Witness
-from shiftproof.translation import Shift
 
 FEW = 4
 """Minimal larger groups that the field tries together with what the kernel proved."""

@@ -422,7 +422,7 @@ def _decide(
         grid=subject.grid,
         shape=subject.shape,
         spatial_axes=subject.image_axes,
-        boundary="circular",
+        boundary="torus",
         weights=subject.weights,
         outputs=outputs,
         layers=tuple(

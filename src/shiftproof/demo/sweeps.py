@@ -68,7 +68,9 @@ def sweep_all(
         placed = None
         if variant in PLACED:
             images = digits.test[: plan.placed]
-            placed = sweep(model, images, boundary="zero", layers=[], dtype="float32", name=name)
+            placed = sweep(
+                model, images, boundary="background", layers=[], dtype="float32", name=name
+            )
             stage(f"{name}, placed: {labels_text(placed, -1)} of labels kept")
         return Swept(network, verdict, architecture, digit, placed)
 

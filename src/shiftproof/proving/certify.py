@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shiftproof._version import __version__
+from shiftproof.group import Shift
 from shiftproof.proving.analysis import Claim, Prover
-from shiftproof.translation import Shift
 from shiftproof_kernel import Program, make_certificate
 
 

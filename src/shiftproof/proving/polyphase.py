@@ -17,12 +17,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from shiftproof.group import Lattice, axis_shift, largest_lattice
+from shiftproof.group import Lattice, Shift, axis_shift, largest_lattice
 from shiftproof.layers.polyphase import reference
 from shiftproof.proving.analysis import Claim, Prover
 from shiftproof.proving.graph import Graph
 from shiftproof.tracing.trace import Call, Program
-from shiftproof.translation import Shift
 from shiftproof_kernel import Lost, Node, Theorem, derive, equivariant, invariant
 from shiftproof_kernel import Program as KernelProgram
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from shiftproof.errors import ContradictionError
+from shiftproof.group import Shift
 from shiftproof.refuting.budget import Budget
 from shiftproof.refuting.draws import plans
 from shiftproof.refuting.enclosing import gap_between
@@ -19,7 +20,6 @@ from shiftproof.refuting.probes import lit_pixels, only
 from shiftproof.refuting.trials import MOST_SLOTS, Trial, make_trial
 from shiftproof.refuting.witness import Doubt, Evidence, Witness, compare_outputs
 from shiftproof.tracing.model import Model
-from shiftproof.translation import Shift
 
 PHASES: Mapping[Evidence, float] = {"exact": 0.75, "enclosed": 0.75, "numerical": 1.0}
 """What is looked for, in order, and the share of the budget that may be spent by its end: some is kept for what is

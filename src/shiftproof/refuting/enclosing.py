@@ -15,12 +15,12 @@ import numpy as np
 from shiftproof.algebras.interval import Enclosures, enclose
 from shiftproof.algebras.interval.ball import NoEnclosure, nothing
 from shiftproof.exactness.calibration import host_processor
+from shiftproof.group import Shift
 from shiftproof.refuting.trials import Trial
 from shiftproof.refuting.witness import numbers
 from shiftproof.tracing.primitives import type_of
 from shiftproof.tracing.settings import settings
 from shiftproof.tracing.trace import known_values
-from shiftproof.translation import Shift
 
 Ball = tuple[np.ndarray, np.ndarray]
 """Midpoints and radii, of one shape."""

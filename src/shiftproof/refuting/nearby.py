@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from shiftproof.group import Shift
 from shiftproof.refuting.judging import judge
 from shiftproof.refuting.witness import Doubt, Witness
-from shiftproof.translation import Shift
 
 
 def witness_nearby(

@@ -11,9 +11,9 @@ from typing import Literal
 
 import numpy as np
 
+from shiftproof.group import Shift
 from shiftproof.proving.analysis import Claim
 from shiftproof.refuting.trials import Draw, Trial
-from shiftproof.translation import Shift
 
 WEIGHTS: Mapping[Draw, str] = {
     "these": "the model's own weights",

@@ -174,7 +174,7 @@ function sweepMaps({ sweep, maps }) {
   return maps.map(({ layer, property, status, deviation }) => {
     const record = sweep.layers.find((other) => other.name === layer), count = record[property];
     const map = torus(sweep.grid, bytes(status), SWEEP_WORDS), values = halves(bytes(deviation));
-    if (sweep.boundary !== "circular") {
+    if (sweep.boundary !== "torus") {
       map.wraps = false;
       for (const [axis, [start, stop]] of sweep.ranges.entries()) Object.assign(map.axes[axis], { from: start, size: stop - start });
       map.at = (shift) => shift.reduce((sum, step, axis) => sum * map.axes[axis].size + step - map.axes[axis].from, 0);

@@ -19,9 +19,9 @@ import msgspec
 from markupsafe import Markup
 
 from shiftproof.files import write_atomic
+from shiftproof.group import Shift
 from shiftproof.report.pictures import Tile
 from shiftproof.report.tables import Table
-from shiftproof.translation import Shift
 
 
 @dataclasses.dataclass(frozen=True)

@@ -158,7 +158,7 @@ def central(values: np.ndarray, sweep: Sweep) -> np.ndarray:
     Returns:
         (rows, columns), in the order of `axis_shifts`.
     """
-    if sweep.header.boundary == "circular":
+    if sweep.is_torus:
         values = np.roll(values, [size // 2 for size in values.shape], tuple(range(values.ndim)))
     while values.ndim > 2:
         values = values[axis_shifts(sweep, values.ndim).index(0)]
@@ -168,7 +168,7 @@ def central(values: np.ndarray, sweep: Sweep) -> np.ndarray:
 def axis_shifts(sweep: Sweep, rank_left: int) -> list[int]:
     """The signed shifts along the axis with `rank_left - 1` axes after it, in the order drawn."""
     room = sweep.ranges[len(sweep.grid) - rank_left]
-    if sweep.header.boundary == "circular":
+    if sweep.is_torus:
         return [step - len(room) // 2 for step in room]
     return list(room)
 

@@ -155,7 +155,7 @@ def _(placements: Placements) -> Shown:
 
 def _swept(sweep: Sweep, title: str, lines: tuple[str, ...]) -> Shown:
     maps, status = [], []
-    torus = sweep.header.boundary == "circular"
+    torus = sweep.is_torus
     for layer in sweep.layers:
         property = question_of(layer)
         status.append(sweep.status(property, layer.name))

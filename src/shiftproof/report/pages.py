@@ -87,8 +87,8 @@ def claim_text(sweep: Sweep, layer: str) -> str:
 
 def _boundary_words(boundary: str) -> str:
     return {
-        "circular": "circular: what leaves on one side enters on the other",
-        "zero": "zero background: every placement that keeps the content inside",
+        "torus": "torus: what leaves on one side enters on the other",
+        "background": "background: every placement that keeps the content inside",
         "scene": "scene: the window moves over a larger picture",
     }[boundary]
 

@@ -100,7 +100,7 @@ def mark_of(layer: LayerRecord) -> str:
 
 def lattice_text(sweep: Sweep, layer: str | int, *, property: Property) -> str:
     """The equal shifts in words, such as `2Z × 2Z`, `only 0`, `no lattice`; "" off the torus."""
-    if sweep.header.boundary != "circular":
+    if not sweep.is_torus:
         return ""
     lattice = sweep.lattice(property, layer)
     return "no lattice" if lattice is None else str(lattice)

@@ -14,6 +14,7 @@ import numpy as np
 
 from shiftproof.deciding.verdict import PropertyVerdict, Verdict
 from shiftproof.files import write_atomic
+from shiftproof.group import Shift
 from shiftproof.report.causes import NEAR, counterfactual_sections, near_dots
 from shiftproof.report.html import (
     Block,
@@ -40,7 +41,6 @@ from shiftproof.report.verdicts import (
     summary_of,
     witness_text,
 )
-from shiftproof.translation import Shift
 
 MOST_OPEN = 4
 """So many counterexamples stand open, of different properties; the others are folded."""

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from shiftproof.canvas import Canvas, normalise_axes
 from shiftproof.exactness.probes import integer_images
 from shiftproof.sweeping.engine import Engine, chunk_size
 from shiftproof.sweeping.noise import measure_noise
@@ -19,7 +20,6 @@ from shiftproof.sweeping.question import Asker, Question, Weights, calibrated
 from shiftproof.sweeping.result import EQUAL_WITHIN
 from shiftproof.tracing.model import Model
 from shiftproof.tracing.settings import current_device, settings
-from shiftproof.translation import Canvas, normalise_axes
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,10 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from shiftproof.canvas import Canvas, slide
 from shiftproof.proving.layers import Layer
 from shiftproof.tracing.trace import Literal as Constant
 from shiftproof.tracing.trace import Program, evaluate
-from shiftproof.translation import Canvas, slide
 
 Law = Literal["same", "stride", "any"]
 ROWS = ("equivariance", "equivariance_cells", "invariance", "invariance_cells", "agreement")
@@ -35,7 +35,7 @@ def output_steps(layer: Layer, canvas: Canvas, law: Law) -> tuple[Fraction, ...]
             steps.append(Fraction(0))
         elif law == "same":
             steps.append(Fraction(1))
-        elif canvas.boundary == "circular":
+        elif canvas.wraps:
             steps.append(Fraction(layer.shape[axis], size) * (1 if stride > 0 else -1))
         else:
             steps.append(1 / stride)
@@ -189,7 +189,7 @@ class _Reference:
         self.layer, self.canvas, self.law, self.still, self.empty = layer, canvas, law, still, empty
         self.steps = output_steps(layer, canvas, law)
         if layer.has_grid:
-            self.wide = _tile(layer, still) if canvas.boundary == "circular" else _pad(layer, still)
+            self.wide = _tile(layer, still) if canvas.wraps else _pad(layer, still)
         if is_logits(layer):
             self.labels = jnp.argmax(still, axis=-1)
 
@@ -213,7 +213,7 @@ class _Reference:
             return _best_distance(self.layer, value, self.wide)
         moved = [shift[i] * step.numerator // step.denominator for i, step in enumerate(self.steps)]
         moved = jnp.stack(moved).astype(jnp.int32)
-        if self.canvas.boundary == "circular":
+        if self.canvas.wraps:
             return _distance(self.layer, value, _rolled(self.layer, self.wide, moved))
         return _overlap_distance(self.layer, value, self.wide, moved, self.empty)
 
@@ -338,7 +338,7 @@ def overlap_cells(layer: Layer, canvas: Canvas, shifts: np.ndarray, law: Law) ->
         layer.grid_shape, range(len(layer.grid)), output_steps(layer, canvas, law), strict=True
     ):
         moved = np.abs(shifts[:, position].astype(np.int64) * step.numerator // step.denominator)
-        count *= size if canvas.boundary == "circular" else np.maximum(size - moved, 0)
+        count *= size if canvas.wraps else np.maximum(size - moved, 0)
     return count
 
 

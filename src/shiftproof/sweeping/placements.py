@@ -18,6 +18,7 @@ import jax
 import msgspec
 import numpy as np
 
+from shiftproof.canvas import Canvas
 from shiftproof.display import Displayed
 from shiftproof.errors import InputError
 from shiftproof.exactness.probes import integer_images
@@ -49,7 +50,6 @@ from shiftproof.sweeping.result import (
 from shiftproof.sweeping.sweep import Progress, make_groups, make_header, make_maps, place_rows
 from shiftproof.tracing.model import adapt, check_images, check_seed
 from shiftproof.tracing.settings import current_device, settings
-from shiftproof.translation import Canvas
 
 SCHEMA = "shiftproof.placements/1"
 GLYPHS = {Status.EQUAL: "#", Status.DIFFERS: ".", Status.UNCLEAR: "?", Status.UNDEFINED: "-"}
@@ -247,7 +247,7 @@ def placements(
         objects[0][objects[0] == 0] = 1  # so that the object is as large as was asked
     array, axes = check_images(objects, spatial_axes)
     centred, sizes, reference = _centred(array, axes, canvas)
-    board = Canvas.zero(centred, axes=axes)
+    board = Canvas.background(centred, axes=axes)
     asker = Asker(adapted, board, kind=kind, output_axes=output_axes, keep=layers, seed=seed)
     question = asker.choose(dtype)
     with settings(question.dtype):

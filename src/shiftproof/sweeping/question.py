@@ -17,6 +17,7 @@ import numpy as np
 
 from shiftproof._version import __version__
 from shiftproof.algebras.digits import grade_program
+from shiftproof.canvas import Canvas
 from shiftproof.errors import InexactWarning, InputError, ModelCallError, WideningError
 from shiftproof.exactness.calibration import calibrate
 from shiftproof.exactness.exact import Exactness, judge
@@ -27,7 +28,6 @@ from shiftproof.sweeping.compare import Law
 from shiftproof.tracing.model import Model, native_dtype, program_in, weights_in
 from shiftproof.tracing.settings import Precision, settings
 from shiftproof.tracing.trace import Program, fixed_values, hash_array
-from shiftproof.translation import Canvas
 
 Weights = Literal["these", "integers"]
 DTYPES = ("auto", "float32", "float64", "bfloat16", "float16", "int32")
@@ -81,7 +81,7 @@ def describe(question: Question, device: jax.Device) -> dict[str, str]:
         "images": hash_array(canvas.array).hex(),
         "grid": " x ".join(map(str, canvas.grid)),
         "axes": f"{canvas.axes} of the images, {[layer.grid for layer in question.layers]} of the layers",
-        "boundary": canvas.boundary,
+        "boundary": canvas.boundary.name,
         "law": question.law,
         "dtype": question.dtype,
         "matmul_precision": question.precision,

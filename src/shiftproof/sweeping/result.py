@@ -176,6 +176,11 @@ class Sweep(Displayed):
         return tuple(range(start, stop) for start, stop in self.header.ranges)
 
     @property
+    def is_torus(self) -> bool:
+        """Whether the images wrapped around."""
+        return self.header.boundary == "torus"
+
+    @property
     def outputs(self) -> tuple[str, ...]:
         """Names of the layers that are outputs of the model."""
         return tuple(layer.name for layer in self.layers if layer.output is not None)
@@ -195,7 +200,7 @@ class Sweep(Displayed):
             raise InputError(
                 f"shift {shift} has {len(shift)} entries for a grid of {len(self.grid)} axes."
             )
-        if self.header.boundary == "circular":
+        if self.is_torus:
             return tuple(step % size for step, size in zip(shift, self.grid, strict=True))
         for step, room in zip(shift, self.ranges, strict=True):
             if step not in room:
@@ -239,7 +244,7 @@ class Sweep(Displayed):
 
     def lattice(self, property: Property, layer: str | int = -1) -> Lattice | None:
         """The passing shifts as a lattice; None where they are no subgroup, or the boundary is no torus."""
-        if self.header.boundary != "circular":
+        if not self.is_torus:
             return None
         return find_lattice(self.status(property, layer) == Status.EQUAL)
 
@@ -324,7 +329,8 @@ def load_sweep(path: str | Path) -> Sweep:
             raise ResultFileError(
                 f"{path}: {name} has shape {array.shape}, its header says {shape}."
             )
-    return Sweep(header, **raw)
+    boundary = {"circular": "torus", "zero": "background"}.get(header.boundary, header.boundary)
+    return Sweep(msgspec.structs.replace(header, boundary=boundary), **raw)
 
 
 def axis_names(rank: int) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ import jax
 import msgspec
 import numpy as np
 
+from shiftproof.canvas import Canvas
 from shiftproof.errors import (
     ContradictionError,
     DeviceMemoryError,
@@ -29,6 +30,7 @@ from shiftproof.errors import (
 )
 from shiftproof.exactness.calibration import has_float64
 from shiftproof.exactness.probes import integer_images
+from shiftproof.group import BoundaryName, check_boundary
 from shiftproof.provenance import provenance
 from shiftproof.proving.layers import Layer
 from shiftproof.sweeping.checks import CallReport, check_call
@@ -52,7 +54,6 @@ from shiftproof.sweeping.result import EQUAL_WITHIN, SCHEMA, CosetRecord, Header
 from shiftproof.sweeping.store import PLAN_SCHEMA, Plan, Store
 from shiftproof.tracing.model import adapt, check_images, check_seed
 from shiftproof.tracing.settings import Precision, settings
-from shiftproof.translation import Boundary, Canvas, check_boundary
 
 Method = Literal["brute", "cosets"]
 Progress = Callable[[int, int], None]
@@ -66,7 +67,7 @@ def sweep(
     *,
     spatial_axes: Sequence[int] | None = None,
     output_axes: Sequence[int] | None = None,
-    boundary: Boundary = "circular",
+    boundary: BoundaryName = "torus",
     grid: Sequence[int] | None = None,
     law: Law = "stride",
     method: Method = "brute",
@@ -91,7 +92,7 @@ def sweep(
         images: (batch, *grid, channels) numbers; or the shape of one image, such as `(28, 28, 1)`, for integer probes.
         spatial_axes: grid axes of one image (batch not counted), in the order of a shift; all but the last by default.
         output_axes: grid axes of the batched outputs, where they cannot be followed through the program.
-        boundary: `circular`, `zero`, or `scene` (then `images` are scenes larger than `grid`).
+        boundary: `torus`, `background` (zeros enter), or `scene` (then `images` are scenes larger than `grid`).
         grid: sizes of the window, for `scene` only.
         law: `stride` (Δ' = Δ/s), `same` (Δ' = Δ) or `any` (the best of all output shifts; torus only).
         method: `brute` computes every shift; `cosets` computes one shift per coset of the lattice under which every
@@ -136,9 +137,9 @@ def sweep(
             f"chunk={chunk} is too small: shift 0 sits in every chunk, so at least 2 are needed."
         )
     check_boundary(boundary)
-    if law == "any" and boundary != "circular":
-        raise InputError('law="any" needs the torus: use boundary="circular", or law="stride".')
-    if method == "cosets" and boundary != "circular":
+    if law == "any" and boundary != "torus":
+        raise InputError('law="any" needs the torus: use boundary="torus", or law="stride".')
+    if method == "cosets" and boundary != "torus":
         raise InputError(
             f'method="cosets" needs the torus, where shifts form a group; use "brute" with boundary={boundary!r}.'
         )
@@ -179,7 +180,7 @@ def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
 
 
 def _make_canvas(
-    images: np.ndarray, axes: Sequence[int], *, boundary: Boundary, grid: Sequence[int] | None
+    images: np.ndarray, axes: Sequence[int], *, boundary: BoundaryName, grid: Sequence[int] | None
 ) -> Canvas:
     if boundary == "scene":
         if grid is None:
@@ -191,11 +192,7 @@ def _make_canvas(
         raise InputError(
             f'grid= belongs to boundary="scene"; with {boundary!r} the grid is that of the images.'
         )
-    return (
-        Canvas.circular(images, axes=axes)
-        if boundary == "circular"
-        else Canvas.zero(images, axes=axes)
-    )
+    return (Canvas.torus if boundary == "torus" else Canvas.background)(images, axes=axes)
 
 
 def _run(
@@ -548,7 +545,7 @@ def make_header(
         model=question.model.name,
         grid=canvas.grid,
         ranges=tuple((room.start, room.stop) for room in canvas.ranges),
-        boundary=canvas.boundary,
+        boundary=canvas.boundary.name,
         law=question.law,
         dtype=question.dtype,
         weights=question.weights_kind,

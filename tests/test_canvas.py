@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from shiftproof.canvas import Canvas, translate
 from shiftproof.errors import InputError
-from shiftproof.translation import Canvas, translate
 
 
 def one_hot(shape: tuple[int, ...], place: tuple[int, ...]) -> np.ndarray:
@@ -43,31 +43,29 @@ def test_translation_is_roll_and_reads_from_u_minus_delta() -> None:
         np.testing.assert_array_equal(shifted[:, u, v], x[:, (u - 2) % 5, (v + 3) % 7])
 
 
-def test_circular_translations_form_a_group_and_zero_filled_ones_do_not() -> None:
+def test_translations_of_the_torus_form_a_group_and_zero_filled_ones_do_not() -> None:
     x = np.arange(1, 6, dtype=np.float32)
 
     def t(s: int, y: object, boundary: str) -> np.ndarray:
         return np.asarray(translate(y, (s,), axes=(0,), boundary=boundary))  # type: ignore[arg-type]
 
     for a, b in itertools.product(range(-6, 7), repeat=2):
-        np.testing.assert_array_equal(
-            t(a, t(b, x, "circular"), "circular"), t(a + b, x, "circular")
-        )
-    assert not np.array_equal(t(-1, t(1, x, "zero"), "zero"), x)
+        np.testing.assert_array_equal(t(a, t(b, x, "torus"), "torus"), t(a + b, x, "torus"))
+    assert not np.array_equal(t(-1, t(1, x, "background"), "background"), x)
 
 
 @pytest.mark.parametrize("shift", range(-7, 8))
 def test_zero_fill(shift: int) -> None:
     x = np.arange(1, 6)
     expected = [x[u - shift] if 0 <= u - shift < 5 else 0 for u in range(5)]
-    assert translate(x, (shift,), axes=(0,), boundary="zero").tolist() == expected
+    assert translate(x, (shift,), axes=(0,), boundary="background").tolist() == expected
 
 
 @pytest.mark.parametrize("grid", [(5,), (3, 4), (2, 3, 4)])
-def test_circular_canvas_windows_are_translations(grid) -> None:
+def test_windows_of_the_torus_are_translations(grid) -> None:
     images = np.random.default_rng(0).integers(0, 9, (2, *grid, 3))
     axes = tuple(range(1, 1 + len(grid)))
-    canvas = Canvas.circular(images, axes=axes)
+    canvas = Canvas.torus(images, axes=axes)
     assert len(canvas.shifts) == np.prod(grid)
     np.testing.assert_array_equal(canvas.still, images)
     for shift in canvas.shifts:
@@ -76,22 +74,22 @@ def test_circular_canvas_windows_are_translations(grid) -> None:
     np.testing.assert_array_equal(canvas.window(far), translate(images, far, axes=axes))
 
 
-def test_zero_canvas_keeps_the_content_inside_and_equals_zero_fill() -> None:
+def test_a_background_keeps_the_content_inside_and_equals_zero_fill() -> None:
     images = np.zeros((2, 6, 8, 1))
     images[0, 2:4, 1] = 3
     images[1, 3, 5:7] = 2
-    canvas = Canvas.zero(images, axes=(1, 2))
+    canvas = Canvas.background(images, axes=(1, 2))
     assert canvas.ranges == (range(-2, 3), range(-1, 2))
     for shift in canvas.shifts:
         window = np.asarray(canvas.window(shift))
         np.testing.assert_array_equal(
-            window, translate(images, shift, axes=(1, 2), boundary="zero")
+            window, translate(images, shift, axes=(1, 2), boundary="background")
         )
         assert window.sum() == images.sum()  # nothing left the frame
 
 
-def test_zero_canvas_of_empty_images_has_only_the_shift_0() -> None:
-    assert Canvas.zero(np.zeros((1, 4, 4, 1)), axes=(1, 2)).ranges == (range(1), range(1))
+def test_a_background_of_empty_images_has_only_the_shift_0() -> None:
+    assert Canvas.background(np.zeros((1, 4, 4, 1)), axes=(1, 2)).ranges == (range(1), range(1))
 
 
 def test_scene_windows_are_crops() -> None:
@@ -110,7 +108,7 @@ def test_scene_windows_are_crops() -> None:
     [
         (lambda: translate(np.zeros((3, 3)), (1,), axes=(0, 1)), r"1 entries for 2 spatial axes"),
         (
-            lambda: translate(np.zeros(3), (1,), axes=(0,), boundary="torus"),
+            lambda: translate(np.zeros(3), (1,), axes=(0,), boundary="wrap"),
             "boundary must be one of",
         ),  # type: ignore[arg-type]
         (lambda: translate(np.zeros(3), (1,), axes=(0,), boundary="scene"), "moving the window"),

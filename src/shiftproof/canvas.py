@@ -1,43 +1,24 @@
-"""Translations: one convention for sign, axis order and boundary, used everywhere.
+"""Canvases: images, and the larger arrays over which a window of their size slides.
 
-`(T_Δ x)(u) = x(u - Δ)`: content moves *by* Δ, down for positive dy and right for positive dx, so on the
-torus `T_Δ x` is `jnp.roll(x, Δ)`. A shift is a tuple of pixels, one per spatial axis, in axis order: `(dy, dx)`
-for images.
-
-Three boundaries are kept apart:
-
-- `circular`: the torus; what leaves on one side enters on the other. T is a group action.
-- `zero`: zeros enter and content may leave. Not a group; sweeps keep to shifts that lose no content.
-- `scene`: the window moves over a larger scene, so new content enters.
-
-All three are a window that slides over a larger *canvas*, which is why a sweep slices and never rolls.
+`(T_Δ x)(u) = x(u - Δ)`: content moves *by* Δ, so on the torus `T_Δ x` is `jnp.roll(x, Δ)`. A sweep slices windows of a
+canvas and never rolls. What a window shows is said by the boundary (`group.py`); here are the arrays.
 """
 
 import dataclasses
 import itertools
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from shiftproof.errors import InputError
-from shiftproof.group import Shift as Shift
-
-Boundary = Literal["circular", "zero", "scene"]
-
-
-def check_boundary(boundary: str) -> None:
-    """Raise `InputError` unless `boundary` is one of the three."""
-    if boundary not in get_args(Boundary):
-        raise InputError(
-            f"boundary must be one of {', '.join(get_args(Boundary))}; got {boundary!r}."
-        )
+from shiftproof.group import Background, Boundary, BoundaryName, Scene, Torus, check_boundary
 
 
 def translate(
-    x: Any, shift: Sequence[int], *, axes: Sequence[int], boundary: Boundary = "circular"
+    x: Any, shift: Sequence[int], *, axes: Sequence[int], boundary: BoundaryName = "torus"
 ) -> jax.Array:
     """Translate `x` by `shift`: `(T_Δ x)(u) = x(u - Δ)`.
 
@@ -45,7 +26,7 @@ def translate(
         x: array of any rank.
         shift: pixels, one integer per axis of `axes`; negative moves up or left. Reduced mod n on the torus.
         axes: the spatial axes of `x`, in the order of `shift`.
-        boundary: `"circular"` or `"zero"`. A scene has no T on one frame; see `Canvas`.
+        boundary: `"torus"` or `"background"`, where zeros enter. A scene has no T on one frame; see `Canvas`.
 
     Returns:
         Array of the shape and dtype of `x`.
@@ -55,7 +36,7 @@ def translate(
 
     >>> translate(np.array([1, 2, 3, 4]), (1,), axes=(0,)).tolist()
     [4, 1, 2, 3]
-    >>> translate(np.array([1, 2, 3, 4]), (-1,), axes=(0,), boundary="zero").tolist()
+    >>> translate(np.array([1, 2, 3, 4]), (-1,), axes=(0,), boundary="background").tolist()
     [2, 3, 4, 0]
     """
     check_boundary(boundary)
@@ -69,7 +50,7 @@ def translate(
         raise InputError(
             f"shift {tuple(shift)} has {len(shift)} entries for {len(axes)} spatial axes."
         )
-    if boundary == "circular":
+    if boundary == "torus":
         return jnp.roll(x, tuple(int(s) for s in shift), axes)
     for axis, step in zip(axes, shift, strict=True):
         x = _shift_zero(x, int(step), axis=axis)
@@ -103,20 +84,34 @@ class Canvas:
     `window(Δ)` is `T_Δ x`: it starts at `origin - Δ`.
 
     Attributes:
-        array: the images with every spatial axis enlarged.
+        array: the images with every spatial axis enlarged; tiled twice on the torus, so that no window wraps around.
         axes: its spatial axes.
-        grid: sizes of the window.
-        origin: where the window of shift 0 starts.
-        ranges: for each axis the shifts that are swept, so that the shifts are their product.
-        boundary: which of the three this is.
+        boundary: what the window shows; its `ranges` are the shifts that are swept.
     """
 
     array: np.ndarray
     axes: tuple[int, ...]
-    grid: tuple[int, ...]
-    origin: tuple[int, ...]
-    ranges: tuple[range, ...]
     boundary: Boundary
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Sizes of the window."""
+        return self.boundary.grid
+
+    @property
+    def origin(self) -> tuple[int, ...]:
+        """Where the window of shift 0 starts."""
+        return self.boundary.origin
+
+    @property
+    def wraps(self) -> bool:
+        """Whether this is the torus."""
+        return isinstance(self.boundary, Torus)
+
+    @property
+    def ranges(self) -> tuple[range, ...]:
+        """Along each axis the shifts that are swept; all shifts are their product."""
+        return self.boundary.ranges
 
     @property
     def shifts(self) -> np.ndarray:
@@ -143,25 +138,26 @@ class Canvas:
         )
 
     @staticmethod
-    def circular(images: np.ndarray, *, axes: Sequence[int]) -> "Canvas":
-        """The torus: the images tiled twice along every spatial axis; all shifts from 0 to n - 1."""
+    def torus(images: np.ndarray, *, axes: Sequence[int]) -> "Canvas":
+        """The image wraps around; all shifts from 0 to n - 1."""
         axes = normalise_axes(axes, images.ndim)
-        grid = tuple(images.shape[axis] for axis in axes)
         repeats = [2 if axis in axes else 1 for axis in range(images.ndim)]
-        ranges = tuple(range(size) for size in grid)
-        return Canvas(np.tile(images, repeats), axes, grid, grid, ranges, "circular")
+        grid = tuple(images.shape[axis] for axis in axes)
+        return Canvas(np.tile(images, repeats), axes, Torus(grid))
 
     @staticmethod
-    def zero(images: np.ndarray, *, axes: Sequence[int]) -> "Canvas":
+    def background(images: np.ndarray, *, axes: Sequence[int]) -> "Canvas":
         """A zero background: all shifts that keep every non-zero pixel of every image inside the frame."""
         axes = normalise_axes(axes, images.ndim)
         grid = tuple(images.shape[axis] for axis in axes)
-        ranges = tuple(_room(images, axis) for axis in axes)
+        spans = [_support(images, axis) for axis in axes]
+        back = tuple(span.start for span in spans)
+        forth = tuple(n - span.stop for n, span in zip(grid, spans, strict=True))
         widths = [(0, 0)] * images.ndim
-        for axis, room in zip(axes, ranges, strict=True):
-            widths[axis] = (room.stop - 1, -room.start)
-        origin = tuple(room.stop - 1 for room in ranges)
-        return Canvas(np.pad(images, widths), axes, grid, origin, ranges, "zero")
+        for axis, f, b in zip(axes, forth, back, strict=True):
+            widths[axis] = (f, b)
+        boundary = Background(grid, back, forth, tuple(map(len, spans)))
+        return Canvas(np.pad(images, widths), axes, boundary)
 
     @staticmethod
     def scene(scene: np.ndarray, *, axes: Sequence[int], grid: Sequence[int]) -> "Canvas":
@@ -174,11 +170,9 @@ class Canvas:
                 f"a scene of size {sizes} has no window of size {grid}: "
                 "pass a scene larger than the grid, or a smaller grid=."
             )
-        origin = tuple((s - g) // 2 for s, g in zip(sizes, grid, strict=True))
-        ranges = tuple(
-            range(-(s - g - o), o + 1) for s, g, o in zip(sizes, grid, origin, strict=True)
-        )
-        return Canvas(np.asarray(scene), axes, grid, origin, ranges, "scene")
+        forth = tuple((s - g) // 2 for s, g in zip(sizes, grid, strict=True))
+        back = tuple(s - g - f for s, g, f in zip(sizes, grid, forth, strict=True))
+        return Canvas(np.asarray(scene), axes, Scene(grid, back, forth))
 
 
 def slide(
@@ -201,10 +195,10 @@ def slide(
     return jax.lax.dynamic_slice(array, starts, sizes)
 
 
-def _room(images: np.ndarray, axis: int) -> range:
-    """The shifts along one axis that keep the support of all images inside the frame."""
+def _support(images: np.ndarray, axis: int) -> range:
+    """The rows of one axis that hold all content of all images; the whole axis where there is none."""
     others = tuple(other for other in range(images.ndim) if other != axis)
     (support,) = np.nonzero(np.any(images != 0, axis=others))
     if support.size == 0:
-        return range(1)
-    return range(-int(support[0]), images.shape[axis] - int(support[-1]))
+        return range(images.shape[axis])
+    return range(int(support[0]), int(support[-1]) + 1)
