@@ -7,6 +7,7 @@ from flax import nnx
 
 import shiftproof as sp
 from shiftproof.answer import Answer, explain
+from shiftproof.deciding.words import Word
 
 
 def conv(channels, seed=0, size=3, **options):
@@ -112,12 +113,14 @@ def test_the_numbers_are_those_of_the_parts() -> None:
     found = answer("zero padding only")
     assert found.why is not None
     assert found.scene is not None
-    assert found.places is not None
+    assert found.background is not None
     assert found.why.repair is not None
     assert found.why.repair.outputs[0].proved == 256
-    assert found.scene.output.left == (144, 256)
-    layer, placed = found.places.layers[-1]
-    assert (layer.output, int(placed.places.sum()), int(placed.whole.sum())) == ("output", 1, 169)
+    border, places = found.scene.layers[-1].border, found.background.layers[-1].places
+    assert border is not None
+    assert places is not None
+    assert border.left == (144, 256)
+    assert (places.count(Word.PROVED), places.total) == (1, 169)
 
 
 def test_what_strides_explain_needs_no_repair() -> None:
@@ -128,7 +131,7 @@ def test_what_strides_explain_needs_no_repair() -> None:
 
 def test_without_why_the_verdict_stands_alone() -> None:
     found = answer("zero padding only", why=False)
-    assert (found.why, found.scene, found.places) == (None, None, None)
+    assert (found.why, found.scene, found.background) == (None, None, None)
     assert len(str(found).splitlines()) <= 6
 
 

@@ -369,14 +369,15 @@ def test_a_file_alone_is_enough(capsys, tmp_path, monkeypatch) -> None:
 
 COMMANDS = {
     "help": ["--help"],
-    **{f"help of {name}": [name, "--help"] for name in ("demo", "verify", "sweep", "scene")},
+    **{f"help of {name}": [name, "--help"] for name in ("demo", "verify", "sweep")},
     "help of placements": ["placements", "--help"],
     "verify": ["verify", "mine.py", "--sweep"],
     "verify with files": ["verify", "lenet-global", "--out", "out"],
     "sweep": ["sweep", "mine.py"],
     "sweep with files": ["sweep", "maxpool2x2-stride2", "--out", "swept"],
     "placements": ["placements", "mine.py"],
-    "scene": ["scene", "mine.py"],
+    "scene": ["verify", "mine.py", "--boundary", "scene"],
+    "background": ["verify", "mine.py", "--boundary", "background"],
     "pitfalls": ["pitfalls"],
     "check": ["check", "{certificate}"],
     "replay": ["replay", "{example}"],

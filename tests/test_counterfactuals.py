@@ -14,7 +14,7 @@ from jax import lax
 
 import shiftproof as sp
 from shiftproof.cli import main
-from shiftproof.deciding.verdict import Word
+from shiftproof.deciding.words import Word
 from shiftproof.errors import ModelCallError
 from shiftproof.rewriting.counterfactuals import Counterfactuals, lines
 from shiftproof.tracing.model import Model, adapt

@@ -13,8 +13,9 @@ from flax import linen, nnx
 from jax import lax
 
 import shiftproof as sp
-from shiftproof.deciding.verdict import PropertyVerdict, Word
+from shiftproof.deciding.property import PropertyVerdict
 from shiftproof.deciding.verify import verify
+from shiftproof.deciding.words import Word
 from shiftproof.errors import InputError, ModelCallError, VacuousWarning
 from shiftproof.proving.layers import find_layers
 from shiftproof.refuting.trials import make_trial

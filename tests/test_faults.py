@@ -374,7 +374,7 @@ def test_a_valid_convolution_agrees_on_two_crops_at_every_offset() -> None:
     result = sp.sweep(conv, scene, boundary="scene", grid=(8, 8), layers=[])
     count = result.count("equivariance")
     assert count.equal == count.total == 49
-    reaches = sp.verify_scene(conv, (8, 8, 1)).output.reaches
+    reaches = sp.verify_scene(conv, (8, 8, 1)).layers[-1].border.reaches
     assert [(reach.low, reach.high, reach.size) for reach in reaches] == [(0, 6, 6)] * 2
 
 

@@ -274,7 +274,7 @@ def test_repeated_cells_move_twice_as_fast_on_a_scene() -> None:
     assert swept.layers[-1].strides == ("1/2",)
     count = swept.count("equivariance")
     assert (count.equal, count.differs, count.unclear) == (7, 0, 0)  # two cells a pixel, of 8 cells
-    assert sp.verify_scene(twice, (8, 1)).output.left == (8, 8)
+    assert sp.verify_scene(twice, (8, 1)).layers[-1].border.left == (8, 8)
 
 
 @pytest.mark.parametrize(("how", "margin"), [("bilinear", 1), ("bicubic", 3)])

@@ -16,7 +16,7 @@ from test_report import HOSTILE, make_layer, make_sweep, strided
 
 import shiftproof as sp
 from shiftproof import report
-from shiftproof.deciding.verdict import Proof
+from shiftproof.deciding.property import Proof
 from shiftproof.group import Lattice
 from shiftproof.report.html import embedded
 from shiftproof.report.pictures import INK, PAPER, encode_png

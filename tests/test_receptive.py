@@ -50,7 +50,8 @@ LINEAR = {
 def test_fields_hold_what_cells_depend_on(name) -> None:
     model, size = LINEAR[name](), 16
     (output,) = [layer for layer in sp.verify_scene(model, (size, size, 1)).layers if layer.output]
-    reach = output.reaches[0]
+    assert output.border is not None
+    reach = output.border.reaches[0]
     field = reach.field
     assert field is not None
     found = dependence(model, size)
@@ -109,6 +110,6 @@ def resnet50(*, second):
 )
 def test_published_receptive_fields(build, size) -> None:
     layers = sp.verify_scene(build(), (64, 64, 1)).layers
-    field = layers[-1].reaches[0].field
+    field = layers[-1].fields[0]
     assert field is not None
     assert (field.size, field.jump) == (size, 32)

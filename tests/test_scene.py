@@ -13,7 +13,10 @@ from flax import nnx
 import shiftproof as sp
 from shiftproof import zoo
 from shiftproof.deciding import scene as module
-from shiftproof.deciding.scene import explain, verify_scene
+from shiftproof.deciding.rows import LayerVerdict
+from shiftproof.deciding.verdict import Verdict
+from shiftproof.deciding.verify import verify_scene
+from shiftproof.deciding.words import Word
 from shiftproof.errors import ContradictionError, UndecidedError
 from shiftproof.proving.scenes import SceneProver
 from shiftproof_kernel import Refusal, check
@@ -22,6 +25,19 @@ from shiftproof_kernel import Refusal, check
 def conv(size=3, channels=(1, 2), seed=0, **options):
     kernel = size if isinstance(size, tuple) else (size, size)
     return nnx.Conv(*channels, kernel, rngs=nnx.Rngs(seed), **options)
+
+
+def output_of(verdict: Verdict) -> LayerVerdict:
+    """The row of the only output."""
+    (row,) = [row for row in verdict.layers if row.output]
+    return row
+
+
+def border_of(verdict: Verdict):
+    """What is known of it on a scene."""
+    border = output_of(verdict).border
+    assert border is not None
+    return border
 
 
 def stack(*layers):
@@ -106,18 +122,21 @@ CASES = {
 def test_the_interior_is_known_and_every_cell_agrees_with_the_sweep(name) -> None:
     """No proved cell differs on integer scenes, and every other cell does."""
     build, size, expected = CASES[name]
-    verdict = verify_scene(build(), (size, size, 1), sweep=True)
-    output = verdict.output
-    found = [(r.step, r.cells, r.low, r.high) for r in output.reaches]
+    verdict = verify_scene(build(), (size, size, 1))
+    reaches = border_of(verdict).reaches
+    found = [(r.step, r.cells, r.low, r.high) for r in reaches]
     assert found == ([expected] * 2 if expected else [(1, -1, 1, 7), (1, 1, 1, 7)])
-    swept = [layer for layer in verdict.layers if layer.swept is not None]
-    assert output in swept
-    for layer in swept:
-        assert layer.unexplained == 0, layer.name
-        np.testing.assert_array_equal(layer.swept, layer.interior)
-    checked = check(verdict.certificates["output"])
+    for layer in verdict.layers:
+        assert layer.border is not None
+        assert layer.border.count(Word.UNDECIDED) == 0, layer.name
+        assert layer.border.exact or "avg" in layer.name
+    checked = check(verdict.certificates["output.equivariance"])
     assert checked.boundary == "scene"
-    assert checked.interior == tuple((r.low, r.high) for r in output.reaches)
+    assert checked.interior == tuple((r.low, r.high) for r in reaches)
+    region = verdict.outputs[0].region
+    assert region is not None
+    steps = [reach.step or 1 for reach in reaches]
+    assert set(region.between.values()) == ({Word.REFUTED} if max(steps) > 1 else set())
 
 
 @pytest.mark.parametrize(
@@ -125,23 +144,24 @@ def test_the_interior_is_known_and_every_cell_agrees_with_the_sweep(name) -> Non
 )
 def test_one_and_three_dimensions(shape, kernel) -> None:
     net = stack(conv(kernel, (shape[-1], 2)), conv(kernel, (2, 1), 1))
-    verdict = verify_scene(net, shape, sweep=True)
-    for reach, size, n in zip(verdict.output.reaches, kernel, shape, strict=False):
+    verdict = verify_scene(net, shape)
+    for reach, size, n in zip(border_of(verdict).reaches, kernel, shape, strict=False):
         assert (reach.low, reach.high) == (2 * ((size - 1) // 2), n - 2 * (size // 2))
-    assert verdict.output.unexplained == 0
+    assert border_of(verdict).count(Word.UNDECIDED) == 0
 
 
 def test_a_stack_of_same_convolutions_loses_its_radius_layer_by_layer() -> None:
     sizes = (3, 5, 3, 7)
-    verdict = verify_scene(stack(*(conv(k, (1, 1), k) for k in sizes)), (24, 24, 1), sweep=True)
+    verdict = verify_scene(stack(*(conv(k, (1, 1), k) for k in sizes)), (24, 24, 1))
     radius = 0
     for layer, kernel in zip(verdict.layers, sizes, strict=True):
         radius += kernel // 2
-        for reach in layer.reaches:
+        assert layer.border is not None
+        for reach in layer.border.reaches:
             assert (reach.low, reach.high) == (radius, 24 - radius)
             assert reach.field is not None
             assert (reach.field.size, reach.field.offset) == (2 * radius + 1, -radius)
-        assert layer.unexplained == 0
+        assert layer.border.count(Word.UNDECIDED) == 0
 
 
 def test_an_interior_that_is_one_cell_too_large_is_noticed(monkeypatch) -> None:
@@ -158,14 +178,14 @@ def test_an_interior_that_is_one_cell_too_large_is_noticed(monkeypatch) -> None:
             grown.append(found)
         return grown
 
-    verify_scene(conv(), (8, 8, 1), sweep=True)
+    verify_scene(conv(), (8, 8, 1))
     monkeypatch.setattr(module.SceneProver, "along", generous)
     monkeypatch.setattr(module, "_certificate", lambda *_: None)
     with pytest.raises(ContradictionError, match=r"proved by the kernel to move by 1 .* denies it"):
         verify_scene(conv(), (8, 8, 1))
     monkeypatch.setattr(module, "_vote", lambda *_: None)
     with pytest.raises(ContradictionError, match="is proved to move with the scene, and does not"):
-        verify_scene(conv(), (8, 8, 1), sweep=True)
+        verify_scene(conv(), (8, 8, 1))
 
 
 # --- where it vanishes ---
@@ -216,14 +236,15 @@ VANISHING = {
 @pytest.mark.parametrize("name", VANISHING)
 def test_the_verdict_names_the_layer_where_nothing_is_left(name) -> None:
     build, size, words = VANISHING[name]
-    verdict = verify_scene(build(), (size, size, 1), sweep=True)
+    verdict = verify_scene(build(), (size, size, 1))
     gone = verdict.vanished
     assert gone is not None
     assert not verdict.proved
-    assert re.match(words, explain(gone)), explain(gone)
-    assert any(reach.vanished for reach in gone.reaches) == ("vanishes" in words)
-    assert gone.left[0] == 0
-    assert "output" not in verdict.certificates
+    assert gone.border is not None
+    assert re.match(words, gone.gone), gone.gone
+    assert any(reach.vanished for reach in gone.border.reaches) == ("vanishes" in words)
+    assert gone.border.left[0] == 0
+    assert not verdict.certificates
 
 
 @pytest.mark.parametrize("exhaustive", [False, True] if ALL else [False])
@@ -234,10 +255,10 @@ def test_resnet18_at_224_ends_without_an_interior(exhaustive) -> None:
     assert gone is not None
     assert gone.name == "blocks.6.conv1"
     layers = {layer.name: layer for layer in verdict.layers}
-    last = layers["blocks.7.conv2"].reaches[0].field
+    last = layers["blocks.7.conv2"].fields[0]
     assert last is not None
     assert (last.size, last.jump) == (435, 32)
-    assert layers["add_6"].left == (1, 196)
+    assert layers["add_6"].border.left == (1, 196)
     assert bool(verdict.notes) != exhaustive  # a large model: the field is asked on request
 
 
@@ -246,9 +267,9 @@ def test_an_interior_no_wider_than_a_step_claims_nothing(size, claimed) -> None:
     """No two windows show one point in it: a claim about it would compare nothing."""
     deep = stack(conv(5, (1, 1)), conv(5, (1, 1), 1))
     verdict = verify_scene(deep, (size, size, 1))
-    assert verdict.output.left == ((size - 8) ** 2, size**2)
+    assert border_of(verdict).left == ((size - 8) ** 2, size**2)
     assert verdict.vanished is None
-    assert (verdict.proved, "output" in verdict.certificates) == (claimed, claimed)
+    assert (verdict.proved, "output.equivariance" in verdict.certificates) == (claimed, claimed)
     assert ("nothing is claimed" in str(verdict)) == (not claimed)
     if claimed:
         sp.assert_equivariant(deep, (size, size, 1), boundary="scene")
@@ -259,7 +280,7 @@ def test_an_interior_no_wider_than_a_step_claims_nothing(size, claimed) -> None:
 
 def test_a_step_that_is_no_multiple_is_not_claimed() -> None:
     verdict = verify_scene(conv(strides=2), (12, 12, 1))
-    certificate = json.loads(json.dumps(verdict.certificates["output"]))
+    certificate = json.loads(json.dumps(verdict.certificates["output.equivariance"]))
     checked = check(certificate)
     assert [shift for shift, _ in checked.generators] == [(2, 0), (0, 2)]
     certificate["generators"][0]["shift"] = [1, 0]
@@ -272,20 +293,26 @@ def test_the_models_own_weights_can_be_asked_about() -> None:
     net.kernel[...] = (
         net.kernel[...].at[0].set(0).at[2].set(0)
     )  # the rows above and below are ignored
-    rows = [verify_scene(net, (8, 8, 1), weights=w, sweep=True).output for w in ("all", "these")]
+    rows = [border_of(verify_scene(net, (8, 8, 1), weights=w)) for w in ("all", "these")]
     assert rows[0].reaches[0].low == 1
     # the kernel reads no zero in a convolution's weights; the field does
     assert (rows[0].left, rows[0].certified) == ((36, 64), 36)
-    assert (rows[1].left, rows[1].certified, rows[1].unexplained) == ((48, 64), 36, 0)
+    assert (rows[1].left, rows[1].certified) == ((48, 64), 36)
+    assert rows[1].count(Word.UNDECIDED) == 0
 
 
 def test_data_and_words() -> None:
-    verdict = verify_scene(stack(conv(), pool()), (8, 8, 1), sweep=True)
+    verdict = verify_scene(stack(conv(), pool()), (8, 8, 1))
     data = json.loads(json.dumps(verdict.to_dict()))
-    assert data["schema"] == "shiftproof.scene/1"
-    assert data["proved"] is True
-    assert [layer["interior_cells"] for layer in data["layers"]] == [36, 4]
-    assert data["layers"][1]["axes"][0] == {
+    assert data["schema"] == "shiftproof.verdict/1"
+    assert (data["boundary"], data["word"]) == ("scene", "proved")
+    borders = [layer["border"] for layer in data["layers"]]
+    assert [border["interior_cells"] for border in borders] == [36, 4]
+    assert [border["refuted_cells"] for border in borders] == [28, 12]
+    region = data["outputs"][0]["region"]
+    assert (region["proved"], region["refuted"], region["undecided"]) == (4, 12, 0)
+    assert [x["shift"] for x in region["between"]] == [[0, 1], [1, 0], [1, 1]]
+    assert borders[1]["axes"][0] == {
         "step": 2,
         "jump": "2",
         "interior": [1, 3],
@@ -304,27 +331,31 @@ def test_the_command_line_and_its_files(tmp_path, capsys) -> None:
     from shiftproof.cli import main
 
     with pytest.raises(SystemExit) as exit_:
-        main(["scene", "conv3x3-same", "--sweep", "--out", str(tmp_path)])
+        main(["verify", "conv3x3-same", "--boundary", "scene", "--out", str(tmp_path)])
     assert exit_.value.code == 0
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"report.html", "cells.png", "scene.json", "output.scene.certificate.json"}
+    assert names == {
+        "report.html",
+        "maps.png",
+        "verdict.json",
+        "output.equivariance.certificate.json",
+    }
     assert (
-        check(json.loads((tmp_path / "output.scene.certificate.json").read_text())).boundary
+        check(json.loads((tmp_path / "output.equivariance.certificate.json").read_text())).boundary
         == "scene"
     )
     assert "1..6" in capsys.readouterr().out
     with pytest.raises(SystemExit) as exit_:
-        main(["scene", "lenet-global-same", "--json"])
-    assert exit_.value.code == 3
-    assert json.loads(capsys.readouterr().out)["vanished"]["reason"].startswith(
-        "no interior is proved at mean"
-    )
+        main(["verify", "lenet-global-same", "--boundary", "scene", "--json"])
+    assert exit_.value.code == 1
+    region = json.loads(capsys.readouterr().out)["outputs"][0]["region"]
+    assert (region["property"], region["refuted"]) == ("invariance", 1)
 
 
 def test_the_map_of_cells_shows_interior_and_border() -> None:
-    from shiftproof.report import cell_map
+    from shiftproof.report import region_map
 
-    layer = sp.verify_scene(conv(), (6, 6, 1), sweep=True).output
-    expected = np.zeros((6, 6), int)
-    expected[1:5, 1:5] = 1
-    np.testing.assert_array_equal(cell_map(layer), expected)
+    expected = np.full((6, 6), Word.REFUTED)
+    expected[1:5, 1:5] = Word.PROVED
+    found = region_map(output_of(sp.verify_scene(conv(), (6, 6, 1))))
+    np.testing.assert_array_equal(found, expected)

@@ -10,9 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from test_scene import CASES, conv
+from test_scene import CASES, border_of, conv
 
-from shiftproof.deciding.scene import SceneLayer, verify_scene
+from shiftproof.deciding.region import Border
+from shiftproof.deciding.verify import verify_scene
 
 
 class UNet(nnx.Module):
@@ -44,7 +45,7 @@ def with_integers(model):
     return model
 
 
-def windows(model, output: SceneLayer, size: int) -> dict[tuple[int, ...], np.ndarray]:
+def windows(model, output: Border, size: int) -> dict[tuple[int, ...], np.ndarray]:
     """The output on windows of one integer scene, by how many steps they have moved along each axis."""
     step_0, step_1 = (reach.step or 0 for reach in output.reaches)
     most = [max(1, (size - 1) // step) for step in (step_0, step_1)]
@@ -57,7 +58,7 @@ def windows(model, output: SceneLayer, size: int) -> dict[tuple[int, ...], np.nd
     return dict(zip(moves, values, strict=True))
 
 
-def differs(values, output: SceneLayer, box) -> bool:
+def differs(values, output: Border, box) -> bool:
     """Whether f(T x)[u] != f(x)[u - r] for some pair of windows and some u with u and u - r in the box."""
     cells = [reach.cells for reach in output.reaches]
     spans = [range(low, high) for low, high in box]
@@ -76,7 +77,7 @@ def differs(values, output: SceneLayer, box) -> bool:
 def test_no_window_differs_inside_and_some_window_does_one_cell_outside(name) -> None:
     build, size = NETS[name]
     model = with_integers(build())
-    output = verify_scene(model, (size, size, 1)).output
+    output = border_of(verify_scene(model, (size, size, 1)))
     values = windows(model, output, size)
     box = [(reach.low, reach.high) for reach in output.reaches]
     assert not differs(values, output, box)

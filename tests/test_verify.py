@@ -16,7 +16,7 @@ from flax import linen, nnx
 import shiftproof as sp
 from shiftproof import zoo
 from shiftproof.deciding.asked import shifts_of
-from shiftproof.deciding.verdict import Word
+from shiftproof.deciding.words import Word
 from shiftproof.errors import ContradictionError, InputError, VacuousWarning
 from shiftproof.refuting.trials import make_trial
 from shiftproof.tracing.model import adapt

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from test_scene import border_of
 
-from shiftproof.deciding.scene import verify_scene
-from shiftproof.deciding.verify import ask
+from shiftproof.deciding.verify import ask, verify_scene
 from shiftproof.proving.runs import Question
 from shiftproof.proving.windows import find_interiors, find_placed
 from shiftproof.tracing.settings import settings
@@ -212,13 +212,13 @@ def test_published_numbers_of_the_design() -> None:
 )
 def test_masked_kernels_have_their_exact_interior(rows, left) -> None:
     """C10: the kernel knows windows, not the zeros of a mask."""
-    output = verify_scene(masked(rows), (14, 14, 1)).output
+    output = border_of(verify_scene(masked(rows), (14, 14, 1)))
     assert (output.left, output.certified) == ((left, 196), 144)
 
 
 @pytest.mark.parametrize(("how", "left"), [("bilinear", 22 * 22), ("cubic", 18 * 18)])
 def test_resizes_have_their_exact_interior(how, left) -> None:
     """C10: cells between two pixels read both."""
-    output = verify_scene(resized(how, 24), (12, 12, 1)).output
+    output = border_of(verify_scene(resized(how, 24), (12, 12, 1)))
     assert output.left[0] == left
     assert [(r.step, r.cells) for r in output.reaches] == [(1, 2), (1, 2)]

@@ -15,7 +15,8 @@ import shiftproof as sp
 from proofs.claims.claim import Evidence, Kind, Word
 from proofs.claims.training import Trained, train_all
 from proofs.outcome import Outcome
-from shiftproof.deciding.verdict import PropertyVerdict, Verdict
+from shiftproof.deciding.property import PropertyVerdict
+from shiftproof.deciding.verdict import Verdict
 from shiftproof.zoo.pitfalls import Program
 from shiftproof_kernel import check
 

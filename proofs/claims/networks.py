@@ -14,7 +14,7 @@ from proofs.claims.claim import Claim, Evidence, Findings, Statement
 from proofs.claims.models import STAGES, Prefix
 from proofs.claims.pictures import chain
 from shiftproof import layers
-from shiftproof.deciding.verdict import Word
+from shiftproof.deciding.words import Word
 from shiftproof.zoo import LeNet
 from shiftproof.zoo.pitfalls import PITFALLS
 

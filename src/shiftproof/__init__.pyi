@@ -13,13 +13,13 @@ from shiftproof.canvas import Canvas as Canvas
 from shiftproof.canvas import translate as translate
 from shiftproof.certificate import Certificate as Certificate
 from shiftproof.certificate import check as check
-from shiftproof.deciding.scene import SceneVerdict as SceneVerdict
-from shiftproof.deciding.scene import verify_scene as verify_scene
+from shiftproof.deciding.property import PropertyVerdict as PropertyVerdict
+from shiftproof.deciding.region import RegionVerdict as RegionVerdict
 from shiftproof.deciding.verdict import OutputVerdict as OutputVerdict
-from shiftproof.deciding.verdict import PropertyVerdict as PropertyVerdict
 from shiftproof.deciding.verdict import Verdict as Verdict
-from shiftproof.deciding.verdict import Word as Word
 from shiftproof.deciding.verify import verify as verify
+from shiftproof.deciding.verify import verify_scene as verify_scene
+from shiftproof.deciding.words import Word as Word
 from shiftproof.exactness.calibration import Calibration as Calibration
 from shiftproof.exactness.calibration import calibrate as calibrate
 from shiftproof.exactness.probes import integer_images as integer_images

@@ -11,16 +11,15 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from shiftproof.algebras.arithmetic import FieldError
-from shiftproof.deciding.scene import SceneLayer, SceneVerdict, verify_scene
-from shiftproof.deciding.subject import Subject, question_of
-from shiftproof.deciding.verdict import OutputVerdict, PropertyVerdict, Verdict
+from shiftproof.deciding.background import decide_background
+from shiftproof.deciding.property import PropertyVerdict
+from shiftproof.deciding.region import Places, RegionVerdict
+from shiftproof.deciding.rows import LayerVerdict
+from shiftproof.deciding.scene import decide_scene
+from shiftproof.deciding.verdict import OutputVerdict, Verdict
 from shiftproof.deciding.verify import ask
-from shiftproof.proving.identity import error_words
-from shiftproof.proving.layers import Layer
-from shiftproof.proving.windows import Placed, find_placed
+from shiftproof.deciding.words import Word
 from shiftproof.rewriting.counterfactuals import Counterfactuals, counterfactuals
-from shiftproof.tracing.settings import settings
 
 WIDTH, INDENT = 80, 10
 """Columns of the text, and of the names before its paragraphs."""
@@ -31,44 +30,6 @@ MOST_OUTPUTS, MOST_STEPS, MOST_NOTES = 4, 4, 2
 BORDER = ("padding", "glue", "valid")
 """Codes of causes that lie at the border of the image."""
 
-AFFORDABLE = 2**26
-"""Cells that are computed, at most, to tell what a model makes of an object on an empty background."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Places:
-    """What a model makes of an object at every place of an empty image.
-
-    Attributes:
-        object: its sizes.
-        layers: in order of execution, outputs last, each with what was found.
-        log2_error: the base-2 logarithm of the probability that one of the places is too many.
-    """
-
-    object: tuple[int, ...]
-    layers: tuple[tuple[Layer, Placed], ...]
-    log2_error: float
-
-    def __str__(self) -> str:
-        sizes = "x".join(map(str, self.object))
-        told = f"on a background, an object of {sizes} on an empty image: "
-        lost = next((x for x in self.layers if _kept(x[1]) < _whole(x[1])), None)
-        layer, found = self.layers[-1]
-        verb = "just move with it" if layer.has_grid else "stay the same"
-        told += f"{layer.output} is proved to {verb} at {_kept(found)} of {_whole(found)} places"
-        told += f" (by identity, {error_words(self.log2_error)})"
-        if lost is None or lost[0] is layer:
-            return f"{told}."
-        return f"{told}; the first layer with fewer than all is {_named(lost[0].name, str(lost[0].site))}."
-
-
-def _kept(found: Placed) -> int:
-    return int(found.places.sum())
-
-
-def _whole(found: Placed) -> int:
-    return int(found.whole.sum())
-
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
@@ -78,14 +39,14 @@ class Answer:
         verdict: on the torus.
         why: what would hold without one cause or another; None where the lattice is as large as strides allow.
         scene: where the border does not reach; None where padding is no cause.
-        places: of an object on an empty image; None likewise, or where the model is too large for it.
+        background: where it moves with an object; None likewise, or where the model is too large for it.
         notes: that were not told before.
     """
 
     verdict: Verdict
     why: Counterfactuals | None
-    scene: SceneVerdict | None
-    places: Places | None
+    scene: Verdict | None
+    background: Verdict | None
     notes: tuple[str, ...]
 
     @property
@@ -141,8 +102,8 @@ class Answer:
     def _as_it_is(self) -> Iterator[str]:
         if self.scene is not None:
             yield _on_a_scene(self.scene)
-        if self.places is not None:
-            yield str(self.places)
+        if self.background is not None:
+            yield _on_a_background(self.background)
 
 
 def _filled(name: str, text: str, indent: int) -> str:
@@ -176,27 +137,50 @@ def _decided(output: OutputVerdict, found: PropertyVerdict) -> str:
     return "; ".join([told, *rest]) + "."
 
 
-def _on_a_scene(scene: SceneVerdict) -> str:
+def _on_a_scene(scene: Verdict) -> str:
     """What is left of the border, in one or two sentences."""
     told = "on a scene, where new content enters: "
-    moving = [
-        x for x in scene.layers if x.proved and x.compared and any(r.cells for r in x.reaches)
-    ]
-    by = f" (by identity, {scene.error})" if scene.error else ""
+    moving = [row for row in scene.layers if row.border and row.border.moving]
+    by = next((_by_identity(o.region) for o in scene.outputs if o.region), "")
     output, gone = scene.outputs[0], scene.vanished
-    if output in moving:
-        kept = f"{_left(output)} of {output.output} are proved to just move with it"
+    last = moving[-1] if moving else None
+    if last is not None and last.output == output.name:
+        kept = f"{_left(last)} of {output.name} are proved to just move with it"
         return f"{told}{kept}{by}; the border may reach the others."
     lost = "" if gone is None else f"; of {_named(gone.name, gone.source)} none are"
-    if not moving:
+    if last is None:
         return f"{told}no cells are proved to move with it{lost}."
-    last = moving[-1]
     return f"{told}{_left(last)} of {last.name} are proved to just move with it{by}{lost}."
 
 
-def _left(layer: SceneLayer) -> str:
-    inside, cells = layer.left
+def _left(row: LayerVerdict) -> str:
+    inside, cells = row.border.left if row.border else (0, 0)
     return f"{inside} of {cells} cells"
+
+
+def _by_identity(region: RegionVerdict) -> str:
+    return f" (by identity, {region.error})" if region.error else ""
+
+
+def _on_a_background(background: Verdict) -> str:
+    """At how many places a layer moves with an object, in one or two sentences."""
+    sizes = "x".join(map(str, background.object))
+    told = f"on a background, an object of {sizes} on an empty image: "
+    rows = [row for row in background.layers if row.places is not None]
+    lost = next((row for row in rows if row.places and _kept(row.places) < row.places.total), None)
+    last, found = rows[-1], rows[-1].places
+    assert found is not None
+    verb = "just move with it" if last.has_grid else "stay the same"
+    told += f"{last.output} is proved to {verb} at {_kept(found)} of {found.total} places"
+    region = background.outputs[-1].region
+    told += "" if region is None else _by_identity(region)
+    if lost is None or lost is last:
+        return f"{told}."
+    return f"{told}; the first layer with fewer than all is {_named(lost.name, lost.source)}."
+
+
+def _kept(found: Places) -> int:
+    return found.count(Word.PROVED)
 
 
 def explain(
@@ -227,10 +211,12 @@ def explain(
     at_border = any(cause.code in BORDER for cause in verdict.causes)
     if not at_border:
         return Answer(verdict, found, None, None, notes)
-    asked = {k: v for k, v in options.items() if k not in ("law", "search_seconds")}
-    scene = verify_scene(model, images, **asked)
     subject, _ = ask(model, images, **options)
-    return Answer(verdict, found, scene, _places(subject), notes)
+    rows, causes = verdict.layers, verdict.causes
+    scene = decide_scene(subject, rows, causes, refute=False)
+    background = decide_background(subject, rows, causes, refute=False)
+    tried = any(o.region and o.region.proved for o in background.outputs)
+    return Answer(verdict, found, scene, background if tried else None, notes)
 
 
 def _falls_short(verdict: Verdict) -> bool:
@@ -239,20 +225,3 @@ def _falls_short(verdict: Verdict) -> bool:
         cause.code != "stride" or cause.after == verdict.grid[cause.axis]
         for cause in verdict.causes
     )
-
-
-def _places(subject: Subject) -> Places | None:
-    """What the model makes of an object a quarter of its size; None where that takes long, or cannot be asked."""
-    program = subject.program
-    sizes = tuple(max(1, n // 4) for n in subject.grid)
-    count = math.prod(n - s + 1 for n, s in zip(subject.grid, sizes, strict=True))
-    cells = sum(math.prod(program.avals[n].shape) for n in program.from_images)
-    if count * cells > AFFORDABLE:
-        return None
-    try:
-        with settings(subject.dtype):
-            found, log2_error = find_placed(question_of(subject), subject.layers, sizes)
-    except FieldError:
-        return None
-    rows = [(layer, found[layer.name]) for layer in subject.layers if layer.name in found]
-    return Places(sizes, tuple(rows), log2_error) if rows else None

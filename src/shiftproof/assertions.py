@@ -18,10 +18,12 @@ import numpy as np
 
 from shiftproof.deciding.asked import asked_mask, shifts_of
 from shiftproof.deciding.cache import Entry
-from shiftproof.deciding.scene import explain, verify_scene
+from shiftproof.deciding.property import PropertyVerdict
+from shiftproof.deciding.region import RegionVerdict
 from shiftproof.deciding.subject import Weights
-from shiftproof.deciding.verdict import PropertyVerdict, Verdict, Word
+from shiftproof.deciding.verdict import Verdict
 from shiftproof.deciding.verify import Law, ask, verify
+from shiftproof.deciding.words import Word
 from shiftproof.errors import InputError, UndecidedError
 from shiftproof.group import BoundaryName
 from shiftproof.listening import tell, verdicts_are_wanted
@@ -29,6 +31,7 @@ from shiftproof.messages import (
     failure_text,
     head,
     kept_text,
+    region_text,
     scene_text,
     swept_text,
     uncertified_text,
@@ -49,8 +52,10 @@ class Options(TypedDict, total=False):
 
     Attributes:
         law: of the output shift of equivariance, `any` (default) or the `same`.
-        boundary: `torus` (default), or `scene`: where the border does not reach, the output moves with a larger
-            scene, of which the image is a window (`verify_scene`). Others can be swept only.
+        boundary: as for `verify`. On a `scene` the output must have cells that the border does not reach, and these
+            move with the scene; on a `background` it must move with an object at every place. Other questions on these
+            can be swept only.
+        object: as for `verify`.
         evidence: `proof` (default): a certificate, or an identity in the field with an error bound below 2^-100.
             `certificate`: certificates only. `sweep`: equality seen for the images (integer probes for a shape) is
             enough; the law `any` is then swept as Δ/s, s being the stride.
@@ -67,6 +72,7 @@ class Options(TypedDict, total=False):
 
     law: Law
     boundary: BoundaryName
+    object: Sequence[int] | None
     evidence: Evidence
     weights: Weights
     cache: str | Path | None
@@ -377,6 +383,9 @@ def _assert_holds(request: _Request, property: Claimed, shifts: Shifts) -> None:
     if request.boundary == "scene" and property == "equivariance" and proved:
         _assert_on_scene(request, shifts)
         return
+    if request.boundary == "background" and request.evidence == "proof" and shifts is None:
+        _assert_on_background(request, property)
+        return
     if _is_swept(request, property):
         _assert_swept(request, property, shifts)
         return
@@ -426,27 +435,61 @@ def _assert_on_scene(request: _Request, shifts: Shifts) -> None:
     """Every output with a grid has an interior that moves under all shifts asked, and each leaves cells to compare."""
     __tracebackhide__ = True
     law = request.options["law"]
-    options = request.options_for(verify_scene, apart="law")
-    verdict = verify_scene(request.model, request.images, **options)
+    options = request.options_for(verify, apart="law")
+    verdict = verify(request.model, request.images, boundary="scene", **options)
     asked = _steps_asked(shifts, len(verdict.grid))
-    moving = [layer for layer in verdict.outputs if any(axis is not None for axis in layer.grid)]
+    moving = [row for row in verdict.layers if row.output and row.has_grid]
     if not moving:
         raise InputError("no output has a grid, so there is no equivariance to ask about.")
-    for layer in moving:
-        steps = [reach.step or 1 for reach in layer.reaches]
-        same = law == "any" or all(reach.cells == reach.step for reach in layer.reaches)
+    regions = {output.name: output.region for output in verdict.outputs}
+    for row in moving:
+        border, region = row.border, regions[row.output or ""]
+        if border is None or region is None:
+            raise AssertionError("a verdict on a scene has a border for every layer")
+        steps = [reach.step or 1 for reach in border.reaches]
+        same = law == "any" or all(reach.cells == reach.step for reach in border.reaches)
         divide = all(a % step == 0 for a, step in zip(asked, steps, strict=True))
-        if not (layer.proved and layer.compared and divide and same):
-            gone = explain(verdict.vanished) if verdict.vanished else ""
-            request.fail(scene_text(layer, asked, gone), UndecidedError)
+        if not (border.proved and border.compared and divide and same):
+            broken = [] if divide else _broken(region, shifts)
+            is_refuted = region.word is Word.REFUTED or bool(broken)
+            kind = AssertionError if is_refuted else UndecidedError
+            word = "refuted" if is_refuted else "not proved for all shifts asked"
+            told = head(f"equivariance of {row.output} on a scene is {word}.", kind)
+            request.fail(told + scene_text(row, asked, broken), None if is_refuted else kind)
         for shift in () if shifts is None else shifts:
-            for step, reach in zip(shift, layer.reaches, strict=True):
+            for step, reach in zip(shift, border.reaches, strict=True):
                 moved = 0 if isinstance(step, str) else abs(step * reach.cells) // (reach.step or 1)
                 if moved >= reach.high - reach.low:
                     raise InputError(
-                        f"the shift {tuple(shift)} moves every cell out of the interior of {layer.output}, "
+                        f"the shift {tuple(shift)} moves every cell out of the interior of {row.output}, "
                         f"{reach.low}..{reach.high - 1}: nothing would be compared. Ask for smaller shifts."
                     )
+
+
+def _broken(region: RegionVerdict, shifts: Shifts) -> list[tuple[int, ...]]:
+    """The shifts between the steps that are refuted, where all shifts, or just these, are asked about."""
+    found = [shift for shift, word in region.between.items() if word is Word.REFUTED]
+    if shifts is None:
+        return found
+    return [shift for shift in found if shift in {tuple(s) for s in shifts}]
+
+
+def _assert_on_background(request: _Request, property: Claimed) -> None:
+    """Every output moves with an object, or stays the same, at every place."""
+    __tracebackhide__ = True
+    options = request.options_for(verify, apart="law")
+    verdict = verify(request.model, request.images, boundary="background", **options)
+    regions = [(o.name, o.region) for o in verdict.outputs if o.region]
+    asked = [(name, region) for name, region in regions if region.claim == property]
+    if not asked:
+        raise InputError(f"no output has a verdict on {property}: see the outputs' grids.")
+    for name, region in asked:
+        if region.word is not Word.PROVED:
+            refuted = region.word is Word.REFUTED
+            kind = AssertionError if refuted else UndecidedError
+            word = "refuted" if refuted else "not proved"
+            told = head(f"{property} of {name} on a background is {word}.", kind)
+            request.fail(told + region_text(verdict, name, region), None if refuted else kind)
 
 
 def _steps_asked(shifts: Shifts, rank: int) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ import operator
 import sys
 import textwrap
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -157,13 +157,20 @@ class Placements:
 class Verify:
     """Decide every shift: proved for all inputs, refuted by example, or undecided.
 
-    Exit code 0: all shifts asked are proved; 1: some refuted; 3: some undecided.
+    Exit code 0: all shifts asked are proved; 1: some refuted; 3: some undecided. On a scene 0: every output has cells
+    that are proved to just move with it; 1: one has none, each is refuted.
     """
 
     target: Target
     shape: Shape = None
     grid: Grid = None
     channels: Channels = None
+    boundary: Literal["torus", "scene", "background"] = "torus"
+    """What enters where content leaves: on a torus what leaves on the other side, asked for every shift; on a scene, of
+    which the image is a window, more of it, asked for every cell; on an empty background nothing, asked for every place
+    of an object."""
+    object: Sizes = None
+    """Sizes of the object on a background, such as 3 3; a quarter of the image by default."""
     property: Literal["both", "equivariance", "invariance"] = "both"
     """What is asked; equivariance only of outputs that have a grid."""
     law: Literal["any", "same"] = "any"
@@ -188,30 +195,6 @@ class Verify:
     seed: Seed = 0
     out: Path | None = None
     """Folder for report.html, maps.png, verdict.json, certificates, identities and counterexamples."""
-    json: Json = False
-
-
-@dataclasses.dataclass(frozen=True)
-class Scene:
-    """Where the border reaches when the input is a window on a larger scene.
-
-    Exit code 0: every output has cells proved to move with the scene; 3: not so.
-    """
-
-    target: Target
-    shape: Shape = None
-    grid: Grid = None
-    channels: Channels = None
-    weights: Weights = "all"
-    spatial_axes: SpatialAxes = None
-    output_axes: OutputAxes = None
-    sweep: bool = False
-    """Also run all windows of larger scenes, and compare cell by cell."""
-    exhaustive: bool = False
-    """Ask the field for the interior of a large model too, which takes a minute or more."""
-    seed: Seed = 0
-    out: Path | None = None
-    """Folder for report.html, cells.png, scene.json and certificates."""
     json: Json = False
 
 
@@ -405,6 +388,8 @@ def _verify(command: Verify, terminal: Terminal) -> int:
         "weights": command.weights,
         "search_seconds": command.search_seconds,
     }
+    if command.boundary != "torus":
+        return _verify_region(command, target, shared)
     verdict = verify(
         target.model,
         shape,
@@ -460,11 +445,54 @@ def _verify(command: Verify, terminal: Terminal) -> int:
     return EXITS[str(verdict.word)]
 
 
+def _verify_region(command: Verify, target: Any, shared: Mapping[str, Any]) -> int:
+    """Decide on a scene or a background."""
+    from shiftproof.deciding.asked import shifts_of
+    from shiftproof.deciding.verify import verify
+    from shiftproof.report import region_text, report_verdict, verdict_tables
+
+    if command.sweep:
+        raise ValueError(
+            "--sweep belongs to the torus: see shiftproof sweep --boundary, or shiftproof placements."
+        )
+    verdict = verify(
+        target.model,
+        target.shape,
+        boundary=command.boundary,
+        object=command.object,
+        property=command.property,
+        law=command.law,
+        shifts=None if command.shifts is None else shifts_of(command.shifts),
+        weights=command.weights,
+        exhaustive=command.exhaustive,
+        **shared,
+    )
+    written = report_verdict(verdict, command.out) if command.out else None
+    if command.json:
+        _print_json(verdict.to_dict())
+        return EXITS[str(verdict.word)]
+    console = Console()
+    for table in verdict_tables(verdict):
+        console.print(table)
+        console.print()
+    for text in region_text(verdict):
+        console.print(text, highlight=False, markup=False)
+    if written is not None:
+        console.print(
+            f"wrote {written.html.parent}: report.html, maps.png, verdict.json, {len(written.certificates)} "
+            "certificates",
+            highlight=False,
+        )
+    return EXITS[str(verdict.word)]
+
+
 def _print_in_full(console: Any, answer: Any) -> None:
     """All tables and maps behind an answer."""
-    from shiftproof.report import counterfactual_table, verdict_tables, verdict_text
+    from shiftproof.report import counterfactual_table, layer_table, verdict_tables, verdict_text
 
-    for table in verdict_tables(answer.verdict):
+    counts, _ = verdict_tables(answer.verdict)
+    layers = layer_table(answer.verdict, scene=answer.scene, background=answer.background)
+    for table in (counts, layers):
         console.print()
         console.print(table)
     for text in verdict_text(answer.verdict):
@@ -475,33 +503,7 @@ def _print_in_full(console: Any, answer: Any) -> None:
         console.print(str(answer.why), highlight=False, markup=False)
 
 
-def _scene(command: Scene, terminal: Terminal) -> int:
-    from shiftproof.deciding.scene import verify_scene
-    from shiftproof.report import report_scene, scene_table, scene_text
-
-    target = _target_of(command, terminal)
-    verdict = verify_scene(
-        target.model,
-        target.shape,
-        weights=command.weights,
-        sweep=command.sweep,
-        exhaustive=command.exhaustive,
-        **_shared(command, target),
-    )
-    written = report_scene(verdict, command.out) if command.out else []
-    if command.json:
-        _print_json(verdict.to_dict())
-    else:
-        console = Console()
-        console.print(scene_table(verdict))
-        for text in scene_text(verdict):
-            console.print(text, highlight=False, markup=False)
-        for path in written:
-            console.print(f"wrote {path}", highlight=False)
-    return EXITS["proved" if verdict.proved else "undecided"]
-
-
-def _target_of(command: Verify | Scene, terminal: Terminal) -> Any:
+def _target_of(command: Verify, terminal: Terminal) -> Any:
     """The model, and the shape of one image by whichever option or finding gives it."""
     target = _load(
         command, terminal, shape=command.shape, grid=command.grid, channels=command.channels
@@ -652,7 +654,6 @@ def _doctor(command: Doctor, _: Terminal) -> int:
 COMMANDS: dict[type, Callable[[Any, Terminal], int]] = {
     Demo: _demo,
     Verify: _verify,
-    Scene: _scene,
     Sweep: _sweep,
     Placements: _placements,
     Check: _check,

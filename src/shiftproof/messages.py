@@ -12,8 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from shiftproof.deciding.scene import SceneLayer
-from shiftproof.deciding.verdict import PropertyVerdict, Verdict, Word
+from shiftproof.deciding.property import PropertyVerdict
+from shiftproof.deciding.region import RegionVerdict
+from shiftproof.deciding.rows import LayerVerdict
+from shiftproof.deciding.verdict import Verdict
+from shiftproof.deciding.words import Word
 from shiftproof.errors import UndecidedError
 from shiftproof.group import Lattice, Shift
 from shiftproof.proving.causes import Cause
@@ -172,7 +175,10 @@ def swept_text(
         shift = tuple(int(i) for i in moved[np.argmin(np.abs(moved).sum(1))])
     place = tuple((s - first) % n for s, first, n in zip(shift, starts, bad.shape, strict=True))
     deviation = getattr(everything, property)[everything.index(output)][place]
-    rows = [("smallest", f"{_steps(shift)}: the outputs deviate by {deviation:.4g}")]
+    told = f"the outputs deviate by {deviation:.4g}"
+    if np.isnan(deviation):
+        told = "the output would move by no whole number of cells"
+    rows = [("smallest", f"{_steps(shift)}: {told}")]
     lattice = everything.lattice(property, output) if torus else None
     if lattice is not None:
         kept, lost = residues(lattice)
@@ -191,25 +197,27 @@ def swept_text(
     return "\n".join(_rows(rows))
 
 
-def scene_text(layer: SceneLayer, asked: Sequence[int], gone: str) -> str:
+def scene_text(row: LayerVerdict, asked: Sequence[int], refuted: Sequence[Shift]) -> str:
     """What is not proved of an output that is to move with a scene.
 
     Args:
-        layer: the output.
+        row: of the output.
         asked: the step asked for along each axis.
-        gone: why no interior is left; "" where one is.
+        refuted: shifts between the steps that a counterexample refutes.
     """
-    told = f"equivariance of {layer.output} on a scene is not proved for all shifts asked."
-    inside, cells = layer.left
-    steps = " x ".join(str(reach.step or "?") for reach in layer.reaches)
+    assert row.border is not None
+    inside, cells = row.border.left
+    steps = " x ".join(str(reach.step or "?") for reach in row.border.reaches)
+    enough, gone = row.border.proved and row.border.compared, row.gone
     rows = [("asked", f"steps of {' x '.join(map(str, asked))} pixels")]
-    enough = layer.proved and layer.compared
     if enough:
         rows.append(("proved", f"{inside} of {cells} cells move, in steps of {steps} pixels"))
-    elif layer.proved:
+    elif row.border.proved:
         gone = (
             f"the interior, {inside} of {cells} cells, is no wider than one step of {steps} pixels"
         )
+    if refuted:
+        rows.append(("refuted", f"shifts by {', '.join(map(str, refuted))}, by a counterexample"))
     if gone:
         rows.append(("because", gone))
     remedy = (
@@ -218,7 +226,20 @@ def scene_text(layer: SceneLayer, asked: Sequence[int], gone: str) -> str:
         else "larger images, or less padding"
     )
     rows.append(("to do", f'{remedy}; evidence="sweep" accepts what was only seen'))
-    return _unanswered(told, rows)
+    return "\n".join(_rows(rows))
+
+
+def region_text(verdict: Verdict, output: str, region: RegionVerdict) -> str:
+    """What is not proved of an output that is to move with an object on a background."""
+    row = next(row for row in verdict.layers if row.output == output)
+    lost = next((x for x in verdict.layers if x.places and x.places.count(Word.REFUTED)), row)
+    rows = [("holds", f"at {region.proved} of {region.total} places")]
+    if region.refuted:
+        rows.append(("refuted", f"at {region.refuted}, by integer objects"))
+        rows.append(("breaks at", f"{lost.name} ({lost.source})"))
+    if region.undecided:
+        rows.append(("undecided", f"at {region.undecided}: {region.reason or verdict.notes[-1]}"))
+    return "\n".join(_rows(rows))
 
 
 def head(text: str, kind: type[Exception] = AssertionError) -> str:

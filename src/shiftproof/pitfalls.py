@@ -6,7 +6,8 @@ import textwrap
 
 import numpy as np
 
-from shiftproof.deciding.verdict import PropertyVerdict, Verdict
+from shiftproof.deciding.property import PropertyVerdict
+from shiftproof.deciding.verdict import Verdict
 from shiftproof.deciding.verify import verify
 from shiftproof.errors import InputError
 from shiftproof.messages import draw_image

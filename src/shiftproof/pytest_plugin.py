@@ -213,7 +213,8 @@ class Run:
 
 def _record(answer: Any) -> dict[str, Any]:
     """A verdict, or what a cache confirmed, as plain data; counts are of the shifts asked about."""
-    from shiftproof.deciding.verdict import Verdict, Word
+    from shiftproof.deciding.verdict import Verdict
+    from shiftproof.deciding.words import Word
 
     if isinstance(answer, Verdict):
         found = [

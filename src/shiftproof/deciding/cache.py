@@ -18,7 +18,8 @@ import msgspec
 import numpy as np
 
 from shiftproof.deciding.subject import Subject, graph_of
-from shiftproof.deciding.verdict import Verdict, Word
+from shiftproof.deciding.verdict import Verdict
+from shiftproof.deciding.words import Word
 from shiftproof.errors import ShiftproofError
 from shiftproof.files import write_atomic
 from shiftproof.group import Failing, Lattice, Shift

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from shiftproof.deciding.verdict import Proof, PropertyVerdict
+from shiftproof.deciding.property import Proof, PropertyVerdict
 from shiftproof.errors import ContradictionError
 from shiftproof.group import Failing, Shift, grown_lattice, largest_lattice, simplest
 from shiftproof.proving.analysis import Claim, Prover

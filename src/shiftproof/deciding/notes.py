@@ -24,7 +24,7 @@ def verdict_notes(
     subject: Subject, outputs: Sequence[OutputVerdict], sensitivity: Sequence[float]
 ) -> list[str]:
     """What a reader should know; the most serious is a warning too."""
-    notes = list(subject.notes)
+    notes: list[str] = []
     dead = [o.name for o in outputs if o.vacuous]
     if dead:
         seen = max(s for s, o in zip(sensitivity, outputs, strict=True) if o.vacuous)

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import time
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -36,6 +37,8 @@ class Subject:
         seed: of probes and drawn weights.
         search_seconds: that the search for counterexamples may take.
         seconds: what each stage took.
+        notes: what a reader should know already.
+        output_axes: grid axes of the batched outputs, where the user gave them.
     """
 
     model: Model
@@ -52,6 +55,7 @@ class Subject:
     search_seconds: float
     seconds: dict[str, float]
     notes: tuple[str, ...] = ()
+    output_axes: Sequence[int] | None = None
 
     @property
     def opaque(self) -> frozenset[int]:

@@ -1,336 +1,32 @@
-"""Verdicts: one of three words for every shift of the grid, and the evidence behind each.
+"""Verdicts: everything `verify` decided about a model, whatever enters at the border of the image.
 
-`proved` holds for all inputs, `refuted` fails on a counterexample that is kept, `undecided` is neither and says why.
-Few shifts carry direct evidence; the others follow because the shifts that keep a property form a group. Evidence is
-counted apart: what a certificate proves, and what is proved by an identity in the field, with its error bound.
+On the torus an output has a word for every shift, on a scene for every cell, on a background for every place of an
+object. The layers are one table for all three.
 """
 
 import dataclasses
-import enum
-import functools
-import itertools
-import math
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import numpy as np
 
+from shiftproof.deciding.property import PropertyVerdict
+from shiftproof.deciding.region import RegionVerdict
+from shiftproof.deciding.rows import LayerVerdict
+from shiftproof.deciding.subject import Subject
+from shiftproof.deciding.words import Word
 from shiftproof.display import Displayed, report_room
 from shiftproof.errors import InputError
-from shiftproof.group import Failing, Lattice, Shift, axis_shift
-from shiftproof.proving.analysis import Claim
+from shiftproof.group import BoundaryName
+from shiftproof.provenance import provenance
 from shiftproof.proving.causes import Cause
-from shiftproof.proving.cells import Field
-from shiftproof.proving.identity import Evidence as Identity
-from shiftproof.proving.polyphase import Conditional
 from shiftproof.refuting.counterexample import Counterexample, from_witness
 from shiftproof.refuting.witness import Witness
+from shiftproof.tracing.settings import current_device
 
 SCHEMA = "shiftproof.verdict/1"
 IDENTITY_SCHEMA = "shiftproof.identity/1"
-
-
-class Word(enum.IntEnum):
-    """What is known of a property under one shift."""
-
-    UNDECIDED = 0
-    PROVED = 1
-    REFUTED = 2
-
-    def __str__(self) -> str:
-        return self.name.lower()
-
-
-@dataclasses.dataclass(frozen=True)
-class Proof:
-    """A generator of the lattice.
-
-    Attributes:
-        shift: of the image, pixels.
-        output_shift: by how many cells the output moves; `()` for invariance.
-        method: `kernel` (a derivation that the kernel replays) or `identity` (decided in the field).
-    """
-
-    shift: Shift
-    output_shift: Shift
-    method: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Evidence:
-    """Why a shift has its word.
-
-    Attributes:
-        word: proved, refuted or undecided.
-        shift: the shift asked about, reduced mod the grid.
-        text: one sentence.
-        by: `certificate`, `identity` or `counterexample`; "" where the shift is undecided.
-        multiple: for a refuted shift the k, and
-        offset: the l in the lattice, such that k Δ + l is the shift of
-        witness: the counterexample; None elsewhere.
-    """
-
-    word: Word
-    shift: Shift
-    text: str
-    by: str = ""
-    multiple: int = 1
-    offset: Shift = ()
-    witness: Witness | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class PropertyVerdict(Displayed):
-    """The verdict on one property of one output, for every shift.
-
-    Attributes:
-        claim: output, property, its grid axes and law.
-        lattice: the proved shifts.
-        proofs: of the generators.
-        witnesses: the counterexamples, by shift.
-        reasons: for shifts that stay undecided, why no proof was found.
-        probes: how many images were tried in search of a counterexample, by shift.
-        vacuous: whether the proofs would hold of a broken program too, so that they say nothing.
-        certificate: what the kernel replays; None where it proves shift 0 alone.
-        identity: evidence of the field; None where the kernel suffices.
-        conditional: what holds behind polyphase sampling under the theorem about it, which is less than proved; None
-            where there is none.
-    """
-
-    claim: Claim
-    lattice: Lattice
-    proofs: tuple[Proof, ...]
-    witnesses: tuple[Witness, ...]
-    reasons: Mapping[Shift, str]
-    probes: Mapping[Shift, int]
-    vacuous: bool
-    certificate: Mapping[str, Any] | None
-    identity: Identity | None
-    conditional: Conditional | None = None
-
-    def __str__(self) -> str:
-        doubt = f" ({self.undecided} undecided)" if self.undecided else ""
-        if self.by_identity:
-            doubt = f" ({self.identity_text}){doubt}"
-        if self.conditional is not None:
-            doubt += f"; {self.conditional}"
-        return f"{self.proved}/{self.total} {self.lattice}{doubt}"
-
-    @property
-    def total(self) -> int:
-        """Number of shifts."""
-        return math.prod(self.lattice.grid)
-
-    @property
-    def proved(self) -> int:
-        """Number of proved shifts."""
-        return self.lattice.count
-
-    @property
-    def words(self) -> set[Word]:
-        """The words that some shift has."""
-        counts = self.proved, self._failing.count, self.undecided
-        return {
-            w for w, n in zip((Word.PROVED, Word.REFUTED, Word.UNDECIDED), counts, strict=True) if n
-        }
-
-    @property
-    def refuted(self) -> int:
-        """Number of shifts that are refuted rigorously: exactly, or by enclosures of the real outputs."""
-        return self._failing_rigorously.count
-
-    @property
-    def refuted_numerically(self) -> int:
-        """Number of shifts that only a numerical counterexample refutes: rounding was measured, not bounded."""
-        return self._failing.count - self.refuted
-
-    @functools.cached_property
-    def _failing(self) -> Failing:
-        return Failing(self.lattice, tuple(witness.shift for witness in self.witnesses))
-
-    @functools.cached_property
-    def _failing_rigorously(self) -> Failing:
-        known = tuple(witness.shift for witness in self.witnesses if witness.is_rigorous)
-        return self._failing if known == self._failing.known else Failing(self.lattice, known)
-
-    @functools.cached_property
-    def map(self) -> np.ndarray:
-        """(n1, ..., nd) of `Word`, made when it is first looked at."""
-        return _words(self._failing)
-
-    @functools.cached_property
-    def numerical_map(self) -> np.ndarray:
-        """(n1, ..., nd) bool: the shifts that only a numerical counterexample refutes."""
-        return self._failing.mask() & ~self._failing_rigorously.mask()
-
-    @property
-    def refuted_text(self) -> str:
-        """How many shifts are refuted, those refuted numerically apart."""
-        return refuted_words(self.refuted, self.refuted_numerically)
-
-    @property
-    def undecided(self) -> int:
-        """Number of undecided shifts."""
-        return self.total - self.proved - self._failing.count
-
-    @property
-    def by_identity(self) -> int:
-        """Number of proved shifts that no certificate proves: they are identities in the field."""
-        return self.proved - self.certified
-
-    @property
-    def certified(self) -> int:
-        """Number of shifts that the certificate alone proves, shift 0 included."""
-        return self.certified_lattice.count
-
-    @functools.cached_property
-    def certified_lattice(self) -> Lattice:
-        """The shifts that the certificate alone proves."""
-        kernel = (proof.shift for proof in self.proofs if proof.method == "kernel")
-        return Lattice(self.lattice.grid, tuple(kernel))
-
-    @property
-    def identity_text(self) -> str:
-        """How many shifts are proved by identity, and the error bound; "" where none is."""
-        if self.identity is None:
-            return ""
-        return f"{self.by_identity} by identity, {self.identity.error}"
-
-    @functools.cached_property
-    def certified_map(self) -> np.ndarray:
-        """(n1, ..., nd) of `Word`: what the certificate and the counterexamples say without any identity."""
-        return _words(Failing(self.certified_lattice, self._failing.known))
-
-    def word(self, shift: Sequence[int]) -> Word:
-        """The word for one shift."""
-        if shift in self.lattice:
-            return Word.PROVED
-        return Word.REFUTED if shift in self._failing else Word.UNDECIDED
-
-    def evidence(self, shift: Sequence[int]) -> Evidence:
-        """The evidence for one shift.
-
-        Args:
-            shift: pixels, one per grid axis; reduced mod the grid.
-        """
-        grid = self.lattice.grid
-        if len(shift) != len(grid):
-            raise InputError(f"a shift of the grid {grid} has {len(grid)} steps; got {shift}.")
-        asked = tuple(int(s) % n for s, n in zip(shift, grid, strict=True))
-        word = self.word(asked)
-        if word is Word.PROVED:
-            certified = asked in self.certified_lattice
-            by = "certificate" if certified else "identity"
-            return Evidence(word, asked, self._proof_text(asked, certified=certified), by)
-        if word is Word.UNDECIDED:
-            return Evidence(word, asked, self.reason(asked))
-        # a rigorous witness for a multiple says more than a numerical one for the shift itself
-        steps = itertools.product((True, False), range(1, self.lattice.order(asked)))
-        for rigorous, multiple in steps:
-            reached = tuple(multiple * s % n for s, n in zip(asked, grid, strict=True))
-            for witness in self.witnesses:
-                if witness.is_rigorous != rigorous:
-                    continue
-                gap = zip(witness.shift, reached, grid, strict=True)
-                offset = tuple((g - r) % n for g, r, n in gap)
-                if offset in self.lattice:
-                    certified = offset in self.certified_lattice
-                    text = _refuted_text(asked, multiple, offset, witness, certified=certified)
-                    return Evidence(word, asked, text, "counterexample", multiple, offset, witness)
-        raise AssertionError("a refuted shift has a witness")
-
-    def _proof_text(self, shift: Shift, *, certified: bool) -> str:
-        if not any(shift):
-            return "shift 0 changes nothing."
-        bound = "" if self.identity is None else f", {self.identity.error}"
-        direct = next((proof for proof in self.proofs if proof.shift == shift), None)
-        if direct is not None:
-            moved = f", the output moves by {direct.output_shift}" if direct.output_shift else ""
-            how = "derived by the kernel" if certified else f"an identity in the field{bound}"
-            return f"{how}{moved}."
-        used = [proof for proof in self.proofs if proof.method == "kernel" or not certified]
-        shifts = ", ".join(str(proof.shift) for proof in used)
-        ends = "" if certified else f"; an identity in the field{bound}"
-        return f"composed of the proved shifts {shifts}{ends}."
-
-    def reason(self, shift: Shift) -> str:
-        """Why a shift is undecided."""
-        known, tried = self.reasons.get(shift), self.probes.get(shift, 0)
-        if known is None:
-            known = next(
-                (f"as for {other}, {why}" for other, why in self.reasons.items()),
-                "no proof was found",
-            )
-        return f"{known}; {tried} images were tried under this shift, and none refutes it."
-
-    def to_dict(self) -> dict[str, Any]:
-        """Counts, lattice and evidence as plain data."""
-        return {
-            "lattice": [list(row) for row in self.lattice.basis],
-            "proved": self.proved,
-            "refuted": self.refuted,
-            "refuted_numerically": self.refuted_numerically,
-            "undecided": self.undecided,
-            "law": self.claim.law if self.claim.property == "equivariance" else None,
-            "conditional": None if self.conditional is None else self.conditional.to_dict(),
-            "evidence": {
-                "proofs": [
-                    {"shift": list(p.shift), "output_shift": list(p.output_shift), "by": p.method}
-                    for p in self.proofs
-                ],
-                "witnesses": [
-                    {
-                        "shift": list(w.shift),
-                        "evidence": w.evidence,
-                        "deviation": w.difference.deviation,
-                        "gap": w.gap,
-                        "floor": w.floor,
-                        "pixels": int(np.count_nonzero(w.image)),
-                        "weights": w.trial.draw,
-                    }
-                    for w in self.witnesses
-                ],
-                "undecided": [
-                    {"shift": list(shift), "reason": reason, "probes": self.probes.get(shift, 0)}
-                    for shift, reason in self.reasons.items()
-                ],
-                "probes": sum(self.probes.values()),
-                "vacuous": self.vacuous,
-                "certified": self.certified,
-                "by_identity": self.by_identity,
-                "identity": self.identity and self.identity.to_dict(),
-            },
-        }
-
-
-def _words(failing: Failing) -> np.ndarray:
-    """(n1, ..., nd) of `Word`: proved in the lattice, refuted where shifts fail."""
-    words = np.full(failing.lattice.grid, Word.UNDECIDED, np.uint8)
-    words[failing.mask()] = Word.REFUTED
-    words[failing.lattice.mask()] = Word.PROVED
-    return words
-
-
-def refuted_words(refuted: int, numerically: int) -> str:
-    """How many shifts are refuted, those refuted numerically apart.
-
-    >>> refuted_words(3, 0), refuted_words(3, 2)
-    ('3', '3 and 2 numerically')
-    """
-    return f"{refuted}" + (f" and {numerically} numerically" if numerically else "")
-
-
-def _refuted_text(
-    shift: Shift, multiple: int, offset: Shift, witness: Witness, *, certified: bool
-) -> str:
-    if multiple == 1 and not any(offset):
-        how = "" if witness.is_rigorous else ", seen numerically"
-        return f"a counterexample: the output differs by {witness.difference.deviation:.3g}{how}."
-    steps = f"{multiple} times {shift}" if multiple > 1 else str(shift)
-    how = "" if certified else " (by identity)"
-    shifted = f", then the proved shift {offset}{how}," if any(offset) else ""
-    seen = "" if witness.is_rigorous else " numerically"
-    return f"{steps}{shifted} is the shift {witness.shift}, which a counterexample refutes{seen}."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -340,53 +36,23 @@ class OutputVerdict:
     Attributes:
         name: of the output.
         shape: of the output, batch included.
-        equivariance: None where the output has no grid, or it was not asked for.
-        invariance: None where it was not asked for.
-        vacuous: whether the output does not answer to the image with the model's own weights.
+        equivariance: on the torus; None where the output has no grid, or it was not asked for.
+        invariance: on the torus; None where it was not asked for.
+        vacuous: whether the output does not answer to the image with the model's own weights; asked on the torus.
+        region: on a scene the words of its cells, on a background those of the places of the object; else None.
     """
 
     name: str
     shape: tuple[int, ...]
-    equivariance: PropertyVerdict | None
-    invariance: PropertyVerdict | None
-    vacuous: bool
+    equivariance: PropertyVerdict | None = None
+    invariance: PropertyVerdict | None = None
+    vacuous: bool = False
+    region: RegionVerdict | None = None
 
     @property
     def properties(self) -> tuple[PropertyVerdict, ...]:
         """The verdicts that were asked for, equivariance first."""
         return tuple(v for v in (self.equivariance, self.invariance) if v is not None)
-
-
-@dataclasses.dataclass(frozen=True)
-class LayerVerdict:
-    """One link of the chain from the image to the outputs.
-
-    Attributes:
-        name: as in a sweep.
-        source: the user's file and line.
-        shape: of its value, batch included.
-        steps: per grid axis the smallest step under which the value is proved to move or stay; the size where none is.
-        grid: of the image.
-        fields: per grid axis, the receptive field and the jump; None where the value does not depend on the image.
-        identities: number of shifts under which it just moves, or stays, each tried in the field; None where they were
-            not.
-    """
-
-    name: str
-    source: str
-    shape: tuple[int, ...]
-    steps: tuple[int, ...] | None
-    grid: tuple[int, ...]
-    fields: tuple[Field | None, ...]
-    identities: int | None = None
-
-    @property
-    def lattice(self) -> str:
-        """The steps in words, such as `2Z × 2Z`."""
-        if self.steps is None:
-            return "-"
-        moving = (axis_shift(self.grid, axis, step) for axis, step in enumerate(self.steps))
-        return str(Lattice(self.grid, tuple(moving)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -398,7 +64,7 @@ class Verdict(Displayed):
         grid: sizes of the grid.
         shape: of one image.
         spatial_axes: grid axes of one image.
-        boundary: `circular`.
+        boundary: `torus`, `scene` or `background`.
         weights: `all` or `these`.
         outputs: one verdict per output leaf.
         layers: the chain of lattices, from the image to the outputs.
@@ -408,6 +74,7 @@ class Verdict(Displayed):
         these: the verdict on the model's own weights, where it was made because they are degenerate.
         seconds: what each stage took.
         provenance: versions and hashes.
+        object: on a background, sizes of the object; else ().
     """
 
     model: str
@@ -424,6 +91,7 @@ class Verdict(Displayed):
     these: "Verdict | None"
     seconds: Mapping[str, float]
     provenance: Mapping[str, str]
+    object: tuple[int, ...] = ()
 
     @property
     def equivariance(self) -> PropertyVerdict:
@@ -444,27 +112,62 @@ class Verdict(Displayed):
         verdict = next((v for v in found if v is not None), None)
         if verdict is None:
             why = "no output has a grid" if property == "equivariance" else "it was not asked for"
+            if self.boundary != "torus":
+                why = f"on a {self.boundary} ask verdict.outputs[0].region"
             raise InputError(f"there is no verdict on {property}: {why}.")
         return verdict
 
     @property
     def word(self) -> Word:
-        """The word for all shifts asked: refuted if any is, even numerically, else undecided if any, else proved."""
+        """The word for all that is asked: refuted if something is, even numerically, else undecided if something is.
+
+        Else it is proved. On a scene and on a background the words of the outputs are taken: see `RegionVerdict`.
+        """
+        if self.boundary != "torus":
+            return _worst({output.region.word for output in self.outputs if output.region})
         found = [v for output in self.outputs for v in output.properties]
         if self.asked.all():  # no map is needed
             words = {w for v in found for w in v.words}
         else:
             words = {Word(int(w)) for v in found for w in np.unique(v.map[self.asked])}
-        return next((w for w in (Word.REFUTED, Word.UNDECIDED) if w in words), Word.PROVED)
+        return _worst(words)
+
+    @property
+    def proved(self) -> bool:
+        """Whether the word is `proved`."""
+        return self.word is Word.PROVED
+
+    @property
+    def vanished(self) -> "LayerVerdict | None":
+        """On a scene, the first layer without an interior; None where all have one."""
+        found = (layer for layer in self.layers if layer.border and not layer.border.proved)
+        return next(found, None)
+
+    def layer(self, name: str) -> LayerVerdict:
+        """A row of the layer table.
+
+        Raises:
+            InputError: no layer has that name.
+        """
+        found = {layer.name: layer for layer in self.layers}
+        if name not in found:
+            raise InputError(f"no layer is named {name!r}; there are {', '.join(found)}.")
+        return found[name]
 
     @property
     def certificates(self) -> dict[str, Mapping[str, Any]]:
         """The kernel certificates, by `output.property`."""
-        return {
+        found = {
             f"{output.name}.{verdict.claim.property}": verdict.certificate
             for output in self.outputs
             for verdict in output.properties
             if verdict.certificate is not None
+        }
+        regions = ((output.name, output.region) for output in self.outputs)
+        return found | {
+            f"{name}.{region.claim}": region.certificate
+            for name, region in regions
+            if region is not None and region.certificate is not None
         }
 
     @property
@@ -513,6 +216,8 @@ class Verdict(Displayed):
 
         One square per shift, shift 0 in the middle: blue proved, sand refuted, grey undecided.
         """
+        if self.boundary != "torus":
+            return report_room("regions").region_maps(self)
         return report_room("verdict_figure").verdict_maps(self)
 
     def to_dict(self) -> dict[str, Any]:
@@ -522,6 +227,7 @@ class Verdict(Displayed):
             "model": self.model,
             "grid": list(self.grid),
             "boundary": self.boundary,
+            "object": list(self.object) or None,
             "weights": self.weights,
             "word": str(self.word),
             "outputs": [
@@ -531,27 +237,11 @@ class Verdict(Displayed):
                     "vacuous": output.vacuous,
                     "equivariance": output.equivariance and output.equivariance.to_dict(),
                     "invariance": output.invariance and output.invariance.to_dict(),
+                    "region": output.region and output.region.to_dict(),
                 }
                 for output in self.outputs
             ],
-            "layers": [
-                {
-                    "name": layer.name,
-                    "source": layer.source,
-                    "shape": list(layer.shape),
-                    "steps": None if layer.steps is None else list(layer.steps),
-                    "receptive_field": [field and field.size for field in layer.fields],
-                    "jump": [
-                        None if not field or field.jump is None else str(field.jump)
-                        for field in layer.fields
-                    ],
-                    "whole_image": [
-                        field is not None and field.size is None for field in layer.fields
-                    ],
-                    "identities": layer.identities,
-                }
-                for layer in self.layers
-            ],
+            "layers": [layer.to_dict() for layer in self.layers],
             "causes": [dataclasses.asdict(cause) for cause in self.causes],
             "notes": list(self.notes),
             "these": self.these and self.these.to_dict(),
@@ -559,7 +249,27 @@ class Verdict(Displayed):
             "provenance": dict(self.provenance),
         }
 
+    def __str__(self) -> str:
+        if self.boundary == "torus":
+            return repr(self)
+        sizes, object = _times(self.grid), _times(self.object)
+        weights = "for all weights" if self.weights == "all" else "with its own weights"
+        what = {
+            "scene": f"{self.model} as a window of {sizes} on a scene",
+            "background": f"{self.model}: an object of {object} on an empty image of {sizes}",
+        }
+        lines = [f"{what[self.boundary]}, {weights}"]
+        rows = {row.output: row for row in self.layers if row.output}
+        for output in self.outputs:
+            if output.region is not None:
+                lines.append(f"  {output.name}: {rows[output.name].told}{output.region.rest}")
+        if self.vanished is not None:
+            lines.append(f"  {self.vanished.gone}")
+        return "\n".join(lines)
+
     def __repr__(self) -> str:
+        if self.boundary != "torus":
+            return str(self)
         lines = [f"Verdict on {self.model}, {self.boundary}, weights {self.weights}"]
         for output in self.outputs:
             lines += [
@@ -569,3 +279,45 @@ class Verdict(Displayed):
                 for v in output.properties
             ]
         return "\n".join(lines)
+
+
+def verdict_of(
+    subject: Subject,
+    boundary: BoundaryName,
+    outputs: Sequence[OutputVerdict],
+    layers: Sequence[LayerVerdict],
+    causes: Sequence[Cause],
+    *,
+    notes: Sequence[str],
+    seconds: Mapping[str, float],
+    asked: np.ndarray | None = None,
+    object: tuple[int, ...] = (),
+) -> Verdict:
+    """The verdict on a traced model; `notes` follow its own, and all shifts were asked about unless `asked` says so."""
+    return Verdict(
+        model=subject.model.name,
+        grid=subject.grid,
+        shape=subject.shape,
+        spatial_axes=subject.image_axes,
+        boundary=boundary,
+        weights=subject.weights,
+        outputs=tuple(outputs),
+        layers=tuple(layers),
+        causes=tuple(causes),
+        asked=np.broadcast_to(True, subject.grid) if asked is None else asked,
+        notes=(*subject.notes, *notes),
+        these=None,
+        seconds=seconds,
+        provenance=provenance(current_device())
+        | {"program": subject.program.fingerprint, "seed": str(subject.seed)},
+        object=object,
+    )
+
+
+def _times(sizes: Sequence[int]) -> str:
+    return "x".join(map(str, sizes))
+
+
+def _worst(words: AbstractSet[Word]) -> Word:
+    """Refuted if some is, else undecided if some is, else proved."""
+    return next((w for w in (Word.REFUTED, Word.UNDECIDED) if w in words), Word.PROVED)

@@ -1,4 +1,4 @@
-"""Verification: every shift decided, by a proof for all inputs or a counterexample.
+"""Verification: every shift, cell or place decided, by a proof for all inputs or a counterexample. On the torus:
 
     model -> program -> graph -> lattice that is proved -> minimal larger groups -> one counterexample each -> Verdict
 
@@ -16,10 +16,14 @@ import numpy as np
 
 from shiftproof.algebras.arithmetic import FieldError
 from shiftproof.deciding.asked import asked_mask
+from shiftproof.deciding.background import decide_background
 from shiftproof.deciding.decision import Case
 from shiftproof.deciding.notes import budget_notes, tie_notes, verdict_notes
+from shiftproof.deciding.property import PropertyVerdict
+from shiftproof.deciding.rows import LayerVerdict
+from shiftproof.deciding.scene import decide_scene
 from shiftproof.deciding.subject import Subject, Weights, graph_of, identities_of, timed
-from shiftproof.deciding.verdict import LayerVerdict, OutputVerdict, PropertyVerdict, Verdict
+from shiftproof.deciding.verdict import OutputVerdict, Verdict, verdict_of
 from shiftproof.errors import (
     ContradictionError,
     InputError,
@@ -28,6 +32,7 @@ from shiftproof.errors import (
 )
 from shiftproof.exactness.calibration import float64_device
 from shiftproof.files import write_atomic
+from shiftproof.group import BoundaryName, check_boundary
 from shiftproof.listening import tell
 from shiftproof.provenance import provenance
 from shiftproof.proving.analysis import Claim, Prover
@@ -67,6 +72,8 @@ def verify(
     model: Any,
     images: Any,
     *,
+    boundary: BoundaryName = "torus",
+    object: Sequence[int] | None = None,
     property: Property = "both",
     law: Law = "any",
     weights: Weights = "all",
@@ -79,31 +86,39 @@ def verify(
     exhaustive: bool = False,
     search_seconds: float = SEARCH_SECONDS,
 ) -> Verdict:
-    """Decide equivariance and invariance of a model under every shift of its grid, on the torus.
+    """Decide equivariance and invariance of a model under every shift of its grid.
 
     Equivariance under Δ: for some output shift Δ', `f(T_Δ x) = T_Δ' f(x)` for all x. Invariance: `f(T_Δ x) = f(x)`.
+
+    Where the image does not wrap around, the question is where that holds: on a scene in which cells of the outputs, on
+    a background at which places of an object, with the output shift Δ divided by the stride.
 
     Args:
         model: an `nnx.Module`, linen `(module, variables)`, or a callable on batches.
         images: the shape of one image, such as `(28, 28, 1)`; or images (batch, *shape), tried first.
-        property: `equivariance`, `invariance` or `both`.
-        law: of the output shift: `any`, or the `same` as that of the image.
+        boundary: what enters where content leaves: on the `torus` what leaves on the other side; on a `scene`, of which
+            the image is a window, new content; on a `background`, where an object moves on an empty image, nothing.
+        object: on a background the sizes of the object; a quarter of the image by default.
+        property: `equivariance`, `invariance` or `both`; on the torus.
+        law: of the output shift: `any`, or the `same` as that of the image; on the torus.
         weights: `all` asks about the architecture, for any weights; `these` about the model with its own. The arrays
             that a plain callable closes over are part of the function, so it is always taken as it is.
-        shifts: the shifts asked about, for `Verdict.word`; all by default. A step may be a string such as `4Z`, all
-            multiples of 4. Every shift is decided in any case.
+        shifts: on the torus, the shifts asked about, for `Verdict.word`; all by default. A step may be a string such as
+            `4Z`, all multiples of 4. Every shift is decided in any case.
         spatial_axes: grid axes of one image (batch not counted), in the order of a shift; all but the last by default.
         output_axes: grid axes of the batched outputs, where they cannot be followed through the program.
         apply_kwargs: keyword arguments of the model's call.
         name: of the model in reports.
         seed: of probes, drawn weights, and the field.
         exhaustive: also try every shift of the grid in the field, one by one, and compare the result with the lattice
-            that generators and minimal overgroups give.
+            that generators and minimal overgroups give. On a scene and a background: look at every cell, and every
+            place, of a large model too.
         search_seconds: that the search for counterexamples may take beside compilation; what is left then is undecided,
             and the reason says so.
 
     Returns:
-        A `Verdict`: one word per shift with its evidence, certificates, counterexamples, layers and causes.
+        A `Verdict`: one word per shift, cell or place with its evidence, certificates, counterexamples, layers and
+        causes.
 
     Raises:
         InputError, ModelCallError, NonDeterministicError, NonFiniteError: each says what to do.
@@ -116,7 +131,22 @@ def verify(
     >>> verdict = verify(lambda x: x[:, ::2].max((1, 2)), (4, 4, 1))
     >>> verdict.invariance.lattice.count, verdict.invariance.refuted, verdict.invariance.undecided
     (8, 8, 0)
+    >>> from flax import nnx
+    >>> print(verify(nnx.Conv(1, 1, (3, 3), rngs=nnx.Rngs(0)), (8, 8, 1), boundary="scene"))
+    Conv as a window of 8x8 on a scene, for all weights
+      output: 36 of 64 cells (1..6 × 1..6) move with the scene, in steps of 1 × 1 pixels; refuted in 28
     """
+    check_boundary(boundary)
+    if boundary != "torus":
+        for argument, given, default in (
+            ("property", property, "both"),
+            ("law", law, "any"),
+            ("shifts", shifts, None),
+        ):
+            if given is not default and given != default:
+                raise InputError(f'{argument}= belongs to boundary="torus"; leave it out.')
+    if object is not None and boundary != "background":
+        raise InputError('object= belongs to boundary="background", where one moves.')
     subject, claims = ask(
         model,
         images,
@@ -130,6 +160,11 @@ def verify(
         seed=seed,
         search_seconds=search_seconds,
     )
+    if boundary != "torus":
+        rows, causes = chain(subject)
+        if boundary == "scene":
+            return decide_scene(subject, rows, causes, exhaustive=exhaustive)
+        return decide_background(subject, rows, causes, object=object, exhaustive=exhaustive)
     asked = asked_mask(shifts, subject.grid)
     try:
         verdict = _decide(subject, claims, asked, exhaustive=exhaustive)
@@ -144,6 +179,41 @@ def verify(
         _check_deterministic(subject)
     tell(verdict)
     return verdict
+
+
+def verify_scene(model: Any, images: Any, **options: Any) -> Verdict:
+    """`verify` with `boundary="scene"`: where a model just moves with a scene of which its input is a window."""
+    return verify(model, images, boundary="scene", **options)
+
+
+def chain(subject: Subject) -> tuple[list[LayerVerdict], tuple[Cause, ...]]:
+    """The layer table on the torus, and where the lattice shrinks, by the kernel alone."""
+    with settings(subject.dtype):
+        prover = Prover(graph_of(subject), subject.grid)
+        steps = layer_steps(prover, subject.layers)
+        return _rows(subject, steps), tuple(find_causes(prover, subject.layers))
+
+
+def _rows(
+    subject: Subject,
+    steps: Sequence[tuple[int, ...] | None],
+    identities: Sequence[int | None] | None = None,
+) -> list[LayerVerdict]:
+    counts = identities or [None] * len(subject.layers)
+    return [
+        LayerVerdict(
+            x.name,
+            str(x.site),
+            x.shape,
+            step,
+            subject.grid,
+            x.fields,
+            count,
+            x.grid,
+            x.output,
+        )
+        for x, step, count in zip(subject.layers, steps, counts, strict=True)
+    ]
 
 
 def analyse(model: Any, images: Any, **options: Any) -> "Analysis":
@@ -264,6 +334,7 @@ def _trace(
         search_seconds=search_seconds,
         seconds=seconds,
         notes=(*notes, *(layer.note for layer in layers if layer.note)),
+        output_axes=output_axes,
     )
 
 
@@ -417,23 +488,12 @@ def _decide(
         )
         for leaf, name in enumerate(subject.program.output_names)
     )
-    return Verdict(
-        model=subject.model.name,
-        grid=subject.grid,
-        shape=subject.shape,
-        spatial_axes=subject.image_axes,
-        boundary="torus",
-        weights=subject.weights,
-        outputs=outputs,
-        layers=tuple(
-            LayerVerdict(
-                layer.name, str(layer.site), layer.shape, step, subject.grid, layer.fields, count
-            )
-            for layer, step, count in zip(
-                subject.layers, analysis.steps, analysis.identities, strict=True
-            )
-        ),
-        causes=analysis.causes,
+    return verdict_of(
+        subject,
+        "torus",
+        outputs,
+        _rows(subject, analysis.steps, analysis.identities),
+        analysis.causes,
         asked=asked,
         notes=(
             *verdict_notes(subject, outputs, changes),
@@ -442,10 +502,7 @@ def _decide(
             *choices,
             *(f"{c.property} of {c.output} is {kept}." for c, kept in analysis.conditional.items()),
         ),
-        these=None,
         seconds=seconds,
-        provenance=provenance(current_device())
-        | {"program": subject.program.fingerprint, "seed": str(subject.seed)},
     )
 
 

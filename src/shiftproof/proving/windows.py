@@ -323,7 +323,7 @@ def find_placed(
     for shift, seen in zip(shifts, windows.see(shifts), strict=True):
         at = tuple(s - f for s, f in zip(shift, first, strict=True))
         for number, layer in enumerate(windows.layers):
-            moved = _output_shift(layer, shift)
+            moved = output_shift(layer, shift)
             if moved is None:
                 continue
             expected = _moved(still[number], empty[number], moved)
@@ -338,7 +338,7 @@ def find_placed(
     return found, windows.log2_error
 
 
-def _output_shift(layer: Layer, shift: Shift) -> Shift | None:
+def output_shift(layer: Layer, shift: Shift) -> Shift | None:
     """By how many cells a layer should move; None where that is no whole number."""
     moved = []
     for step, jump in zip(shift, layer.strides, strict=True):

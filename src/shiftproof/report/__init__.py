@@ -32,19 +32,16 @@ if TYPE_CHECKING:
         to_png,
     )
     from shiftproof.report.pages import ReportFiles, report_sweep, summary_of
+    from shiftproof.report.regions import region_map, region_maps
     from shiftproof.report.rules import rules_tables
-    from shiftproof.report.scenes import (
-        cell_map,
-        report_scene,
-        scene_maps,
-        scene_table,
-        scene_text,
-    )
     from shiftproof.report.tables import Table, compare_table, sweep_table
     from shiftproof.report.verdict_figure import verdict_maps
     from shiftproof.report.verdict_page import VerdictFiles, report_verdict
     from shiftproof.report.verdicts import (
         evidence_table,
+        layer_table,
+        region_table,
+        region_text,
         text_map,
         verdict_tables,
         verdict_text,
@@ -73,11 +70,20 @@ _HOMES = {
     **dict.fromkeys(("Table", "compare_table", "sweep_table"), "tables"),
     **dict.fromkeys(("VerdictFiles", "report_verdict"), "verdict_page"),
     **dict.fromkeys(("break_map", "compare_maps", "label_maps", "layer_maps", "to_png"), "maps"),
-    **dict.fromkeys(("evidence_table", "text_map", "verdict_tables", "verdict_text"), "verdicts"),
-    **dict.fromkeys(("rules_tables",), "rules"),
     **dict.fromkeys(
-        ("cell_map", "report_scene", "scene_maps", "scene_table", "scene_text"), "scenes"
+        (
+            "evidence_table",
+            "layer_table",
+            "region_table",
+            "region_text",
+            "text_map",
+            "verdict_tables",
+            "verdict_text",
+        ),
+        "verdicts",
     ),
+    **dict.fromkeys(("rules_tables",), "rules"),
+    **dict.fromkeys(("region_map", "region_maps"), "regions"),
     **dict.fromkeys(("verdict_maps",), "verdict_figure"),
     **dict.fromkeys(("counterfactual_table",), "counterfactuals"),
 }
@@ -99,21 +105,21 @@ __all__ = [
     "VerdictFiles",
     "activation_figure",
     "break_map",
-    "cell_map",
     "compare_maps",
     "compare_table",
     "counterfactual_table",
     "evidence_table",
     "label_maps",
     "layer_maps",
+    "layer_table",
+    "region_map",
+    "region_maps",
+    "region_table",
+    "region_text",
     "render_report",
-    "report_scene",
     "report_sweep",
     "report_verdict",
     "rules_tables",
-    "scene_maps",
-    "scene_table",
-    "scene_text",
     "summary_of",
     "sweep_table",
     "text_map",

@@ -1,6 +1,6 @@
 """Counterfactuals as a table: what would hold with one cause after the other removed."""
 
-from shiftproof.deciding.verdict import refuted_words
+from shiftproof.deciding.words import refuted_words
 from shiftproof.report.tables import Table
 from shiftproof.rewriting.counterfactuals import Counterfactuals, Row, lines
 

@@ -13,8 +13,9 @@ from rich.console import Group
 from rich.text import Text
 
 from shiftproof.certificate import Certificate
-from shiftproof.deciding.scene import SceneVerdict
-from shiftproof.deciding.verdict import PropertyVerdict, Verdict, Word
+from shiftproof.deciding.property import PropertyVerdict
+from shiftproof.deciding.verdict import Verdict
+from shiftproof.deciding.words import Word
 from shiftproof.display import report_room
 from shiftproof.group import Lattice
 from shiftproof.report.html import page_environment
@@ -23,6 +24,8 @@ from shiftproof.report.tables import Table, count_text, question_of, sweep_table
 from shiftproof.report.verdicts import (
     centred,
     evidence_table,
+    layer_table,
+    region_text,
     summary_of,
     text_map,
     verdict_tables,
@@ -65,7 +68,7 @@ def html_of(result: Any) -> str:
     """A result as HTML that stands alone in a notebook.
 
     Args:
-        result: a verdict, one of its properties, a scene, a sweep, placements, a lattice or a certificate.
+        result: a verdict, one of its properties, a sweep, placements, a lattice or a certificate.
     """
     return page_environment().get_template("notebook.html.jinja").render(shown=show(result))
 
@@ -74,16 +77,14 @@ def rich_of(result: Any) -> Any:
     """A result as rich prints it.
 
     Args:
-        result: a verdict, one of its properties, a scene, a sweep, placements, a lattice or a certificate.
+        result: a verdict, one of its properties, a sweep, placements, a lattice or a certificate.
     """
     match result:
         case Verdict():
-            return Group(*verdict_tables(result))
+            told = region_text(result) if result.boundary != "torus" else ()
+            return Group(*verdict_tables(result), *map(Text, told))
         case Sweep():
             return sweep_table(result)
-        case SceneVerdict():
-            room = report_room("scenes")
-            return Group(room.scene_table(result), *map(Text, room.scene_text(result)))
         case Placements():
             return Text(str(result))
         case PropertyVerdict():
@@ -103,6 +104,8 @@ def show(result: Any) -> Shown:
 
 @show.register
 def _(verdict: Verdict) -> Shown:
+    if verdict.boundary != "torus":
+        return _region(verdict)
     shown = [(output.name, v) for output in verdict.outputs for v in output.properties]
     return Shown(
         f"{verdict.model}: every shift decided",
@@ -110,7 +113,7 @@ def _(verdict: Verdict) -> Shown:
         tuple(_word_map(f"{name}: {v.claim.property}", v) for name, v in shown),
         _keys(WORDS, [v.map for _, v in shown]),
         folded=(
-            ("Layer by layer", verdict_tables(verdict)[1]),
+            ("Layer by layer", layer_table(verdict)),
             ("Evidence", evidence_table(verdict)),
         ),
     )
@@ -172,27 +175,23 @@ def _swept(sweep: Sweep, title: str, lines: tuple[str, ...]) -> Shown:
     )
 
 
-@show.register
-def _(scene: SceneVerdict) -> Shown:
-    title, *lines = str(scene).split("\n")
-    room = report_room("scenes")
-    colours = {0: SAND, 1: BLUE, 2: GREY}
-    words = {
-        0: "not proved: the border may reach it",
-        1: "moves with the scene",
-        2: "seen to be equal, not proved",
-    }
-    drawn = [(x, room.cell_map(x)) for x in scene.layers if any(a is not None for a in x.grid)]
+def _region(verdict: Verdict) -> Shown:
+    """A verdict on a scene or a background."""
+    title, *lines = str(verdict).split("\n")
+    room = report_room("regions")
+    colours = {Word.UNDECIDED: GREY, Word.PROVED: BLUE, Word.REFUTED: SAND, room.NOTHING: PALE}
+    drawn = [(x, room.region_map(x)) for x in room.mapped(verdict)]
+    labels = room.LABELS[verdict.boundary]
     return Shown(
         title,
-        tuple(line.strip() for line in lines),
-        tuple(
-            _thumb(x.name, f"{x.left[0]} of {x.left[1]} cells", cells, colours=colours)
-            for x, cells in drawn
-        ),
-        tuple((words[n], colours[n]) for n in words if any(np.any(c == n) for _, c in drawn)),
-        guide="one square per cell of a layer",
-        folded=(("Layer by layer", room.scene_table(scene)),),
+        (*(line.strip() for line in lines), *verdict.notes),
+        tuple(_thumb(x.name, room.counted(x), words, colours=colours) for x, words in drawn),
+        tuple((labels[n], colours[n]) for n in labels if any(np.any(w == n) for _, w in drawn)),
+        guide={
+            "scene": "one square per cell of a layer",
+            "background": "one square per place of the object",
+        }[verdict.boundary],
+        folded=(("Layer by layer", layer_table(verdict)),),
     )
 
 

@@ -6,7 +6,9 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from shiftproof.deciding.verdict import PropertyVerdict, Verdict, Word
+from shiftproof.deciding.property import PropertyVerdict
+from shiftproof.deciding.verdict import Verdict
+from shiftproof.deciding.words import Word
 from shiftproof.report.maps import EQUAL_COLOUR, GRID_LINES_UP_TO
 from shiftproof.report.verdicts import centred
 

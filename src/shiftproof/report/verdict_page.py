@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from shiftproof.deciding.verdict import PropertyVerdict, Verdict
+from shiftproof.deciding.property import PropertyVerdict
+from shiftproof.deciding.verdict import Verdict
 from shiftproof.files import write_atomic
 from shiftproof.group import Shift
 from shiftproof.report.causes import NEAR, counterfactual_sections, near_dots
@@ -31,6 +32,7 @@ from shiftproof.report.html import (
 from shiftproof.report.maps import to_png
 from shiftproof.report.pages import write_json
 from shiftproof.report.pictures import witness_tiles
+from shiftproof.report.regions import report_region
 from shiftproof.report.tables import Table
 from shiftproof.report.verdict_figure import verdict_maps
 from shiftproof.report.verdicts import (
@@ -82,6 +84,9 @@ def report_verdict(
         OSError: the folder cannot be written.
     """
     directory = Path(directory)
+    if verdict.boundary != "torus":
+        certificates = report_region(verdict, directory, _answer_section(answer))
+        return _files(directory, certificates)
     write_atomic(directory / "maps.png", to_png(verdict_maps(verdict)))
     write_json(directory / "verdict.json", verdict.to_dict())
     certificates, identities = (
@@ -105,14 +110,18 @@ def report_verdict(
         summary=summary_of(verdict),
         sections=verdict_sections(verdict, commands, counterfactuals, answer),
     )
-    return VerdictFiles(
-        directory / "report.html",
-        directory / "maps.png",
-        directory / "verdict.json",
-        certificates,
-        tuple(examples),
-        identities,
-    )
+    return _files(directory, certificates, tuple(examples), identities)
+
+
+def _files(
+    directory: Path,
+    certificates: tuple[Path, ...],
+    examples: tuple[Path, ...] = (),
+    identities: tuple[Path, ...] = (),
+) -> VerdictFiles:
+    names = ("report.html", "maps.png", "verdict.json")
+    page, maps, data = (directory / name for name in names)
+    return VerdictFiles(page, maps, data, certificates, examples, identities)
 
 
 def _write_all(

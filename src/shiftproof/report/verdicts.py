@@ -5,7 +5,11 @@ The same tables stand in the terminal and on the page. Nothing depends on colour
 
 import numpy as np
 
-from shiftproof.deciding.verdict import LayerVerdict, PropertyVerdict, Verdict, Word
+from shiftproof.deciding.property import PropertyVerdict
+from shiftproof.deciding.region import Border, RegionVerdict
+from shiftproof.deciding.rows import LayerVerdict
+from shiftproof.deciding.verdict import Verdict
+from shiftproof.deciding.words import Word
 from shiftproof.proving.identity import error_words
 from shiftproof.refuting.witness import Witness
 from shiftproof.report.tables import Table
@@ -17,6 +21,8 @@ MOST_ROWS = 40
 
 def summary_of(verdict: Verdict) -> str:
     """One sentence: what is proved, refuted and undecided of the outputs."""
+    if verdict.boundary != "torus":
+        return "; ".join(line.strip() for line in str(verdict).split("\n")) + "."
     claims = [
         f"{v.claim.property} of {output.name} is proved for {v.proved} of {v.total} shifts "
         f"({v.lattice}{_by_identity(v)}) and refuted for {v.refuted_text}"
@@ -38,8 +44,9 @@ def weights_words(verdict: Verdict) -> str:
 
 
 def verdict_tables(verdict: Verdict) -> tuple[Table, ...]:
-    """The counts, and the chain of layers with what shrinks the lattice."""
-    return (counts_table(verdict), _chain(verdict))
+    """The counts, and the layer table."""
+    counts = counts_table if verdict.boundary == "torus" else region_table
+    return (counts(verdict), layer_table(verdict))
 
 
 def counts_table(verdict: Verdict) -> Table:
@@ -79,7 +86,7 @@ def counts_table(verdict: Verdict) -> Table:
     if numerically:
         note += " numerically: refuted by a difference far above rounding, which was measured, not bounded."
     return Table(
-        f"{verdict.model}: circular, {_times(verdict.grid)}, {weights_words(verdict)}",
+        f"{verdict.model}: the image wraps around, {_times(verdict.grid)}, {weights_words(verdict)}",
         columns,
         rows,
         numbers=frozenset(range(2, columns.index("lattice"))),
@@ -115,26 +122,123 @@ def _ratio(step: int, moved: int | None) -> str | None:
     return f"{moved // step}Δ" if moved % step == 0 else f"{moved}Δ/{step}"
 
 
-def _chain(verdict: Verdict) -> Table:
-    """One row a layer: the lattice up to it, and why it shrank there."""
-    columns = ("layer", "source", "lattice so far", "why it shrinks", "cheapest repair")
-    rows = []
-    for layer in verdict.layers:
-        why = shrinking(verdict, layer)
-        reasons = list(dict.fromkeys(reason for reason, _ in why))
-        repairs = list(dict.fromkeys(repair for _, repair in why))
-        rows.append(
-            (layer.name, layer.source, layer.lattice, "; ".join(reasons), "; ".join(repairs))
+def region_table(verdict: Verdict) -> Table:
+    """One row per output: how many cells of a scene, or places of an object, have which word."""
+    regions = [(output.name, output.region) for output in verdict.outputs if output.region]
+    unit = {"scene": "cells", "background": "places"}[verdict.boundary]
+    between = any(region.between for _, region in regions)
+    rows = tuple(
+        (
+            *(name, region.claim, f"{region.proved}/{region.total}"),
+            *(str(region.refuted), str(region.undecided)),
+            *((_between(region),) if between else ()),
         )
+        for name, region in regions
+    )
+    columns = ("output", "property", f"{unit} proved", "refuted", "undecided")
+    errors = {region.error for _, region in regions if region.error}
+    note = f"proved: for all {'scenes' if unit == 'cells' else 'objects of this size'}"
+    note += ", over the reals." if verdict.weights == "these" else " and weights, over the reals."
+    note += f" Beyond certificates by identities in the field, {min(errors)}." if errors else ""
+    if between:
+        note += " between the steps: one shift of each smallest group that would hold more shifts."
+    return Table(
+        f"{verdict.model}: {verdict.boundary}, {_times(verdict.grid)}, {weights_words(verdict)}",
+        (*columns, "between the steps") if between else columns,
+        rows,
+        numbers=frozenset({2, 3, 4}),
+        flexible=frozenset({0, 5}),
+        note=note,
+    )
+
+
+def _between(region: RegionVerdict) -> str:
+    """The shifts between the steps, by their words."""
+    told = []
+    for word in Word:
+        shifts = [str(shift) for shift, found in region.between.items() if found is word]
+        told += [f"{', '.join(shifts)} {word}"] if shifts else []
+    return "; ".join(told)
+
+
+def region_text(verdict: Verdict) -> list[str]:
+    """What is to be said of a scene or a background besides the tables."""
+    gone, reasons = verdict.vanished, [o.region.reason for o in verdict.outputs if o.region]
+    told = "" if gone is None else f"{gone.gone}."
+    return [
+        *([told] if told else []),
+        *(
+            f"Undecided: {reason}."
+            for reason in dict.fromkeys(reasons)
+            if reason and reason not in told
+        ),
+        *(
+            f"{layer.output}: the interior is no wider than one step, so nothing is claimed."
+            for layer in verdict.layers
+            if layer.output and layer.border and layer.border.proved and not layer.border.compared
+        ),
+        *verdict.notes,
+    ]
+
+
+def layer_table(
+    verdict: Verdict, *, scene: Verdict | None = None, background: Verdict | None = None
+) -> Table:
+    """One row a layer: its lattice, receptive field and jump, what is left on a scene and a background, and the cause.
+
+    Args:
+        verdict: the rows of which are shown.
+        scene: a verdict on the same model as a window on a scene, of which the interiors are shown too.
+        background: likewise, of which the places are shown.
+    """
+    borders = [row.border for row in (scene or verdict).layers]
+    places = [row.places for row in (background or verdict).layers]
+    columns = {
+        "layer": [row.name for row in verdict.layers],
+        "source": [row.source for row in verdict.layers],
+        "lattice so far": [row.lattice for row in verdict.layers],
+        "field": [field_words(row)[0] for row in verdict.layers],
+        "jump": [field_words(row)[1] for row in verdict.layers],
+    }
+    if any(borders):
+        columns["interior"] = [interior_words(border) for border in borders]
+        columns["cells"] = ["" if b is None else f"{b.left[0]}/{b.left[1]}" for b in borders]
+    if any(places):
+        columns["places"] = [
+            "" if p is None else f"{p.count(Word.PROVED)}/{p.total}" for p in places
+        ]
+    why = [shrinking(verdict, row) for row in verdict.layers]
+    columns["why it shrinks"] = ["; ".join(dict.fromkeys(w for w, _ in row)) for row in why]
+    columns["cheapest repair"] = ["; ".join(dict.fromkeys(r for _, r in row)) for row in why]
+    names = tuple(columns)
+    note = (
+        "lattice so far: the shifts under which the layer is proved to move as a whole, or to stay"
+    )
+    note += ", by the kernel alone." if verdict.identities or verdict.boundary != "torus" else "."
+    note += " field: pixels that a cell depends on; jump: pixels from one cell to the next."
+    note += " interior, cells: proved to move with a scene." if any(borders) else ""
+    note += " places: at which it is proved to move with the object." if any(places) else ""
     return Table(
         "Layer by layer",
-        columns,
-        tuple(rows),
-        flexible=frozenset({0, 1, 3, 4}),
-        note="lattice so far: the shifts under which the layer is proved to move as a whole, or to stay"
-        + (", by the kernel alone." if verdict.identities else "."),
-        optional=(1,),
+        names,
+        tuple(zip(*columns.values(), strict=True)),
+        numbers=frozenset(
+            names.index(n) for n in ("field", "jump", "cells", "places") if n in names
+        ),
+        flexible=frozenset(
+            names.index(n) for n in ("layer", "source", "why it shrinks", "cheapest repair")
+        ),
+        note=note,
+        optional=tuple(names.index(n) for n in ("source", "jump", "field", "cheapest repair")),
     )
+
+
+def interior_words(border: Border | None) -> str:
+    """The first and last cell of an interior along each axis, once where all axes agree."""
+    if border is None:
+        return ""
+    spans = [f"{r.low}..{r.high - 1}" if not r.lost else "none" for r in border.reaches]
+    return _once(spans) if border.proved else "none"
 
 
 def field_words(layer: LayerVerdict) -> tuple[str, str]:

@@ -2,24 +2,34 @@
 
 Cell u of a layer shows the same point of the scene as cell u - k r when the window has moved k steps, r being by how
 many cells the layer moves in one step. Of all windows that show a point one shows it in the middle of the layer,
-farthest from the border. A cell is *equal* where it shows, in every window and every scene, what the middle shows of
-the same point; what else is there comes from the border. One axis of the grid at a time; the cells that are equal along
-all axes are equal.
+farthest from the border. A cell *differs* where it shows, in some window of some scene, something else than the middle
+shows of the same point. Where no interior is known, it differs where it shows something else than both neighbours do.
+One axis of the grid at a time; a cell that differs along one axis does so.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+from scipy.signal import fftconvolve
 
 from shiftproof.canvas import Canvas, normalise_axes
 from shiftproof.exactness.probes import integer_images
+from shiftproof.group import Lattice, Shift
+from shiftproof.proving.layers import Layer
 from shiftproof.sweeping.engine import Engine, chunk_size
 from shiftproof.sweeping.noise import measure_noise
 from shiftproof.sweeping.question import Asker, Question, Weights, calibrated
-from shiftproof.sweeping.result import EQUAL_WITHIN
+from shiftproof.sweeping.result import DIFFERS_BEYOND
 from shiftproof.tracing.model import Model
 from shiftproof.tracing.settings import current_device, settings
+
+FEW, MANY = 2, 8
+"""Scenes for all windows along an axis, and for the few windows between the steps."""
+
+MOST_CELLS = 512
+"""Cells whose values are compared with those of all others, at most, to rule out output shifts."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,88 +38,136 @@ class Moves:
 
     Attributes:
         step: pixels by which the window moves.
-        axis: of the layer's value that moves.
-        cells: by how many it moves; negative after a flip.
-        middle: a cell in the middle of the interior.
+        cells: by how many the layer moves then; negative after a flip, 0 where it is to stay.
+        axis: of the layer's value that moves; None where it is to stay.
+        middle: a cell in the middle of the interior; None where no interior is known.
     """
 
     step: int
-    axis: int
     cells: int
-    middle: int
+    axis: int | None
+    middle: int | None
 
 
-def sweep_cells(
-    model: Model,
-    shape: Sequence[int],
-    moves: Mapping[str, Sequence[Moves | None]],
-    *,
-    spatial_axes: Sequence[int],
-    output_axes: Sequence[int] | None = None,
-    weights: Weights = "integers",
-    seed: int = 0,
-    probes: int = 2,
-) -> dict[str, np.ndarray]:
-    """For every layer named which cells are equal, truths along its grid axes; all other axes have size 1.
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """What was seen of a layer.
 
-    Args:
+    Attributes:
+        differs: (n1, ..., nd) bool: which of its cells differ, along the axes of the grid.
+        exact: whether they do so exactly; else by far more than rounding.
+    """
+
+    differs: np.ndarray
+    exact: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Scenes:
+    """A model on larger scenes.
+
+    Attributes:
         model: the adapted model.
         shape: of one image.
-        moves: by name of a layer how it moves along each axis of the grid; None where nothing is claimed, and then no
-            cell is equal along that axis.
         spatial_axes: grid axes of one image.
-        output_axes: grid axes of the batched outputs.
+        output_axes: grid axes of the batched outputs; None where they are followed through the program.
         weights: the model's own, or `integers`.
         seed: of scenes and weights.
-        probes: how many scenes.
     """
-    axes = normalise_axes([axis + 1 for axis in spatial_axes], len(shape) + 1)
-    grid = tuple(shape[axis - 1] for axis in axes)
-    equal: dict[str, np.ndarray] = {}
-    for position in range(len(grid)):
-        along = {name: found[position] for name, found in moves.items()}
-        larger = list(shape)
-        larger[axes[position] - 1] = 3 * grid[position]
-        scenes = integer_images(tuple(larger), count=probes, seed=seed)
-        canvas = Canvas.scene(scenes, axes=axes, grid=grid)
-        asker = Asker(model, canvas, kind=weights, output_axes=output_axes, keep=None, seed=seed)
+
+    model: Model
+    shape: tuple[int, ...]
+    spatial_axes: tuple[int, ...]
+    output_axes: Sequence[int] | None = None
+    weights: Weights = "integers"
+    seed: int = 0
+
+    def cells(self, moves: Mapping[str, Sequence[Moves | None]]) -> dict[str, Seen]:
+        """Which cells of every layer named differ.
+
+        Args:
+            moves: by name of a layer how it moves along each axis of the grid; None where nothing can be compared.
+        """
+        found: dict[str, Seen] = {}
+        for position, n in enumerate(self._grid):
+            shifts = np.zeros((2 * n + 1, len(self._grid)), np.int32)
+            shifts[:, position] = np.arange(-n, n + 1)
+            for layer, values, floor, exact in self._run(shifts, FEW):
+                if layer.name not in moves:
+                    continue
+                along, differs = moves[layer.name][position], np.zeros(layer.grid_shape, bool)
+                if along is not None:
+                    differs = _differing(layer, values, along, n, floor)
+                before = found.get(layer.name, Seen(np.zeros_like(differs), True))
+                found[layer.name] = Seen(before.differs | differs, exact and before.exact)
+        return found
+
+    def between(
+        self, interiors: Mapping[str, tuple[tuple[int, ...], np.ndarray]]
+    ) -> dict[str, dict[Shift, bool]]:
+        """Whether shifts between the steps of a layer are refuted: one in each smallest group with more of them.
+
+        Such a shift is refuted where under every output shift that leaves cells of the interior to compare one differs.
+
+        Args:
+            interiors: by name of a layer its steps in pixels, and its interior along the axes of the grid.
+        """
+        asked = {
+            name: [o.shift for o in Lattice(steps).overgroups]
+            for name, (steps, _) in interiors.items()
+        }
+        shifts = sorted({shift for some in asked.values() for shift in some})
+        if not shifts:
+            return {name: {} for name in interiors}
+        found = {}
+        still = (0,) * len(self._grid)
+        for layer, values, floor, _ in self._run(np.array([still, *shifts], np.int32), MANY):
+            if layer.name in interiors:
+                inside = interiors[layer.name][1]
+                rest, *moved = (_along_grid(layer, value) for value in values)
+                seen = dict(zip(shifts, moved, strict=True))
+                found[layer.name] = {
+                    shift: _fits_nowhere(rest, seen[shift], inside, floor)
+                    for shift in asked[layer.name]
+                }
+        return found
+
+    @property
+    def _grid(self) -> tuple[int, ...]:
+        return tuple(self.shape[axis] for axis in self.spatial_axes)
+
+    def _run(
+        self, shifts: np.ndarray, probes: int
+    ) -> Iterator[tuple[Layer, np.ndarray, float, bool]]:
+        """Every layer: its values for every shift (shifts, *shape), what is more than rounding, and if it is exact."""
+        axes = normalise_axes([axis + 1 for axis in self.spatial_axes], len(self.shape) + 1)
+        sizes = list(self.shape)
+        for axis, reach in zip(self.spatial_axes, np.abs(shifts).max(0), strict=True):
+            sizes[axis] += 2 * int(reach)
+        scenes = integer_images(tuple(sizes), count=probes, seed=self.seed)
+        canvas = Canvas.scene(scenes, axes=axes, grid=self._grid)
+        asker = Asker(
+            self.model,
+            canvas,
+            kind=self.weights,
+            output_axes=self.output_axes,
+            keep=None,
+            seed=self.seed,
+        )
         question = asker.choose("auto")
         with settings(question.dtype):
-            for name, cells in _along(
-                calibrated(question, current_device()), position, along
-            ).items():
-                equal[name] = equal[name] & cells if name in equal else cells
-    return equal
-
-
-def _along(
-    question: Question, position: int, along: dict[str, Moves | None]
-) -> dict[str, np.ndarray]:
-    """Equal cells along one axis."""
-    grid, reach = question.canvas.grid, question.canvas.grid[position]
-    shifts = np.zeros((2 * reach + 1, len(grid)), np.int32)
-    shifts[:, position] = np.arange(-reach, reach + 1)
-    values = _values(question, shifts)
-    noise = measure_noise(question)
-    found = {}
-    for layer, value, floor, exact in zip(
-        question.layers, values, noise, question.exactness, strict=True
-    ):
-        if layer.name not in along:
-            continue
-        moved = along[layer.name]
-        cells = np.zeros(layer.shape, bool)
-        if moved is not None:
-            cells = _equal(value, moved, reach, 0.0 if exact.exact else EQUAL_WITHIN * floor)
-        rest = tuple(axis for axis in range(cells.ndim) if axis not in layer.grid)
-        found[layer.name] = cells.all(rest, keepdims=True)
-    return found
+            question = calibrated(question, current_device())
+            values, noise = _values(question, shifts), measure_noise(question)
+        for layer, value, floor, graded in zip(
+            question.layers, values, noise, question.exactness, strict=True
+        ):
+            yield layer, value, 0.0 if graded.exact else DIFFERS_BEYOND * floor, graded.exact
 
 
 def _values(question: Question, shifts: np.ndarray) -> list[np.ndarray]:
     """Every layer for every shift: (shifts, *shape of the layer)."""
     device = current_device()
-    chunk = min(len(shifts), chunk_size(question, device))
+    chunk = max(2, min(len(shifts), chunk_size(question, device)))
     engine = Engine(question, chunk=chunk, devices=[device])
     parts: list[list[np.ndarray]] = []
     for begin in range(0, len(shifts), chunk):
@@ -120,25 +178,71 @@ def _values(question: Question, shifts: np.ndarray) -> list[np.ndarray]:
     return [np.concatenate(values) for values in zip(*parts, strict=True)]
 
 
-def _equal(values: np.ndarray, moves: Moves, reach: int, allowed: float) -> np.ndarray:
-    """Which cells show in all windows what the middle shows of the same point, (*shape of the layer).
+def _along_grid(layer: Layer, value: np.ndarray) -> np.ndarray:
+    """The numbers of each cell: (n1, ..., nd, numbers), the axes in the order of the grid."""
+    order = [axis for axis in layer.grid if axis is not None]
+    rest = [axis for axis in range(value.ndim) if axis not in order]
+    return value.transpose(*order, *rest).reshape(*layer.grid_shape, -1)
 
-    `values` holds the windows moved by -reach .. reach pixels.
-    """
-    axis = moves.axis + 1  # the first one counts the windows
-    size = values.shape[axis]
-    equal = np.ones(values.shape[1:], bool)
-    for cell in range(size):
-        # cell = middle + rest + times * cells, with a middle as wide as one move
-        times, rest = divmod(cell - moves.middle, abs(moves.cells))
-        times *= 1 if moves.cells > 0 else -1
-        shift = times * moves.step
-        here = np.take(values, cell, axis)  # (windows, ...)
-        there = np.take(values, moves.middle + rest, axis)
-        # the window moved by `shift` less shows in the middle what this one shows here
-        windows = np.arange(max(-reach, -reach + shift), min(reach, reach + shift) + 1) + reach
-        gap = np.abs(
-            here[windows].astype(np.float64) - there[windows - shift].astype(np.float64)
-        ).max(0, initial=0.0)
-        equal[(slice(None),) * moves.axis + (cell,)] = gap <= allowed
-    return equal
+
+def _differing(
+    layer: Layer, values: np.ndarray, moves: Moves, reach: int, floor: float
+) -> np.ndarray:
+    """Which cells differ along one axis; `values` holds the windows moved by -reach .. reach pixels."""
+    if moves.axis is None:
+        gap = np.abs(_wide(values) - _wide(values[reach])).max(0)
+        return np.any(_along_grid(layer, gap) > floor, axis=-1)
+    if moves.middle is not None:
+        gap = np.zeros(values.shape[1:])
+        for cell in range(gap.shape[moves.axis]):
+            # cell = middle + rest + times * cells, with a middle as wide as one move
+            times, rest = divmod(cell - moves.middle, abs(moves.cells))
+            times *= 1 if moves.cells > 0 else -1
+            place = (slice(None),) * moves.axis + (cell,)
+            gap[place] = _gap(values, moves, cell, moves.middle + rest, times, reach)
+        return np.any(_along_grid(layer, gap) > floor, axis=-1)
+    size, lonely = values.shape[moves.axis + 1], True
+    differs = np.ones(layer.grid_shape, bool)
+    for step in (1, -1):
+        gap = np.full(values.shape[1:], np.inf)
+        for cell in range(size):
+            other = cell - step * moves.cells
+            if 0 <= other < size:
+                lonely = False
+                place = (slice(None),) * moves.axis + (cell,)
+                gap[place] = _gap(values, moves, cell, other, step, reach)
+        differs &= np.any(_along_grid(layer, gap) > floor, axis=-1)
+    return differs & (not lonely)
+
+
+def _gap(
+    values: np.ndarray, moves: Moves, cell: int, other: int, times: int, reach: int
+) -> np.ndarray:
+    """By how much a cell differs from what another shows of the same point, so many steps before; over all windows."""
+    axis, shift = (moves.axis or 0) + 1, times * moves.step
+    here, there = np.take(values, cell, axis), np.take(values, other, axis)
+    windows = np.arange(max(-reach, -reach + shift), min(reach, reach + shift) + 1) + reach
+    return np.abs(_wide(here[windows]) - _wide(there[windows - shift])).max(0, initial=0.0)
+
+
+def _wide(values: np.ndarray) -> np.ndarray:
+    return values.astype(np.complex128 if np.iscomplexobj(values) else np.float64)
+
+
+def _fits_nowhere(still: np.ndarray, moved: np.ndarray, inside: np.ndarray, floor: float) -> bool:
+    """Whether for every output shift that leaves cells of the interior to compare one of them differs."""
+    sizes = np.array(inside.shape)
+    flipped = inside[(slice(None, None, -1),) * inside.ndim]
+    open_shifts = np.rint(fftconvolve(inside.astype(float), flipped.astype(float))) > 0
+    cells, values = np.argwhere(inside), _wide(still[inside])
+    # cells in the corners are compared under output shifts that leave few others
+    signs = itertools.product((1, -1), repeat=inside.ndim)
+    corners = [int(np.argmax(cells @ np.array(sign))) for sign in signs]
+    spread = np.linspace(0, len(cells) - 1, min(len(cells), MOST_CELLS)).astype(int)
+    for number in (*corners, *spread.tolist()):
+        cell = cells[number]
+        differs = np.any(np.abs(_wide(moved[tuple(cell)]) - values) > floor, axis=-1)
+        open_shifts[tuple((cell - cells[differs] + sizes - 1).T)] = False
+        if not open_shifts.any():
+            return True
+    return False
