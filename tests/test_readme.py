@@ -35,7 +35,7 @@ def test_the_six_lines_print_what_they_say(capsys) -> None:
     assert capsys.readouterr().out.split("\n")[:-1] == expected
 
 
-@pytest.mark.parametrize("command", [*commands(README), *commands(GUIDE)])
+@pytest.mark.parametrize("command", dict.fromkeys(commands(README) + commands(GUIDE)))
 def test_every_command_is_understood(command, monkeypatch) -> None:
     understood = []
     monkeypatch.setattr(cli, "run", lambda parsed: understood.append(parsed) or 0)
