@@ -37,3 +37,9 @@ def test_an_example_that_is_wrong_is_noticed() -> None:
 def test_every_public_name_is_in_the_guide() -> None:
     missing = [name for name in sp.__all__ if f"`{name}`" not in GUIDE and name != "__version__"]
     assert not missing
+
+
+def test_the_tables_of_names_have_no_others() -> None:
+    names = re.findall(r"`([A-Za-z_]+)`", GUIDE[GUIDE.index("## Names") :])
+    assert len(names) > 25
+    assert not set(names) - set(sp.__all__)

@@ -1,22 +1,72 @@
-"""The README keeps its word: its code runs, and CI runs its test command."""
+"""The README keeps its word: its code runs, its commands are understood, and CI runs its test command."""
 
 import re
+import shlex
 from pathlib import Path
+
+import pytest
+
+from shiftproof import cli
 
 REPOSITORY = Path(__file__).parent.parent
 README = (REPOSITORY / "README.md").read_text()
+GUIDE = (REPOSITORY / "src" / "shiftproof" / "GUIDE.md").read_text()
+PAGES = ("README.md", "benchmarks/README.md", "src/shiftproof/GUIDE.md")
+
+JARGON = ("lattice", "coset", "torus", "subgroup", "kernel", "field", "jaxpr", "enclosure")
+"""Words that the first screen of a page does without."""
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language: str, page: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
+
+
+def commands(page: str) -> list[str]:
+    """The commands of shiftproof in the blocks for a shell, without their comments."""
+    lines = "".join(blocks("bash", page)).splitlines()
+    return [line.partition(" #")[0].strip() for line in lines if line.startswith("shiftproof ")]
 
 
 def test_the_six_lines_print_what_they_say(capsys) -> None:
-    (code,) = blocks("python")
+    _, code = blocks("python")
     assert len([line for line in code.splitlines() if line.strip()]) <= 6
     exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
     expected = re.findall(r"# (\d+/\d+ .*)$", code, re.MULTILINE)
     assert capsys.readouterr().out.split("\n")[:-1] == expected
+
+
+@pytest.mark.parametrize("command", dict.fromkeys(commands(README) + commands(GUIDE)))
+def test_every_command_is_understood(command, monkeypatch) -> None:
+    understood = []
+    monkeypatch.setattr(cli, "run", lambda parsed: understood.append(parsed) or 0)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(shlex.split(command)[1:])
+    assert stop.value.code == 0
+    assert understood
+
+
+def test_a_command_that_is_wrong_is_noticed(monkeypatch) -> None:
+    monkeypatch.setattr(cli, "run", lambda parsed: 0)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["verify", "net.py", "--bondary", "scene"])
+    assert stop.value.code == 2
+
+
+@pytest.mark.slow
+def test_the_commands_run_one_after_the_other(capsys, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    (tmp_path / "net.py").write_text(blocks("python")[0])
+    printed = {}
+    for command in commands(README):
+        with pytest.raises(SystemExit) as stop:
+            cli.main(shlex.split(command)[1:])
+        out, err = capsys.readouterr()
+        assert stop.value.code in (0, 1, 3), (command, err)
+        printed[command] = out
+    (answer,) = (block for block in blocks("text") if block.startswith("Net: "))
+    assert printed["shiftproof verify net.py"] == answer
 
 
 def test_ci_runs_the_test_command_literally() -> None:
@@ -24,6 +74,27 @@ def test_ci_runs_the_test_command_literally() -> None:
     assert command in (REPOSITORY / ".ci" / "run").read_text()
 
 
-def test_links_to_files_resolve() -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (REPOSITORY / target).exists(), target
+@pytest.mark.parametrize("page", PAGES)
+def test_links_to_files_and_headings_resolve(page) -> None:
+    here = (REPOSITORY / page).parent
+    for target, heading in re.findall(
+        r"\]\(([^)#:]*)(?:#([^)]+))?\)", (REPOSITORY / page).read_text()
+    ):
+        file = here / target if target else REPOSITORY / page
+        assert file.exists(), target
+        if heading:
+            assert heading in headings(file.read_text()), heading
+
+
+def headings(text: str) -> set[str]:
+    """What a page's headings are called in links."""
+    return {
+        re.sub(r"[^\w\- ]", "", title).strip().lower().replace(" ", "-")
+        for title in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    }
+
+
+def test_the_readme_is_short_and_begins_in_plain_words() -> None:
+    assert len(README.splitlines()) <= 220
+    first_screen = README[: README.index("## Your model")].lower()
+    assert not [word for word in JARGON if word in first_screen]

@@ -33,119 +33,125 @@ Target = Annotated[
     Positional[str],
     arg(
         metavar="TARGET",
-        help="file.py, package.module, either with :name of a factory, class or function; or a zoo model.",
+        help="The model: file.py, file.py:name, package.module:name (of a class, factory or function), or a zoo model.",
     ),
 ]
 File = Annotated[Positional[Path], arg(metavar="FILE")]
 Shape = Annotated[
     Sizes,
     arg(
-        help="Shape of one image, channels last, such as 28 28 1; found out from the model by default."
+        help="Shape of one image, channels last, such as 28 28 1. By default it is found out from the model."
     ),
 ]
-Grid = Annotated[Sizes, arg(help="Instead of --shape: sizes of the grid, such as 28 28.")]
+Grid = Annotated[
+    Sizes, arg(help="Sizes of one image (height and width), such as 28 28; in place of --shape.")
+]
 Channels = Annotated[
-    int | None, arg(help="Channels of one image; found out from the model by default.")
+    int | None, arg(help="Channels of one image. By default they are found out from the model.")
 ]
 Weights = Annotated[
-    Literal["all", "these"], arg(help="All weights (the architecture), or these of the model.")
+    Literal["all", "these"],
+    arg(help="Ask about all weights (the architecture), or about those that the model has."),
 ]
 SpatialAxes = Annotated[
-    Sizes, arg(help="Grid axes of one image, batch not counted; all but the last by default.")
+    Sizes, arg(help="Axes of one image that shift, batch not counted. All but the last by default.")
 ]
 OutputAxes = Annotated[
-    Sizes, arg(help="Grid axes of the batched outputs, where they cannot be followed.")
+    Sizes,
+    arg(help="Axes of the outputs that shift, batch counted; only needed if an error asks for it."),
 ]
-Layers = Annotated[tuple[str, ...] | None, arg(help="Names of the layers to keep; all by default.")]
-Seed = Annotated[int, arg(help="Random seed for images, weights and whatever else is drawn.")]
+Layers = Annotated[
+    tuple[str, ...] | None, arg(help="Names of the layers to compare. All by default.")
+]
+Seed = Annotated[int, arg(help="Random seed for images, weights and all else that is drawn.")]
 Json = Annotated[bool, arg(help="Print the result as JSON on standard output.")]
 
 
 @dataclasses.dataclass(frozen=True)
 class Demo:
-    """Train small networks on real digits and map what every shift does to them.
+    """Train small networks on digits, and show what every shift does to them.
 
-    Writes report.html, PNGs and results.json, and prints the same as tables.
+    Writes report.html, pictures and results.json, and prints tables.
     """
 
     out: Path = Path("shiftproof-demo")
     """Folder for the report."""
     mnist: Path | None = None
-    """Folder with MNIST's IDX files; scikit-learn's digits otherwise."""
+    """Folder with MNIST's IDX files. By default scikit-learn's digits are used."""
     png: Path | None = None
-    """A PNG to picture instead of a digit of the test set."""
+    """PNG file to show in place of a digit."""
     seed: Seed = 0
     json: Json = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Sweep:
-    """Compare every layer of a model under every integer shift of its grid.
+    """Shift given images, and measure how far every layer deviates.
 
-    Without images: of the architecture, on integer probes and integer weights.
+    Without images: test images and weights of small whole numbers.
     """
 
     target: Target
     shape: Shape = None
     digits: bool = False
-    """Sweep real digits (scikit-learn's, on a 28x28 canvas)."""
+    """Take real digits (scikit-learn's, on an empty 28x28 image)."""
     mnist: Path | None = None
-    """Sweep MNIST images from this folder of IDX files."""
+    """Take MNIST images from this folder of IDX files."""
     png: Path | None = None
-    """Sweep this PNG."""
+    """Take this PNG file."""
     count: int = 4
-    """How many probes or images."""
+    """Number of images."""
     boundary: Literal["torus", "scene", "background"] = "torus"
-    """What enters where content leaves: the other side, more of a scene, or nothing (nothing is then cut off)."""
+    """What enters at the border: the other side (torus), more of a larger scene, or nothing (background)."""
     grid: Sizes = None
-    """Size of the window that moves over the images; for --boundary scene."""
+    """Sizes of the window that moves over the images, such as 28 28; for --boundary scene."""
     law: Literal["same", "stride", "any"] = "stride"
-    """Output shift to compare with: the same, divided by the stride, or the best of all."""
+    """How far the output should move: as far as the image, that divided by the stride, or as fits best."""
     weights: Literal["these", "integers"] | None = None
-    """The model's own weights, or small integers; integers without images, these with."""
+    """These of the model (default with images), or small integers (default without)."""
     dtype: Literal["auto", "float32", "float64", "bfloat16", "float16", "int32"] = "auto"
-    """Number format; auto takes the first that is exact."""
+    """Number format. auto: float32, or float64 if only that is exact."""
     spatial_axes: SpatialAxes = None
     output_axes: OutputAxes = None
     layers: Layers = None
     seed: Seed = 0
     chunk: int | None = None
-    """Shifts per chunk; chosen from the memory by default."""
+    """Shifts computed at once. By default as many as fit into memory."""
     out: Path | None = None
-    """Folder for report.html, maps.png, sweep.npz, sweep.json and finished chunks."""
+    """Write report.html, maps.png, sweep.npz, sweep.json and finished chunks to this folder."""
     resume: bool = False
-    """Go on with an interrupted sweep in the folder of --out."""
+    """Continue an interrupted sweep in the folder of --out."""
     precision: Literal["highest", "high", "default"] = "highest"
-    """Of matrix products and convolutions in float32; only accelerators tell them apart."""
+    """Precision of float32 products and convolutions. Matters on GPUs and TPUs only."""
     distributed: bool = False
-    """Share the sweep with the other processes of a TPU slice or a Slurm or MPI job, through the folder of --out."""
+    """Share the work with the other processes of a TPU slice, Slurm or MPI job, through the folder of --out."""
     coordinator: str | None = None
-    """HOST:PORT of the first process, with --processes and --process: to share without such a launcher."""
+    """HOST:PORT of the first process, to share the work by hand; with --processes and --process."""
     processes: int | None = None
-    """How many processes share the sweep."""
+    """Number of processes that share the work."""
     process: int | None = None
-    """Which of them this is, from 0."""
+    """Number of this process, from 0."""
     json: Json = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Placements:
-    """Place an object everywhere on an empty canvas: which layers move with it.
+    """Put given objects everywhere on an empty image: which layers move along?
 
-    On integer objects and integer weights, compared exactly in all cells.
+    By default test objects and weights of small whole numbers, compared exactly.
     """
 
     target: Target
     object: Sizes = None
-    """Shape of one object, channels last, such as 3 3 1; a quarter of the canvas of zoo models."""
+    """Shape of one object, channels last, such as 3 3 1. For zoo models a quarter of the image by default."""
     canvas: Sizes = None
-    """Sizes of the canvas, such as 28 28; zoo models know theirs."""
+    """Sizes of the empty image, such as 28 28. Not needed for zoo models."""
     digits: bool = False
-    """Place real digits (scikit-learn's, on a 28x28 canvas), with the model's own weights."""
+    """Take real digits (scikit-learn's, on an empty 28x28 image), with the model's own weights."""
     count: int = 4
-    """How many objects are moved together."""
+    """Number of objects."""
     weights: Literal["these", "integers"] | None = None
-    """The model's own weights, or small integers."""
+    """These of the model (default with --digits), or small integers (default otherwise)."""
     spatial_axes: SpatialAxes = None
     output_axes: OutputAxes = None
     layers: Layers = None
@@ -155,10 +161,10 @@ class Placements:
 
 @dataclasses.dataclass(frozen=True)
 class Verify:
-    """Decide every shift: proved for all inputs, refuted by example, or undecided.
+    """Decide every shift: proved for all images, refuted by an image, or undecided.
 
-    Exit code 0: all shifts asked are proved; 1: some refuted; 3: some undecided. On a scene 0: every output has cells
-    that are proved to just move with it; 1: one has none, each is refuted.
+    Exit code 0: all asked is proved; 1: something is refuted; 3: undecided. On a scene 0: every output has cells that
+    are proved to just move with it; 1: an output has none.
     """
 
     target: Target
@@ -166,75 +172,74 @@ class Verify:
     grid: Grid = None
     channels: Channels = None
     boundary: Literal["torus", "scene", "background"] = "torus"
-    """What enters where content leaves: on a torus what leaves on the other side, asked for every shift; on a scene, of
-    which the image is a window, more of it, asked for every cell; on an empty background nothing, asked for every place
-    of an object."""
+    """What enters at the border: the other side (torus: every shift is decided), more of a larger scene (every cell), or
+    nothing (background: every place of an object)."""
     object: Sizes = None
     """Sizes of the object on a background, such as 3 3; a quarter of the image by default."""
     property: Literal["both", "equivariance", "invariance"] = "both"
-    """What is asked; equivariance only of outputs that have a grid."""
+    """Whether the output moves with the image (equivariance), stays the same (invariance), or both questions."""
     law: Literal["any", "same"] = "any"
-    """Output shift of equivariance: any that fits, or the same as that of the image."""
+    """How far the output may move: any shift that fits, or the same as the image."""
     weights: Weights = "all"
     shifts: tuple[str, ...] | None = None
-    """Shifts asked about, such as 4,0 0,4, or a lattice such as 4Z,4Z; all by default. Sets the exit code."""
+    """Shifts that the exit code is about: some, such as 4,0 0,4, or every 4th: 4Z,4Z. All by default."""
     spatial_axes: SpatialAxes = None
     output_axes: OutputAxes = None
     why: bool = True
-    """What would hold without the causes, the cheapest repair, and what holds on a scene and a background."""
+    """Print also what would hold without the causes, the repair, and other boundaries; --no-why is faster."""
     full: bool = False
-    """Also all tables and maps."""
+    """Print all tables and maps, too."""
     sweep: bool = False
-    """Also measure how far the outputs deviate under every shift, by one forward pass per coset of the lattice."""
+    """Measure how far the outputs deviate under every shift, too. Shifts that must deviate alike run once."""
     brute: bool = False
-    """With --sweep: one forward pass per shift."""
+    """With --sweep: run every shift."""
     exhaustive: bool = False
-    """Also try every shift by itself in the field, and compare with the lattice. Slower; the words are the same."""
+    """Try every shift by itself, too, in exact arithmetic, and compare. Slower; the answer is the same."""
     search_seconds: float = 40.0
-    """Seconds that the search for counterexamples may take beside compilation; what is left then is undecided."""
+    """Seconds for the search for counterexamples, compilation not counted. What is left is undecided."""
     seed: Seed = 0
     out: Path | None = None
-    """Folder for report.html, maps.png, verdict.json, certificates, identities and counterexamples."""
+    """Write report.html, maps.png, verdict.json, proofs and counterexamples to this folder."""
     json: Json = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """Check a certificate in the kernel, without JAX; exit code 0 only if it proves."""
+    """Check the file of a proof, without JAX. Exit code 0 only if it proves."""
 
     file: File
-    """A certificate written by verify."""
+    """A *.certificate.json that verify --out wrote."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Replay:
-    """Run a counterexample again on the compiled model; exit code 0 if reproduced."""
+    """Run a counterexample again. Exit code 0 if the outputs differ again."""
 
     file: File
-    """A counterexample written by verify."""
+    """A *.counterexample.npz that verify --out wrote."""
     target: str | None = None
-    """The model, where it is not found as the file says."""
+    """The model, as for verify. By default the one that the file names."""
     json: Json = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Rules:
-    """Print the kernel's rules, and which of them every primitive of JAX uses."""
+    """Print the rules of proof, and which of them every primitive of JAX uses."""
 
     json: Json = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Pitfalls:
-    """What people believe of CNNs: list the claims, or run one and its repair."""
+    """List what people believe about CNNs; run a counterexample and a repair."""
 
     name: Annotated[Positional[str | None], arg(metavar="NAME")] = None
-    """Which one, or all; without a name they are listed."""
+    """The one to run, or all. Without a name they are listed."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Doctor:
-    """Print versions, devices and precision, and check that integers stay exact."""
+    """Print versions and devices, and check that whole numbers stay exact on them."""
 
     json: Json = False
 
@@ -674,7 +679,7 @@ def main(arguments: list[str] | None = None) -> None:
     command = tyro.cli(
         functools.reduce(operator.or_, COMMANDS),
         prog="shiftproof",
-        description="Which shifts of its input grid a Flax model keeps, and which it breaks under.",
+        description="What does a Flax model make of a shifted image? Every shift is decided.",
         args=arguments,
         config=(tyro.conf.FlagCreatePairsOff,),
     )

@@ -92,7 +92,7 @@ def sweep(
         images: (batch, *grid, channels) numbers; or the shape of one image, such as `(28, 28, 1)`, for integer probes.
         spatial_axes: grid axes of one image (batch not counted), in the order of a shift; all but the last by default.
         output_axes: grid axes of the batched outputs, where they cannot be followed through the program.
-        boundary: `torus`, `background` (zeros enter), or `scene` (then `images` are scenes larger than `grid`).
+        boundary: `torus`, `background` (zeros enter, and no content leaves; integer probes are a quarter of the image), or `scene` (then `images` are scenes larger than `grid`).
         grid: sizes of the window, for `scene` only.
         law: `stride` (Δ' = Δ/s), `same` (Δ' = Δ) or `any` (the best of all output shifts; torus only).
         method: `brute` computes every shift; `cosets` computes one shift per coset of the lattice under which every
@@ -146,6 +146,8 @@ def sweep(
     probing = is_shape(images)
     if probing:
         images = integer_images(images, count=probes, seed=seed)
+        if boundary == "background":
+            images = _object_in_the_middle(*check_images(images, spatial_axes))
     kind = choose_weights(adapted, weights, probing=probing)
     array, axes = check_images(images, spatial_axes)
     canvas = _make_canvas(array, axes, boundary=boundary, grid=grid)
@@ -177,6 +179,18 @@ def sweep(
 def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
     if value not in choices:
         raise InputError(f"{name} must be one of {', '.join(choices)}; got {value!r}.")
+
+
+def _object_in_the_middle(images: np.ndarray, axes: Sequence[int]) -> np.ndarray:
+    """The images with nothing but a quarter of them along every axis, in the middle, so that there is room to move."""
+    inside = np.ones(images.shape, bool)
+    for axis in axes:
+        n = images.shape[axis]
+        size = max(1, n // 4)
+        places = np.arange(n) - (n - size) // 2
+        kept = (places >= 0) & (places < size)
+        inside &= np.expand_dims(kept, [a for a in range(images.ndim) if a != axis])
+    return np.where(inside, np.where(images == 0, 1, images), 0)
 
 
 def _make_canvas(
