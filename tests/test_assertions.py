@@ -58,8 +58,9 @@ def test_a_refuted_property_says_all_that_is_needed() -> None:
     assert "invariance of output is refuted under 147 of 196 shifts asked" in said
     assert "fails for all with dy no multiple of 4 or dx no multiple of 4" in said
     assert re.search(r"smallest \(dy=0, dx=2\): the outputs differ by \d+ \(exactly, with", said)
-    assert "breaks at max_pool_2 (networks.py:" in said
-    assert "stride 2 of the max pool keeps one shift in 2 repair use stride 1" in said
+    because = "because stride 2 of the max pool keeps one shift in 2: max_pool_2 (networks.py:"
+    assert because in said
+    assert "to do use stride 1" in said
     assert "replay shiftproof replay --target YOUR_FILE.py:FACTORY" in said
     drawn = [
         line.strip() for line in text.splitlines() if set(line.strip()) <= set(". 0123456789+")
@@ -92,8 +93,11 @@ class Tokens(nnx.Module):
 def test_the_cause_named_is_that_of_the_shifts_asked() -> None:
     said = words(message(sp.assert_invariant, Tokens(), (8, 8, 1), stride=2))
     assert "numbers of its own for every place (add): a position table" in said
-    assert "repair remove them, or pool globally before" in said
-    assert "breaks at patch" in words(message(sp.assert_invariant, Tokens(), (8, 8, 1)))
+    assert "add (test_assertions.py:" in said
+    assert re.search(r"repair .* at test_assertions.py:\d+: proved under \d+ of 64 shifts", said)
+    assert "keeps one shift in 2: patch (" in words(
+        message(sp.assert_invariant, Tokens(), (8, 8, 1))
+    )
 
 
 def test_undecided_is_no_failure_of_the_model() -> None:
@@ -309,7 +313,7 @@ BROKEN = {
     "SAME": (
         lambda: conv(),
         (8, 8, 1),
-        "zero padding of the convolution repair use padding=",
+        "zero padding of the convolution: conv to do use padding=",
     ),
     "a stride": (
         lambda: conv(strides=2, padding="CIRCULAR"),
@@ -319,15 +323,15 @@ BROKEN = {
     "an odd size": (
         lambda: conv(strides=2, padding="CIRCULAR"),
         (7, 7, 1),
-        "stride 2 of the convolution does not divide the size 7 repair pad to the size 8",
+        "stride 2 of the convolution does not divide the size 7: conv to do pad to the size 8",
     ),
-    "a flattened head": (flattened, (8, 8, 1), "dot_general: "),
-    "reflected borders": (reflected, (8, 8, 1), "breaks at pad (test_assertions.py:"),
+    "a flattened head": (flattened, (8, 8, 1), "because the dense layer has weights of its own for every p"),
+    "reflected borders": (reflected, (8, 8, 1), ": pad (test_assertions.py:"),
     "an even kernel": (lambda: conv(2), (8, 8, 1), "zero padding of the convolution"),
     "an average that counts padding": (
         lambda: lambda x: nnx.avg_pool(x, (3, 3), padding="SAME"),
         (8, 8, 1),
-        "zero padding of the average or sum pool repair pool around the border",
+        "zero padding of the average or sum pool: avg_pool",
     ),
 }
 

@@ -407,11 +407,11 @@ def test_an_assertion_tells_the_repair_that_was_proved() -> None:
     with pytest.raises(AssertionError) as failed:
         sp.assert_invariant(model, (8, 8, 1), stride=2)
     said = " ".join(str(failed.value).split())
-    assert 'verified padding="CIRCULAR" at test_counterfactuals.py:' in said
+    assert 'repair padding="CIRCULAR" at test_counterfactuals.py:' in said
     assert "proved under 16 of 64 shifts" in said
     with pytest.raises(AssertionError) as failed:  # strides are no cause that is removed
         sp.assert_invariant(lambda x: x[:, ::2].max((1, 2)), (4, 4, 1))
-    assert "verified" not in str(failed.value)
+    assert "repair" not in str(failed.value)
 
 
 def test_the_command_line_tells_why(capsys, tmp_path) -> None:

@@ -5,6 +5,8 @@ from shiftproof import errors as errors
 from shiftproof import layers as layers
 from shiftproof import zoo as zoo
 from shiftproof._version import __version__ as __version__
+from shiftproof.answer import Answer as Answer
+from shiftproof.answer import explain as explain
 from shiftproof.assertions import assert_breaks as assert_breaks
 from shiftproof.assertions import assert_equivariant as assert_equivariant
 from shiftproof.assertions import assert_invariant as assert_invariant

@@ -2,7 +2,7 @@
 
     verdict -> first cause -> what would hold without it, and the repair -> what holds on a scene and a background
 
-The command line and the page show these lines first.
+The command line, the page, a notebook cell and a failing assertion show these lines first.
 """
 
 import dataclasses
@@ -19,6 +19,8 @@ from shiftproof.deciding.scene import decide_scene
 from shiftproof.deciding.verdict import OutputVerdict, Verdict
 from shiftproof.deciding.verify import ask
 from shiftproof.deciding.words import Word
+from shiftproof.display import Displayed
+from shiftproof.proving.causes import Cause
 from shiftproof.rewriting.counterfactuals import Counterfactuals, counterfactuals
 
 WIDTH, INDENT = 80, 10
@@ -32,7 +34,7 @@ BORDER = ("padding", "glue", "valid")
 
 
 @dataclasses.dataclass(frozen=True)
-class Answer:
+class Answer(Displayed):
     """What is told first.
 
     Attributes:
@@ -69,6 +71,13 @@ class Answer:
             for i, text in enumerate(texts)
         )
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether there are more outputs, or more causes, than are told."""
+        places = {(cause.layer, cause.source) for cause in self.verdict.causes}
+        outputs = sum(len(output.properties) for output in self.verdict.outputs)
+        return len(places) > 1 or outputs > MOST_OUTPUTS
+
     def _head(self) -> str:
         verdict = self.verdict
         count, sizes = math.prod(verdict.grid), "x".join(map(str, verdict.grid))
@@ -80,7 +89,7 @@ class Answer:
         shown = [(o, v) for o in self.verdict.outputs for v in o.properties]
         more = len(shown) - MOST_OUTPUTS
         told = tuple(_decided(output, found) for output, found in shown[:MOST_OUTPUTS])
-        return (*told, f"{more} more: --full") if more > 0 else told
+        return (*told, f"{more} more") if more > 0 else told
 
     def _because(self) -> tuple[str, ...]:
         causes, grid = self.verdict.causes, self.verdict.grid
@@ -89,8 +98,8 @@ class Answer:
         # what leaves no shift at all comes before what leaves some
         first = next((c for c in causes if c.after == grid[c.axis]), causes[0])
         others = len({(c.layer, c.source) for c in causes}) - 1
-        more = f" (and {others} more: --full)" if others else ""
-        return (f"{first.words}: {_named(first.layer, first.source)}{more}",)
+        more = f" (and {others} more)" if others else ""
+        return (f"{because(first)}{more}",)
 
     def _repair(self) -> tuple[str, ...]:
         repair = self.why and self.why.repair
@@ -104,6 +113,11 @@ class Answer:
             yield _on_a_scene(self.scene)
         if self.background is not None:
             yield _on_a_background(self.background)
+
+
+def because(cause: Cause) -> str:
+    """A cause in the user's words, with its layer and line; failing assertions say the same."""
+    return f"{cause.words}: {_named(cause.layer, cause.source)}"
 
 
 def _filled(name: str, text: str, indent: int) -> str:
@@ -187,7 +201,7 @@ def explain(
     verdict: Verdict,
     model: Any,
     images: Any,
-    options: Mapping[str, Any],
+    options: Mapping[str, Any] | None = None,
     *,
     why: bool = True,
     told: Sequence[str] = (),
@@ -198,14 +212,21 @@ def explain(
         verdict: of `verify`.
         model: as given there.
         images: as given there.
-        options: that were given to `verify`, but `shifts` and `exhaustive`.
+        options: that were given to `verify`, but `shifts` and `exhaustive`; none by default.
         why: whether it is asked what would hold without a cause, and beyond the torus.
         told: notes that were told already.
+
+    >>> import shiftproof as sp
+    >>> pool = lambda x: x[:, ::2].max((1, 2))
+    >>> print(sp.explain(sp.verify(pool, (4, 4, 1)), pool, (4, 4, 1)))  # doctest: +ELLIPSIS
+    <lambda>: all 16 shifts of 4x4 pixels, with its own weights; the image wraps around.
+    output: invariant under 8 of 16 shifts (2Z × Z); refuted under 8.
+    because   a slice in steps of 2 ...
     """
     notes = tuple(note for note in verdict.notes if note not in told)
     if not why or not _falls_short(verdict):
         return Answer(verdict, None, None, None, notes)
-    options = dict(options)
+    options = dict(options or {})
     complete = options.pop("property", "both") == "both"
     found = counterfactuals(model, images, verdict=verdict if complete else None, **options)
     at_border = any(cause.code in BORDER for cause in verdict.causes)

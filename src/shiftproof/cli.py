@@ -163,8 +163,8 @@ class Placements:
 class Verify:
     """Decide every shift: proved for all images, refuted by an image, or undecided.
 
-    Exit code 0: all asked is proved; 1: something is refuted; 3: undecided. On a scene 0: every output has cells that
-    are proved to just move with it; 1: an output has none.
+    Exit code 0: all asked is proved; 1: something is refuted; 3: undecided.
+    On a scene 0: each output has cells proved to just move; 1: one has none.
     """
 
     target: Target
@@ -172,8 +172,7 @@ class Verify:
     grid: Grid = None
     channels: Channels = None
     boundary: Literal["torus", "scene", "background"] = "torus"
-    """What enters at the border: the other side (torus: every shift is decided), more of a larger scene (every cell), or
-    nothing (background: every place of an object)."""
+    """What enters at the border: the other side (torus), more of a larger scene, or nothing (an object moves about)."""
     object: Sizes = None
     """Sizes of the object on a background, such as 3 3; a quarter of the image by default."""
     property: Literal["both", "equivariance", "invariance"] = "both"
@@ -243,6 +242,9 @@ class Doctor:
 
     json: Json = False
 
+
+MOST = 20
+"""Layers whose table is printed without --full."""
 
 EXITS = {"proved": 0, "refuted": 1, "undecided": 3}
 
@@ -436,6 +438,8 @@ def _verify(command: Verify, terminal: Terminal) -> int:
         return EXITS[str(verdict.word)]
     console = Console()
     console.print(str(answer), highlight=False, markup=False)
+    if answer.is_cut and not command.full:
+        console.print("--full shows all of it.", highlight=False, markup=False)
     if command.full:
         _print_in_full(console, answer)
     if measured is not None:
@@ -477,9 +481,13 @@ def _verify_region(command: Verify, target: Any, shared: Mapping[str, Any]) -> i
         _print_json(verdict.to_dict())
         return EXITS[str(verdict.word)]
     console = Console()
-    for table in verdict_tables(verdict):
-        console.print(table)
+    console.print(str(verdict), highlight=False, markup=False)
+    counts, layers = verdict_tables(verdict)
+    for table in (
+        (counts, layers) if command.full else (layers,) if len(layers.rows) <= MOST else ()
+    ):
         console.print()
+        console.print(table)
     for text in region_text(verdict):
         console.print(text, highlight=False, markup=False)
     if written is not None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from shiftproof.answer import because
 from shiftproof.deciding.property import PropertyVerdict
 from shiftproof.deciding.region import RegionVerdict
 from shiftproof.deciding.rows import LayerVerdict
@@ -114,7 +115,7 @@ def uncertified_text(name: str, found: PropertyVerdict, asked: np.ndarray) -> st
 def failure_text(
     verdict: Verdict, found: PropertyVerdict, failing: np.ndarray, *, verified: str = ""
 ) -> str:
-    """Which shifts, the smallest with its counterexample drawn, the layer and line, the repair, and how to replay.
+    """The cause with layer and line, the repair, which shifts, the smallest with its image drawn, and how to replay.
 
     Args:
         verdict: of the model.
@@ -129,22 +130,17 @@ def failure_text(
         evidence.witness, evidence.shift, evidence.multiple, verdict.spatial_axes
     )
     witness = nearer or evidence.witness
-    rows = [("fails for", residues(found.lattice)[1])]
+    rows, cause = [], _cause_of(verdict, shift)
+    if cause is not None:
+        rows.append(("because", because(cause)))
+        rows.append(("repair", verified) if verified else ("to do", cause.repair))
+    rows.append(("fails for", residues(found.lattice)[1]))
     if nearer is None:
         rows.append(("smallest", f"{_steps(shift)}: {evidence.text}"))
     at = shift if nearer else witness.shift
     shown = f"{_steps(at)}: the outputs differ by {_strength(witness)}, for this image:"
     lines = _rows([*rows, ("smallest" if nearer else "example", shown)])
     lines += [" " * INDENT + line for line in draw_image(witness.image, verdict.spatial_axes)]
-    rows = []
-    cause = _cause_of(verdict, shift)
-    if cause is not None:
-        place = f" ({cause.source})" if cause.source else ""
-        rows.append(("breaks at", f"{cause.layer}{place}, {cause.primitive}: {cause.words}"))
-        rows.append(("repair", cause.repair))
-    if verified:
-        rows.append(("verified", verified))
-    lines += _rows(rows)
     lines += [
         f"  {'replay':<{INDENT - 4}}  shiftproof replay --target YOUR_FILE.py:FACTORY \\",
         " " * INDENT + str(_stored(verdict, witness)),

@@ -168,7 +168,7 @@ def _reach(
         return Reach(found.step, 0, 0, size, size, field, "", False)
     axis, (cells, low, high) = moving[0]
     if len(moving) > 1 or axis != layer.grid[position]:
-        why = "it moves along other axes than that of the grid"
+        why = "its cells do not lie along the grid any more"
         return Reach(None, 0, 0, 0, size, field, why, False)
     return Reach(found.step, cells, low, high, size, field, "", False)
 

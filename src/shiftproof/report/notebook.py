@@ -12,6 +12,7 @@ import numpy as np
 from rich.console import Group
 from rich.text import Text
 
+from shiftproof.answer import Answer
 from shiftproof.certificate import Certificate
 from shiftproof.deciding.property import PropertyVerdict
 from shiftproof.deciding.verdict import Verdict
@@ -26,7 +27,6 @@ from shiftproof.report.verdicts import (
     evidence_table,
     layer_table,
     region_text,
-    summary_of,
     text_map,
     verdict_tables,
 )
@@ -68,7 +68,7 @@ def html_of(result: Any) -> str:
     """A result as HTML that stands alone in a notebook.
 
     Args:
-        result: a verdict, one of its properties, a sweep, placements, a lattice or a certificate.
+        result: a verdict, an answer, one of its properties, a sweep, placements, a lattice or a certificate.
     """
     return page_environment().get_template("notebook.html.jinja").render(shown=show(result))
 
@@ -77,12 +77,14 @@ def rich_of(result: Any) -> Any:
     """A result as rich prints it.
 
     Args:
-        result: a verdict, one of its properties, a sweep, placements, a lattice or a certificate.
+        result: a verdict, an answer, one of its properties, a sweep, placements, a lattice or a certificate.
     """
     match result:
         case Verdict():
-            told = region_text(result) if result.boundary != "torus" else ()
+            told = (str(result), *region_text(result)) if result.boundary != "torus" else ()
             return Group(*verdict_tables(result), *map(Text, told))
+        case Answer():
+            return Text(str(result))
         case Sweep():
             return sweep_table(result)
         case Placements():
@@ -106,10 +108,20 @@ def show(result: Any) -> Shown:
 def _(verdict: Verdict) -> Shown:
     if verdict.boundary != "torus":
         return _region(verdict)
+    return _answered(Answer(verdict, None, None, None, verdict.notes))
+
+
+@show.register
+def _answered(answer: Answer) -> Shown:
+    """What is told first, above the maps."""
+    verdict = answer.verdict
+    (title, *lines) = (
+        f"{name}: {text}" if name else text for name, texts in answer.paragraphs for text in texts
+    )
     shown = [(output.name, v) for output in verdict.outputs for v in output.properties]
     return Shown(
-        f"{verdict.model}: every shift decided",
-        (f"{summary_of(verdict)}", *verdict.notes),
+        title,
+        tuple(lines),
         tuple(_word_map(f"{name}: {v.claim.property}", v) for name, v in shown),
         _keys(WORDS, [v.map for _, v in shown]),
         folded=(

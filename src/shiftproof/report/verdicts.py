@@ -162,11 +162,10 @@ def _between(region: RegionVerdict) -> str:
 
 
 def region_text(verdict: Verdict) -> list[str]:
-    """What is to be said of a scene or a background besides the tables."""
+    """What is to be said of a scene or a background besides its summary and the tables."""
     gone, reasons = verdict.vanished, [o.region.reason for o in verdict.outputs if o.region]
     told = "" if gone is None else f"{gone.gone}."
     return [
-        *([told] if told else []),
         *(
             f"Undecided: {reason}."
             for reason in dict.fromkeys(reasons)

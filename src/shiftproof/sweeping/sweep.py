@@ -92,7 +92,8 @@ def sweep(
         images: (batch, *grid, channels) numbers; or the shape of one image, such as `(28, 28, 1)`, for integer probes.
         spatial_axes: grid axes of one image (batch not counted), in the order of a shift; all but the last by default.
         output_axes: grid axes of the batched outputs, where they cannot be followed through the program.
-        boundary: `torus`, `background` (zeros enter, and no content leaves; integer probes are a quarter of the image), or `scene` (then `images` are scenes larger than `grid`).
+        boundary: `torus`; `background`, where zeros enter and no content leaves (integer probes are then a quarter of
+            the image); or `scene`, where `images` are scenes larger than `grid`.
         grid: sizes of the window, for `scene` only.
         law: `stride` (Δ' = Δ/s), `same` (Δ' = Δ) or `any` (the best of all output shifts; torus only).
         method: `brute` computes every shift; `cosets` computes one shift per coset of the lattice under which every
