@@ -164,7 +164,8 @@ class Verify:
     """Decide every shift: proved for all images, refuted by an image, or undecided.
 
     Exit code 0: all asked is proved; 1: something is refuted; 3: undecided.
-    On a scene 0: each output has cells proved to just move; 1: one has none.
+
+    On a scene 0: each output has cells that just move with it; 1: one has none.
     """
 
     target: Target
