@@ -77,7 +77,9 @@ def test_exact_counts_of_the_architectures(ran):
 def test_findings_are_computed_and_said(ran):
     directory, results, log = ran
     summary = results["summary"]
-    assert "of 144 shifts class scores stay exactly the same under 9 for circular stride" in summary
+    assert "under 9 of 144 shifts for circular stride 2 global, no shift but 0 for dense. " in summary
+    assert "2 networks keep their label in " in summary
+    assert summary.count(". ") == 1  # two sentences
     page = (directory / "report.html").read_text("utf-8")
     assert summary in page
     for name in (CNN.name, DENSE.name):
@@ -106,7 +108,7 @@ def test_unplaced_networks_are_said_to_be(tmp_path):
     assert unplaced["placed"] is None
     assert unplaced["labels_kept"] is None
     assert placed["labels_kept"] is not None
-    assert "measured for 1 network, the label is kept in" in results["summary"]
+    assert "1 network keeps its label in" in results["summary"]
     # every network of every table stands on one line of 80 columns
     lines = log.getvalue().splitlines()
     assert sum(line.startswith("SAME /1 flatten ") for line in lines) == 4

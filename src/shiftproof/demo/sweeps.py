@@ -156,21 +156,26 @@ def _agreement(swept: Swept) -> dict[str, Any]:
 
 
 def _summary(swept: Mapping[str, Swept]) -> str:
-    """Whose class scores survive how many shifts, and how often the label is kept."""
+    """Two sentences: whose class scores survive how many shifts, and how often the label is kept."""
     groups: dict[int, list[str]] = {}
     for name, one in swept.items():
-        groups.setdefault(one.architecture.count("invariance").equal, []).append(name)
-    total = next(iter(swept.values())).architecture.count("invariance").total
-    parts = []
-    for count, names in sorted(groups.items(), reverse=True):
-        which = "all" if count == total else "only the trivial one" if count == 1 else str(count)
-        parts.append(f"under {which} for {_few(names)}")
-    outputs = [one.architecture.layers[-1] for one in swept.values()]
-    exactly = "exactly " if all(layer.exact for layer in outputs) else ""
+        groups.setdefault(one.verdict.invariance.proved, []).append(name)
+    total = next(iter(swept.values())).verdict.invariance.total
+    parts = [
+        f"{_shifts_words(count, total)} for {_few(names)}"
+        for count, names in sorted(groups.items(), reverse=True)
+    ]
     return (
-        f"With integer probes and weights, of {total} shifts class scores stay {exactly}the same "
-        f"{', '.join(parts)}; {_placed_summary(all_placed(swept))}."
+        f"The class scores of {len(swept)} small networks are proved to stay the same, whatever the image, under "
+        f"{', '.join(parts)}. {_placed_summary(all_placed(swept))}"
     )
+
+
+def _shifts_words(count: int, total: int) -> str:
+    if count == total:
+        return f"all {total} shifts"
+    # shift 0 keeps everything, which is no finding
+    return f"{count} of {total} shifts" if count > 1 else "no shift but 0"
 
 
 def _few(names: Sequence[str]) -> str:
@@ -181,9 +186,12 @@ def _placed_summary(placed: Mapping[str, Sweep]) -> str:
     first = next(iter(placed.values()))
     ends = [pick(placed, key=lambda name: _share_kept(placed[name])) for pick in (min, max)]
     kept = [f"{labels_text(placed[name], -1)} ({name})" for name in dict.fromkeys(ends)]
-    networks = "network" if len(placed) == 1 else "networks"
+    who = (
+        "1 network keeps its label"
+        if len(placed) == 1
+        else f"{len(placed)} networks keep their label"
+    )
     return (
-        f"over all {first.count('invariance').total} placements of {first.header.images} real "
-        f"images inside the frame, measured for {len(placed)} {networks}, the label is kept in "
-        f"{' to '.join(kept)} of cases"
+        f"When {first.header.images} real digits are moved to all {first.count('invariance').total} places inside "
+        f"the frame, {who} in {' to '.join(kept)} of the cases."
     )

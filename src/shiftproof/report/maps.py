@@ -79,6 +79,23 @@ def layer_maps(sweep: Sweep, *, property: Property | None = None, columns: int =
     return panel_figure(panels, columns=columns, title=sweep.header.model)
 
 
+def single_maps(sweep: Sweep) -> dict[str, Figure]:
+    """Layer -> its map in a figure of its own, without a title; all on one colour scale.
+
+    Args:
+        sweep: what was swept.
+    """
+    panels = [Panel(sweep, layer.name, question_of(layer)) for layer in sweep.layers]
+    norm = _norm(panels)
+    figures = {}
+    for panel in panels:
+        size = (PANEL + 0.3, PANEL * _proportion(sweep) + 0.3)
+        figure = Figure(figsize=size, layout="constrained", facecolor="white")
+        _draw(figure.add_subplot(), panel, norm)
+        figures[str(panel.layer)] = figure
+    return figures
+
+
 def compare_maps(sweeps: Mapping[str, Sweep], *, layer: str | int = -1, columns: int = 4) -> Figure:
     """The same layer of several networks, by default what they put out."""
     panels = [
@@ -103,6 +120,8 @@ def panel_figure(
     figure, axes = _grid([shown.sweep for shown in panels], columns=columns, panel=panel)
     for shown, place in zip(panels, axes, strict=True):
         _draw(place, shown, norm)
+        layer = shown.sweep.layers[shown.sweep.index(shown.layer)]
+        _set_title(place, shown.title or layer.name, *_subtitle(shown))
     if title:
         figure.suptitle(title, fontsize=10, fontweight="bold", parse_math=False)
     _add_legend(figure, panels)
@@ -241,7 +260,6 @@ def _draw(axes: Axes, panel: Panel, norm: LogNorm | None) -> None:
     _image(axes, flags, sweep=sweep, colours=colours, norm=Normalize(0, 1))
     _mark_sparse(axes, status == Status.EQUAL, sweep)
     _label_axes(axes, sweep)
-    _set_title(axes, panel.title or sweep.layers[sweep.index(panel.layer)].name, *_subtitle(panel))
 
 
 def _image(
