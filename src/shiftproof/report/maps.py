@@ -29,6 +29,8 @@ HATCH = "////"
 DPI = 150
 PANEL = 2.1
 """Inches of one map."""
+LONGEST_TITLE = 25
+"""Characters above a map of `PANEL` inches; more would run into the title of the next map."""
 GRID_LINES_UP_TO = 40
 """Cells per axis up to which each cell is drawn apart; beyond that lines would hide the cells."""
 
@@ -339,13 +341,22 @@ def _slice_name(sweep: Sweep) -> str:
     return "dz=0" if len(sweep.grid) == 3 else "0"
 
 
+def elided(name: str, most: int = LONGEST_TITLE) -> str:
+    """A name that fits above a map: of a long one the end, which tells layers apart.
+
+    >>> elided("stages.0.projection_of_the_residual_branch")
+    '…n_of_the_residual_branch'
+    """
+    return name if len(name) <= most else "…" + name[1 - most :]
+
+
 def _set_title(axes: Axes, title: str, *lines: str) -> None:
     """A bold title over smaller lines; never read as mathematics, since names may hold a `$`."""
     below = "\n".join(line for line in lines if line)
     axes.set_title(below, fontsize=7, loc="left", pad=3, parse_math=False)
     rise = 3 + 9.2 * (below.count("\n") + 1 if below else 0)
     axes.annotate(
-        title,
+        elided(title),
         (0, 1),
         (0, rise),
         xycoords="axes fraction",

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from shiftproof.deciding.scene import SceneLayer, SceneVerdict, explain
 from shiftproof.files import write_atomic
 from shiftproof.report.html import Block, Commands, Picture, Prose, Section, write_report
-from shiftproof.report.maps import EQUAL_COLOUR, to_png
+from shiftproof.report.maps import EQUAL_COLOUR, elided, to_png
 from shiftproof.report.pages import write_json
 from shiftproof.report.tables import Table
 
@@ -108,7 +108,7 @@ def scene_maps(verdict: SceneVerdict) -> Figure:
         axes = figure.add_subplot(max(1, rows), min(COLUMNS, len(layers)), number + 1)
         axes.imshow(cell_map(layer), cmap=colours, vmin=0, vmax=2, interpolation="nearest")
         inside, cells = layer.left
-        axes.set_title(f"{layer.name}\n{inside} of {cells}", fontsize=8)
+        axes.set_title(f"{elided(layer.name)}\n{inside} of {cells}", fontsize=8, parse_math=False)
         axes.set_xticks(())
         axes.set_yticks(())
     handles = [

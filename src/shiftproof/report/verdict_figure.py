@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from shiftproof.deciding.verdict import PropertyVerdict, Verdict, Word
-from shiftproof.report.maps import EQUAL_COLOUR, GRID_LINES_UP_TO
+from shiftproof.report.maps import EQUAL_COLOUR, GRID_LINES_UP_TO, elided
 from shiftproof.report.verdicts import centred
 
 COLOURS = {Word.PROVED: EQUAL_COLOUR, Word.REFUTED: "#f3d9a4", Word.UNDECIDED: "#7d7d7d"}
@@ -64,7 +64,7 @@ def _draw(axes: Axes, name: str, verdict: PropertyVerdict) -> None:
             linewidths=0,
         )
     kind = {"equivariance": "equivariant", "invariance": "invariant"}[verdict.claim.property]
-    title = f"{name}\n{verdict.proved} of {verdict.total} {kind}: {verdict.lattice}"
+    title = f"{elided(name, 44)}\n{verdict.proved} of {verdict.total} {kind}: {verdict.lattice}"
     if verdict.by_identity:
         title += f"\n({verdict.identity_text})"
     axes.set_title(title, fontsize=8, loc="left", parse_math=False)
