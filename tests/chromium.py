@@ -48,14 +48,16 @@ OUTSIDE = """
   const scrolls = (e) => e && (/auto|scroll/.test(getComputedStyle(e).overflowX) || scrolls(e.parentElement));
   for (const e of document.body.querySelectorAll("*")) {
     const { left, right } = e.getBoundingClientRect();
-    if (e.getClientRects().length && (left < -0.5 || right > width + 0.5) && !scrolls(e.parentElement))
+    const outside = e.getClientRects().length && (left < -0.5 || right > width + 0.5);
+    if (outside && (e.closest("table") || !scrolls(e.parentElement)))
       found.push(`${e.tagName} ${e.className} ${Math.round(left)}..${Math.round(right)}`);
   }
   const page = document.documentElement.scrollWidth;
   return page > width ? [...found, `the page is ${page} wide`] : found;
 })()
 """
-"""What runs out of the window, but for what stands in a box that scrolls by itself; all that is folded is opened."""
+"""What runs out of the window. Figures may stand in a box that scrolls by itself, tables may not. All that is folded is
+opened."""
 KEYS = {
     "ArrowLeft": 37,
     "ArrowUp": 38,

@@ -1,11 +1,14 @@
 """The demo, small: it trains, sweeps, and its files say what it found."""
 
+import html
 import io
 import json
+import re
 import struct
 
 import numpy as np
 import pytest
+from chromium import Browser, needs_chromium
 from flax import nnx
 from matplotlib.image import imsave
 from rich.console import Console
@@ -77,7 +80,9 @@ def test_exact_counts_of_the_architectures(ran):
 def test_findings_are_computed_and_said(ran):
     directory, results, log = ran
     summary = results["summary"]
-    assert "under 9 of 144 shifts for circular stride 2 global, no shift but 0 for dense. " in summary
+    assert (
+        "under 9 of 144 shifts for circular stride 2 global, no shift but 0 for dense. " in summary
+    )
     assert "2 networks keep their label in " in summary
     assert summary.count(". ") == 1  # two sentences
     page = (directory / "report.html").read_text("utf-8")
@@ -88,6 +93,33 @@ def test_findings_are_computed_and_said(ran):
     assert "report.html" in log
     assert "144" in log
     assert max(len(line) for line in log.splitlines() if "─" in line) <= 100
+
+
+def test_break_maps_come_first_then_one_digit_at_three_places(ran):
+    page = (ran[0] / "report.html").read_text("utf-8")
+    lead, maps, digits, *_ = page.split("<h2>")
+    assert html.unescape(lead).count(ran[1]["summary"]) == 1
+    assert maps.count("<img") == 6
+    assert "<b>convolutions.0</b> moves with the image under all 144 shifts." in maps
+    assert re.search(
+        r"<b>max_pool_2</b> moves .* under 9 of 144 shifts, the multiples of 4 in every", maps
+    )
+    assert re.search(
+        r"<b>logits</b> stays the same under 9 of 144 shifts, the multiples of 4", maps
+    )
+    assert digits.count("<img") == 4
+    assert "same scores from 0 of 2 networks." in digits
+    assert f"same scores from 1 of 2 networks: {CNN.name}." in digits
+    assert re.search(rf"{CNN.name}</td>\n<td.*(digit|scores)</td>\n<td.*>same scores</td>", digits)
+
+
+@needs_chromium
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_runs_out_of_the_window(ran, width):
+    with Browser() as browser:
+        page = browser.open(ran[0] / "report.html", width=width, touch=width < 400)
+        assert page.outside() == []
+        assert page.errors == []
 
 
 def test_same_seed_same_results(ran, tmp_path):

@@ -215,7 +215,7 @@ def _grid(sweeps: Sequence[Sweep], *, columns: int, panel: float) -> tuple[Figur
     rows = -(-len(sweeps) // columns)
     tallest = max(_proportion(sweep) for sweep in sweeps)
     width = panel if any(len(sweep.grid) > 1 for sweep in sweeps) else 1.6 * panel
-    size = (columns * (width + 0.4) + 0.9, rows * (width * tallest + 0.62) + 0.75)
+    size = (columns * (width + 0.4) + 0.9, rows * (width * tallest + 0.72) + 0.75)
     figure = Figure(figsize=size, layout="constrained", facecolor="white")
     axes = [figure.add_subplot(rows, columns, place + 1) for place in range(len(sweeps))]
     return figure, axes
@@ -342,12 +342,17 @@ def _slice_name(sweep: Sweep) -> str:
 
 
 def elided(name: str, most: int = LONGEST_TITLE) -> str:
-    """A name that fits above a map: of a long one the end, which tells layers apart.
+    """A name that fits above a map: each part of a long one is cut, so that the number of a layer stays.
 
-    >>> elided("stages.0.projection_of_the_residual_branch")
-    '…n_of_the_residual_branch'
+    >>> elided("stages_of_the_encoder.0.projection_convolution")
+    'stages_of_….0.projection…'
     """
-    return name if len(name) <= most else "…" + name[1 - most :]
+    parts = name.split(".")
+    for room in range(most, 1, -1):
+        cut = ".".join(p if len(p) <= room else f"{p[: room - 1]}…" for p in parts)
+        if len(cut) <= most:
+            return cut
+    return f"…{name[1 - most :]}"
 
 
 def _set_title(axes: Axes, title: str, *lines: str) -> None:

@@ -100,7 +100,7 @@ def scene_maps(verdict: SceneVerdict) -> Figure:
     layers = [layer for layer in verdict.layers if any(a is not None for a in layer.grid)]
     rows = -(-len(layers) // COLUMNS)
     figure = Figure(
-        figsize=(2.2 * min(COLUMNS, max(1, len(layers))), 2.5 * max(1, rows) + 0.5),
+        figsize=(max(3, 2.2 * min(COLUMNS, len(layers))), 2.5 * max(1, rows) + 0.5),
         layout="constrained",
     )
     colours = ListedColormap([BORDER_COLOUR, EQUAL_COLOUR, UNEXPLAINED_COLOUR])
@@ -117,7 +117,13 @@ def scene_maps(verdict: SceneVerdict) -> Figure:
     ]
     if any(layer.unexplained for layer in layers):
         handles.append(Patch(color=UNEXPLAINED_COLOUR, label="seen to be equal, not proved"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=max(1, min(COLUMNS, len(layers)) // 2),
+        fontsize=8,
+        frameon=False,
+    )
     return figure
 
 
