@@ -49,9 +49,13 @@ OUTSIDE = """
   for (const e of document.body.querySelectorAll("*")) {
     const { left, right } = e.getBoundingClientRect();
     const outside = e.getClientRects().length && (left < -0.5 || right > width + 0.5);
-    if (outside && (e.closest("table") || !scrolls(e.parentElement)))
+    if (outside && !scrolls(e.parentElement))
       found.push(`${e.tagName} ${e.className} ${Math.round(left)}..${Math.round(right)}`);
   }
+  for (const table of document.querySelectorAll("table"))
+    for (let e = table.parentElement; e; e = e.parentElement)
+      if (e.scrollWidth > e.clientWidth + 1 && scrolls(e))
+        found.push(`a table is cut off at ${e.clientWidth} of ${e.scrollWidth}`);
   const page = document.documentElement.scrollWidth;
   return page > width ? [...found, `the page is ${page} wide`] : found;
 })()

@@ -123,10 +123,14 @@ def test_nothing_runs_out_of_the_window(pages, browser, name, width) -> None:
         ("<details><table style='width: 700px'><tr><td>cut</table></details>", ["TABLE  0..700"]),
         (
             "<div style='overflow-x: auto'><table style='width: 700px'><tr><td>cut</table></div>",
-            ["TABLE  0..700"],
+            ["a table is cut off at 390 of 700"],
+        ),
+        (
+            "<div style='overflow-x: auto; width: 50px'><table style='width: 99px'><tr><td>cut</table></div>",
+            ["a table is cut off at 50 of 99"],
         ),
     ],
-    ids=["right", "left", "a figure that scrolls", "folded", "a table that scrolls"],
+    ids=["right", "left", "a figure that scrolls", "folded", "a table that scrolls", "a small one"],
 )
 def test_what_runs_out_is_found(browser, tmp_path, broken, said) -> None:
     path = tmp_path / "page.html"
