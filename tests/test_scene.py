@@ -322,7 +322,7 @@ def test_the_command_line_and_its_files(tmp_path, capsys) -> None:
 
 
 def test_the_map_of_cells_shows_interior_and_border() -> None:
-    from shiftproof.report import cell_map
+    from shiftproof.report.scenes import cell_map
 
     layer = sp.verify_scene(conv(), (6, 6, 1), sweep=True).output
     expected = np.zeros((6, 6), int)

@@ -301,7 +301,8 @@ def _demo(command: Demo, terminal: Terminal) -> int:
 
 def _sweep(command: Sweep, terminal: Terminal) -> int:
     from shiftproof.progress import reporting
-    from shiftproof.report import report_sweep, sweep_table
+    from shiftproof.report.pages import report_sweep
+    from shiftproof.report.tables import sweep_table
     from shiftproof.sweeping.processes import Crew, join
     from shiftproof.sweeping.sweep import sweep
 
@@ -392,7 +393,8 @@ def _verify(command: Verify, terminal: Terminal) -> int:
     from shiftproof.deciding.asked import shifts_of
     from shiftproof.deciding.verify import verify
     from shiftproof.progress import reporting
-    from shiftproof.report import report_verdict, sweep_table
+    from shiftproof.report.tables import sweep_table
+    from shiftproof.report.verdict_page import report_verdict
     from shiftproof.sweeping.sweep import sweep
 
     if command.brute and not command.sweep:
@@ -462,7 +464,8 @@ def _verify(command: Verify, terminal: Terminal) -> int:
 
 def _print_in_full(console: Any, answer: Any) -> None:
     """All tables and maps behind an answer."""
-    from shiftproof.report import counterfactual_table, verdict_tables, verdict_text
+    from shiftproof.report.counterfactuals import counterfactual_table
+    from shiftproof.report.verdicts import verdict_tables, verdict_text
 
     for table in verdict_tables(answer.verdict):
         console.print()
@@ -477,7 +480,7 @@ def _print_in_full(console: Any, answer: Any) -> None:
 
 def _scene(command: Scene, terminal: Terminal) -> int:
     from shiftproof.deciding.scene import verify_scene
-    from shiftproof.report import report_scene, scene_table, scene_text
+    from shiftproof.report.scenes import report_scene, scene_table, scene_text
 
     target = _target_of(command, terminal)
     verdict = verify_scene(
@@ -579,7 +582,7 @@ def _replay(command: Replay, _: Terminal) -> int:
 
 
 def _rules(command: Rules, _: Terminal) -> int:
-    from shiftproof.report import rules_tables
+    from shiftproof.report.rules import rules_tables
 
     tables = rules_tables()
     if command.json:

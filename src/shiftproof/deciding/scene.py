@@ -18,7 +18,7 @@ import numpy as np
 from shiftproof.algebras.arithmetic import FieldError
 from shiftproof.deciding.subject import Subject, Weights, graph_of, question_of
 from shiftproof.deciding.verify import ask
-from shiftproof.display import Displayed, report_room
+from shiftproof.display import Displayed, figure_of
 from shiftproof.errors import ContradictionError
 from shiftproof.exactness.calibration import float64_device
 from shiftproof.group import axis_shift
@@ -217,7 +217,7 @@ class SceneVerdict(Displayed):
 
     def plot(self) -> Any:
         """The cells of every layer, as a `matplotlib.figure.Figure`: blue moves with the scene, sand does not."""
-        return report_room("scenes").scene_maps(self)
+        return figure_of(self)
 
     def to_dict(self) -> dict[str, Any]:
         """A stable schema."""

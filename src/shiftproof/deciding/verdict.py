@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from shiftproof.display import Displayed, report_room
+from shiftproof.display import Displayed, figure_of
 from shiftproof.errors import InputError
 from shiftproof.group import Failing, Lattice, Shift, axis_shift
 from shiftproof.proving.analysis import Claim
@@ -513,7 +513,7 @@ class Verdict(Displayed):
 
         One square per shift, shift 0 in the middle: blue proved, sand refuted, grey undecided.
         """
-        return report_room("verdict_figure").verdict_maps(self)
+        return figure_of(self)
 
     def to_dict(self) -> dict[str, Any]:
         """The stable schema `shiftproof.verdict/1`."""

@@ -15,7 +15,6 @@ from rich.text import Text
 from shiftproof.certificate import Certificate
 from shiftproof.deciding.scene import SceneVerdict
 from shiftproof.deciding.verdict import PropertyVerdict, Verdict, Word
-from shiftproof.display import report_room
 from shiftproof.group import Lattice
 from shiftproof.report.html import page_environment
 from shiftproof.report.pictures import indexed_png
@@ -82,8 +81,8 @@ def rich_of(result: Any) -> Any:
         case Sweep():
             return sweep_table(result)
         case SceneVerdict():
-            room = report_room("scenes")
-            return Group(room.scene_table(result), *map(Text, room.scene_text(result)))
+            scenes = _scenes()
+            return Group(scenes.scene_table(result), *map(Text, scenes.scene_text(result)))
         case Placements():
             return Text(str(result))
         case PropertyVerdict():
@@ -93,6 +92,13 @@ def rich_of(result: Any) -> Any:
         case _:
             shown = show(result)
             return Text("\n".join([shown.title, *shown.lines]))
+
+
+def _scenes() -> Any:
+    """The module of scenes; it loads matplotlib, which no other result needs."""
+    from shiftproof.report import scenes
+
+    return scenes
 
 
 @functools.singledispatch
@@ -175,14 +181,14 @@ def _swept(sweep: Sweep, title: str, lines: tuple[str, ...]) -> Shown:
 @show.register
 def _(scene: SceneVerdict) -> Shown:
     title, *lines = str(scene).split("\n")
-    room = report_room("scenes")
+    scenes = _scenes()
     colours = {0: SAND, 1: BLUE, 2: GREY}
     words = {
         0: "not proved: the border may reach it",
         1: "moves with the scene",
         2: "seen to be equal, not proved",
     }
-    drawn = [(x, room.cell_map(x)) for x in scene.layers if any(a is not None for a in x.grid)]
+    drawn = [(x, scenes.cell_map(x)) for x in scene.layers if any(a is not None for a in x.grid)]
     return Shown(
         title,
         tuple(line.strip() for line in lines),
@@ -192,7 +198,7 @@ def _(scene: SceneVerdict) -> Shown:
         ),
         tuple((words[n], colours[n]) for n in words if any(np.any(c == n) for _, c in drawn)),
         guide="one square per cell of a layer",
-        folded=(("Layer by layer", room.scene_table(scene)),),
+        folded=(("Layer by layer", scenes.scene_table(scene)),),
     )
 
 
