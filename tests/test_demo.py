@@ -81,9 +81,10 @@ def test_findings_are_computed_and_said(ran):
     directory, results, log = ran
     summary = results["summary"]
     assert (
-        "under 9 of 144 shifts for circular stride 2 global, no shift but 0 for dense. " in summary
+        "under 9 of 144 shifts in circular stride 2 global and under no shift but 0 in dense. "
+        in summary
     )
-    assert "2 networks keep their label in " in summary
+    assert "the label stays what it was in " in summary
     assert summary.count(". ") == 1  # two sentences
     page = (directory / "report.html").read_text("utf-8")
     assert summary in page
@@ -140,7 +141,8 @@ def test_unplaced_networks_are_said_to_be(tmp_path):
     assert unplaced["placed"] is None
     assert unplaced["labels_kept"] is None
     assert placed["labels_kept"] is not None
-    assert "1 network keeps its label in" in results["summary"]
+    assert "under no shift but 0 in SAME stride 1 flatten and dense. " in results["summary"]
+    assert results["summary"].endswith(" % (dense) of the cases.")
     # every network of every table stands on one line of 80 columns
     lines = log.getvalue().splitlines()
     assert sum(line.startswith("SAME /1 flatten ") for line in lines) == 4

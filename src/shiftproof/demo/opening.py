@@ -62,7 +62,8 @@ def break_map_section(swept: Mapping[str, Swept]) -> Section:
     ]
     guide = (
         f"What {network} makes of one digit, layer by layer. One square is one shift of the image, shift (0, 0) in "
-        "the middle. Blue: the layer moves with the image, or stays the same. Yellow to red: it differs, red the most."
+        "the middle. Blue: the layer moves with the image, or stays the same. Yellow to red: it differs, red the most. "
+        "The name of a network says its padding, the stride of its pools, and its head: a flatten or a global mean."
     )
     return Section("Which shifts each layer follows", (Prose(guide), Gallery(tuple(pictures))))
 

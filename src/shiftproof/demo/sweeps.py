@@ -161,13 +161,14 @@ def _summary(swept: Mapping[str, Swept]) -> str:
     for name, one in swept.items():
         groups.setdefault(one.verdict.invariance.proved, []).append(name)
     total = next(iter(swept.values())).verdict.invariance.total
-    parts = [
-        f"{_shifts_words(count, total)} for {_few(names)}"
+    *first, last = (
+        f"under {_shifts_words(count, total)} in {_few(names, len(swept))}"
         for count, names in sorted(groups.items(), reverse=True)
-    ]
+    )
+    listed = f"{', '.join(first)} and {last}" if first else last
     return (
-        f"The class scores of {len(swept)} small networks are proved to stay the same, whatever the image, under "
-        f"{', '.join(parts)}. {_placed_summary(all_placed(swept))}"
+        f"Proved for every image, class scores stay the same {listed}. "
+        f"{_placed_summary(all_placed(swept))}"
     )
 
 
@@ -178,20 +179,15 @@ def _shifts_words(count: int, total: int) -> str:
     return f"{count} of {total} shifts" if count > 1 else "no shift but 0"
 
 
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names) if len(names) <= 2 else f"{len(names)} networks"
+def _few(names: Sequence[str], total: int) -> str:
+    return " and ".join(names) if len(names) <= 2 else f"{len(names)} of {total} networks"
 
 
 def _placed_summary(placed: Mapping[str, Sweep]) -> str:
     first = next(iter(placed.values()))
     ends = [pick(placed, key=lambda name: _share_kept(placed[name])) for pick in (min, max)]
     kept = [f"{labels_text(placed[name], -1)} ({name})" for name in dict.fromkeys(ends)]
-    who = (
-        "1 network keeps its label"
-        if len(placed) == 1
-        else f"{len(placed)} networks keep their label"
-    )
     return (
         f"When {first.header.images} real digits are moved to all {first.count('invariance').total} places inside "
-        f"the frame, {who} in {' to '.join(kept)} of the cases."
+        f"the frame, the label stays what it was in {' to '.join(kept)} of the cases."
     )

@@ -30,9 +30,9 @@ def result_figure(
             return verdict_maps(result)
         case SceneVerdict():
             return scene_maps(result)
-        case Sweep() if layer is None:
-            return layer_maps(result, property=property)
         case Sweep():
+            if layer is None:
+                return layer_maps(result, property=property)
             return break_map(result, layer, property=property)
         case _:
             raise TypeError(f"a {type(result).__name__} has no figure")
