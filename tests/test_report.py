@@ -13,12 +13,12 @@ from rich.console import Console
 
 from shiftproof import load_sweep
 from shiftproof.report.activations import Strip, activation_figure
+from shiftproof.report.cells import central
 from shiftproof.report.html import Folded, Gallery, Picture, Prose, Section, render_report
 from shiftproof.report.maps import (
     EQUAL_COLOUR,
     UNCLEAR_COLOUR,
     break_map,
-    central,
     deviation_colours,
     label_maps,
     layer_maps,

@@ -18,6 +18,7 @@ from matplotlib.colors import Colormap, ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
+from shiftproof.report.cells import axis_shifts, central
 from shiftproof.report.tables import labels_text, lattice_text, mark_of, question_of
 from shiftproof.sweeping.result import Property, Status, Sweep
 
@@ -167,31 +168,6 @@ def deviation_colours() -> Colormap:
 
 
 # --- geometry: from shifts to cells ---
-
-
-def central(values: np.ndarray, sweep: Sweep) -> np.ndarray:
-    """The 2-D map that is drawn: on the torus shift 0 in the centre; a slice or strip if not 2-D.
-
-    Args:
-        values: (*shift), as the sweep holds them.
-        sweep: says which shift stands where.
-
-    Returns:
-        (rows, columns), in the order of `axis_shifts`.
-    """
-    if sweep.header.boundary == "circular":
-        values = np.roll(values, [size // 2 for size in values.shape], tuple(range(values.ndim)))
-    while values.ndim > 2:
-        values = values[axis_shifts(sweep, values.ndim).index(0)]
-    return values[None] if values.ndim == 1 else values
-
-
-def axis_shifts(sweep: Sweep, rank_left: int) -> list[int]:
-    """The signed shifts along the axis with `rank_left - 1` axes after it, in the order drawn."""
-    room = sweep.ranges[len(sweep.grid) - rank_left]
-    if sweep.header.boundary == "circular":
-        return [step - len(room) // 2 for step in room]
-    return list(room)
 
 
 def _extent(sweep: Sweep) -> tuple[float, float, float, float]:

@@ -16,11 +16,18 @@ from shiftproof.certificate import Certificate
 from shiftproof.deciding.scene import SceneVerdict
 from shiftproof.deciding.verdict import PropertyVerdict, Verdict, Word
 from shiftproof.group import Lattice
+from shiftproof.report.cells import central, centred
 from shiftproof.report.html import page_environment
 from shiftproof.report.pictures import indexed_png
-from shiftproof.report.tables import Table, count_text, question_of, sweep_table
+from shiftproof.report.tables import (
+    Table,
+    count_text,
+    counted,
+    question_of,
+    sizes_text,
+    sweep_table,
+)
 from shiftproof.report.verdicts import (
-    centred,
     evidence_table,
     summary_of,
     text_map,
@@ -141,10 +148,9 @@ def _(verdict: PropertyVerdict) -> Shown:
 @show.register
 def _(sweep: Sweep) -> Shown:
     header = sweep.header
-    images = "image" if header.images == 1 else "images"
     line = (
-        f"boundary {header.boundary}, law {header.law}, {header.images} {images}; a sweep refutes and measures, it "
-        "does not prove"
+        f"boundary {header.boundary}, law {header.law}, {counted(header.images, 'image')}; a sweep refutes and "
+        "measures, it does not prove"
     )
     return _swept(sweep, f"Sweep of {header.model}", (line,))
 
@@ -166,7 +172,7 @@ def _swept(sweep: Sweep, title: str, lines: tuple[str, ...]) -> Shown:
         property = question_of(layer)
         status.append(sweep.status(property, layer.name))
         text = count_text(sweep, layer.name, property=property)
-        drawn = centred(status[-1]) if torus else _flat(status[-1])
+        drawn = central(status[-1], sweep)
         maps.append(_thumb(f"{layer.name}: {property}", text, drawn, colours=STATUSES))
     return Shown(
         title,
@@ -205,7 +211,7 @@ def _(scene: SceneVerdict) -> Shown:
 @show.register
 def _(lattice: Lattice) -> Shown:
     mask = lattice.mask()
-    text = f"{lattice.count} of {mask.size} shifts of the grid {'×'.join(map(str, lattice.grid))}"
+    text = f"{lattice.count} of {mask.size} shifts of the grid {sizes_text(lattice.grid)}"
     words = np.where(mask, Word.PROVED, Word.REFUTED)
     colours = {Word.PROVED: BLUE, Word.REFUTED: PALE}
     return Shown(
@@ -225,7 +231,7 @@ def _(certificate: Certificate) -> Shown:
         else f"for all shifts of a scene, in the interior {checked.interior}"
     )
     weights = "all weights" if checked.weights == "all" else "the weights of one model"
-    grid = "×".join(map(str, checked.grid))
+    grid = sizes_text(checked.grid)
     rows = (
         ("boundary", checked.boundary),
         ("grid", grid),
@@ -248,13 +254,6 @@ def _word_map(title: str, verdict: PropertyVerdict) -> Thumb:
     if verdict.by_identity:
         text += f"; {verdict.identity_text}"
     return _thumb(title, text, centred(verdict.map), colours=WORDS)
-
-
-def _flat(values: np.ndarray) -> np.ndarray:
-    """Two axes of any number of them."""
-    while values.ndim > 2:
-        values = values[values.shape[0] // 2]
-    return values[None] if values.ndim == 1 else values
 
 
 def _thumb(title: str, text: str, cells: np.ndarray, *, colours: Any) -> Thumb:

@@ -1,7 +1,5 @@
 """Scenes in words, tables and maps: how far into every layer the border of the image reaches."""
 
-import shlex
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +11,8 @@ from shiftproof.deciding.scene import SceneLayer, SceneVerdict, explain
 from shiftproof.files import write_atomic
 from shiftproof.report.html import Block, Commands, Picture, Prose, Section, write_report
 from shiftproof.report.maps import EQUAL_COLOUR, elided, to_png
-from shiftproof.report.pages import write_json
-from shiftproof.report.tables import Table
+from shiftproof.report.pages import check_commands, write_all, write_json
+from shiftproof.report.tables import Table, once
 
 BORDER_COLOUR, UNEXPLAINED_COLOUR = "#f3d9a4", "#7d7d7d"
 COLUMNS = 5
@@ -60,19 +58,14 @@ def _along(layer: SceneLayer) -> tuple[str, str, str, str]:
     """Jump, field, offset and interior, once where all axes agree."""
     fields = [reach.field for reach in layer.reaches]
     return (
-        _once("-" if reach.jump is None else str(reach.jump) for reach in layer.reaches),
-        _once("-" if f is None else "all" if f.size is None else str(f.size) for f in fields),
-        _once("-" if f is None or f.offset is None else str(f.offset) for f in fields),
-        _once(
+        once("-" if reach.jump is None else str(reach.jump) for reach in layer.reaches),
+        once("-" if f is None else "all" if f.size is None else str(f.size) for f in fields),
+        once("-" if f is None or f.offset is None else str(f.offset) for f in fields),
+        once(
             f"{reach.low}..{reach.high - 1}" if not reach.lost else "none"
             for reach in layer.reaches
         ),
     )
-
-
-def _once(words: Iterable[str]) -> str:
-    found = list(words)
-    return found[0] if len(set(found)) == 1 else " × ".join(found)
 
 
 def _swept(layer: SceneLayer) -> str:
@@ -148,10 +141,7 @@ def report_scene(verdict: SceneVerdict, directory: str | Path) -> list[Path]:
     png = to_png(scene_maps(verdict))
     write_atomic(directory / "cells.png", png)
     write_json(directory / "scene.json", verdict.to_dict())
-    certificates = []
-    for name, certificate in verdict.certificates.items():
-        certificates.append(directory / f"{name}.scene.certificate.json")
-        write_json(certificates[-1], certificate)
+    certificates = write_all(directory, "scene.certificate", verdict.certificates)
     picture = Picture(
         png,
         "One map a layer: its cells, the interior coloured.",
@@ -159,8 +149,7 @@ def report_scene(verdict: SceneVerdict, directory: str | Path) -> list[Path]:
     )
     blocks: list[Block] = [*map(Prose, scene_text(verdict)), picture, scene_table(verdict)]
     if certificates:
-        lines = [f"python -m shiftproof_kernel check {shlex.quote(c.name)}" for c in certificates]
-        blocks.append(Commands("\n".join(lines)))
+        blocks.append(Commands("\n".join(check_commands(certificates))))
     page = write_report(
         directory / "report.html",
         f"{verdict.model} on a scene",

@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from shiftproof.deciding.verdict import PropertyVerdict, Verdict, Word
+from shiftproof.report.cells import centred
 from shiftproof.report.maps import EQUAL_COLOUR, GRID_LINES_UP_TO, elided
-from shiftproof.report.verdicts import centred
 
 COLOURS = {Word.PROVED: EQUAL_COLOUR, Word.REFUTED: "#f3d9a4", Word.UNDECIDED: "#7d7d7d"}
 

@@ -8,7 +8,8 @@ import numpy as np
 from shiftproof.deciding.verdict import LayerVerdict, PropertyVerdict, Verdict, Word
 from shiftproof.proving.identity import error_words
 from shiftproof.refuting.witness import Witness
-from shiftproof.report.tables import Table
+from shiftproof.report.cells import centred
+from shiftproof.report.tables import Table, once, sizes_text
 
 GLYPHS = {Word.PROVED: "█", Word.REFUTED: "·", Word.UNDECIDED: "?"}
 MOST_ROWS = 40
@@ -79,7 +80,7 @@ def counts_table(verdict: Verdict) -> Table:
     if numerically:
         note += " numerically: refuted by a difference far above rounding, which was measured, not bounded."
     return Table(
-        f"{verdict.model}: circular, {_times(verdict.grid)}, {weights_words(verdict)}",
+        f"{verdict.model}: circular, {sizes_text(verdict.grid)}, {weights_words(verdict)}",
         columns,
         rows,
         numbers=frozenset(range(2, columns.index("lattice"))),
@@ -143,12 +144,7 @@ def field_words(layer: LayerVerdict) -> tuple[str, str]:
         "–" if f is None else "whole image" if f.size is None else str(f.size) for f in layer.fields
     ]
     jumps = ["–" if f is None or f.jump is None else str(f.jump) for f in layer.fields]
-    return _once(sizes), _once(jumps)
-
-
-def _once(words: list[str]) -> str:
-    """One word where all are alike."""
-    return words[0] if len({*words}) == 1 else " × ".join(words)
+    return once(sizes), once(jumps)
 
 
 def shrinking(verdict: Verdict, layer: LayerVerdict) -> list[tuple[str, str]]:
@@ -202,14 +198,6 @@ def text_map(verdict: PropertyVerdict) -> str:
     return "\n".join(lines)
 
 
-def centred(words: np.ndarray) -> np.ndarray:
-    """The 2-D map that is drawn: shift 0 in the middle; the central slice of more axes."""
-    rolled = np.roll(words, [n // 2 for n in words.shape], tuple(range(words.ndim)))
-    while rolled.ndim > 2:
-        rolled = rolled[rolled.shape[0] // 2]
-    return rolled[None] if rolled.ndim == 1 else rolled
-
-
 def evidence_table(verdict: Verdict) -> Table:
     """One row per proof and counterexample; everything else follows from these."""
     rows = []
@@ -240,7 +228,3 @@ def witness_text(witness: Witness) -> str:
     if others:
         values += f", with {others} more {'image' if others == 1 else 'images'}, and no output shift fits them all"
     return f"differs by {deviation:.4g} ({witness.strength}); {values}, {witness.whose}, {witness.trial.dtype}"
-
-
-def _times(sizes: tuple[int, ...]) -> str:
-    return "×".join(map(str, sizes))
