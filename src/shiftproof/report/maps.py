@@ -149,7 +149,7 @@ def label_maps(sweeps: Mapping[str, Sweep], *, layer: str | int = -1, columns: i
         share = np.where(agreement < 0, np.nan, agreement / sweep.header.images)
         values = np.ma.masked_invalid(central(share, sweep))
         _image(place, values, sweep=sweep, colours=colours, norm=norm)
-        _label_axes(place, sweep)
+        label_axes(place, *_rooms(sweep))
         _set_title(place, name, f"{labels_text(sweep, layer) or 'no labels'} kept")
     _add_bar(figure, ScalarMappable(norm, colours), axes=axes, label="share of labels kept")
     return figure
@@ -170,10 +170,14 @@ def deviation_colours() -> Colormap:
 # --- geometry: from shifts to cells ---
 
 
-def _extent(sweep: Sweep) -> tuple[float, float, float, float]:
+def _rooms(sweep: Sweep) -> tuple[list[int], list[int]]:
+    """The signed shifts across and down, in the order drawn; none down where there is one axis."""
+    return axis_shifts(sweep, 1), axis_shifts(sweep, 2) if len(sweep.grid) > 1 else []
+
+
+def map_extent(across: Sequence[int], down: Sequence[int]) -> tuple[float, float, float, float]:
     """Left, right, bottom, top in signed shifts, so that a tick at -4 is the shift -4."""
-    across = axis_shifts(sweep, 1)
-    down = axis_shifts(sweep, 2) if len(sweep.grid) > 1 else [0]
+    down = down or [0]
     return across[0] - 0.5, across[-1] + 0.5, down[-1] + 0.5, down[0] - 0.5
 
 
@@ -236,8 +240,8 @@ def _draw(axes: Axes, panel: Panel, norm: LogNorm | None) -> None:
     )
     colours = ListedColormap([EQUAL_COLOUR, UNCLEAR_COLOUR])
     _image(axes, flags, sweep=sweep, colours=colours, norm=Normalize(0, 1))
-    _mark_sparse(axes, status == Status.EQUAL, sweep)
-    _label_axes(axes, sweep)
+    mark_sparse(axes, status == Status.EQUAL, *_rooms(sweep))
+    label_axes(axes, *_rooms(sweep))
 
 
 def _image(
@@ -247,7 +251,7 @@ def _image(
         values,
         cmap=colours,
         norm=norm,
-        extent=_extent(sweep),
+        extent=map_extent(*_rooms(sweep)),
         interpolation="nearest",
         aspect="auto" if len(sweep.grid) == 1 else "equal",
     )
@@ -255,7 +259,7 @@ def _image(
 
 def _add_ground(axes: Axes, sweep: Sweep) -> None:
     """The hatch of undefined shifts lies below everything and shows where no cell is drawn."""
-    left, right, bottom, top = _extent(sweep)
+    left, right, bottom, top = map_extent(*_rooms(sweep))
     axes.add_patch(
         Rectangle(
             (left, top), right - left, bottom - top, linewidth=0, zorder=-1, **_undefined_style()
@@ -267,21 +271,19 @@ def _undefined_style() -> dict[str, Any]:
     return {"facecolor": UNDEFINED_COLOUR, "edgecolor": HATCH_COLOUR, "hatch": HATCH}
 
 
-def _mark_sparse(axes: Axes, equal: np.ndarray, sweep: Sweep) -> None:
+def mark_sparse(axes: Axes, equal: np.ndarray, across: Sequence[int], down: Sequence[int]) -> None:
     """On a large grid a lone equal shift is smaller than a dot of the screen: mark it."""
     if max(equal.shape) <= GRID_LINES_UP_TO or equal.mean() > 0.1:
         return
-    across = np.array(axis_shifts(sweep, 1))
-    down = np.array(axis_shifts(sweep, 2)) if len(sweep.grid) > 1 else np.zeros(1, int)
     rows, columns = np.nonzero(equal)
-    axes.scatter(across[columns], down[rows], s=7, marker="s", color=EQUAL_COLOUR, linewidths=0)
+    x, y = np.array(across)[columns], np.array(down or [0])[rows]
+    axes.scatter(x, y, s=7, marker="s", color=EQUAL_COLOUR, linewidths=0)
 
 
-def _label_axes(axes: Axes, sweep: Sweep) -> None:
-    across = axis_shifts(sweep, 1)
+def label_axes(axes: Axes, across: Sequence[int], down: Sequence[int]) -> None:
+    """Ticks at multiples of a power of two, and lines between the cells where these are few."""
     axes.set_xticks(_ticks(across))
     axes.set_xlabel("dx", fontsize=7, labelpad=1)
-    down = axis_shifts(sweep, 2) if len(sweep.grid) > 1 else []
     axes.set_yticks(_ticks(down))
     if down:
         axes.set_ylabel("dy", fontsize=7, labelpad=1)
@@ -294,9 +296,9 @@ def _label_axes(axes: Axes, sweep: Sweep) -> None:
 def _separate_cells(axes: Axes, across: Sequence[int], down: Sequence[int]) -> None:
     # two collections and not minor ticks, which take ten times as long to draw
     style: dict[str, Any] = {"colors": "white", "linewidths": 0.35, "zorder": 1}
-    low, high = (down[0], down[-1]) if down else (0, 0)
-    axes.vlines([shift - 0.5 for shift in across[1:]], low - 0.5, high + 0.5, **style)
-    axes.hlines([shift - 0.5 for shift in down[1:]], across[0] - 0.5, across[-1] + 0.5, **style)
+    left, right, bottom, top = map_extent(across, down)
+    axes.vlines([shift - 0.5 for shift in across[1:]], top, bottom, **style)
+    axes.hlines([shift - 0.5 for shift in down[1:]], left, right, **style)
 
 
 def _subtitle(panel: Panel) -> tuple[str, str]:
