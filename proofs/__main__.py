@@ -17,7 +17,7 @@ from proofs.notation import to_text
 from proofs.page import summary, write_page
 from proofs.running import PROVED, REFUTED, USAGE, Report, choose, examine, prove_theorems
 from shiftproof.files import write_atomic
-from shiftproof.report import Table
+from shiftproof.report.tables import Table
 
 
 def main(arguments: list[str]) -> int:

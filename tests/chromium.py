@@ -41,6 +41,27 @@ PATIENCE = 180.0
 needs_chromium = pytest.mark.skipif(
     PROGRAM is None and not REQUIRED, reason="no chromium: apt-get install chromium"
 )
+OUTSIDE = """
+(() => {
+  for (const folded of document.querySelectorAll("details")) folded.open = true;
+  const width = document.documentElement.clientWidth, found = [];
+  const scrolls = (e) => e && (/auto|scroll/.test(getComputedStyle(e).overflowX) || scrolls(e.parentElement));
+  for (const e of document.body.querySelectorAll("*")) {
+    const { left, right } = e.getBoundingClientRect();
+    const outside = e.getClientRects().length && (left < -0.5 || right > width + 0.5);
+    if (outside && !scrolls(e.parentElement))
+      found.push(`${e.tagName} ${e.className} ${Math.round(left)}..${Math.round(right)}`);
+  }
+  for (const table of document.querySelectorAll("table"))
+    for (let e = table.parentElement; e; e = e.parentElement)
+      if (e.scrollWidth > e.clientWidth + 1 && scrolls(e))
+        found.push(`a table is cut off at ${e.clientWidth} of ${e.scrollWidth}`);
+  const page = document.documentElement.scrollWidth;
+  return page > width ? [...found, `the page is ${page} wide`] : found;
+})()
+"""
+"""What runs out of the window. Figures may stand in a box that scrolls by itself, tables may not. All that is folded is
+opened."""
 KEYS = {
     "ArrowLeft": 37,
     "ArrowUp": 38,
@@ -179,6 +200,10 @@ class Page:
                 result["exceptionDetails"].get("exception", result["exceptionDetails"])
             )
         return result["result"].get("value")
+
+    def outside(self) -> list[str]:
+        """The elements that run out of the window at its left or right, in words."""
+        return self.value(OUTSIDE)
 
     def settle(self) -> None:
         """Wait until what was asked for is drawn; only the tab in front draws."""

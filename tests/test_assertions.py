@@ -324,7 +324,11 @@ BROKEN = {
         (7, 7, 1),
         "stride 2 of the convolution does not divide the size 7: conv to do pad to the size 8",
     ),
-    "a flattened head": (flattened, (8, 8, 1), "because the dense layer has weights of its own for every p"),
+    "a flattened head": (
+        flattened,
+        (8, 8, 1),
+        "because the dense layer has weights of its own for every p",
+    ),
     "reflected borders": (reflected, (8, 8, 1), ": pad (test_assertions.py:"),
     "an even kernel": (lambda: conv(2), (8, 8, 1), "zero padding of the convolution"),
     "an average that counts padding": (

@@ -1,11 +1,14 @@
 """The demo, small: it trains, sweeps, and its files say what it found."""
 
+import html
 import io
 import json
+import re
 import struct
 
 import numpy as np
 import pytest
+from chromium import Browser, needs_chromium
 from flax import nnx
 from matplotlib.image import imsave
 from rich.console import Console
@@ -77,7 +80,12 @@ def test_exact_counts_of_the_architectures(ran):
 def test_findings_are_computed_and_said(ran):
     directory, results, log = ran
     summary = results["summary"]
-    assert "of 144 shifts class scores stay exactly the same under 9 for circular stride" in summary
+    assert (
+        "under 9 of 144 shifts in circular stride 2 global and under no shift but 0 in dense. "
+        in summary
+    )
+    assert "the label stays what it was in " in summary
+    assert summary.count(". ") == 1  # two sentences
     page = (directory / "report.html").read_text("utf-8")
     assert summary in page
     for name in (CNN.name, DENSE.name):
@@ -86,6 +94,33 @@ def test_findings_are_computed_and_said(ran):
     assert "report.html" in log
     assert "144" in log
     assert max(len(line) for line in log.splitlines() if "─" in line) <= 100
+
+
+def test_break_maps_come_first_then_one_digit_at_three_places(ran):
+    page = (ran[0] / "report.html").read_text("utf-8")
+    lead, maps, digits, *_ = page.split("<h2>")
+    assert html.unescape(lead).count(ran[1]["summary"]) == 1
+    assert maps.count("<img") == 6
+    assert "<b>convolutions.0</b> moves with the image under all 144 shifts." in maps
+    assert re.search(
+        r"<b>max_pool_2</b> moves .* under 9 of 144 shifts, the multiples of 4 in every", maps
+    )
+    assert re.search(
+        r"<b>logits</b> stays the same under 9 of 144 shifts, the multiples of 4", maps
+    )
+    assert digits.count("<img") == 4
+    assert "same scores from 0 of 2 networks." in digits
+    assert f"same scores from 1 of 2 networks: {CNN.name}." in digits
+    assert re.search(rf"{CNN.name}</td>\n<td.*(digit|scores)</td>\n<td.*>same scores</td>", digits)
+
+
+@needs_chromium
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_runs_out_of_the_window(ran, width):
+    with Browser() as browser:
+        page = browser.open(ran[0] / "report.html", width=width, touch=width < 400)
+        assert page.outside() == []
+        assert page.errors == []
 
 
 def test_same_seed_same_results(ran, tmp_path):
@@ -106,7 +141,8 @@ def test_unplaced_networks_are_said_to_be(tmp_path):
     assert unplaced["placed"] is None
     assert unplaced["labels_kept"] is None
     assert placed["labels_kept"] is not None
-    assert "measured for 1 network, the label is kept in" in results["summary"]
+    assert "under no shift but 0 in SAME stride 1 flatten and dense. " in results["summary"]
+    assert results["summary"].endswith(" % (dense) of the cases.")
     # every network of every table stands on one line of 80 columns
     lines = log.getvalue().splitlines()
     assert sum(line.startswith("SAME /1 flatten ") for line in lines) == 4

@@ -166,6 +166,18 @@ def test_other_ranks_are_shown(shape):
     )
 
 
+def test_of_three_axes_the_slice_through_shift_0_is_shown():
+    deviation = np.ones((4, 5, 6))
+    deviation[1] = 0  # dz = 0 of the shifts -1..2, all equal; the middle of the range is dz = 1
+    layers = [make_layer("scores", output="o")]
+    ranges = ((-1, 3), (-2, 3), (-3, 3))
+    sweep = make_sweep([deviation], layers=layers, boundary="zero", ranges=ranges)
+    (thumb,) = show(sweep).maps
+    palette, levels = decode_png(thumb.png)
+    assert np.all(palette[levels] == BLUE)
+    assert np.array_equal(levels == 1, np.asarray(sweep.plot().axes[0].images[1].get_array()) == 0)
+
+
 def test_plots_take_one_call(verdict, swept):
     assert isinstance(verdict.plot(), Figure)
     assert len(verdict.plot().axes) == 2

@@ -15,12 +15,12 @@ from flax import nnx
 from test_report import HOSTILE, make_layer, make_sweep, strided
 
 import shiftproof as sp
-from shiftproof import report
 from shiftproof.deciding.property import Proof
 from shiftproof.group import Lattice
 from shiftproof.report.html import embedded
+from shiftproof.report.pages import report_sweep
 from shiftproof.report.pictures import INK, PAPER, encode_png
-from shiftproof.report.verdict_page import verdict_examples
+from shiftproof.report.verdict_page import report_verdict, verdict_examples
 
 
 class Net(nnx.Module):
@@ -71,7 +71,7 @@ def browser():
 
 @pytest.fixture(scope="module")
 def written(verdict, tmp_path_factory):
-    return report.report_verdict(verdict, tmp_path_factory.mktemp("verdict")).html
+    return report_verdict(verdict, tmp_path_factory.mktemp("verdict")).html
 
 
 @pytest.fixture(scope="module")
@@ -240,7 +240,7 @@ COUNTERFACTUALS = {
 
 def test_causes_and_repairs_stand_where_they_are_known(verdict, written, tmp_path):
     assert "without one cause" not in written.read_text("utf-8")
-    known = report.report_verdict(verdict, tmp_path / "b", counterfactuals=COUNTERFACTUALS)
+    known = report_verdict(verdict, tmp_path / "b", counterfactuals=COUNTERFACTUALS)
     text = html.unescape(known.html.read_text("utf-8"))
     for words in (
         "with circular padding 16 of 1024",
@@ -253,7 +253,7 @@ def test_causes_and_repairs_stand_where_they_are_known(verdict, written, tmp_pat
         assert words in text
     chains = re.findall(r"<svg class=\"lattice\".*?</svg>", text, re.DOTALL)[-2:]
     assert [chain.count("<circle") for chain in chains] == [1, 9]
-    none = report.report_verdict(
+    none = report_verdict(
         verdict, tmp_path / "c", counterfactuals={**COUNTERFACTUALS, "repair": None}
     )
     assert "No repair that was tried" in none.html.read_text("utf-8")
@@ -285,7 +285,7 @@ def test_the_evidence_of_every_shift_is_that_of_the_verdict(
     page, verdict, undecided, identity, browser, tmp_path
 ):
     opened = [
-        (shown, browser.open(report.report_verdict(shown, tmp_path / str(number)).html))
+        (shown, browser.open(report_verdict(shown, tmp_path / str(number)).html))
         for number, shown in enumerate((undecided, identity))
     ]
     for shown, on in ((verdict, page), *opened):
@@ -315,7 +315,7 @@ def test_the_evidence_of_every_shift_is_that_of_the_verdict(
 
 
 def test_a_page_counts_identities_apart_and_lies_beside_their_files(identity, tmp_path):
-    files = report.report_verdict(identity, tmp_path)
+    files = report_verdict(identity, tmp_path)
     html = files.html.read_text()
     assert "4 by identity, error &lt; 2^-1" in html
     assert "an identity in the field, error &lt; 2^-1" in html
@@ -333,7 +333,7 @@ def test_a_page_counts_identities_apart_and_lies_beside_their_files(identity, tm
 
 @needs_chromium
 def test_identities_are_marked_on_the_map(identity, browser, tmp_path):
-    page = browser.open(report.report_verdict(identity, tmp_path).html)
+    page = browser.open(report_verdict(identity, tmp_path).html)
     legend = page.value("document.querySelector('.legend').textContent")
     assert "4 of them by identity (with a dot), error < 2^-1" in legend
     assert page.value("explorers[0].maps.map((map) => map.certified.size)") == [4, 4]
@@ -468,7 +468,7 @@ def test_it_prints_in_light_colours(written, browser):
 @needs_chromium
 def test_one_and_three_axes_can_be_walked_too(browser, tmp_path):
     model = nnx.Sequential(lambda x: x.reshape(len(x), -1), nnx.Linear(24, 2, rngs=nnx.Rngs(0)))
-    page = browser.open(report.report_verdict(sp.verify(model, (2, 3, 4, 1)), tmp_path / "3").html)
+    page = browser.open(report_verdict(sp.verify(model, (2, 3, 4, 1)), tmp_path / "3").html)
     page.value("document.querySelector('.map canvas').focus()")
     page.key("Home")
     page.key("PageDown")
@@ -479,7 +479,7 @@ def test_one_and_three_axes_can_be_walked_too(browser, tmp_path):
     def pool(x):
         return nnx.max_pool(x, (2,), (2,))
 
-    page = browser.open(report.report_verdict(sp.verify(pool, (8, 1)), tmp_path / "1").html)
+    page = browser.open(report_verdict(sp.verify(pool, (8, 1)), tmp_path / "1").html)
     page.value("document.querySelector('.map canvas').focus()")
     page.key("Home")
     page.key("ArrowRight", shift=True)
@@ -493,7 +493,7 @@ def test_a_large_verdict_is_small_and_answers_at_once(browser, tmp_path):
     def model(x):
         return nnx.max_pool(x, (32, 32), (32, 32))
 
-    path = report.report_verdict(sp.verify(model, (224, 224, 1)), tmp_path).html
+    path = report_verdict(sp.verify(model, (224, 224, 1)), tmp_path).html
     assert path.stat().st_size < 3e6
     page = browser.open(path, width=390, touch=True)
     assert page.errors == []
@@ -508,7 +508,7 @@ def test_a_large_verdict_is_small_and_answers_at_once(browser, tmp_path):
 @needs_chromium
 def test_the_verdict_on_the_own_weights_stands_beside(verdict, browser, tmp_path):
     both = dataclasses.replace(verdict, these=verdict)
-    page = browser.open(report.report_verdict(both, tmp_path).html)
+    page = browser.open(report_verdict(both, tmp_path).html)
     assert page.errors == []
     assert page.value("explorers.length") == 2
     keys = page.value("[...document.querySelectorAll('.example')].map((example) => example.id)")
@@ -529,7 +529,7 @@ def test_a_sweep_can_be_explored(browser, tmp_path):
         make_layer("scores", exact=False, noise=1e-6, output="output"),
     ]
     swept = make_sweep([strided(), scores], layers=layers)
-    page = browser.open(report.report_sweep(swept, tmp_path / "a").html)
+    page = browser.open(report_sweep(swept, tmp_path / "a").html)
     assert page.errors == []
     data = page.value("JSON.parse(document.querySelector('.explorer script').textContent).sweep")
     assert data == json.loads((tmp_path / "a" / "sweep.json").read_text("utf-8"))
@@ -550,7 +550,7 @@ def test_a_sweep_can_be_explored(browser, tmp_path):
         boundary="background",
         ranges=((-1, 3), (-2, 3)),
     )
-    page = browser.open(report.report_sweep(zero, tmp_path / "b").html)
+    page = browser.open(report_sweep(zero, tmp_path / "b").html)
     assert page.value("explorers[0].maps[0].tell([-1, -2]).word") == "equal"
     assert "19" in page.value("explorers[0].maps[0].tell([2, 2]).lines[0]")
     page.value("document.querySelector('.map canvas').focus()")

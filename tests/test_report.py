@@ -11,9 +11,22 @@ import pytest
 from matplotlib.colors import LogNorm, to_rgba
 from rich.console import Console
 
-from shiftproof import load_sweep, report
-from shiftproof.report.maps import EQUAL_COLOUR, UNCLEAR_COLOUR, central, deviation_colours
-from shiftproof.report.tables import lattice_text
+from shiftproof import load_sweep
+from shiftproof.report.activations import Strip, activation_figure
+from shiftproof.report.cells import central
+from shiftproof.report.html import Folded, Gallery, Picture, Prose, Section, render_report
+from shiftproof.report.maps import (
+    EQUAL_COLOUR,
+    UNCLEAR_COLOUR,
+    break_map,
+    deviation_colours,
+    label_maps,
+    layer_maps,
+    single_maps,
+    to_png,
+)
+from shiftproof.report.pages import report_sweep
+from shiftproof.report.tables import Table, compare_table, lattice_text, sweep_table
 from shiftproof.sweeping.result import SCHEMA, Header, LayerRecord, Sweep
 
 HOSTILE = '<script>alert("[bold]")</script> $\\frac{'
@@ -110,7 +123,7 @@ def shown(axes):
 
 
 def test_map_puts_shift_zero_in_the_centre_and_marks_the_lattice(sweep):
-    axes = report.break_map(sweep, "pool").axes[0]
+    axes = break_map(sweep, "pool").axes[0]
     deviation, flags = shown(axes)
     shifts = np.arange(28) - 14
     expected = (shifts[:, None] % 4 == 0) & (shifts[None] % 4 == 0)
@@ -127,12 +140,12 @@ def test_map_is_not_transposed_nor_mirrored():
     deviation = np.ones((1, 6, 8))
     deviation[0, 0, 0] = deviation[0, 1, 6] = 0  # the shift (1, -2)
     sweep = make_sweep(deviation, layers=[make_layer("conv", grid=(1, 2), size=3, output="o")])
-    _, flags = shown(report.break_map(sweep).axes[0])
+    _, flags = shown(break_map(sweep).axes[0])
     assert {tuple(index) for index in np.argwhere(~flags.mask)} == {(3, 4), (4, 2)}
 
 
 def test_equal_cells_have_a_colour_of_their_own(sweep):
-    png = report.to_png(report.break_map(sweep, "pool"))
+    png = to_png(break_map(sweep, "pool"))
     pixels = matplotlib.image.imread(io.BytesIO(png), format="png")[..., :3]
     blue = np.all(np.abs(pixels - to_rgba(EQUAL_COLOUR)[:3]) < 0.01, axis=-1)
     assert blue.sum() > 49 * 9
@@ -143,7 +156,7 @@ def test_equal_cells_have_a_colour_of_their_own(sweep):
 
 
 def test_unclear_and_undefined_are_kept_apart(sweep):
-    axes = report.break_map(sweep, "scores", property="invariance").axes[0]
+    axes = break_map(sweep, "scores", property="invariance").axes[0]
     _, flags = shown(axes)
     assert flags[14, 14] == 0
     assert flags[18, 18] == 1
@@ -153,7 +166,7 @@ def test_unclear_and_undefined_are_kept_apart(sweep):
 
     deviation = np.where(strided() > 0, np.nan, 0)[None]
     layer = make_layer("pool", grid=(1, 2), size=7, output="o")
-    figure = report.break_map(make_sweep(deviation, layers=[layer]))
+    figure = break_map(make_sweep(deviation, layers=[layer]))
     deviation, flags = shown(figure.axes[0])
     assert np.ma.getmaskarray(deviation).all()
     assert (~flags.mask).sum() == 49
@@ -161,7 +174,7 @@ def test_unclear_and_undefined_are_kept_apart(sweep):
 
 
 def test_all_layers_share_one_scale(sweep):
-    figure = report.layer_maps(sweep)
+    figure = layer_maps(sweep)
     norms = {id(axes.images[0].norm) for axes in figure.axes[:2]}
     assert len(norms) == 1
     assert isinstance(figure.axes[0].images[0].norm, LogNorm)
@@ -171,17 +184,28 @@ def test_all_layers_share_one_scale(sweep):
     assert "invariant" in titles[1]
 
 
+def test_single_maps_are_the_maps_of_all_layers_apart(sweep):
+    together, apart = layer_maps(sweep), single_maps(sweep)
+    assert list(apart) == [layer.name for layer in sweep.layers]
+    assert len({id(figure.axes[0].images[0].norm) for figure in apart.values()}) == 1
+    for axes, figure in zip(together.axes, apart.values(), strict=False):
+        (alone,) = figure.axes
+        assert alone.get_title(loc="left") == ""
+        for one, other in zip(shown(axes), shown(alone), strict=True):
+            assert np.ma.allequal(one, other)
+
+
 def test_a_map_without_any_deviation_is_drawn():
     layer = make_layer("conv", grid=(1, 2), size=28, output="o")
-    figure = report.break_map(make_sweep(np.zeros((1, 28, 28)), layers=[layer]))
+    figure = break_map(make_sweep(np.zeros((1, 28, 28)), layers=[layer]))
     _, flags = shown(figure.axes[0])
     assert not np.ma.getmaskarray(flags).any()
     assert len(figure.axes) == 1  # no colour bar for nothing
-    assert report.to_png(figure).startswith(b"\x89PNG")
+    assert to_png(figure).startswith(b"\x89PNG")
 
 
 def test_maps_of_every_rank(any_rank):
-    figure = report.layer_maps(any_rank)
+    figure = layer_maps(any_rank)
     rank = len(any_rank.grid)
     _, flags = shown(figure.axes[0])
     assert flags.shape == ((1, 6) if rank == 1 else (6, 6))
@@ -190,35 +214,35 @@ def test_maps_of_every_rank(any_rank):
     title = figure.axes[0].get_title(loc="left")
     assert f"{3**rank} of {6**rank}" in title
     assert ("dz=0" in title) == (rank == 3)
-    assert report.to_png(figure).startswith(b"\x89PNG")
+    assert to_png(figure).startswith(b"\x89PNG")
 
 
 def test_zero_boundary_is_not_rolled():
     deviation = np.arange(20.0).reshape(1, 4, 5)
     layer = make_layer("scores", output="o")
     sweep = make_sweep(deviation, layers=[layer], boundary="background", ranges=((-1, 3), (-2, 3)))
-    axes = report.break_map(sweep).axes[0]
+    axes = break_map(sweep).axes[0]
     assert axes.images[0].get_extent() == [-2.5, 2.5, 2.5, -1.5]
     assert np.array_equal(central(deviation[0], sweep), deviation[0])
     assert lattice_text(sweep, "scores", property="invariance") == ""
 
 
 def test_label_map_shows_the_share_kept(sweep):
-    figure = report.label_maps({"a": sweep, HOSTILE: sweep})
+    figure = label_maps({"a": sweep, HOSTILE: sweep})
     values = figure.axes[1].images[0].get_array()
     assert values[15, 15] == 0.5
     assert values[18, 14] == 1.0
-    assert report.to_png(figure).startswith(b"\x89PNG")
+    assert to_png(figure).startswith(b"\x89PNG")
 
 
 def test_same_figure_same_bytes(sweep):
-    assert report.to_png(report.layer_maps(sweep)) == report.to_png(report.layer_maps(sweep))
+    assert to_png(layer_maps(sweep)) == to_png(layer_maps(sweep))
 
 
 def test_large_grid_marks_lone_shifts():
     layer = make_layer("conv", grid=(1, 2), size=7, output="o")
     sweep = make_sweep(strided(size=96, step=32)[None], layers=[layer])
-    (points,) = report.break_map(sweep).axes[0].collections
+    (points,) = break_map(sweep).axes[0].collections
     assert sorted(map(tuple, points.get_offsets().tolist())) == [
         (x, y) for x in (-32, 0, 32) for y in (-32, 0, 32)
     ]
@@ -228,19 +252,19 @@ def test_activation_figure():
     values = tuple(np.eye(4) * factor for factor in (1, 2))
     scores = tuple(np.arange(10.0) for _ in range(2))
     strips = [
-        report.Strip("$input", values, ("", "= moved copy"), (None, True)),
-        report.Strip("scores", scores, ("", "differs by 2"), (None, False)),
+        Strip("$input", values, ("", "= moved copy"), (None, True)),
+        Strip("scores", scores, ("", "differs by 2"), (None, False)),
     ]
-    figure = report.activation_figure(strips, shifts=((0, 0), (0, 1)))
+    figure = activation_figure(strips, shifts=((0, 0), (0, 1)))
     assert [axes.get_xlabel() for axes in figure.axes] == ["", "", "= moved copy", "differs by 2"]
-    assert report.to_png(figure).startswith(b"\x89PNG")
+    assert to_png(figure).startswith(b"\x89PNG")
 
 
 # --- tables ---
 
 
 def test_sweep_table_has_the_exact_counts(sweep):
-    text = printed(report.sweep_table(sweep))
+    text = printed(sweep_table(sweep))
     assert "= 49/784 4Z × 4Z" in text
     assert "≈ 48/784 (1 unclear) no lattice" in text
     assert "7×7 /4" in text
@@ -253,7 +277,7 @@ def test_sweep_table_has_the_exact_counts(sweep):
 def test_narrow_terminals_leave_columns_out_and_say_so():
     layers = [make_layer("convolutions.0", grid=(1, 2), size=7)]
     layers.append(make_layer("logits", output="o"))
-    table = report.sweep_table(make_sweep([strided(), strided()], layers=layers))
+    table = sweep_table(make_sweep([strided(), strided()], layers=layers))
     for width, shown in ((80, False), (100, True)):
         text = printed(table, width=width)
         assert max(map(len, text.splitlines())) <= width
@@ -267,25 +291,25 @@ def test_labels_short_of_all_are_never_all():
     deviation = np.zeros((1, 60, 60))
     deviation[0, 1, 1] = 1
     sweep = make_sweep(deviation, layers=[make_layer("scores", output="o")])
-    assert "99.9 %" in printed(report.sweep_table(sweep))
+    assert "99.9 %" in printed(sweep_table(sweep))
 
 
 def test_long_and_hostile_names_fit(sweep):
     layers = [make_layer("blocks.0.attention.projection" * 2, grid=(1, 2), size=7)]
     layers.append(make_layer("[bold]x[/]", output="o"))
     odd = make_sweep([strided(), strided()], layers=layers, model=HOSTILE)
-    text = printed(report.sweep_table(odd))
+    text = printed(sweep_table(odd))
     assert max(map(len, text.splitlines())) <= 100
     assert "[bold]x[/]" in text
     assert text.count("= 49/784 4Z × 4Z") == 3
-    assert report.to_png(report.layer_maps(odd)).startswith(b"\x89PNG")
+    assert to_png(layer_maps(odd)).startswith(b"\x89PNG")
 
 
 def test_compare_table(sweep):
     other = make_sweep(
         [np.zeros((28, 28))], layers=[make_layer("scores", output="o")], model="other"
     )
-    table = report.compare_table({"one": sweep, "two": other}, headings={"pool": "P"})
+    table = compare_table({"one": sweep, "two": other}, headings={"pool": "P"})
     assert table.columns == ("network", "P\nE", "scores\nI")
     assert table.rows == (("one", "49", "≈48?"), ("two", "", "784"))
     assert "784" in table.title
@@ -295,7 +319,7 @@ def test_compare_table(sweep):
 def test_compare_table_falls_back_to_outputs():
     layers = [make_layer(f"l{i}", output="o" if i == 19 else None) for i in range(20)]
     sweep = make_sweep([strided()] * 20, layers=layers)
-    assert report.compare_table({"net": sweep}).columns == ("network", "l19\nI")
+    assert compare_table({"net": sweep}).columns == ("network", "l19\nI")
 
 
 # --- the page ---
@@ -326,7 +350,7 @@ class Page(html.parser.HTMLParser):
 
 
 def test_report_of_a_sweep(sweep, tmp_path):
-    files = report.report_sweep(sweep, tmp_path / "new" / "folder")
+    files = report_sweep(sweep, tmp_path / "new" / "folder")
     assert all(path.is_file() for path in files)
     text = files.html.read_text("utf-8")
     page = Page(text)
@@ -344,7 +368,7 @@ def test_report_of_a_sweep(sweep, tmp_path):
 
 
 def test_page_is_self_contained(sweep, tmp_path):
-    text = report.report_sweep(sweep, tmp_path).html.read_text("utf-8")
+    text = report_sweep(sweep, tmp_path).html.read_text("utf-8")
     page = Page(text)
     assert page.references
     assert all(reference.startswith("data:image/png;base64,") for reference in page.references)
@@ -360,25 +384,29 @@ def test_page_is_self_contained(sweep, tmp_path):
 def test_page_escapes_hostile_names(tmp_path):
     layer = make_layer(HOSTILE, output="o")
     sweep = make_sweep([strided()], layers=[layer], model=HOSTILE)
-    text = report.report_sweep(sweep, tmp_path).html.read_text("utf-8")
+    text = report_sweep(sweep, tmp_path).html.read_text("utf-8")
     assert text.count("<script") == 2  # the data, and what reads it
     assert HOSTILE in " ".join(Page(text).texts)
 
 
 def test_same_sweep_same_page(sweep, tmp_path):
-    first, second = (report.report_sweep(sweep, tmp_path / name) for name in "ab")
+    first, second = (report_sweep(sweep, tmp_path / name) for name in "ab")
     for one, two in zip(first, second, strict=True):
         assert one.read_bytes() == two.read_bytes()
 
 
 def test_every_block_is_rendered():
-    table = report.Table("T", ("a", "b"), (("1 < 2", "3"),), numbers=frozenset({1}), note="N")
+    table = Table("T", ("a", "b"), (("1 < 2", "3"),), numbers=frozenset({1}), note="N")
     blocks = (
-        report.Prose("P & Q"),
+        Prose("P & Q"),
         table,
-        report.Picture(b"png", 'say "it"', "C"),
-        report.Folded("F", (report.Prose("inside"), report.Folded("G", (report.Prose("deep"),)))),
+        Picture(b"png", 'say "it"', "C"),
+        Gallery((Picture(b"png", "what is seen", "C2", title="T2"),)),
+        Folded("F", (Prose("inside"), Folded("G", (Prose("deep"),)))),
     )
-    page = Page(report.render_report("T", summary="S", sections=[report.Section("H", blocks)]))
+    page = Page(render_report("T", summary="S", sections=[Section("H", blocks)]))
     seen = " ".join(page.texts)
-    assert all(words in seen for words in ("P & Q", "1 < 2", "N", "C", "inside", "deep", "S", "H"))
+    assert all(
+        words in seen
+        for words in ("P & Q", "1 < 2", "N", "C", "T2", "C2", "inside", "deep", "S", "H")
+    )

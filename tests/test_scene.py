@@ -353,7 +353,7 @@ def test_the_command_line_and_its_files(tmp_path, capsys) -> None:
 
 
 def test_the_map_of_cells_shows_interior_and_border() -> None:
-    from shiftproof.report import region_map
+    from shiftproof.report.regions import region_map
 
     expected = np.full((6, 6), Word.REFUTED)
     expected[1:5, 1:5] = Word.PROVED

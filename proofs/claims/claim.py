@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from shiftproof.report import Picture
+from shiftproof.report.html import Picture
 
 Kind = Literal["theorem", "verdict", "count", "sweep", "counterexample", "training"]
 KINDS: Mapping[Kind, str] = {

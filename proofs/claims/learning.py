@@ -13,7 +13,7 @@ from proofs.claims.audit import Audit
 from proofs.claims.claim import Claim, Evidence, Findings, Statement
 from proofs.claims.models import parameters
 from proofs.claims.pictures import accuracy_maps, gap_figure, kept_maps, three_positions
-from shiftproof.report import Picture
+from shiftproof.report.html import Picture
 from shiftproof.sweeping.result import Status
 from shiftproof.training import accuracy, fit, scores
 

@@ -9,7 +9,8 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from shiftproof.report import Picture, to_png
+from shiftproof.report.html import Picture
+from shiftproof.report.maps import to_png
 
 BLUE, RED, GREY = "#2f6db3", "#a63a3a", "#9aa3ad"
 WIDTH = 4.2

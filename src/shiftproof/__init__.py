@@ -13,6 +13,8 @@ import importlib
 import pkgutil
 from typing import Any
 
+from shiftproof.display import Views, hand_in
+
 _STUB = ast.parse(pkgutil.get_data(__name__, "__init__.pyi") or b"")
 _HOMES = {
     alias.name: node.module or ""
@@ -37,3 +39,27 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return __all__
+
+
+# --- what notebooks, rich and `plot` show of results; loaded when something is shown ---
+
+
+def _html(result: Any) -> str:
+    from shiftproof.report.notebook import html_of
+
+    return html_of(result)
+
+
+def _rich(result: Any) -> Any:
+    from shiftproof.report.notebook import rich_of
+
+    return rich_of(result)
+
+
+def _figure(result: Any, **options: Any) -> Any:
+    from shiftproof.report.figures import result_figure
+
+    return result_figure(result, **options)
+
+
+hand_in(Views(html=_html, rich=_rich, figure=_figure))

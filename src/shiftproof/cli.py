@@ -292,7 +292,8 @@ def _demo(command: Demo, terminal: Terminal) -> int:
 
 def _sweep(command: Sweep, terminal: Terminal) -> int:
     from shiftproof.progress import reporting
-    from shiftproof.report import report_sweep, sweep_table
+    from shiftproof.report.pages import report_sweep
+    from shiftproof.report.tables import sweep_table
     from shiftproof.sweeping.processes import Crew, join
     from shiftproof.sweeping.sweep import sweep
 
@@ -383,7 +384,8 @@ def _verify(command: Verify, terminal: Terminal) -> int:
     from shiftproof.deciding.asked import shifts_of
     from shiftproof.deciding.verify import verify
     from shiftproof.progress import reporting
-    from shiftproof.report import report_verdict, sweep_table
+    from shiftproof.report.tables import sweep_table
+    from shiftproof.report.verdict_page import report_verdict
     from shiftproof.sweeping.sweep import sweep
 
     if command.brute and not command.sweep:
@@ -459,7 +461,8 @@ def _verify_region(command: Verify, target: Any, shared: Mapping[str, Any]) -> i
     """Decide on a scene or a background."""
     from shiftproof.deciding.asked import shifts_of
     from shiftproof.deciding.verify import verify
-    from shiftproof.report import region_text, report_verdict, verdict_tables
+    from shiftproof.report.verdict_page import report_verdict
+    from shiftproof.report.verdicts import region_text, verdict_tables
 
     if command.sweep:
         raise ValueError(
@@ -502,7 +505,8 @@ def _verify_region(command: Verify, target: Any, shared: Mapping[str, Any]) -> i
 
 def _print_in_full(console: Any, answer: Any) -> None:
     """All tables and maps behind an answer."""
-    from shiftproof.report import counterfactual_table, layer_table, verdict_tables, verdict_text
+    from shiftproof.report.counterfactuals import counterfactual_table
+    from shiftproof.report.verdicts import layer_table, verdict_tables, verdict_text
 
     counts, _ = verdict_tables(answer.verdict)
     layers = layer_table(answer.verdict, scene=answer.scene, background=answer.background)
@@ -595,7 +599,7 @@ def _replay(command: Replay, _: Terminal) -> int:
 
 
 def _rules(command: Rules, _: Terminal) -> int:
-    from shiftproof.report import rules_tables
+    from shiftproof.report.rules import rules_tables
 
     tables = rules_tables()
     if command.json:

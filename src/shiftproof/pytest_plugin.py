@@ -167,7 +167,7 @@ class Run:
     def _hear(self, answer: Any) -> None:
         record = _record(answer) | {"test": self._test}
         if self.report is not None:
-            from shiftproof.report import report_verdict
+            from shiftproof.report.verdict_page import report_verdict
 
             record["folder"] = self._folder(answer.model)
             report_verdict(answer, self.report / record["folder"])

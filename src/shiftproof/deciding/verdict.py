@@ -16,7 +16,7 @@ from shiftproof.deciding.region import RegionVerdict
 from shiftproof.deciding.rows import LayerVerdict
 from shiftproof.deciding.subject import Subject
 from shiftproof.deciding.words import Word
-from shiftproof.display import Displayed, report_room
+from shiftproof.display import Displayed, figure_of
 from shiftproof.errors import InputError
 from shiftproof.group import BoundaryName
 from shiftproof.provenance import provenance
@@ -216,9 +216,7 @@ class Verdict(Displayed):
 
         One square per shift, shift 0 in the middle: blue proved, sand refuted, grey undecided.
         """
-        if self.boundary != "torus":
-            return report_room("regions").region_maps(self)
-        return report_room("verdict_figure").verdict_maps(self)
+        return figure_of(self)
 
     def to_dict(self) -> dict[str, Any]:
         """The stable schema `shiftproof.verdict/1`."""

@@ -26,7 +26,7 @@ from shiftproof.demo.sweeps import count_stages, results_of, sweep_all
 from shiftproof.demo.train import Plan, Variant, choose_image, open_png, split, train_all
 from shiftproof.errors import InputError
 from shiftproof.files import write_atomic
-from shiftproof.report import write_report
+from shiftproof.report.html import write_report
 from shiftproof.report.pages import write_json
 
 __all__ = ["Plan", "Variant", "run_demo"]
@@ -81,7 +81,7 @@ def run_demo(
         directory / "report.html",
         "What shifts do to CNNs",
         summary=results["summary"],
-        sections=make_sections(results, tables, figures, swept),
+        sections=make_sections(results, tables, figures, swept, picture=picture),
     )
     print_findings(console, tables, summary=results["summary"], path=path)
     return results

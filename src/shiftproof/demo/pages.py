@@ -8,53 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from shiftproof.deciding.verdict import Verdict
-from shiftproof.demo.sweeps import Swept, all_placed, pictured
-from shiftproof.demo.train import GRAIN, Network, Stage, Variant
-from shiftproof.proving.layers import find_layers
-from shiftproof.report import (
-    Folded,
-    Picture,
-    Prose,
-    Section,
-    Strip,
-    Table,
-    activation_figure,
-    compare_maps,
-    compare_table,
-    label_maps,
-    layer_maps,
-    to_png,
-)
+from shiftproof.demo.opening import HEADINGS, break_map_section, figure_one, position_section
+from shiftproof.demo.sweeps import Swept, all_placed
+from shiftproof.demo.train import GRAIN, Stage
+from shiftproof.report.html import Folded, Picture, Prose, Section
+from shiftproof.report.maps import compare_maps, label_maps, layer_maps, to_png
 from shiftproof.report.pages import explorer, maps_picture, provenance_blocks, reading_guide
-from shiftproof.report.tables import labels_text, question_of
-from shiftproof.sweeping.checks import read_values
-from shiftproof.sweeping.result import Status, Sweep
-from shiftproof.tracing.model import adapt, trace_model
-from shiftproof.tracing.trace import fixed_values
-from shiftproof.training import scores
-
-SHIFTS = ((0, 0), (0, 1), (4, 4))
-"""The three positions of Figure 1: at rest, off every stride, on every stride."""
-SCORED = (
-    Variant("CIRCULAR", 2),
-    Variant("CIRCULAR", 2, "global"),
-    Variant("CIRCULAR", 1, "global"),
-    Variant(None),
-)
-"""The networks whose scores Figure 1 shows."""
-HEADINGS = {
-    "convolutions.0": "conv1",
-    "max_pool": "pool1",
-    "convolutions.1": "conv2",
-    "max_pool_2": "pool2",
-    "reshape": "flat",
-}
-
+from shiftproof.report.tables import Table, compare_table, labels_text
 
 # --- tables and figures ---
 
@@ -141,7 +105,7 @@ def _accuracy_row(swept: Swept) -> tuple[str, ...]:
 def make_figures(swept: Mapping[str, Swept], picture: np.ndarray) -> dict[str, bytes]:
     """File name without suffix -> PNG, of all figures but the maps."""
     figures = {
-        "figure1": _figure_one(swept, picture),
+        "figure1": figure_one(swept, picture),
         "scores": compare_maps({name: one.digit for name, one in swept.items()}),
         "labels": label_maps(all_placed(swept)),
     }
@@ -158,60 +122,6 @@ def draw_maps(swept: Swept) -> bytes:
     return to_png(layer_maps(swept.digit))
 
 
-def _figure_one(swept: Mapping[str, Swept], picture: np.ndarray) -> Figure:
-    """The image at three positions: the layers of one CNN, and the scores of a few networks."""
-    images = np.concatenate([np.roll(picture, shift, (1, 2)) for shift in SHIFTS])
-    strips = [Strip("input", tuple(images[..., 0]), ("",) * len(SHIFTS), (None,) * len(SHIFTS))]
-    shown = pictured(swept)
-    strips += _layer_strips(shown.network, shown.digit, images)
-    strips += [
-        _score_strip(swept[variant.name].network, swept[variant.name].digit, images)
-        for variant in SCORED
-        if variant.name in swept
-    ]
-    return activation_figure(strips, shifts=SHIFTS)
-
-
-def _layer_strips(network: Network, result: Sweep, images: np.ndarray) -> list[Strip]:
-    """For each layer with a grid the channel that is most active at rest."""
-    adapted = adapt(network.model)
-    weights = adapted.cast("float32")
-    program = trace_model(adapted, weights, images)
-    layers = [layer for layer in find_layers(program, (1, 2)) if layer.has_grid]
-    fixed = fixed_values(program, weights)
-    values = read_values(program, [x.value for x in layers], fixed=fixed, images=images)
-    strips = []
-    for layer, value in zip(layers, values, strict=True):
-        channel = int(value[0].sum(axis=(0, 1)).argmax())
-        notes, equal = _notes(result, layer.name, alike="moved copy")
-        title = HEADINGS.get(layer.name, layer.name)
-        strips.append(Strip(title, tuple(value[..., channel]), notes, equal))
-    return strips
-
-
-def _score_strip(network: Network, result: Sweep, images: np.ndarray) -> Strip:
-    notes, equal = _notes(result, result.outputs[-1], alike="same scores")
-    title = network.variant.name.replace(" ", "\n", 1)
-    return Strip(title, tuple(scores(network.model, images)), notes, equal)
-
-
-def _notes(
-    result: Sweep, layer: str, *, alike: str
-) -> tuple[tuple[str, ...], tuple[bool | None, ...]]:
-    """What the sweep says of each of the three shifts."""
-    record = result.layers[result.index(layer)]
-    asked = question_of(record)
-    status, deviation = result.status(asked, layer), getattr(result, asked)[result.index(layer)]
-    mark = "=" if record.exact else "≈"
-    notes: list[str] = [""]
-    equal: list[bool | None] = [None]
-    for shift in SHIFTS[1:]:
-        at = result.at(shift)
-        equal.append(bool(status[at] == Status.EQUAL))
-        notes.append(f"{mark} {alike}" if equal[-1] else f"differs by {deviation[at]:.2g}")
-    return tuple(notes), tuple(equal)
-
-
 # --- the report ---
 
 
@@ -220,10 +130,13 @@ def make_sections(
     tables: Mapping[str, Table],
     figures: Mapping[str, bytes],
     swept: Mapping[str, Swept],
+    *,
+    picture: np.ndarray,
 ) -> list[Section]:
     """The report, in order."""
     return [
-        _position_section(results, figures),
+        break_map_section(swept),
+        position_section(results, figures["figure1"], swept, picture),
         Section("Every shift decided", (tables["verdict"],)),
         Section(
             "Every shift, exactly", (tables["architecture"], Prose(_architecture_words(swept)))
@@ -245,17 +158,6 @@ def make_sections(
         Section("How to read a map", reading_guide()),
         Section("Provenance", _provenance(swept)),
     ]
-
-
-def _position_section(results: Mapping[str, Any], figures: Mapping[str, bytes]) -> Section:
-    positions = ", ".join(map(str, SHIFTS))
-    caption = (
-        f"One image at the shifts {positions}: for each layer with a grid of the network "
-        f"{results['layers_of']} its most active channel, then the class scores (softmax). Blue "
-        "notes: a moved copy, or the same scores; red ones: the largest deviation."
-    )
-    picture = Picture(figures["figure1"], f"One image at the shifts {positions}", caption)
-    return Section("One image at three positions", (picture, Prose(results["pictured"])))
 
 
 def _architecture_words(swept: Mapping[str, Swept]) -> str:

@@ -158,34 +158,38 @@ def _agreement(swept: Swept) -> dict[str, Any]:
 
 
 def _summary(swept: Mapping[str, Swept]) -> str:
-    """Whose class scores survive how many shifts, and how often the label is kept."""
+    """Two sentences: whose class scores survive how many shifts, and how often the label is kept."""
     groups: dict[int, list[str]] = {}
     for name, one in swept.items():
-        groups.setdefault(one.architecture.count("invariance").equal, []).append(name)
-    total = next(iter(swept.values())).architecture.count("invariance").total
-    parts = []
-    for count, names in sorted(groups.items(), reverse=True):
-        which = "all" if count == total else "only the trivial one" if count == 1 else str(count)
-        parts.append(f"under {which} for {_few(names)}")
-    outputs = [one.architecture.layers[-1] for one in swept.values()]
-    exactly = "exactly " if all(layer.exact for layer in outputs) else ""
+        groups.setdefault(one.verdict.invariance.proved, []).append(name)
+    total = next(iter(swept.values())).verdict.invariance.total
+    *first, last = (
+        f"under {_shifts_words(count, total)} in {_few(names, len(swept))}"
+        for count, names in sorted(groups.items(), reverse=True)
+    )
+    listed = f"{', '.join(first)} and {last}" if first else last
     return (
-        f"With integer probes and weights, of {total} shifts class scores stay {exactly}the same "
-        f"{', '.join(parts)}; {_placed_summary(all_placed(swept))}."
+        f"Proved for every image, class scores stay the same {listed}. "
+        f"{_placed_summary(all_placed(swept))}"
     )
 
 
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names) if len(names) <= 2 else f"{len(names)} networks"
+def _shifts_words(count: int, total: int) -> str:
+    if count == total:
+        return f"all {total} shifts"
+    # shift 0 keeps everything, which is no finding
+    return f"{count} of {total} shifts" if count > 1 else "no shift but 0"
+
+
+def _few(names: Sequence[str], total: int) -> str:
+    return " and ".join(names) if len(names) <= 2 else f"{len(names)} of {total} networks"
 
 
 def _placed_summary(placed: Mapping[str, Sweep]) -> str:
     first = next(iter(placed.values()))
     ends = [pick(placed, key=lambda name: _share_kept(placed[name])) for pick in (min, max)]
     kept = [f"{labels_text(placed[name], -1)} ({name})" for name in dict.fromkeys(ends)]
-    networks = "network" if len(placed) == 1 else "networks"
     return (
-        f"over all {first.count('invariance').total} placements of {first.header.images} real "
-        f"images inside the frame, measured for {len(placed)} {networks}, the label is kept in "
-        f"{' to '.join(kept)} of cases"
+        f"When {first.header.images} real digits are moved to all {first.count('invariance').total} places inside "
+        f"the frame, the label stays what it was in {' to '.join(kept)} of the cases."
     )

@@ -47,12 +47,21 @@ class Picture:
         alternative: says what is to be seen, for those who do not see it.
         caption: below it.
         wide: too detailed for a phone; there it scrolls sideways.
+        title: in bold before the caption.
     """
 
     png: bytes
     alternative: str
     caption: str = ""
     wide: bool = True
+    title: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Gallery:
+    """Small pictures side by side, as many in a row as fit, each above its title and caption."""
+
+    pictures: tuple[Picture, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +136,7 @@ class Folded:
     blocks: tuple["Block", ...]
 
 
-Block = Prose | Commands | Picture | Table | Example | Explorer | Chain | Folded
+Block = Prose | Commands | Picture | Gallery | Table | Example | Explorer | Chain | Folded
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,6 +18,7 @@ from matplotlib.colors import Colormap, ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
+from shiftproof.report.cells import axis_shifts, central
 from shiftproof.report.tables import labels_text, lattice_text, mark_of, question_of
 from shiftproof.sweeping.result import Property, Status, Sweep
 
@@ -29,6 +30,8 @@ HATCH = "////"
 DPI = 150
 PANEL = 2.1
 """Inches of one map."""
+LONGEST_TITLE = 25
+"""Characters above a map of `PANEL` inches; more would run into the title of the next map."""
 GRID_LINES_UP_TO = 40
 """Cells per axis up to which each cell is drawn apart; beyond that lines would hide the cells."""
 
@@ -79,6 +82,23 @@ def layer_maps(sweep: Sweep, *, property: Property | None = None, columns: int =
     return panel_figure(panels, columns=columns, title=sweep.header.model)
 
 
+def single_maps(sweep: Sweep) -> dict[str, Figure]:
+    """Layer -> its map in a figure of its own, without a title; all on one colour scale.
+
+    Args:
+        sweep: what was swept.
+    """
+    panels = [Panel(sweep, layer.name, question_of(layer)) for layer in sweep.layers]
+    norm = _norm(panels)
+    figures = {}
+    for panel in panels:
+        size = (PANEL + 0.3, PANEL * _proportion(sweep) + 0.3)
+        figure = Figure(figsize=size, layout="constrained", facecolor="white")
+        _draw(figure.add_subplot(), panel, norm)
+        figures[str(panel.layer)] = figure
+    return figures
+
+
 def compare_maps(sweeps: Mapping[str, Sweep], *, layer: str | int = -1, columns: int = 4) -> Figure:
     """The same layer of several networks, by default what they put out."""
     panels = [
@@ -103,6 +123,8 @@ def panel_figure(
     figure, axes = _grid([shown.sweep for shown in panels], columns=columns, panel=panel)
     for shown, place in zip(panels, axes, strict=True):
         _draw(place, shown, norm)
+        layer = shown.sweep.layers[shown.sweep.index(shown.layer)]
+        _set_title(place, shown.title or layer.name, *_subtitle(shown))
     if title:
         figure.suptitle(title, fontsize=10, fontweight="bold", parse_math=False)
     _add_legend(figure, panels)
@@ -127,7 +149,7 @@ def label_maps(sweeps: Mapping[str, Sweep], *, layer: str | int = -1, columns: i
         share = np.where(agreement < 0, np.nan, agreement / sweep.header.images)
         values = np.ma.masked_invalid(central(share, sweep))
         _image(place, values, sweep=sweep, colours=colours, norm=norm)
-        _label_axes(place, sweep)
+        label_axes(place, *_rooms(sweep))
         _set_title(place, name, f"{labels_text(sweep, layer) or 'no labels'} kept")
     _add_bar(figure, ScalarMappable(norm, colours), axes=axes, label="share of labels kept")
     return figure
@@ -148,35 +170,14 @@ def deviation_colours() -> Colormap:
 # --- geometry: from shifts to cells ---
 
 
-def central(values: np.ndarray, sweep: Sweep) -> np.ndarray:
-    """The 2-D map that is drawn: on the torus shift 0 in the centre; a slice or strip if not 2-D.
-
-    Args:
-        values: (*shift), as the sweep holds them.
-        sweep: says which shift stands where.
-
-    Returns:
-        (rows, columns), in the order of `axis_shifts`.
-    """
-    if sweep.is_torus:
-        values = np.roll(values, [size // 2 for size in values.shape], tuple(range(values.ndim)))
-    while values.ndim > 2:
-        values = values[axis_shifts(sweep, values.ndim).index(0)]
-    return values[None] if values.ndim == 1 else values
+def _rooms(sweep: Sweep) -> tuple[list[int], list[int]]:
+    """The signed shifts across and down, in the order drawn; none down where there is one axis."""
+    return axis_shifts(sweep, 1), axis_shifts(sweep, 2) if len(sweep.grid) > 1 else []
 
 
-def axis_shifts(sweep: Sweep, rank_left: int) -> list[int]:
-    """The signed shifts along the axis with `rank_left - 1` axes after it, in the order drawn."""
-    room = sweep.ranges[len(sweep.grid) - rank_left]
-    if sweep.is_torus:
-        return [step - len(room) // 2 for step in room]
-    return list(room)
-
-
-def _extent(sweep: Sweep) -> tuple[float, float, float, float]:
+def map_extent(across: Sequence[int], down: Sequence[int]) -> tuple[float, float, float, float]:
     """Left, right, bottom, top in signed shifts, so that a tick at -4 is the shift -4."""
-    across = axis_shifts(sweep, 1)
-    down = axis_shifts(sweep, 2) if len(sweep.grid) > 1 else [0]
+    down = down or [0]
     return across[0] - 0.5, across[-1] + 0.5, down[-1] + 0.5, down[0] - 0.5
 
 
@@ -194,7 +195,7 @@ def _grid(sweeps: Sequence[Sweep], *, columns: int, panel: float) -> tuple[Figur
     rows = -(-len(sweeps) // columns)
     tallest = max(_proportion(sweep) for sweep in sweeps)
     width = panel if any(len(sweep.grid) > 1 for sweep in sweeps) else 1.6 * panel
-    size = (columns * (width + 0.4) + 0.9, rows * (width * tallest + 0.62) + 0.75)
+    size = (columns * (width + 0.4) + 0.9, rows * (width * tallest + 0.72) + 0.75)
     figure = Figure(figsize=size, layout="constrained", facecolor="white")
     axes = [figure.add_subplot(rows, columns, place + 1) for place in range(len(sweeps))]
     return figure, axes
@@ -239,9 +240,8 @@ def _draw(axes: Axes, panel: Panel, norm: LogNorm | None) -> None:
     )
     colours = ListedColormap([EQUAL_COLOUR, UNCLEAR_COLOUR])
     _image(axes, flags, sweep=sweep, colours=colours, norm=Normalize(0, 1))
-    _mark_sparse(axes, status == Status.EQUAL, sweep)
-    _label_axes(axes, sweep)
-    _set_title(axes, panel.title or sweep.layers[sweep.index(panel.layer)].name, *_subtitle(panel))
+    mark_sparse(axes, status == Status.EQUAL, *_rooms(sweep))
+    label_axes(axes, *_rooms(sweep))
 
 
 def _image(
@@ -251,7 +251,7 @@ def _image(
         values,
         cmap=colours,
         norm=norm,
-        extent=_extent(sweep),
+        extent=map_extent(*_rooms(sweep)),
         interpolation="nearest",
         aspect="auto" if len(sweep.grid) == 1 else "equal",
     )
@@ -259,7 +259,7 @@ def _image(
 
 def _add_ground(axes: Axes, sweep: Sweep) -> None:
     """The hatch of undefined shifts lies below everything and shows where no cell is drawn."""
-    left, right, bottom, top = _extent(sweep)
+    left, right, bottom, top = map_extent(*_rooms(sweep))
     axes.add_patch(
         Rectangle(
             (left, top), right - left, bottom - top, linewidth=0, zorder=-1, **_undefined_style()
@@ -271,21 +271,19 @@ def _undefined_style() -> dict[str, Any]:
     return {"facecolor": UNDEFINED_COLOUR, "edgecolor": HATCH_COLOUR, "hatch": HATCH}
 
 
-def _mark_sparse(axes: Axes, equal: np.ndarray, sweep: Sweep) -> None:
+def mark_sparse(axes: Axes, equal: np.ndarray, across: Sequence[int], down: Sequence[int]) -> None:
     """On a large grid a lone equal shift is smaller than a dot of the screen: mark it."""
     if max(equal.shape) <= GRID_LINES_UP_TO or equal.mean() > 0.1:
         return
-    across = np.array(axis_shifts(sweep, 1))
-    down = np.array(axis_shifts(sweep, 2)) if len(sweep.grid) > 1 else np.zeros(1, int)
     rows, columns = np.nonzero(equal)
-    axes.scatter(across[columns], down[rows], s=7, marker="s", color=EQUAL_COLOUR, linewidths=0)
+    x, y = np.array(across)[columns], np.array(down or [0])[rows]
+    axes.scatter(x, y, s=7, marker="s", color=EQUAL_COLOUR, linewidths=0)
 
 
-def _label_axes(axes: Axes, sweep: Sweep) -> None:
-    across = axis_shifts(sweep, 1)
+def label_axes(axes: Axes, across: Sequence[int], down: Sequence[int]) -> None:
+    """Ticks at multiples of a power of two, and lines between the cells where these are few."""
     axes.set_xticks(_ticks(across))
     axes.set_xlabel("dx", fontsize=7, labelpad=1)
-    down = axis_shifts(sweep, 2) if len(sweep.grid) > 1 else []
     axes.set_yticks(_ticks(down))
     if down:
         axes.set_ylabel("dy", fontsize=7, labelpad=1)
@@ -298,9 +296,9 @@ def _label_axes(axes: Axes, sweep: Sweep) -> None:
 def _separate_cells(axes: Axes, across: Sequence[int], down: Sequence[int]) -> None:
     # two collections and not minor ticks, which take ten times as long to draw
     style: dict[str, Any] = {"colors": "white", "linewidths": 0.35, "zorder": 1}
-    low, high = (down[0], down[-1]) if down else (0, 0)
-    axes.vlines([shift - 0.5 for shift in across[1:]], low - 0.5, high + 0.5, **style)
-    axes.hlines([shift - 0.5 for shift in down[1:]], across[0] - 0.5, across[-1] + 0.5, **style)
+    left, right, bottom, top = map_extent(across, down)
+    axes.vlines([shift - 0.5 for shift in across[1:]], top, bottom, **style)
+    axes.hlines([shift - 0.5 for shift in down[1:]], left, right, **style)
 
 
 def _subtitle(panel: Panel) -> tuple[str, str]:
@@ -321,13 +319,27 @@ def _slice_name(sweep: Sweep) -> str:
     return "dz=0" if len(sweep.grid) == 3 else "0"
 
 
+def elided(name: str, most: int = LONGEST_TITLE) -> str:
+    """A name that fits above a map: each part of a long one is cut, so that the number of a layer stays.
+
+    >>> elided("stages_of_the_encoder.0.projection_convolution")
+    'stages_of_….0.projection…'
+    """
+    parts = name.split(".")
+    for room in range(most, 1, -1):
+        cut = ".".join(p if len(p) <= room else f"{p[: room - 1]}…" for p in parts)
+        if len(cut) <= most:
+            return cut
+    return f"…{name[1 - most :]}"
+
+
 def _set_title(axes: Axes, title: str, *lines: str) -> None:
     """A bold title over smaller lines; never read as mathematics, since names may hold a `$`."""
     below = "\n".join(line for line in lines if line)
     axes.set_title(below, fontsize=7, loc="left", pad=3, parse_math=False)
     rise = 3 + 9.2 * (below.count("\n") + 1 if below else 0)
     axes.annotate(
-        title,
+        elided(title),
         (0, 1),
         (0, rise),
         xycoords="axes fraction",

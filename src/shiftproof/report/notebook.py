@@ -17,13 +17,19 @@ from shiftproof.certificate import Certificate
 from shiftproof.deciding.property import PropertyVerdict
 from shiftproof.deciding.verdict import Verdict
 from shiftproof.deciding.words import Word
-from shiftproof.display import report_room
 from shiftproof.group import Lattice
+from shiftproof.report.cells import central, centred
 from shiftproof.report.html import page_environment
 from shiftproof.report.pictures import indexed_png
-from shiftproof.report.tables import Table, count_text, question_of, sweep_table
+from shiftproof.report.tables import (
+    Table,
+    count_text,
+    counted,
+    question_of,
+    sizes_text,
+    sweep_table,
+)
 from shiftproof.report.verdicts import (
-    centred,
     evidence_table,
     layer_table,
     region_text,
@@ -150,10 +156,9 @@ def _(verdict: PropertyVerdict) -> Shown:
 @show.register
 def _(sweep: Sweep) -> Shown:
     header = sweep.header
-    images = "image" if header.images == 1 else "images"
     line = (
-        f"boundary {header.boundary}, law {header.law}, {header.images} {images}; a sweep refutes and measures, it "
-        "does not prove"
+        f"boundary {header.boundary}, law {header.law}, {counted(header.images, 'image')}; a sweep refutes and "
+        "measures, it does not prove"
     )
     return _swept(sweep, f"Sweep of {header.model}", (line,))
 
@@ -175,7 +180,7 @@ def _swept(sweep: Sweep, title: str, lines: tuple[str, ...]) -> Shown:
         property = question_of(layer)
         status.append(sweep.status(property, layer.name))
         text = count_text(sweep, layer.name, property=property)
-        drawn = centred(status[-1]) if torus else _flat(status[-1])
+        drawn = central(status[-1], sweep)
         maps.append(_thumb(f"{layer.name}: {property}", text, drawn, colours=STATUSES))
     return Shown(
         title,
@@ -190,14 +195,15 @@ def _swept(sweep: Sweep, title: str, lines: tuple[str, ...]) -> Shown:
 def _region(verdict: Verdict) -> Shown:
     """A verdict on a scene or a background."""
     title, *lines = str(verdict).split("\n")
-    room = report_room("regions")
+    from shiftproof.report import regions as room  # a table alone imports no matplotlib
+
     colours = {Word.UNDECIDED: GREY, Word.PROVED: BLUE, Word.REFUTED: SAND, room.NOTHING: PALE}
     drawn = [(x, room.region_map(x)) for x in room.mapped(verdict)]
     labels = room.LABELS[verdict.boundary]
     return Shown(
         title,
         (*(line.strip() for line in lines), *verdict.notes),
-        tuple(_thumb(x.name, room.counted(x), words, colours=colours) for x, words in drawn),
+        tuple(_thumb(x.name, room.proved_of(x), words, colours=colours) for x, words in drawn),
         tuple((labels[n], colours[n]) for n in labels if any(np.any(w == n) for _, w in drawn)),
         guide={
             "scene": "one square per cell of a layer",
@@ -210,7 +216,7 @@ def _region(verdict: Verdict) -> Shown:
 @show.register
 def _(lattice: Lattice) -> Shown:
     mask = lattice.mask()
-    text = f"{lattice.count} of {mask.size} shifts of the grid {'×'.join(map(str, lattice.grid))}"
+    text = f"{lattice.count} of {mask.size} shifts of the grid {sizes_text(lattice.grid)}"
     words = np.where(mask, Word.PROVED, Word.REFUTED)
     colours = {Word.PROVED: BLUE, Word.REFUTED: PALE}
     return Shown(
@@ -230,7 +236,7 @@ def _(certificate: Certificate) -> Shown:
         else f"for all shifts of a scene, in the interior {checked.interior}"
     )
     weights = "all weights" if checked.weights == "all" else "the weights of one model"
-    grid = "×".join(map(str, checked.grid))
+    grid = sizes_text(checked.grid)
     rows = (
         ("boundary", checked.boundary),
         ("grid", grid),
@@ -253,13 +259,6 @@ def _word_map(title: str, verdict: PropertyVerdict) -> Thumb:
     if verdict.by_identity:
         text += f"; {verdict.identity_text}"
     return _thumb(title, text, centred(verdict.map), colours=WORDS)
-
-
-def _flat(values: np.ndarray) -> np.ndarray:
-    """Two axes of any number of them."""
-    while values.ndim > 2:
-        values = values[values.shape[0] // 2]
-    return values[None] if values.ndim == 1 else values
 
 
 def _thumb(title: str, text: str, cells: np.ndarray, *, colours: Any) -> Thumb:

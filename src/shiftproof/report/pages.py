@@ -1,6 +1,8 @@
 """The pages of a sweep: its report, maps, arrays and counts in one folder."""
 
 import base64
+import shlex
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +12,7 @@ import numpy as np
 from shiftproof.files import write_atomic
 from shiftproof.report.html import Explorer, Folded, Picture, Prose, Section, write_report
 from shiftproof.report.maps import layer_maps, to_png
-from shiftproof.report.tables import Table, count_text, question_of, sweep_table
+from shiftproof.report.tables import Table, count_text, counted, question_of, sweep_table
 from shiftproof.sweeping.result import (
     DIFFERS_BEYOND,
     EQUAL_WITHIN,
@@ -61,14 +63,32 @@ def write_json(path: Path, data: object) -> None:
     write_atomic(path, msgspec.json.format(msgspec.json.encode(data), indent=2) + b"\n")
 
 
+def write_all(directory: Path, ending: str, files: Mapping[str, object]) -> tuple[Path, ...]:
+    """Write each as `NAME.ENDING.json`.
+
+    Args:
+        directory: for the files.
+        ending: such as `certificate`.
+        files: name -> content.
+    """
+    paths = tuple(directory / f"{name}.{ending}.json" for name in files)
+    for path, content in zip(paths, files.values(), strict=True):
+        write_json(path, content)
+    return paths
+
+
+def check_commands(certificates: Iterable[Path]) -> list[str]:
+    """The lines for a shell, in the folder of the page, that check certificates."""
+    return [f"python -m shiftproof_kernel check {shlex.quote(c.name)}" for c in certificates]
+
+
 def summary_of(sweep: Sweep) -> str:
     """One sentence: what holds for the outputs, over which shifts."""
     header = sweep.header
     total = sweep.count("invariance").total
     claims = [claim_text(sweep, name) for name in sweep.outputs]
-    images = "image" if header.images == 1 else "images"
     return (
-        f"Over {total} shifts ({_boundary_words(header.boundary)}) of {header.images} {images}, "
+        f"Over {total} shifts ({_boundary_words(header.boundary)}) of {counted(header.images, 'image')}, "
         f"{'; '.join(claims)}."
     )
 
@@ -134,7 +154,7 @@ def _map_data(sweep: Sweep, layer: str, property: Property) -> dict[str, str]:
 
 
 def _caveats(sweep: Sweep) -> tuple[Prose, ...]:
-    seen = f"A sweep saw {sweep.header.images} image{'s' if sweep.header.images > 1 else ''}: "
+    seen = f"A sweep saw {counted(sweep.header.images, 'image')}: "
     words = [seen + "a difference it found is real, an equality it found is no proof for others."]
     constant = [layer.name for layer in sweep.layers if layer.vacuous]
     if constant:

@@ -1,6 +1,5 @@
 """Scenes and backgrounds in tables and maps: which cells move with a scene, at which places an object does."""
 
-import shlex
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,8 @@ from shiftproof.deciding.verdict import Verdict
 from shiftproof.deciding.words import Word
 from shiftproof.files import write_atomic
 from shiftproof.report.html import Block, Commands, Picture, Prose, Section, write_report
-from shiftproof.report.maps import EQUAL_COLOUR, to_png
-from shiftproof.report.pages import write_json
+from shiftproof.report.maps import EQUAL_COLOUR, elided, to_png
+from shiftproof.report.pages import check_commands, write_all, write_json
 from shiftproof.report.verdicts import layer_table, region_table, region_text, summary_of
 
 NOTHING = 3
@@ -67,25 +66,31 @@ def region_maps(verdict: Verdict) -> Figure:
     """One map a layer, in the colours of the words."""
     layers = mapped(verdict)
     columns, rows = min(COLUMNS, max(1, len(layers))), max(1, -(-len(layers) // COLUMNS))
-    figure = Figure(figsize=(2.2 * columns, 2.5 * rows + 0.5), layout="constrained")
+    figure = Figure(figsize=(max(3, 2.2 * columns), 2.5 * rows + 0.5), layout="constrained")
     colours = ListedColormap([COLOURS[n] for n in range(NOTHING + 1)])
     present: set[int] = set()
     for number, layer in enumerate(layers):
         axes, words = figure.add_subplot(rows, columns, number + 1), region_map(layer)
         axes.imshow(words, cmap=colours, vmin=0, vmax=NOTHING, interpolation="nearest")
         present |= {int(word) for word in np.unique(words)}
-        axes.set_title(f"{layer.name}\n{counted(layer)}", fontsize=8)
+        axes.set_title(f"{elided(layer.name)}\n{proved_of(layer)}", fontsize=8, parse_math=False)
         axes.set_xticks(())
         axes.set_yticks(())
     labels = {n: label for n, label in LABELS[verdict.boundary].items() if n in present}
     handles = [
         Patch(facecolor=COLOURS[n], edgecolor="#999999", label=label) for n, label in labels.items()
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=8, frameon=False)
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=max(1, columns // 2),
+        fontsize=8,
+        frameon=False,
+    )
     return figure
 
 
-def counted(layer: LayerVerdict) -> str:
+def proved_of(layer: LayerVerdict) -> str:
     """How many cells, or places, are proved of how many."""
     if layer.border is not None:
         inside, cells = layer.border.left
@@ -112,22 +117,18 @@ def report_region(verdict: Verdict, directory: Path, answer: list[Section]) -> t
     png = to_png(region_maps(verdict))
     write_atomic(directory / "maps.png", png)
     write_json(directory / "verdict.json", verdict.to_dict())
-    certificates = []
-    for name, certificate in verdict.certificates.items():
-        certificates.append(directory / f"{name}.certificate.json")
-        write_json(certificates[-1], certificate)
+    certificates = write_all(directory, "certificate", verdict.certificates)
     unit = {"scene": "cell of the layer", "background": "place of the object"}[verdict.boundary]
     title = {"scene": "Where the border reaches", "background": "Where it moves with the object"}
     picture = Picture(png, "One map a layer.", f"One square is one {unit}.")
     blocks: list[Block] = [*map(Prose, region_text(verdict)), picture]
     blocks += [region_table(verdict), layer_table(verdict)]
     if certificates:
-        lines = [f"python -m shiftproof_kernel check {shlex.quote(c.name)}" for c in certificates]
-        blocks.append(Commands("\n".join(lines)))
+        blocks.append(Commands("\n".join(check_commands(certificates))))
     write_report(
         directory / "report.html",
         f"{verdict.model} on a {verdict.boundary}",
         summary=summary_of(verdict),
         sections=[*answer, Section(title[verdict.boundary], tuple(blocks))],
     )
-    return tuple(certificates)
+    return certificates

@@ -5,7 +5,7 @@ words. Nothing in it depends on colour.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import rich.box
@@ -88,6 +88,22 @@ class Table:
         return table
 
 
+def sizes_text(sizes: Sequence[int]) -> str:
+    """Such as `28×28`."""
+    return "×".join(map(str, sizes))
+
+
+def once(words: Iterable[str]) -> str:
+    """One word for all axes where they agree, such as `3`, else one per axis, such as `3 × 5`."""
+    found = list(words)
+    return found[0] if len({*found}) == 1 else " × ".join(found)
+
+
+def counted(count: int, noun: str) -> str:
+    """Such as `1 image` and `4 images`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def question_of(layer: LayerRecord) -> Property:
     """What is asked of a layer first: equivariance where it has a grid, else invariance."""
     return "equivariance" if layer.has_grid else "invariance"
@@ -125,7 +141,7 @@ def sweep_table(sweep: Sweep) -> Table:
     header = sweep.header
     asked = "integer weights" if header.weights == "integers" else "its own weights"
     return Table(
-        f"{header.model}: {header.boundary}, law {header.law}, {_times(header.grid)}, {asked}",
+        f"{header.model}: {header.boundary}, law {header.law}, {sizes_text(header.grid)}, {asked}",
         tuple(columns[i] for i in kept),
         tuple(tuple(row[i] for i in kept) for row in rows),
         numbers=frozenset({5, 6}) & frozenset(kept),
@@ -168,7 +184,7 @@ def grid_text(layer: LayerRecord) -> str:
         return "-"
     strides = [stride for stride in layer.strides if stride is not None]
     stride = strides[0] if len(set(strides)) == 1 else ",".join(strides)
-    return f"{_times(layer.grid_shape)} /{stride}"
+    return f"{sizes_text(layer.grid_shape)} /{stride}"
 
 
 def deviation_text(sweep: Sweep, layer: str | int, *, property: Property) -> str:
@@ -193,10 +209,6 @@ def _note(sweep: Sweep) -> str:
 def _used(rows: tuple[tuple[str, ...], ...], *, always: frozenset[int]) -> list[int]:
     """Columns with something in them, and those that always stand."""
     return [i for i in range(len(rows[0])) if i in always or any(row[i] for row in rows)]
-
-
-def _times(sizes: tuple[int, ...]) -> str:
-    return "×".join(map(str, sizes))
 
 
 def compare_table(

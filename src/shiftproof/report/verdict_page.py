@@ -30,10 +30,10 @@ from shiftproof.report.html import (
     write_report,
 )
 from shiftproof.report.maps import to_png
-from shiftproof.report.pages import write_json
+from shiftproof.report.pages import check_commands, write_all, write_json
 from shiftproof.report.pictures import witness_tiles
 from shiftproof.report.regions import report_region
-from shiftproof.report.tables import Table
+from shiftproof.report.tables import Table, sizes_text
 from shiftproof.report.verdict_figure import verdict_maps
 from shiftproof.report.verdicts import (
     counts_table,
@@ -89,20 +89,15 @@ def report_verdict(
         return _files(directory, certificates)
     write_atomic(directory / "maps.png", to_png(verdict_maps(verdict)))
     write_json(directory / "verdict.json", verdict.to_dict())
-    certificates, identities = (
-        _write_all(directory, kind, files)
-        for kind, files in (
-            ("certificate", verdict.certificates),
-            ("identity", verdict.identities),
-        )
-    )
+    certificates = write_all(directory, "certificate", verdict.certificates)
+    identities = write_all(directory, "identity", verdict.identities)
     examples = []
     for example in verdict.counterexamples(target):
         h = example.header
         steps = "_".join(map(str, h.shift))
         name = f"{h.output}.{h.property}.{steps}.counterexample.npz"
         examples.append(example.save(directory / name))
-    commands = [f"python -m shiftproof_kernel check {shlex.quote(c.name)}" for c in certificates]
+    commands = check_commands(certificates)
     commands += [f"shiftproof replay {shlex.quote(example.name)}" for example in examples]
     write_report(
         directory / "report.html",
@@ -122,15 +117,6 @@ def _files(
     names = ("report.html", "maps.png", "verdict.json")
     page, maps, data = (directory / name for name in names)
     return VerdictFiles(page, maps, data, certificates, examples, identities)
-
-
-def _write_all(
-    directory: Path, kind: str, files: Mapping[str, Mapping[str, Any]]
-) -> tuple[Path, ...]:
-    """Write each as `NAME.KIND.json`."""
-    for name, content in files.items():
-        write_json(directory / f"{name}.{kind}.json", content)
-    return tuple(directory / f"{name}.{kind}.json" for name in files)
 
 
 def verdict_sections(
@@ -221,7 +207,7 @@ def verdict_chain(verdict: Verdict) -> Chain:
         Link(
             layer.name,
             near_dots(verdict.grid, _axis_shifts(layer.steps or verdict.grid)),
-            (layer.lattice, *field_words(layer), _times(layer.shape[1:]), layer.source),
+            (layer.lattice, *field_words(layer), sizes_text(layer.shape[1:]), layer.source),
             tuple(shrinking(verdict, layer)),
         )
         for layer in verdict.layers
@@ -303,7 +289,3 @@ def _undecided(verdict: Verdict) -> list[Prose]:
 def _properties(verdict: Verdict) -> dict[str, PropertyVerdict]:
     """By `output.property`."""
     return {f"{o.name}.{v.claim.property}": v for o in verdict.outputs for v in o.properties}
-
-
-def _times(sizes: Sequence[int]) -> str:
-    return "×".join(map(str, sizes))

@@ -12,7 +12,8 @@ from shiftproof.deciding.verdict import Verdict
 from shiftproof.deciding.words import Word
 from shiftproof.proving.identity import error_words
 from shiftproof.refuting.witness import Witness
-from shiftproof.report.tables import Table
+from shiftproof.report.cells import centred
+from shiftproof.report.tables import Table, once, sizes_text
 
 GLYPHS = {Word.PROVED: "█", Word.REFUTED: "·", Word.UNDECIDED: "?"}
 MOST_ROWS = 40
@@ -86,7 +87,7 @@ def counts_table(verdict: Verdict) -> Table:
     if numerically:
         note += " numerically: refuted by a difference far above rounding, which was measured, not bounded."
     return Table(
-        f"{verdict.model}: the image wraps around, {_times(verdict.grid)}, {weights_words(verdict)}",
+        f"{verdict.model}: the image wraps around, {sizes_text(verdict.grid)}, {weights_words(verdict)}",
         columns,
         rows,
         numbers=frozenset(range(2, columns.index("lattice"))),
@@ -143,7 +144,7 @@ def region_table(verdict: Verdict) -> Table:
     if between:
         note += " between the steps: one shift of each smallest group that would hold more shifts."
     return Table(
-        f"{verdict.model}: {verdict.boundary}, {_times(verdict.grid)}, {weights_words(verdict)}",
+        f"{verdict.model}: {verdict.boundary}, {sizes_text(verdict.grid)}, {weights_words(verdict)}",
         (*columns, "between the steps") if between else columns,
         rows,
         numbers=frozenset({2, 3, 4}),
@@ -237,7 +238,7 @@ def interior_words(border: Border | None) -> str:
     if border is None:
         return ""
     spans = [f"{r.low}..{r.high - 1}" if not r.lost else "none" for r in border.reaches]
-    return _once(spans) if border.proved else "none"
+    return once(spans) if border.proved else "none"
 
 
 def field_words(layer: LayerVerdict) -> tuple[str, str]:
@@ -246,12 +247,7 @@ def field_words(layer: LayerVerdict) -> tuple[str, str]:
         "–" if f is None else "whole image" if f.size is None else str(f.size) for f in layer.fields
     ]
     jumps = ["–" if f is None or f.jump is None else str(f.jump) for f in layer.fields]
-    return _once(sizes), _once(jumps)
-
-
-def _once(words: list[str]) -> str:
-    """One word where all are alike."""
-    return words[0] if len({*words}) == 1 else " × ".join(words)
+    return once(sizes), once(jumps)
 
 
 def shrinking(verdict: Verdict, layer: LayerVerdict) -> list[tuple[str, str]]:
@@ -305,14 +301,6 @@ def text_map(verdict: PropertyVerdict) -> str:
     return "\n".join(lines)
 
 
-def centred(words: np.ndarray) -> np.ndarray:
-    """The 2-D map that is drawn: shift 0 in the middle; the central slice of more axes."""
-    rolled = np.roll(words, [n // 2 for n in words.shape], tuple(range(words.ndim)))
-    while rolled.ndim > 2:
-        rolled = rolled[rolled.shape[0] // 2]
-    return rolled[None] if rolled.ndim == 1 else rolled
-
-
 def evidence_table(verdict: Verdict) -> Table:
     """One row per proof and counterexample; everything else follows from these."""
     rows = []
@@ -343,7 +331,3 @@ def witness_text(witness: Witness) -> str:
     if others:
         values += f", with {others} more {'image' if others == 1 else 'images'}, and no output shift fits them all"
     return f"differs by {deviation:.4g} ({witness.strength}); {values}, {witness.whose}, {witness.trial.dtype}"
-
-
-def _times(sizes: tuple[int, ...]) -> str:
-    return "×".join(map(str, sizes))

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from shiftproof.archive import read_archive, write_archive
-from shiftproof.display import Displayed, report_room
+from shiftproof.display import Displayed, figure_of
 from shiftproof.errors import InputError, ResultFileError
 from shiftproof.group import Lattice, find_lattice
 
@@ -293,10 +293,7 @@ class Sweep(Displayed):
         Raises:
             InputError: no such layer.
         """
-        maps = report_room("maps")
-        if layer is None:
-            return maps.layer_maps(self, property=property)
-        return maps.break_map(self, layer, property=property)
+        return figure_of(self, layer=layer, property=property)
 
     def save(self, path: str | Path) -> Path:
         """Write one `.npz` file, atomically; the same sweep gives the same bytes."""
