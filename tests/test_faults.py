@@ -22,8 +22,9 @@ from jax.experimental import io_callback
 
 import shiftproof as sp
 from shiftproof import zoo
-from shiftproof.errors import InexactWarning, ModelCallError, ShiftproofError
+from shiftproof.errors import InexactWarning, InputError, ModelCallError, ShiftproofError
 from shiftproof.layers import AdaptivePolyphaseSampling
+from shiftproof.report.tables import count_text
 
 pytestmark = pytest.mark.filterwarnings("ignore::shiftproof.errors.ShiftproofWarning")
 
@@ -176,6 +177,61 @@ def test_a_scene_is_swept_at_the_step_of_the_layer(fn, equal) -> None:
     """Six cells of one pixel share a cell under 11 shifts, eight of half a pixel under 7."""
     count = sp.sweep(fn, (48, 1), boundary="scene", grid=(8,)).count("equivariance")
     assert (count.equal, count.total) == (equal, 41)
+
+
+SINES = jnp.sin(jnp.arange(8.0))[:, None]
+
+
+def complex_table(x: Any) -> Any:
+    return lax.complex(x, 0.1 * x) * SINES
+
+
+def bits_and_back(x: Any) -> Any:
+    """Cannot be computed in another precision, so its rounding noise is not known."""
+    bits = lax.bitcast_convert_type(0.1 * x, jnp.int32)
+    return complex_table(lax.bitcast_convert_type(bits, jnp.float32))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_e7_a_complex_layer_is_judged_against_its_own_noise(dtype) -> None:
+    result = sp.sweep(complex_table, (8, 1), dtype=dtype)
+    assert all(layer.noise > 0 for layer in result.layers)
+    counts = [str(result.count("equivariance", i)) for i in range(len(result.layers))]
+    assert counts == ["8/8", "1/8"]
+
+
+def test_e7_a_large_deviation_is_decided_where_no_noise_is_known() -> None:
+    result = sp.sweep(bits_and_back, (8, 1))
+    assert np.isnan(result.layers[-1].noise)
+    assert str(result.count("equivariance")) == "1/8"
+    # a small one may be rounding
+    near = sp.sweep(lambda x: 1e-6 * bits_and_back(x) + 9, (8, 1)).count("invariance")
+    assert (near.equal, near.differs, near.unclear) == (1, 0, 7)
+
+
+@pytest.mark.filterwarnings("error:Casting complex")
+def test_e7_complex_layers_on_a_background_and_cell_by_cell() -> None:
+    placed = sp.placements(lambda x: lax.complex(x, x + 1), (2, 1), canvas=(8,))
+    assert str(placed.count("equivariance")) == "7/7"
+    assert str(placed.backgrounds[-1]) == "1"
+    scene = sp.verify_scene(lambda x: lax.complex(x, x * SINES), (8, 1), sweep=True)
+    assert scene.output.swept is not None
+    assert not scene.output.swept.all()
+
+
+def test_e7_equivariance_of_scores_does_not_apply() -> None:
+    def scores(x: Array) -> Array:
+        return x.mean(1) @ jnp.ones((1, 3))
+
+    result = sp.sweep(scores, (8, 1))
+    assert str(result.count("equivariance")) == count_text(result, -1, property="equivariance")
+    assert str(result.count("equivariance")) == "does not apply"
+    assert result.plot(-1, property="equivariance").axes[0].get_title("left") == (
+        "equivariance does not apply"
+    )
+    assert result.to_json()["layers"][-1]["equivariance"] is None
+    with pytest.raises(InputError, match="does not apply"):
+        sp.assert_equivariant(scores, (8, 1), evidence="sweep")
 
 
 class NormThenStride(nnx.Module):

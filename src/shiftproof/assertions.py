@@ -34,7 +34,7 @@ from shiftproof.messages import (
     undecided_text,
 )
 from shiftproof.rewriting.counterfactuals import counterfactuals
-from shiftproof.sweeping.result import Status
+from shiftproof.sweeping.result import DOES_NOT_APPLY, Status
 from shiftproof.sweeping.sweep import sweep
 from shiftproof.tracing.model import adapt
 from shiftproof.translation import Boundary
@@ -477,6 +477,10 @@ def _assert_swept(
         "weights": "these" if kind == "these" else None,
     }
     result = sweep(request.model, request.images, layers=[], **options)
+    if property == "equivariance" and not any(layer.has_grid for layer in result.layers):
+        raise InputError(
+            f"no output has a grid, so {property} {DOES_NOT_APPLY}: ask for invariance."
+        )
     for layer in result.layers:
         if property == "equivariance" and not layer.has_grid:
             continue

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from shiftproof.exactness.probes import integer_images
+from shiftproof.sweeping.checks import in_doubles
 from shiftproof.sweeping.engine import Engine, chunk_size
 from shiftproof.sweeping.noise import measure_noise
 from shiftproof.sweeping.question import Asker, Question, Weights, calibrated
@@ -137,8 +138,7 @@ def _equal(values: np.ndarray, moves: Moves, reach: int, allowed: float) -> np.n
         there = np.take(values, moves.middle + rest, axis)
         # the window moved by `shift` less shows in the middle what this one shows here
         windows = np.arange(max(-reach, -reach + shift), min(reach, reach + shift) + 1) + reach
-        gap = np.abs(
-            here[windows].astype(np.float64) - there[windows - shift].astype(np.float64)
-        ).max(0, initial=0.0)
+        gap = np.abs(in_doubles(here[windows]) - in_doubles(there[windows - shift]))
+        gap = gap.max(0, initial=0.0)
         equal[(slice(None),) * moves.axis + (cell,)] = gap <= allowed
     return equal
