@@ -36,8 +36,15 @@ from shiftproof.messages import (
 from shiftproof.rewriting.counterfactuals import counterfactuals
 from shiftproof.sweeping.result import DOES_NOT_APPLY, Status
 from shiftproof.sweeping.sweep import sweep
+from shiftproof.tracing.arguments import (
+    check_choice,
+    check_folder,
+    check_integers,
+    is_whole,
+    read_images,
+)
 from shiftproof.tracing.model import adapt
-from shiftproof.translation import Boundary
+from shiftproof.translation import Boundary, check_boundary
 
 Evidence = Literal["proof", "certificate", "sweep"]
 Claimed = Literal["equivariance", "invariance"]
@@ -109,6 +116,7 @@ class _Request:
 
         Raises:
             TypeError: an option is none of `Options`.
+            InputError: one has a value that it cannot have.
         """
         for name in given:
             if name not in Options.__annotations__:
@@ -117,6 +125,12 @@ class _Request:
                     f"did you mean {close[0]}=?" if close else "see shiftproof.assertions.Options."
                 )
                 raise TypeError(f"an assertion takes no argument {name}=; {hint}")
+        if given.get("cache") is not None:
+            check_folder("cache", given["cache"])
+        kind = given.get("exception_type", AssertionError)
+        if not (isinstance(kind, type) and issubclass(kind, Exception)):
+            raise InputError(f"exception_type= takes a class of exceptions; got {kind!r}.")
+        check_boundary(given.get("boundary", "circular"))
         own = {field.name for field in dataclasses.fields(cls)} & set(given)
         passed = {name: value for name, value in given.items() if name not in own}
         options = {"law": "any", "weights": "all", **passed}
@@ -140,10 +154,7 @@ class _Request:
     @property
     def grid(self) -> tuple[int, ...]:
         """Sizes of the grid."""
-        given = isinstance(self.images, (tuple, list))
-        shape = self.images if given else np.shape(self.images)[1:]
-        axes = self.options.get("spatial_axes")
-        return tuple(shape[axis] for axis in (range(len(shape) - 1) if axes is None else axes))
+        return read_images(self.images, self.options.get("spatial_axes")).grid
 
     def settle(self, property: Claimed, wanted: np.ndarray) -> Verdict | None:
         """The verdict; None where the cache confirms the words wanted, so that none is needed.
@@ -254,6 +265,7 @@ def assert_breaks(
     """
     __tracebackhide__ = True  # pytest then shows the line of the test, and not these
     request = _Request.of(model, images, options)
+    check_choice("property", property, get_args(Claimed))
     if _is_swept(request, property):
         _assert_swept(request, property, shifts, breaks=True)
         return
@@ -300,6 +312,7 @@ def assert_lattice(
     """
     __tracebackhide__ = True  # pytest then shows the line of the test, and not these
     request = _Request.of(model, images, options)
+    check_choice("property", property, get_args(Claimed))
     expected = _lattice_mask(lattice, request.grid)
     if _is_swept(request, property):
         if request.boundary != "circular":
@@ -334,6 +347,8 @@ def assert_lattice(
 
 
 def _lattice_mask(lattice: str, grid: tuple[int, ...]) -> np.ndarray:
+    if not isinstance(lattice, str):
+        raise InputError(f"a lattice is a text such as '4Z x 4Z'; got {lattice!r}.")
     steps = [step.strip() for step in re.split(r"[x×]", lattice)]
     if len(steps) != len(grid):
         axes = " x ".join(["4Z"] * len(grid))
@@ -354,12 +369,13 @@ def _multiples(stride: int | Sequence[int] | None, shifts: Shifts, request: _Req
     if shifts is not None:
         raise InputError("stride= and shifts= exclude each other.")
     grid = request.grid
-    sizes = len(grid) * [stride] if isinstance(stride, (int, np.integer)) else list(stride)
+    single = is_whole(stride)
+    sizes = len(grid) * (stride,) if single else check_integers("stride", stride, "(2, 2), or one")
     if len(sizes) != len(grid) or min(sizes) < 1:
         raise InputError(
             f"stride={stride} is no stride of the grid {grid}: give one number of at least 1, or one per axis."
         )
-    return [tuple(f"{int(step)}Z" for step in sizes)]
+    return [tuple(f"{step}Z" for step in sizes)]
 
 
 def _claims(verdict: Verdict, property: Claimed) -> list[tuple[str, PropertyVerdict]]:
@@ -412,9 +428,7 @@ def _check_certified(
 def _is_swept(request: _Request, property: str) -> bool:
     """Whether a sweep is enough; an error where it is not, and nothing else is there."""
     evidence, boundary = request.evidence, request.boundary
-    if evidence not in get_args(Evidence):
-        choices = ", ".join(get_args(Evidence))
-        raise InputError(f"evidence must be one of {choices}; got {evidence!r}.")
+    check_choice("evidence", evidence, get_args(Evidence))
     if evidence != "sweep" and boundary != "circular":
         raise InputError(
             f'{property} with boundary={boundary!r} can be swept only: add evidence="sweep".'

@@ -16,6 +16,7 @@ import numpy as np
 from flax import linen, nnx
 
 from shiftproof.errors import InputError, ModelCallError, WideningError
+from shiftproof.tracing.arguments import check_keywords
 from shiftproof.tracing.settings import Precision, settings
 from shiftproof.tracing.trace import Program, dotted, trace
 from shiftproof.tracing.widen import widen
@@ -71,7 +72,9 @@ def adapt(
     Raises:
         InputError: anything else, with what was passed and what is accepted.
     """
-    arguments = dict(apply_kwargs or {})
+    arguments = check_keywords(apply_kwargs)
+    if name is not None and not isinstance(name, str):
+        raise InputError(f"name= takes a text for reports; got {name!r}.")
     if isinstance(model, Model):
         return model if model.lasting else dataclasses.replace(model, programs={})
     if isinstance(model, nnx.Module):
@@ -141,66 +144,6 @@ def _adapt_linen(
         return module.apply(weights, images, **arguments)
 
     return Model(name, "linen", call, variables, replaceable, _floating(variables, learnt))
-
-
-def check_seed(seed: Any) -> None:
-    """Stop where NumPy's generator would.
-
-    Raises:
-        InputError: it is no integer, or negative.
-    """
-    if not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise InputError(f"seed must be an integer of at least 0; got {seed!r}.")
-
-
-def check_images(
-    images: Any, spatial_axes: Sequence[int] | None
-) -> tuple[np.ndarray, tuple[int, ...]]:
-    """The images as a NumPy array, and the grid axes of that array.
-
-    Args:
-        images: (batch, *grid, channels), or with `spatial_axes` any layout whose axis 0 is the batch.
-        spatial_axes: grid axes of *one* image, batch not counted, in the order of a shift; all but the last
-            by default.
-
-    Raises:
-        InputError: wrong rank, dtype, empty or non-finite images.
-    """
-    try:
-        array = np.asarray(images)
-    except ValueError as error:
-        raise InputError(f"images are no array: {error}") from error
-    if array.dtype == bool or array.dtype == np.uint8:
-        raise InputError(
-            f"images have dtype {array.dtype}, which leaves their scale open: convert them first, "
-            "for example images.astype(np.float32) / 256."
-        )
-    if not jnp.issubdtype(array.dtype, np.floating) and not np.issubdtype(array.dtype, np.integer):
-        raise InputError(
-            f"images have dtype {array.dtype}; numbers are needed (float32, int32, ...)."
-        )
-    if array.ndim < (2 if spatial_axes is not None else 3):
-        raise InputError(
-            f"images have shape {array.shape}; needed is (batch, *grid, channels), for example (8, 28, 28, 1). "
-            "Add what is missing, as in images[None, ..., None], or name the grid by spatial_axes=."
-        )
-    if 0 in array.shape:
-        raise InputError(f"images have shape {array.shape}: there is nothing to shift.")
-    if not np.all(np.isfinite(array.astype(np.float64))):
-        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array.astype(np.float64)))[0])
-        raise InputError(
-            f"images hold NaN or infinity, first at index {place}: remove or replace them."
-        )
-    rank = array.ndim - 1
-    chosen = range(rank - 1) if spatial_axes is None else spatial_axes
-    if len(list(chosen)) == 0 or any(not -rank <= axis < rank for axis in chosen):
-        raise InputError(
-            f"spatial_axes={tuple(chosen)} do not fit one image of shape {array.shape[1:]}."
-        )
-    axes = tuple(axis % rank + 1 for axis in chosen)
-    if len(set(axes)) != len(axes):
-        raise InputError(f"spatial_axes={tuple(chosen)} name the same axis twice.")
-    return array, axes
 
 
 def native_dtype() -> str:
