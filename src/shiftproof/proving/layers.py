@@ -138,7 +138,7 @@ def _check_declared(program: Program, output_axes: Any, rank: int) -> tuple[int,
     axes = check_integers("output_axes", output_axes, "(1,)" if rank == 1 else "(1, 2)")
     if len(axes) != rank:
         raise InputError(
-            f"output_axes={axes} has {len(axes)} axes, the grid of the images has {rank}: name one axis of the output "
+            f"output_axes={axes} do not fit the grid of the images, which has {rank} axes: name one axis of the output "
             "for each, in that order."
         )
     operands = zip(program.output_names, program.outputs, strict=True)
