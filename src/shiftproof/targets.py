@@ -26,7 +26,14 @@ from flax import linen, nnx
 from shiftproof import zoo
 from shiftproof.errors import InputError
 from shiftproof.tracing.arguments import check_sizes
-from shiftproof.tracing.model import Model, adapt, channel_counts, grid_ranks, takes
+from shiftproof.tracing.model import (
+    Model,
+    adapt,
+    channel_counts,
+    channels_first,
+    grid_ranks,
+    takes,
+)
 
 USUAL = ("model", "make_model", "make", "create_model", "build_model", "build", "get_model")
 """Names that are taken for the model among several."""
@@ -374,7 +381,15 @@ def _found_shape(
             f"images are taken to have the shape {_times(shape)}, on which {model.name} can be called; "
             "--grid and --channels say otherwise."
         )
-    elif grid or channels:
+        return shape
+    first = channels_first(model, _grids(model, grid))
+    if first is not None:
+        axes = " ".join(map(str, range(1, len(first))))
+        raise InputError(
+            f"{model.name} takes images with the channels first: say --shape {' '.join(map(str, first))} "
+            f"--spatial-axes {axes}."
+        )
+    if grid or channels:
         other = _first_taken(model, None, None)
         if other is not None:
             raise InputError(
@@ -387,11 +402,15 @@ def _found_shape(
 def _first_taken(
     model: Model, grid: Sequence[int] | None, channels: int | None
 ) -> tuple[int, ...] | None:
-    ranks = grid_ranks(model) or [2]
-    grids = [grid] if grid else [rank * (size,) for rank in ranks for size in SIZES]
     counts = [channels] if channels is not None else channel_counts(model)
-    shapes = ((*sizes, count) for sizes in grids for count in counts)
+    shapes = ((*sizes, count) for sizes in _grids(model, grid) for count in counts)
     return next((shape for shape in shapes if takes(model, shape)), None)
+
+
+def _grids(model: Model, grid: Sequence[int] | None) -> list[Sequence[int]]:
+    """The grid that was said, else usual ones of the ranks of its kernels."""
+    ranks = grid_ranks(model) or [2]
+    return [grid] if grid else [rank * (size,) for rank in ranks for size in SIZES]
 
 
 def _times(shape: Sequence[int]) -> str:
