@@ -57,6 +57,8 @@ class Places:
         verb = "just move with it" if layer.has_grid else "stay the same"
         told += f"{layer.output} is proved to {verb} at {_kept(found)} of {_whole(found)} places"
         told += f" (by identity, {error_words(self.log2_error)})"
+        if found.blind and _kept(found) < _whole(found):
+            told += f"; more may hold, for the field does not look inside {found.blind}"
         if lost is None or lost[0] is layer:
             return f"{told}."
         return f"{told}; the first layer with fewer than all is {_named(lost[0].name, str(lost[0].site))}."
