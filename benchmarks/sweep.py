@@ -24,7 +24,8 @@ from shiftproof.canvas import Canvas
 from shiftproof.sweeping.engine import Engine, chunk_size
 from shiftproof.sweeping.question import Asker
 from shiftproof.sweeping.sweep import make_groups, run_chunks
-from shiftproof.tracing.model import adapt, check_images
+from shiftproof.tracing.arguments import read_images
+from shiftproof.tracing.model import adapt
 from shiftproof.tracing.settings import settings
 
 CASES = {"lenet-global": 1, "resnet": 1}
@@ -59,8 +60,8 @@ def prepare(
     entry = zoo.ENTRIES[name]
     model = entry.build(0)
     images = np.random.default_rng(0).random((count, *entry.shape)).astype(np.float32)
-    array, axes = check_images(images, None)
-    canvas = Canvas.torus(array, axes=axes)
+    given = read_images(images, None)
+    canvas = Canvas.torus(images, axes=given.batch_axes)
     device = jax.local_devices()[0]
     begin = time.perf_counter()
     with settings("float32"):

@@ -21,9 +21,10 @@ from jax import Array, lax
 from jax.experimental import io_callback
 
 import shiftproof as sp
-from shiftproof import zoo
-from shiftproof.errors import InexactWarning, ModelCallError, ShiftproofError
+from shiftproof import cli, zoo
+from shiftproof.errors import InexactWarning, InputError, ModelCallError, ShiftproofError
 from shiftproof.layers import AdaptivePolyphaseSampling
+from shiftproof.report.tables import count_text
 
 pytestmark = pytest.mark.filterwarnings("ignore::shiftproof.errors.ShiftproofWarning")
 
@@ -176,6 +177,61 @@ def test_a_scene_is_swept_at_the_step_of_the_layer(fn, equal) -> None:
     """Six cells of one pixel share a cell under 11 shifts, eight of half a pixel under 7."""
     count = sp.sweep(fn, (48, 1), boundary="scene", grid=(8,)).count("equivariance")
     assert (count.equal, count.total) == (equal, 41)
+
+
+SINES = jnp.sin(jnp.arange(8.0))[:, None]
+
+
+def complex_table(x: Any) -> Any:
+    return lax.complex(x, 0.1 * x) * SINES
+
+
+def bits_and_back(x: Any) -> Any:
+    """Cannot be computed in another precision, so its rounding noise is not known."""
+    bits = lax.bitcast_convert_type(0.1 * x, jnp.int32)
+    return complex_table(lax.bitcast_convert_type(bits, jnp.float32))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_e7_a_complex_layer_is_judged_against_its_own_noise(dtype) -> None:
+    result = sp.sweep(complex_table, (8, 1), dtype=dtype)
+    assert all(layer.noise > 0 for layer in result.layers)
+    counts = [str(result.count("equivariance", i)) for i in range(len(result.layers))]
+    assert counts == ["8/8", "1/8"]
+
+
+def test_e7_a_large_deviation_is_decided_where_no_noise_is_known() -> None:
+    result = sp.sweep(bits_and_back, (8, 1))
+    assert np.isnan(result.layers[-1].noise)
+    assert str(result.count("equivariance")) == "1/8"
+    # a small one may be rounding
+    near = sp.sweep(lambda x: 1e-6 * bits_and_back(x) + 9, (8, 1)).count("invariance")
+    assert (near.equal, near.differs, near.unclear) == (1, 0, 7)
+
+
+@pytest.mark.filterwarnings("error:Casting complex")
+def test_e7_complex_layers_on_a_background_and_cell_by_cell() -> None:
+    placed = sp.placements(lambda x: lax.complex(x, x + 1), (2, 1), canvas=(8,))
+    assert str(placed.count("equivariance")) == "7/7"
+    assert str(placed.backgrounds[-1]) == "1"
+    scene = sp.verify_scene(lambda x: lax.complex(x, x * SINES), (8, 1), sweep=True)
+    assert scene.output.swept is not None
+    assert not scene.output.swept.all()
+
+
+def test_e7_equivariance_of_scores_does_not_apply() -> None:
+    def scores(x: Array) -> Array:
+        return x.mean(1) @ jnp.ones((1, 3))
+
+    result = sp.sweep(scores, (8, 1))
+    assert str(result.count("equivariance")) == count_text(result, -1, property="equivariance")
+    assert str(result.count("equivariance")) == "does not apply"
+    assert result.plot(-1, property="equivariance").axes[0].get_title("left") == (
+        "equivariance does not apply"
+    )
+    assert result.to_json()["layers"][-1]["equivariance"] is None
+    with pytest.raises(InputError, match="does not apply"):
+        sp.assert_equivariant(scores, (8, 1), evidence="sweep")
 
 
 class NormThenStride(nnx.Module):
@@ -335,6 +391,104 @@ def test_f4_one_clear_message_each(name) -> None:
     ask, words = MISTAKES[name]
     with pytest.raises(ShiftproofError, match=words):
         ask()
+
+
+DENSE = nnx.Linear(16, 3, rngs=nnx.Rngs(0))
+
+
+class Written(linen.Module):
+    """Initialised on 32 images, which it takes from then on."""
+
+    @linen.compact
+    def __call__(self, x):
+        return linen.Dense(3)(x.reshape(32, -1))
+
+
+def written() -> Any:
+    module = Written()
+    return module, module.init(jax.random.key(0), jnp.ones((32, 4, 4, 1)))
+
+
+BATCHES = {
+    "reshape": (lambda: lambda x: DENSE(x.reshape(8, -1)), 8),
+    "linen": (written, 32),
+    "a table": (lambda: lambda x: jnp.concatenate([x, jnp.zeros((6, 4, 4, 1))], -1), 6),
+}
+
+
+@pytest.mark.parametrize("name", BATCHES)
+@pytest.mark.parametrize("ask", [sp.verify, sp.verify_scene, sp.counterfactuals, sp.sweep])
+def test_f8_a_batch_that_is_written_into_a_model(name, ask) -> None:
+    build, size = BATCHES[name]
+    given = 4 if ask is sp.sweep else 1
+    words = (
+        f"takes {size} images at a time, not {given}: .* x.reshape.{size}, -1.. Write x.shape.0."
+    )
+    with pytest.raises(ModelCallError, match=words) as caught:
+        ask(build(), (4, 4, 1))
+    assert ("jnp.repeat" in str(caught.value)) == (size % given == 0)
+
+
+def test_f8_such_a_model_is_verified_as_its_message_says() -> None:
+    model = BATCHES["reshape"][0]()
+    assert sp.verify(lambda x: model(jnp.repeat(x, 8, 0)), (4, 4, 1)).invariance.proved == 1
+
+
+def test_f8_a_reshape_that_jax_lets_pass() -> None:
+    with pytest.raises(ModelCallError, match=r"\(1, 4, 4, 1\) to \(8, 16\) at test_faults.py"):
+        sp.verify(lambda x: lax.reshape(x, (8, 16)), (4, 4, 1))
+
+
+OTHERS = {
+    "a dict": (lambda x: 2 * x["image"], "takes a dict"),
+    "a dict, asked": (lambda x: 2 * x.get("image"), r"such as a dict, wrap it"),
+    "a key besides": (lambda x, key: x, r"takes more than images.* lambda x: model\(x, other\)"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_f8_other_inputs(name) -> None:
+    model, words = OTHERS[name]
+    with pytest.raises(ModelCallError, match=words):
+        sp.verify(model, (4, 4, 1))
+
+
+def test_f8_a_format_that_the_model_does_not_take() -> None:
+    with pytest.raises(ModelCallError, match="on images of float32: leave dtype= out"):
+        sp.sweep(lambda x: lax.complex(x, x).real, (4, 4, 1), dtype="bfloat16")
+
+
+CHANNELS_FIRST = """
+import jax.numpy as jnp
+from flax import nnx
+conv = nnx.Conv(3, 2, (3, 3), padding="CIRCULAR", rngs=nnx.Rngs(0))
+class Model(nnx.Module):
+    def __init__(self):
+        self.conv = conv
+    def __call__(self, x):
+        return jnp.moveaxis(self.conv(jnp.moveaxis(x, 1, -1)), -1, 1)
+def make():
+    return Model()
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        ("", 2, "channels first: say --shape 3 32 32 --spatial-axes 1 2"),
+        ("--grid 4 4", 2, "channels first: say --shape 3 4 4 --spatial-axes 1 2"),
+        ("--shape 4 4 3", 2, r"\(3, 4, 4\), with the channels first.* spatial_axes=\(1, 2\)"),
+        ("--shape 3 8 8 --no-why", 1, "3x8 with 8 channels. If channels come first, .*spatial"),
+        ("--shape 3 4 4 --spatial-axes 1 2 --property equivariance --no-why", 0, "16 of 16"),
+    ],
+)
+def test_f8_a_file_with_the_channels_first(options, code, words, tmp_path, capsys) -> None:
+    (tmp_path / "first.py").write_text(CHANNELS_FIRST)
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["verify", str(tmp_path / "first.py"), *options.split()])
+    captured = capsys.readouterr()
+    assert caught.value.code == code
+    assert re.search(words, " ".join((captured.err + captured.out).split()))
 
 
 def test_f4_a_tiny_pixel_is_an_image_like_any_other() -> None:

@@ -301,7 +301,7 @@ ERRORS = {
         'belongs to boundary="scene"',
     ),
     "too small a chunk": (lambda: sp.sweep(nnx.relu, IMAGES, chunk=1), InputError, "at least 2"),
-    "no probes": (lambda: sp.integer_images((4, 4, 1), count=0), InputError, "count=0"),
+    "no probes": (lambda: sp.integer_images((4, 4, 1), count=0), InputError, "at least 1; got 0"),
     "wrong keyword": (
         lambda: sp.sweep(Training(nnx.Rngs(0)), IMAGES, apply_kwargs={"foo": 1}),
         ModelCallError,

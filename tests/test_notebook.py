@@ -171,7 +171,7 @@ def test_of_three_axes_the_slice_through_shift_0_is_shown():
     deviation[1] = 0  # dz = 0 of the shifts -1..2, all equal; the middle of the range is dz = 1
     layers = [make_layer("scores", output="o")]
     ranges = ((-1, 3), (-2, 3), (-3, 3))
-    sweep = make_sweep([deviation], layers=layers, boundary="zero", ranges=ranges)
+    sweep = make_sweep([deviation], layers=layers, boundary="background", ranges=ranges)
     (thumb,) = show(sweep).maps
     palette, levels = decode_png(thumb.png)
     assert np.all(palette[levels] == BLUE)

@@ -286,11 +286,6 @@ MISTAKES = {
         ModelCallError,
         r"random keys in output\.1.*key_data",
     ),
-    "a negative size": (
-        lambda: sp.verify(lambda x: x, (4, -4, 1)),
-        InputError,
-        r"\(4, -4, 1\) of an image has a negative size",
-    ),
     "a negative seed": (
         lambda: sp.verify(lambda x: x, (4, 4, 1), seed=-1),
         InputError,

@@ -1,17 +1,21 @@
 """Cells on scenes and placements of objects, by the field: against brute force over all windows and places."""
 
 import itertools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import placed as placed_by_force
 import pytest
+from families import FAMILIES
 from flax import nnx
 from test_scene import border_of
 
+from shiftproof import zoo
+from shiftproof.deciding.subject import Subject, question_of
 from shiftproof.deciding.verify import ask, verify_scene
-from shiftproof.proving.runs import Question
-from shiftproof.proving.windows import find_interiors, find_placed
+from shiftproof.proving.windows import Placed, find_interiors, find_placed
 from shiftproof.tracing.settings import settings
 
 
@@ -73,12 +77,6 @@ MODELS = {
 }
 
 
-def question_of(model, size: int):
-    subject, _ = ask(model, (size, size, 1))
-    question = Question(subject.program, subject.arrays, subject.opaque, subject.axes, subject.seed)
-    return question, subject
-
-
 def with_random_weights(model):
     """Integers as weights, where there are some."""
     if isinstance(model, nnx.Module):
@@ -101,9 +99,11 @@ def test_the_interior_is_what_all_windows_of_scenes_say(name) -> None:
     """Cell u after k steps of the window shows what cell u - k r showed: for cells of the interior, and no more."""
     build, size = MODELS[name]
     model = with_random_weights(build())
-    question, subject = question_of(model, size)
+    subject, _ = ask(model, (size, size, 1))
     with settings(subject.dtype):
-        found = find_interiors(question, subject.layers, [[None, None]] * len(subject.layers))
+        found = find_interiors(
+            question_of(subject), subject.layers, [[None, None]] * len(subject.layers)
+        )
     output = next(layer for layer in subject.layers if layer.output)
     interior = found.by_name[output.name]
     if None in interior.moves:
@@ -148,57 +148,94 @@ def phases(shape, cell, steps) -> np.ndarray:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_placements_are_what_all_places_of_objects_say(name) -> None:
-    """Twenty random objects at every place: where a layer moves for all of them it is proved to, and nowhere else."""
+    """Every cell of every layer at every place: where it moves for twenty objects it is proved to, and nowhere else."""
     build, size = MODELS[name]
-    model = with_random_weights(build())
-    question, subject = question_of(model, size)
+    subject, _ = ask(build(), (size, size, 1))
+    assert_placed(subject, (3, 2))
+
+
+FAMILY = {family.name: family for family in FAMILIES}
+QUICK = ("vgg", "mobilenet", "unet, nnx, zeros")
+SLOW = (
+    *("resnet, cifar", "resnet, nnx", "resnet, imagenet", "densenet", "efficientnet", "convnext"),
+    *("unet", "unet, bilinear, zeros", "inception", "squeezenet", "generator", "wavenet"),
+    *("feature pyramid, zeros", "deeplab", "swin", "v-net, zeros", "channels first"),
+)
+PUBLISHED = [
+    pytest.param(n, id=n, marks=[] if n in QUICK else [pytest.mark.slow]) for n in (*QUICK, *SLOW)
+]
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_placements_of_published_families_for_all_weights(name) -> None:
+    family = FAMILY[name]
+    subject, _ = ask(family.build(), family.shape, **family.options)
+    assert_placed(subject, (2, 3, 2)[: len(subject.grid)])
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_placements_of_published_families_that_answer_zero_to_nothing(name) -> None:
+    """Without biases the border is seen only where the object is near, so that many places are left."""
+    family = FAMILY[name]
+    model = without_biases(family.build())
+    subject, _ = ask(model, family.shape, weights="these", **family.options)
+    assert_placed(subject, (2, 2, 2)[: len(subject.grid)])
+
+
+@pytest.mark.parametrize("head", ["flatten", "global"])
+@pytest.mark.parametrize("weights", ["all", "these"])
+def test_placements_of_the_zero_padded_lenet(head, weights) -> None:
+    model = zoo.build(f"lenet-{head}-same")
+    subject, _ = ask(without_biases(model), (28, 28, 1), weights=weights)
+    placed = assert_placed(subject, (4, 3))
+    counts = [int(found.places.sum()) for found in placed.values()]
+    assert counts[:2] == [650, 169]
+    assert (counts[-1] == 1) == (weights == "all" or head == "flatten")
+
+
+def without_biases(model: Any) -> Any:
+    """Random kernels of both signs, and nothing added: a layer answers 0 to an empty canvas."""
+    generator = np.random.default_rng(5)
+
+    def drawn(path: Any, weight: Any) -> Any:
+        last = jax.tree_util.keystr(path)
+        if "bias" in last or "mean" in last:
+            return jnp.zeros_like(weight)
+        values = generator.uniform(0.5, 1.5, np.shape(weight))
+        if np.ndim(weight) > 1:
+            values *= generator.choice((-1, 1), np.shape(weight)) / np.sqrt(np.shape(weight)[-2])
+        return jnp.asarray(values, weight.dtype)
+
+    if isinstance(model, tuple):
+        return model[0], jax.tree_util.tree_map_with_path(drawn, model[1])
+    kinds = (nnx.Param, nnx.BatchStat)
+    for kind in kinds:
+        nnx.update(model, jax.tree_util.tree_map_with_path(drawn, nnx.state(model, kind)))
+    return model
+
+
+def assert_placed(subject: Subject, object: tuple[int, ...]) -> dict[str, Placed]:
+    """The field says of every cell of every layer what twenty objects at every place say; it may know less if blind."""
     with settings(subject.dtype):
-        placed, log2_error = find_placed(question, subject.layers, (3, 2))
+        placed, log2_error = find_placed(question_of(subject), subject.layers, object)
     assert log2_error < -100
-    output = next(layer for layer in subject.layers if layer.output)
-    found = placed[output.name]
-    objects = np.random.default_rng(1).integers(1, 9, (20, 3, 2, 1)).astype(np.float64)
-    (empty,) = answers(model, [np.zeros((size, size, 1))])
-    rest = tuple((n - o) // 2 for n, o in zip((size, size), (3, 2), strict=True))
-    still = answers(model, [canvas(size, one, rest) for one in objects])
-    for place in np.ndindex(found.places.shape):
-        if not found.whole[place]:
-            continue
-        moved = [
-            int((p - r) / jump) if jump else 0
-            for p, r, jump in zip(place, rest, output.strides, strict=True)
-        ]
-        seen = answers(model, [canvas(size, one, place) for one in objects])
-        wanted = np.stack([slid(one, empty, moved, output.grid) for one in still])
-        holds = np.allclose(seen, wanted, rtol=1e-9, atol=1e-9)
-        assert holds == found.places[place], place
-
-
-def canvas(size: int, thing: np.ndarray, place) -> np.ndarray:
-    image = np.zeros((size, size, 1))
-    image[place[0] : place[0] + 3, place[1] : place[1] + 2] = thing
-    return image
-
-
-def slid(value: np.ndarray, empty: np.ndarray, moved, grid) -> np.ndarray:
-    """The value moved by so many cells; what an empty canvas gives enters."""
-    made = empty.copy()
-    for cell in np.ndindex(value.shape):
-        there = list(cell)
-        for axis, step in zip(grid, moved, strict=True):
-            if axis is not None:
-                there[axis - 1] += step
-        if all(0 <= t < n for t, n in zip(there, value.shape, strict=True)):
-            made[tuple(there)] = value[cell]
-    return made
+    seen = placed_by_force.see(subject, object)
+    assert placed.keys() == seen.keys()
+    for name, found in placed.items():
+        brute = seen[name]
+        np.testing.assert_array_equal(found.whole, brute.whole, name)
+        for proved, right in ((found.places, brute.places), (found.cells, brute.cells)):
+            assert not np.any(proved & ~right), f"{name}: proved though false"
+            assert found.blind or not np.any(right & ~proved), f"{name}: not proved though true"
+    return placed
 
 
 def test_published_numbers_of_the_design() -> None:
     """Two zero-padded convolutions and an object of 4x4 on 16x16: 169 and 121 places; with biases 169 and 1."""
     for bias, counts in ((False, [169, 121]), (True, [169, 1])):
-        question, subject = question_of(Stack(bias=bias), 16)
+        subject, _ = ask(Stack(bias=bias), (16, 16, 1))
         with settings(subject.dtype):
-            placed, _ = find_placed(question, subject.layers, (4, 4))
+            placed, _ = find_placed(question_of(subject), subject.layers, (4, 4))
         assert [int(placed[n].places.sum()) for n in ("first", "second")] == counts
 
 

@@ -188,6 +188,8 @@ def _on_a_background(background: Verdict) -> str:
     told += f"{last.output} is proved to {verb} at {_kept(found)} of {found.total} places"
     region = background.outputs[-1].region
     told += "" if region is None else _by_identity(region)
+    if found.blind and _kept(found) < found.total:
+        told += f"; more may hold, for the field does not look inside {found.blind}"
     if lost is None or lost is last:
         return f"{told}."
     return f"{told}; the first layer with fewer than all is {_named(lost.name, lost.source)}."

@@ -25,7 +25,7 @@ from shiftproof.deciding.verdict import Verdict
 from shiftproof.deciding.verify import Law, ask, verify
 from shiftproof.deciding.words import Word
 from shiftproof.errors import InputError, UndecidedError
-from shiftproof.group import BoundaryName
+from shiftproof.group import BoundaryName, check_boundary
 from shiftproof.listening import tell, verdicts_are_wanted
 from shiftproof.messages import (
     failure_text,
@@ -38,8 +38,15 @@ from shiftproof.messages import (
     undecided_text,
 )
 from shiftproof.rewriting.counterfactuals import counterfactuals
-from shiftproof.sweeping.result import Status
+from shiftproof.sweeping.result import DOES_NOT_APPLY, Status
 from shiftproof.sweeping.sweep import sweep
+from shiftproof.tracing.arguments import (
+    check_choice,
+    check_folder,
+    check_integers,
+    is_whole,
+    read_images,
+)
 from shiftproof.tracing.model import adapt
 
 Evidence = Literal["proof", "certificate", "sweep"]
@@ -115,6 +122,7 @@ class _Request:
 
         Raises:
             TypeError: an option is none of `Options`.
+            InputError: one has a value that it cannot have.
         """
         for name in given:
             if name not in Options.__annotations__:
@@ -123,6 +131,12 @@ class _Request:
                     f"did you mean {close[0]}=?" if close else "see shiftproof.assertions.Options."
                 )
                 raise TypeError(f"an assertion takes no argument {name}=; {hint}")
+        if given.get("cache") is not None:
+            check_folder("cache", given["cache"])
+        kind = given.get("exception_type", AssertionError)
+        if not (isinstance(kind, type) and issubclass(kind, Exception)):
+            raise InputError(f"exception_type= takes a class of exceptions; got {kind!r}.")
+        check_boundary(given.get("boundary", "torus"))
         own = {field.name for field in dataclasses.fields(cls)} & set(given)
         passed = {name: value for name, value in given.items() if name not in own}
         options = {"law": "any", "weights": "all", **passed}
@@ -146,10 +160,7 @@ class _Request:
     @property
     def grid(self) -> tuple[int, ...]:
         """Sizes of the grid."""
-        given = isinstance(self.images, (tuple, list))
-        shape = self.images if given else np.shape(self.images)[1:]
-        axes = self.options.get("spatial_axes")
-        return tuple(shape[axis] for axis in (range(len(shape) - 1) if axes is None else axes))
+        return read_images(self.images, self.options.get("spatial_axes")).grid
 
     def settle(self, property: Claimed, wanted: np.ndarray) -> Verdict | None:
         """The verdict; None where the cache confirms the words wanted, so that none is needed.
@@ -260,6 +271,7 @@ def assert_breaks(
     """
     __tracebackhide__ = True  # pytest then shows the line of the test, and not these
     request = _Request.of(model, images, options)
+    check_choice("property", property, get_args(Claimed))
     if _is_swept(request, property):
         _assert_swept(request, property, shifts, breaks=True)
         return
@@ -306,6 +318,7 @@ def assert_lattice(
     """
     __tracebackhide__ = True  # pytest then shows the line of the test, and not these
     request = _Request.of(model, images, options)
+    check_choice("property", property, get_args(Claimed))
     expected = _lattice_mask(lattice, request.grid)
     if _is_swept(request, property):
         if request.boundary != "torus":
@@ -340,6 +353,8 @@ def assert_lattice(
 
 
 def _lattice_mask(lattice: str, grid: tuple[int, ...]) -> np.ndarray:
+    if not isinstance(lattice, str):
+        raise InputError(f"a lattice is a text such as '4Z x 4Z'; got {lattice!r}.")
     steps = [step.strip() for step in re.split(r"[x×]", lattice)]
     if len(steps) != len(grid):
         axes = " x ".join(["4Z"] * len(grid))
@@ -360,12 +375,13 @@ def _multiples(stride: int | Sequence[int] | None, shifts: Shifts, request: _Req
     if shifts is not None:
         raise InputError("stride= and shifts= exclude each other.")
     grid = request.grid
-    sizes = len(grid) * [stride] if isinstance(stride, (int, np.integer)) else list(stride)
+    steps = len(grid) * [stride] if is_whole(stride) else stride
+    sizes = check_integers("stride", steps, "(2, 2), or one")
     if len(sizes) != len(grid) or min(sizes) < 1:
         raise InputError(
             f"stride={stride} is no stride of the grid {grid}: give one number of at least 1, or one per axis."
         )
-    return [tuple(f"{int(step)}Z" for step in sizes)]
+    return [tuple(f"{step}Z" for step in sizes)]
 
 
 def _claims(verdict: Verdict, property: Claimed) -> list[tuple[str, PropertyVerdict]]:
@@ -421,9 +437,7 @@ def _check_certified(
 def _is_swept(request: _Request, property: str) -> bool:
     """Whether a sweep is enough; an error where it is not, and nothing else is there."""
     evidence, boundary = request.evidence, request.boundary
-    if evidence not in get_args(Evidence):
-        choices = ", ".join(get_args(Evidence))
-        raise InputError(f"evidence must be one of {choices}; got {evidence!r}.")
+    check_choice("evidence", evidence, get_args(Evidence))
     if evidence != "sweep" and boundary != "torus":
         raise InputError(
             f'{property} with boundary={boundary!r} can be swept only: add evidence="sweep".'
@@ -520,6 +534,10 @@ def _assert_swept(
         "weights": "these" if kind == "these" else None,
     }
     result = sweep(request.model, request.images, layers=[], **options)
+    if property == "equivariance" and not any(layer.has_grid for layer in result.layers):
+        raise InputError(
+            f"no output has a grid, so {property} {DOES_NOT_APPLY}: ask for invariance."
+        )
     for layer in result.layers:
         if property == "equivariance" and not layer.has_grid:
             continue

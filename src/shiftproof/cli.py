@@ -301,6 +301,8 @@ def _sweep(command: Sweep, terminal: Terminal) -> int:
         raise ValueError("--resume needs --out, the folder of the interrupted sweep.")
     if command.distributed or command.coordinator:
         join(command.coordinator, command.processes, command.process)
+    elif command.processes is not None or command.process is not None:
+        raise ValueError("--processes and --process need --coordinator HOST:PORT.")
     images = _real_images(command)
     shape = command.shape if images is None else images.shape[1:]
     target = _load(command, terminal, shape=shape)
@@ -523,6 +525,10 @@ def _print_in_full(console: Any, answer: Any) -> None:
 
 def _target_of(command: Verify, terminal: Terminal) -> Any:
     """The model, and the shape of one image by whichever option or finding gives it."""
+    from shiftproof.tracing.arguments import check_folder
+
+    if command.out is not None:
+        check_folder("--out", command.out)
     target = _load(
         command, terminal, shape=command.shape, grid=command.grid, channels=command.channels
     )

@@ -25,7 +25,15 @@ from flax import linen, nnx
 
 from shiftproof import zoo
 from shiftproof.errors import InputError
-from shiftproof.tracing.model import Model, adapt, channel_counts, grid_ranks, takes
+from shiftproof.tracing.arguments import check_sizes
+from shiftproof.tracing.model import (
+    Model,
+    adapt,
+    channel_counts,
+    channels_first,
+    grid_ranks,
+    takes,
+)
 
 USUAL = ("model", "make_model", "make", "create_model", "build_model", "build", "get_model")
 """Names that are taken for the model among several."""
@@ -105,7 +113,10 @@ def load_target(
         notes.append(f"{name} is called with {said}, for inference.")
     if isinstance(built, linen.Module):
         built = _initialised(built, name, shape, switch, seed, notes)
-    model = adapt(built, apply_kwargs=switch, name=name)
+    try:
+        model = adapt(built, apply_kwargs=switch, name=name)
+    except InputError as error:
+        raise InputError(f"{place}:{name}: {error}") from error
     if shape is None:
         shape = _found_shape(model, grid, channels, notes)
     return Target(name, model, shape, tuple(notes))
@@ -115,8 +126,17 @@ def load_target(
 
 
 def _module(place: str, *, named: bool) -> ModuleType:
+    if not place:
+        raise InputError(
+            "no model is named: name its file, as in mymodel.py or mymodel.py:make_model."
+        )
     if place.endswith(".py"):
         return _load_file(Path(place))
+    if "/" in place or Path(place).is_file():
+        kind = "a folder" if Path(place).is_dir() else "no Python file"
+        raise InputError(
+            f"{place} is {kind}: name a file, as in mymodel.py, or a module, as in package.module."
+        )
     if named or "." in place or Path(place).is_dir():
         return _load_module(place)
     if Path(f"{place}.py").is_file():
@@ -146,12 +166,23 @@ def _load_file(path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise InputError(f"{path} is no Python file.")
     module = importlib.util.module_from_spec(spec)
+    before = sys.modules.get(path.stem)
     sys.modules[path.stem] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
-        raise InputError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        sys.path.remove(str(path.parent.resolve()))
+        sys.modules.pop(path.stem)
+        sys.modules.update({} if before is None else {path.stem: before})
+        raise InputError(_import_failure(str(path), error)) from error
     return module
+
+
+def _import_failure(place: str, error: BaseException) -> str:
+    told = f"{place} cannot be imported: {type(error).__name__}: {error}"
+    if isinstance(error, SystemExit):  # whose code would else be taken for an answer of ours
+        told += ". It ends the process: put what it runs under if __name__ == '__main__':"
+    return told
 
 
 def _is_installed(name: str) -> bool:
@@ -162,10 +193,8 @@ def _load_module(name: str) -> ModuleType:
     sys.path.insert(0, "")
     try:
         return importlib.import_module(name)
-    except Exception as error:
-        raise InputError(
-            f"module {name!r} cannot be imported: {type(error).__name__}: {error}"
-        ) from error
+    except (Exception, SystemExit) as error:
+        raise InputError(_import_failure(f"module {name!r}", error)) from error
 
 
 def _named(module: ModuleType, place: str, name: str) -> Any:
@@ -250,7 +279,7 @@ def _build(found: Any, text: str, seed: int, notes: list[str]) -> Any:
         )
     try:
         return found(**arguments)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"{text} fails: {type(error).__name__}: {error}") from error
 
 
@@ -311,13 +340,15 @@ def _said(
     """The shape as far as it was said, else as it is known; None where it must be found out."""
     if shape is not None and (grid is not None or channels is not None):
         raise InputError("--shape and --grid or --channels exclude each other.")
+    if grid is not None:
+        grid = check_sizes("grid", grid, len(grid))
     if shape is not None:
         return tuple(shape)
     if grid is not None and channels is not None:
         return (*grid, channels)
     if known is None:
         return None
-    return (*(grid or known[:-1]), channels or known[-1])
+    return (*(grid or known[:-1]), known[-1] if channels is None else channels)
 
 
 def _attribute(found: Any, module: ModuleType, notes: list[str]) -> tuple[int, ...] | None:
@@ -350,7 +381,15 @@ def _found_shape(
             f"images are taken to have the shape {_times(shape)}, on which {model.name} can be called; "
             "--grid and --channels say otherwise."
         )
-    elif grid or channels:
+        return shape
+    first = channels_first(model, _grids(model, grid))
+    if first is not None:
+        axes = " ".join(map(str, range(1, len(first))))
+        raise InputError(
+            f"{model.name} takes images with the channels first: say --shape {' '.join(map(str, first))} "
+            f"--spatial-axes {axes}."
+        )
+    if grid or channels:
         other = _first_taken(model, None, None)
         if other is not None:
             raise InputError(
@@ -363,11 +402,15 @@ def _found_shape(
 def _first_taken(
     model: Model, grid: Sequence[int] | None, channels: int | None
 ) -> tuple[int, ...] | None:
-    ranks = grid_ranks(model) or [2]
-    grids = [grid] if grid else [rank * (size,) for rank in ranks for size in SIZES]
-    counts = [channels] if channels else channel_counts(model)
-    shapes = ((*sizes, count) for sizes in grids for count in counts)
+    counts = [channels] if channels is not None else channel_counts(model)
+    shapes = ((*sizes, count) for sizes in _grids(model, grid) for count in counts)
     return next((shape for shape in shapes if takes(model, shape)), None)
+
+
+def _grids(model: Model, grid: Sequence[int] | None) -> list[Sequence[int]]:
+    """The grid that was said, else usual ones of the ranks of its kernels."""
+    ranks = grid_ranks(model) or [2]
+    return [grid] if grid else [rank * (size,) for rank in ranks for size in SIZES]
 
 
 def _times(shape: Sequence[int]) -> str:

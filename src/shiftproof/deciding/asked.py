@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from shiftproof.errors import InputError
+from shiftproof.tracing.arguments import is_whole
 
 
 def asked_mask(
@@ -18,12 +19,16 @@ def asked_mask(
     if isinstance(shifts, np.ndarray) and shifts.dtype == bool:
         if shifts.shape != grid:
             raise InputError(f"the mask of shifts has shape {shifts.shape}, the grid is {grid}.")
-        return shifts
+        return _some(shifts)
     mask = np.zeros(grid, bool)
     for shift in _listed(shifts, grid):
         if len(shift) != len(grid):
             raise InputError(f"a shift of the grid {grid} has {len(grid)} steps; got {shift}.")
         mask[np.ix_(*(_places(step, n) for step, n in zip(shift, grid, strict=True)))] = True
+    return _some(mask)
+
+
+def _some(mask: np.ndarray) -> np.ndarray:
     if not mask.any():
         raise InputError("shifts= names no shift: leave it out to ask about all.")
     return mask
@@ -47,10 +52,10 @@ def _listed(shifts: Any, grid: tuple[int, ...]) -> list[Sequence[Any]]:
 
 def _places(step: Any, size: int) -> list[int]:
     """One place of an axis, or with `4Z` all multiples of 4."""
-    if isinstance(step, str) and re.fullmatch(r"\d*Z", step):
+    if isinstance(step, str) and re.fullmatch(r"\d{0,9}Z", step):
         factor = int(step.removesuffix("Z") or 1)
         return [k * factor % size for k in range(size)]
-    if not isinstance(step, (int, np.integer)):
+    if not is_whole(step):
         raise InputError(
             f"{step!r} is no step of a shift: write an integer, or 4Z for all multiples of 4."
         )
@@ -66,7 +71,7 @@ def shifts_of(words: Sequence[str]) -> list[tuple[int | str, ...]]:
     found: list[tuple[int | str, ...]] = []
     for word in words:
         steps = [step.strip() for step in word.split(",")]
-        if not all(re.fullmatch(r"-?\d+|\d*Z", step) for step in steps):
+        if not all(re.fullmatch(r"-?\d{1,9}|\d{0,9}Z", step) for step in steps):
             raise InputError(
                 f"{word!r} is no shift: write 4,0 for one shift, 4Z,4Z for all multiples."
             )

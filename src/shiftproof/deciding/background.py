@@ -148,7 +148,14 @@ def _places(
         )
     words[differs & asked] = Word.REFUTED
     cells = np.full(layer.grid_shape, constant) if placed is None else placed.cells
-    return Places(words, asked, cells, constant or (placed is not None and placed.constant), exact)
+    return Places(
+        words,
+        asked,
+        cells,
+        constant or (placed is not None and placed.constant),
+        exact,
+        "" if placed is None else placed.blind,
+    )
 
 
 def _region(row: LayerVerdict, error: str) -> RegionVerdict:
@@ -161,6 +168,8 @@ def _region(row: LayerVerdict, error: str) -> RegionVerdict:
     elif found.count(Word.REFUTED):
         word = Word.REFUTED
     reason = "no object that was tried tells it from the central place"
+    if found.blind:
+        reason = f"the field does not look inside {found.blind}, and {reason}"
     return RegionVerdict(
         "equivariance" if row.has_grid else "invariance",
         "places",

@@ -139,6 +139,7 @@ class Places:
         cells: (n1, ..., nd) bool: which of its cells are proved to just move under every place asked.
         constant: whether the layer answers the same in all cells to an empty image.
         exact: whether what is refuted is so exactly; else by a difference far above rounding.
+        blind: an equation on the way to it into which the field does not look, so that more may hold; "" where none is.
     """
 
     words: np.ndarray
@@ -146,6 +147,7 @@ class Places:
     cells: np.ndarray
     constant: bool
     exact: bool = True
+    blind: str = ""
 
     def count(self, word: Word) -> int:
         """How many of the places asked have a word."""

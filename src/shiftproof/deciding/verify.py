@@ -44,11 +44,10 @@ from shiftproof.proving.polyphase import Conditional, conditional
 from shiftproof.refuting.bench import Bench
 from shiftproof.refuting.budget import SEARCH_SECONDS, Budget
 from shiftproof.refuting.sensitivity import DEAD, sensitivity
+from shiftproof.tracing.arguments import check_choice, check_integers, check_seed, read_images
 from shiftproof.tracing.model import (
     Model,
     adapt,
-    check_images,
-    check_seed,
     native_dtype,
     program_in,
     trace_again,
@@ -147,6 +146,8 @@ def verify(
                 raise InputError(f'{argument}= belongs to boundary="torus"; leave it out.')
     if object is not None and boundary != "background":
         raise InputError('object= belongs to boundary="background", where one moves.')
+    if object is not None:
+        object = check_integers("object", object, "(3, 3)")
     subject, claims = ask(
         model,
         images,
@@ -242,27 +243,23 @@ def ask(
     search_seconds: float = SEARCH_SECONDS,
 ) -> "tuple[Subject, list[Claim]]":
     """What `verify` decides: the traced model, and one claim per output and property; arguments are its own."""
-    _check_choice("property", property, get_args(Property))
-    _check_choice("law", law, get_args(Law))
-    _check_choice("weights", weights, get_args(Weights))
+    check_choice("property", property, get_args(Property))
+    check_choice("law", law, get_args(Law))
+    check_choice("weights", weights, get_args(Weights))
     adapted = adapt(model, apply_kwargs=apply_kwargs, name=name)
     check_seed(seed)
-    given = None if _is_shape(images) else np.asarray(images)
-    shape = tuple(images) if given is None else given.shape[1:]
-    if any(size < 0 for size in shape):
-        raise InputError(f"the shape {shape} of an image has a negative size.")
-    checked, axes = check_images(np.zeros((1, *shape)) if given is None else given, spatial_axes)
+    given = read_images(images, spatial_axes)
     subject = _trace(
         adapted,
-        shape,
-        axes,
+        given.shape,
+        given.batch_axes,
         output_axes=output_axes,
         # what a plain callable closes over cannot be told apart from its constants
         weights="these" if adapted.kind == "callable" else weights,
-        images=None if given is None else checked.astype(np.float64),
+        images=None if given.array is None else given.array.astype(np.float64),
         seed=seed,
         search_seconds=search_seconds,
-        notes=_taken(shape) if spatial_axes is None else (),
+        notes=_taken(given.shape) if spatial_axes is None else (),
     )
     return subject, _claims(subject, property, law)
 
@@ -282,17 +279,6 @@ def _taken(shape: tuple[int, ...]) -> tuple[str, ...]:
             "come first, pass spatial_axes=(1, 2).",
         )
     return ()
-
-
-def _is_shape(images: Any) -> bool:
-    return isinstance(images, (tuple, list)) and all(
-        isinstance(n, (int, np.integer)) for n in images
-    )
-
-
-def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise InputError(f"{name} must be one of {', '.join(choices)}; got {value!r}.")
 
 
 def _trace(

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from shiftproof.demo.sweeps import Swept, pictured
 from shiftproof.demo.train import Network, Variant
-from shiftproof.group import Lattice
+from shiftproof.group import Lattice, Shift
 from shiftproof.proving.layers import find_layers
 from shiftproof.report.activations import Strip, activation_figure
 from shiftproof.report.html import Gallery, Picture, Prose, Section
@@ -24,7 +24,6 @@ from shiftproof.sweeping.result import Status
 from shiftproof.tracing.model import adapt, trace_model
 from shiftproof.tracing.trace import fixed_values
 from shiftproof.training import scores
-from shiftproof.translation import Shift
 
 SHIFTS = ((0, 0), (0, 1), (4, 4))
 """The three positions of Figure 1: at rest, off every stride, on every stride."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from shiftproof.algebras.digits import Inexact, grade_program
 from shiftproof.errors import InputError
+from shiftproof.tracing.arguments import check_integers, check_whole
 from shiftproof.tracing.trace import Program, fixed_values
 
 MAX_SCALE = 2**20
@@ -36,11 +37,10 @@ def integer_images(shape: Sequence[int], *, count: int = 4, seed: int = 0) -> np
     >>> integer_images((8, 8, 1), count=2).shape
     (2, 8, 8, 1)
     """
-    shape = tuple(int(size) for size in shape)
-    if count < 1 or any(size < 1 for size in shape):
-        raise InputError(
-            f"probes need a count and sizes of at least 1; got count={count}, shape={shape}."
-        )
+    check_whole("the number of probes", count, least=1)
+    shape = check_integers("shape", shape, "(28, 28, 1)")
+    if min(shape, default=0) < 1:
+        raise InputError(f"shape={shape} needs sizes of at least 1, such as (28, 28, 1).")
     generator = np.random.default_rng(seed)
     kinds = (
         lambda: generator.integers(-4, 5, shape),

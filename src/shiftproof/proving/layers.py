@@ -10,10 +10,13 @@ import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
+from shiftproof.errors import InputError
 from shiftproof.proving.asked import Oracle, find_roll
 from shiftproof.proving.cells import BATCH, Field
 from shiftproof.proving.geometry import Geometry, geometry_of
+from shiftproof.tracing.arguments import check_integers
 from shiftproof.tracing.primitives import CELLS, CONTRACTIONS, PLACES, REDUCTIONS, WINDOWS
 from shiftproof.tracing.trace import Equation, Literal, Program, Site
 
@@ -113,6 +116,8 @@ def find_layers(
         name, site = captured.get(value, (leaf, Site((), "")))
         points.append((value, name if len(outputs) == 1 else leaf, site, leaf))
     unique = _unique([name for _, name, _, _ in points])
+    if output_axes is not None:
+        output_axes = _check_declared(program, output_axes, len(spatial_axes))
     layers = []
     for name, (value, _, site, leaf) in zip(unique, points, strict=True):
         layer = _layer(program, name, site, value, geometry, leaf, len(spatial_axes))
@@ -122,6 +127,30 @@ def find_layers(
             layer = output.placed(output_axes, oracle)
         layers.append(layer)
     return tuple(layers)
+
+
+def _check_declared(program: Program, output_axes: Any, rank: int) -> tuple[int, ...]:
+    """The grid axes that were declared for the outputs, as integers.
+
+    Raises:
+        InputError: they are not as many as those of the images, name one twice, or no output has them.
+    """
+    axes = check_integers("output_axes", output_axes, "(1,)" if rank == 1 else "(1, 2)")
+    if len(axes) != rank:
+        raise InputError(
+            f"output_axes={axes} do not fit the grid of the images, which has {rank} axes: name one axis of the output "
+            "for each, in that order."
+        )
+    operands = zip(program.output_names, program.outputs, strict=True)
+    shapes = {n: tuple(program.avals[o].shape) for n, o in operands if isinstance(o, int)}
+    fitting = [s for s in shapes.values() if all(-len(s) <= axis < len(s) for axis in axes)]
+    if not fitting:
+        told = ", ".join(f"{name} of shape {shape}" for name, shape in shapes.items())
+        raise InputError(f"output_axes={axes} fit no output; there is {told}, batch included.")
+    for shape in fitting:
+        if len({axis % len(shape) for axis in axes}) < rank:
+            raise InputError(f"output_axes={axes} name the same axis twice.")
+    return axes
 
 
 def _layer(
@@ -170,8 +199,9 @@ class _Output:
     def placed(self, declared: Sequence[int] | None, oracle: Oracle | None) -> Layer:
         """The grid of an output: declared, or followed, or asked, or of the images' sizes times whole numbers."""
         layer = self.layer
-        if declared and max(declared) < len(layer.shape):
-            return self._on(declared)
+        axes = None if declared is None else self.declared(declared)
+        if axes is not None:
+            return self._on(axes)
         unknown = self._unknown()
         if unknown and oracle is not None:
             layer = self._asked(oracle, unknown)
@@ -185,6 +215,23 @@ class _Output:
         if left or entangled:
             layer = dataclasses.replace(layer, note=self._note(left, entangled))
         return layer
+
+    def declared(self, axes: Sequence[int]) -> tuple[int, ...] | None:
+        """Declared axes, counted from the front; None where the output has no such axis, as others may.
+
+        Raises:
+            InputError: one of them is the batch.
+        """
+        rank = len(self.layer.shape)
+        if not all(-rank <= axis < rank for axis in axes):
+            return None
+        found = tuple(axis % rank for axis in axes)
+        if self.layer.batch in found:
+            raise InputError(
+                f"output_axes={tuple(axes)} name axis {self.layer.batch} of {self.layer.output}, of shape "
+                f"{self.layer.shape}, which is the batch: name the axes that run along the grid, such as (1, 2)."
+            )
+        return found
 
     def _counted(self) -> set[int]:
         """Axes of the grid of which the output's cells count the pixels, be it on axes that they share."""

@@ -25,7 +25,7 @@ from shiftproof.proving.identity import LOG2_ERROR, SCREEN
 from shiftproof.proving.layers import Layer
 from shiftproof.proving.runs import FEW, MANY, Question, Runs
 from shiftproof.tracing.primitives import plain
-from shiftproof.tracing.trace import Program
+from shiftproof.tracing.trace import Equation, Literal, Program
 
 LARGE = 2**22
 """Cells of all values of a program together, from which on it is large."""
@@ -286,12 +286,15 @@ class Placed:
         whole: in the same shape, whether the object is moved by a whole number of cells.
         cells: (n1, ..., nd) bool: which of its cells just move under every place that moves it by whole cells.
         constant: whether the layer answers the same in all cells to an empty canvas.
+        blind: an equation on the way to the layer into which the field does not look, so that more places may hold than
+            are proved; "" where there is none.
     """
 
     places: np.ndarray
     whole: np.ndarray
     cells: np.ndarray
     constant: bool
+    blind: str
 
 
 def find_placed(
@@ -331,11 +334,33 @@ def find_placed(
             whole[number][at] = True
             places[number][at] = np.all(alike)
             cells[number] &= alike
+    blind = _blind(question.program, list(windows.runs.field.opaque))
     found = {
-        layer.name: Placed(places[n], whole[n], cells[n], _is_constant(empty[n]))
+        layer.name: Placed(
+            places[n], whole[n], cells[n], _is_constant(empty[n]), blind.get(layer.value, "")
+        )
         for n, layer in enumerate(windows.layers)
     }
     return found, windows.log2_error
+
+
+def _blind(program: Program, opaque: Sequence[str]) -> dict[int | Literal, str]:
+    """The values of a program that depend on an equation read as any function, each with the first such equation."""
+    found: dict[int | Literal, str] = {}
+    for words in opaque:
+        made = {
+            n for eqn in program.equations if words.startswith(_named(eqn)) for n in eqn.outputs
+        }
+        # one inside a loop stands for the whole program
+        values = program.depending_on(made) if made else program.from_images
+        found = dict.fromkeys(values, words) | found
+    return found
+
+
+def _named(eqn: Equation) -> str:
+    """How the field begins what it tells of an equation that is read as any function."""
+    place = f" at {eqn.site}" if str(eqn.site) else ""
+    return f"{eqn.name}{place} ("
 
 
 def output_shift(layer: Layer, shift: Shift) -> Shift | None:

@@ -39,8 +39,8 @@ class Budget:
     run: int = 0
 
     def __post_init__(self) -> None:
-        if not self.seconds >= 0:
-            raise InputError(f"search_seconds must be at least 0; got {self.seconds}.")
+        if not (isinstance(self.seconds, (int, float, np.number)) and self.seconds >= 0):
+            raise InputError(f"search_seconds must be at least 0; got {self.seconds!r}.")
         self._begin = self.clock()
         self._stopped = ""
         self._share = 1.0

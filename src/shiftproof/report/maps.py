@@ -306,6 +306,8 @@ def _subtitle(panel: Panel) -> tuple[str, str]:
     sweep = panel.sweep
     record = sweep.layers[sweep.index(panel.layer)]
     count = sweep.count(panel.property, panel.layer)
+    if not count.applies:
+        return f"{panel.property} {count}", ""
     kind = {"equivariance": "equivariant", "invariance": "invariant"}[panel.property]
     notes = [lattice_text(sweep, panel.layer, property=panel.property)]
     notes += [f"{count.unclear} unclear"] if count.unclear else []

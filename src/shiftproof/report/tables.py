@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from shiftproof.sweeping.result import Count, LayerRecord, Property, Sweep
+from shiftproof.sweeping.result import LayerRecord, Property, Sweep
 
 EXACT, ROUNDED = "=", "≈"
 WIDE = 100
@@ -169,13 +169,10 @@ def count_text(sweep: Sweep, layer: str | int, *, property: Property) -> str:
     """Mark, count and lattice, such as `= 196/784 2Z × 2Z`."""
     index = sweep.index(layer)
     count = sweep.count(property, index)
+    if not count.applies:
+        return str(count)
     mark = mark_of(sweep.layers[index])
-    return f"{mark} {_count(count)} {lattice_text(sweep, index, property=property)}".rstrip()
-
-
-def _count(count: Count) -> str:
-    doubt = f" ({count.unclear} unclear)" if count.unclear else ""
-    return f"{count.equal}/{count.total}{doubt}"
+    return f"{mark} {count} {lattice_text(sweep, index, property=property)}".rstrip()
 
 
 def grid_text(layer: LayerRecord) -> str:

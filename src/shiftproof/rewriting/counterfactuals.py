@@ -7,6 +7,7 @@ counterexamples too. Nothing of the user's code changes, and weights stay what t
 """
 
 import dataclasses
+import inspect
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +15,8 @@ from typing import Any, Literal
 
 from shiftproof.deciding.decision import Case
 from shiftproof.deciding.verdict import Verdict
-from shiftproof.deciding.verify import Analysis, analyse, verify
+from shiftproof.deciding.verify import Analysis, analyse, ask, verify
+from shiftproof.errors import InputError
 from shiftproof.exactness.calibration import float64_device
 from shiftproof.group import Lattice
 from shiftproof.proving.geometry import geometry_of
@@ -372,6 +374,7 @@ def counterfactuals(
     >>> [(row.label, row.outputs[0].proved) for row in found.rows]
     [('as is', 1), ('circular padding', 16)]
     """
+    _check_options(options)
     inner = dict(options)
     adapted = adapt(
         model, apply_kwargs=inner.pop("apply_kwargs", None), name=inner.pop("name", None)
@@ -406,6 +409,16 @@ def counterfactuals(
         rows=tuple(rows),
         chain=tuple(chain),
     )
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    """Stop where an option is none of those that the search for causes takes; `shifts` are always all."""
+    known = inspect.signature(ask).parameters
+    for name in options:
+        if name not in known:
+            raise InputError(
+                f"counterfactuals takes no argument {name}=; it takes {', '.join(list(known)[2:])}."
+            )
 
 
 def _gain(row: Row) -> tuple[int, int]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from shiftproof.proving.cells import Field
 from shiftproof.proving.layers import Layer
+from shiftproof.sweeping.checks import in_doubles
 from shiftproof.sweeping.question import Question
 from shiftproof.sweeping.result import Status
 from shiftproof.tracing.primitives import WINDOWS
@@ -31,7 +32,7 @@ class Background(msgspec.Struct, frozen=True):
     Attributes:
         constant: whether it is the same in every cell of the grid.
         low: its smallest value, and
-        high: its largest, over cells, channels and images.
+        high: its largest, over cells, channels and images; of complex numbers, of their moduli.
     """
 
     constant: bool
@@ -79,10 +80,11 @@ def background_of(layer: Layer, empty: np.ndarray, *, allowed: float) -> Backgro
     kept = [axis for axis in layer.grid if axis is not None]
     if not kept:
         return None
-    value = np.moveaxis(empty.astype(np.float64), kept, range(len(kept)))
+    value = np.moveaxis(in_doubles(empty), kept, range(len(kept)))
     value = value.reshape(math.prod(value.shape[: len(kept)]), -1)
     uneven = np.abs(value - value[0]).max(initial=0) > (0 if math.isnan(allowed) else allowed)
-    return Background(not uneven, float(value.min()), float(value.max()))
+    size = np.abs(value) if np.iscomplexobj(value) else value
+    return Background(not uneven, float(size.min()), float(size.max()))
 
 
 def find_causes(

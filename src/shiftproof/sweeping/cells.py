@@ -18,6 +18,7 @@ from shiftproof.canvas import Canvas, normalise_axes
 from shiftproof.exactness.probes import integer_images
 from shiftproof.group import Lattice, Shift
 from shiftproof.proving.layers import Layer
+from shiftproof.sweeping.checks import in_doubles
 from shiftproof.sweeping.engine import Engine, chunk_size
 from shiftproof.sweeping.noise import measure_noise
 from shiftproof.sweeping.question import Asker, Question, Weights, calibrated
@@ -190,7 +191,7 @@ def _differing(
 ) -> np.ndarray:
     """Which cells differ along one axis; `values` holds the windows moved by -reach .. reach pixels."""
     if moves.axis is None:
-        gap = np.abs(_wide(values) - _wide(values[reach])).max(0)
+        gap = np.abs(in_doubles(values) - in_doubles(values[reach])).max(0)
         return np.any(_along_grid(layer, gap) > floor, axis=-1)
     if moves.middle is not None:
         gap = np.zeros(values.shape[1:])
@@ -222,11 +223,9 @@ def _gap(
     axis, shift = (moves.axis or 0) + 1, times * moves.step
     here, there = np.take(values, cell, axis), np.take(values, other, axis)
     windows = np.arange(max(-reach, -reach + shift), min(reach, reach + shift) + 1) + reach
-    return np.abs(_wide(here[windows]) - _wide(there[windows - shift])).max(0, initial=0.0)
-
-
-def _wide(values: np.ndarray) -> np.ndarray:
-    return values.astype(np.complex128 if np.iscomplexobj(values) else np.float64)
+    return np.abs(in_doubles(here[windows]) - in_doubles(there[windows - shift])).max(
+        0, initial=0.0
+    )
 
 
 def _fits_nowhere(still: np.ndarray, moved: np.ndarray, inside: np.ndarray, floor: float) -> bool:
@@ -234,14 +233,14 @@ def _fits_nowhere(still: np.ndarray, moved: np.ndarray, inside: np.ndarray, floo
     sizes = np.array(inside.shape)
     flipped = inside[(slice(None, None, -1),) * inside.ndim]
     open_shifts = np.rint(fftconvolve(inside.astype(float), flipped.astype(float))) > 0
-    cells, values = np.argwhere(inside), _wide(still[inside])
+    cells, values = np.argwhere(inside), in_doubles(still[inside])
     # cells in the corners are compared under output shifts that leave few others
     signs = itertools.product((1, -1), repeat=inside.ndim)
     corners = [int(np.argmax(cells @ np.array(sign))) for sign in signs]
     spread = np.linspace(0, len(cells) - 1, min(len(cells), MOST_CELLS)).astype(int)
     for number in (*corners, *spread.tolist()):
         cell = cells[number]
-        differs = np.any(np.abs(_wide(moved[tuple(cell)]) - values) > floor, axis=-1)
+        differs = np.any(np.abs(in_doubles(moved[tuple(cell)]) - values) > floor, axis=-1)
         open_shifts[tuple((cell - cells[differs] + sizes - 1).T)] = False
         if not open_shifts.any():
             return True

@@ -103,6 +103,11 @@ def read_values(
     return [np.asarray(result) for result in jax.jit(run)(fixed, images)]
 
 
+def in_doubles(value: np.ndarray) -> np.ndarray:
+    """Numbers in float64, or complex128, so that differences of coarse formats do not round."""
+    return value.astype(np.complex128 if value.dtype.kind == "c" else np.float64)
+
+
 def _check_repeat(engine: Engine, first: Sequence[np.ndarray]) -> None:
     """Run the program again. A device may not be deterministic, nor may what the program calls back to."""
     question = engine.question
@@ -116,9 +121,9 @@ def _check_repeat(engine: Engine, first: Sequence[np.ndarray]) -> None:
 
 
 def _by(a: np.ndarray, b: np.ndarray) -> str:
-    if a.shape != b.shape or a.dtype.kind not in "fiu":
+    if a.shape != b.shape or a.dtype.kind not in "fiuc":
         return ""
-    return f" by up to {np.max(np.abs(a.astype(np.float64) - b.astype(np.float64))):.3g}"
+    return f" by up to {np.max(np.abs(in_doubles(a) - in_doubles(b))):.3g}"
 
 
 def _check_finite(name: str, layer: Layer, value: np.ndarray) -> None:

@@ -4,7 +4,6 @@ Where a layer is not exact, `==` means nothing, and a deviation is judged agains
 """
 
 import contextlib
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +11,7 @@ import numpy as np
 
 from shiftproof.errors import WideningError
 from shiftproof.exactness.calibration import float64_device
-from shiftproof.sweeping.checks import read_values
+from shiftproof.sweeping.checks import in_doubles, read_values
 from shiftproof.sweeping.question import Question
 from shiftproof.tracing.trace import Program, fixed_values
 from shiftproof.tracing.widen import DOUBLE, SINGLE, Format, recast
@@ -66,11 +65,4 @@ def _layer_values(question: Question, program: Program, form: Format | None) -> 
         fixed = fixed_values(program, weights)
         layers = [layer.value for layer in question.layers]
         values = read_values(program, layers, fixed=fixed, images=images)
-    return [_wide(value) for value in values]
-
-
-def _wide(value: Any) -> np.ndarray:
-    """Floats in float64, so that differences of coarse formats do not round."""
-    if jnp.issubdtype(value.dtype, np.floating):
-        return value.astype(np.float64)
-    return value.astype(np.complex128) if value.dtype.kind == "c" else value
+    return [in_doubles(x) if jnp.issubdtype(x.dtype, np.inexact) else x for x in values]

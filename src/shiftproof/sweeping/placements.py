@@ -30,13 +30,13 @@ from shiftproof.sweeping.compare import make_compare
 from shiftproof.sweeping.engine import Engine, chunk_size
 from shiftproof.sweeping.noise import measure_noise
 from shiftproof.sweeping.question import (
+    DTYPES,
     Asker,
     Question,
     Weights,
     calibrated,
     choose_weights,
     describe,
-    is_shape,
     warn_inexact,
 )
 from shiftproof.sweeping.result import (
@@ -48,7 +48,8 @@ from shiftproof.sweeping.result import (
     Sweep,
 )
 from shiftproof.sweeping.sweep import Progress, make_groups, make_header, make_maps, place_rows
-from shiftproof.tracing.model import adapt, check_images, check_seed
+from shiftproof.tracing.arguments import check_choice, check_seed, check_sizes, read_images
+from shiftproof.tracing.model import adapt
 from shiftproof.tracing.settings import current_device, settings
 
 SCHEMA = "shiftproof.placements/1"
@@ -239,13 +240,14 @@ def placements(
     25
     """
     check_seed(seed)
+    check_choice("dtype", dtype, DTYPES)
     adapted = adapt(model, apply_kwargs=apply_kwargs, name=name)
-    probing = is_shape(objects)
-    kind = choose_weights(adapted, weights, probing=probing)
-    if probing:
-        objects = integer_images(objects, count=probes, seed=seed)
-        objects[0][objects[0] == 0] = 1  # so that the object is as large as was asked
-    array, axes = check_images(objects, spatial_axes)
+    given = read_images(objects, spatial_axes)
+    axes, array = given.batch_axes, given.array
+    kind = choose_weights(adapted, weights, probing=array is None)
+    if array is None:
+        array = integer_images(given.shape, count=probes, seed=seed)
+        array[0][array[0] == 0] = 1  # so that the object is as large as was asked
     centred, sizes, reference = _centred(array, axes, canvas)
     board = Canvas.background(centred, axes=axes)
     asker = Asker(adapted, board, kind=kind, output_axes=output_axes, keep=layers, seed=seed)
@@ -258,9 +260,8 @@ def _centred(
     array: np.ndarray, axes: Sequence[int], canvas: Sequence[int] | None
 ) -> tuple[np.ndarray, tuple[int, ...], tuple[int, ...]]:
     """The objects in the middle of the canvas, their sizes, and where they begin."""
-    chosen = tuple(array.shape[axis] for axis in axes) if canvas is None else tuple(canvas)
-    if len(chosen) != len(axes):
-        raise InputError(f"canvas={chosen} has {len(chosen)} sizes for {len(axes)} grid axes.")
+    own = tuple(array.shape[axis] for axis in axes)
+    chosen = own if canvas is None else check_sizes("canvas", canvas, len(axes))
     if not np.any(array):
         raise InputError("the objects are all zero: there is nothing to place.")
     cut: list[slice] = [slice(None)] * array.ndim

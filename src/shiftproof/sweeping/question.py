@@ -207,6 +207,8 @@ def _select(layers: Sequence[Layer], keep: Sequence[str] | None) -> tuple[Layer,
     if keep is None:
         return tuple(layers)
     names = [layer.name for layer in layers]
+    if not isinstance(keep, (list, tuple, set)) or not all(isinstance(name, str) for name in keep):
+        raise InputError(f"layers= takes several names, such as {names[:1]}; got {keep!r}.")
     unknown = [name for name in keep if name not in names]
     if unknown:
         raise InputError(f"no layer is named {', '.join(unknown)}; there are {', '.join(names)}.")
@@ -228,15 +230,6 @@ def choose_weights(model: Model, asked: Weights | None, *, probing: bool) -> Wei
             'nnx.Module or (module, variables) itself, or weights="these".'
         )
     return kind
-
-
-def is_shape(images: Any) -> bool:
-    """Whether what was passed for images is the shape of one."""
-    return (
-        isinstance(images, tuple)
-        and bool(images)
-        and all(isinstance(size, (int, np.integer)) for size in images)
-    )
 
 
 def calibrated(question: Question, device: jax.Device) -> Question:

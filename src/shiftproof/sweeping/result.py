@@ -23,6 +23,11 @@ EQUAL_WITHIN = 16
 """A rounded layer counts as equal up to this multiple of its measured noise ..."""
 DIFFERS_BEYOND = 1024
 """... and as different from this multiple on; in between it is unclear."""
+DIFFERS_FROM = 1 / 8
+"""Where no noise could be measured: floats that are this part of the largest one apart were not rounded so far."""
+
+DOES_NOT_APPLY = "does not apply"
+"""What is said in place of a count where there is nothing to count."""
 
 Property = Literal["equivariance", "invariance"]
 _ARRAYS = ("equivariance", "equivariance_cells", "invariance", "invariance_cells", "agreement")
@@ -50,9 +55,14 @@ class Count(msgspec.Struct, frozen=True):
         """All shifts swept."""
         return self.equal + self.differs + self.unclear + self.undefined
 
+    @property
+    def applies(self) -> bool:
+        """Whether the question was asked of any shift; equivariance is not, where a layer has no grid."""
+        return self.undefined < self.total
+
     def __str__(self) -> str:
-        if self.undefined == self.total:
-            return "does not apply"
+        if not self.applies:
+            return DOES_NOT_APPLY
         doubt = f" ({self.unclear} unclear)" if self.unclear else ""
         return f"{self.equal}/{self.total}{doubt}"
 
@@ -96,6 +106,11 @@ class LayerRecord(msgspec.Struct, frozen=True):
     def has_grid(self) -> bool:
         """Whether equivariance is a question for this layer."""
         return any(axis is not None for axis in self.grid)
+
+    @property
+    def rounded_alone(self) -> bool:
+        """Whether rounding moves its values a little; an integer that was made of floats may jump."""
+        return self.magnitude > 0 and self.dtype.startswith(("float", "bfloat", "complex"))
 
     @property
     def grid_shape(self) -> tuple[int, ...]:
@@ -214,7 +229,9 @@ class Sweep(Displayed):
         """The `Status` of every shift, (*shift) int8.
 
         Exact layers are compared by `==`. Rounded ones are equal up to 16 times their measured noise, different
-        from 1024 times on, and unclear in between.
+        from 1024 times on, and unclear in between. Where no noise could be measured, floats are different from one
+        eighth of the layer's largest value on, and unclear below; integers and truths that rounding may have turned
+        are unclear.
         """
         _check_property(property)
         i = self.index(layer)
@@ -229,7 +246,8 @@ class Sweep(Displayed):
             )
             status = np.where(unclear, Status.UNCLEAR, status)
         elif not record.exact:
-            status = np.where(cells > 0, Status.UNCLEAR, status)
+            far = record.rounded_alone & (deviation >= DIFFERS_FROM * record.magnitude)
+            status = np.where((cells > 0) & ~far, Status.UNCLEAR, status)
         return np.where(cells < 0, Status.UNDEFINED, status).astype(np.int8)
 
     def count(self, property: Property, layer: str | int = -1) -> Count:

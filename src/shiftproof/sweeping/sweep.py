@@ -47,12 +47,19 @@ from shiftproof.sweeping.question import (
     calibrated,
     choose_weights,
     describe,
-    is_shape,
     warn_inexact,
 )
 from shiftproof.sweeping.result import EQUAL_WITHIN, SCHEMA, CosetRecord, Header, LayerRecord, Sweep
 from shiftproof.sweeping.store import PLAN_SCHEMA, Plan, Store
-from shiftproof.tracing.model import adapt, check_images, check_seed
+from shiftproof.tracing.arguments import (
+    check_choice,
+    check_folder,
+    check_seed,
+    check_sizes,
+    check_whole,
+    read_images,
+)
+from shiftproof.tracing.model import adapt
 from shiftproof.tracing.settings import Precision, settings
 
 Method = Literal["brute", "cosets"]
@@ -129,14 +136,12 @@ def sweep(
     """
     check_seed(seed)
     adapted = adapt(model, apply_kwargs=apply_kwargs, name=name)
-    _check_choice("law", law, get_args(Law))
-    _check_choice("method", method, get_args(Method))
-    _check_choice("dtype", dtype, DTYPES)
-    _check_choice("precision", precision, get_args(Precision))
-    if chunk is not None and chunk < 2:
-        raise InputError(
-            f"chunk={chunk} is too small: shift 0 sits in every chunk, so at least 2 are needed."
-        )
+    check_choice("law", law, get_args(Law))
+    check_choice("method", method, get_args(Method))
+    check_choice("dtype", dtype, DTYPES)
+    check_choice("precision", precision, get_args(Precision))
+    if chunk is not None:
+        check_whole("chunk", chunk, least=2)  # shift 0 sits in every chunk
     check_boundary(boundary)
     if law == "any" and boundary != "torus":
         raise InputError('law="any" needs the torus: use boundary="torus", or law="stride".')
@@ -144,14 +149,20 @@ def sweep(
         raise InputError(
             f'method="cosets" needs the torus, where shifts form a group; use "brute" with boundary={boundary!r}.'
         )
-    probing = is_shape(images)
-    if probing:
-        images = integer_images(images, count=probes, seed=seed)
-        if boundary == "background":
-            images = _object_in_the_middle(*check_images(images, spatial_axes))
+    if directory is not None:
+        check_folder("directory", directory)
+    elif resume:
+        raise InputError("resume=True needs directory=, the folder of the interrupted sweep.")
+    used = _devices_of(devices)
+    given = read_images(images, spatial_axes)
+    probing = given.array is None
     kind = choose_weights(adapted, weights, probing=probing)
-    array, axes = check_images(images, spatial_axes)
-    canvas = _make_canvas(array, axes, boundary=boundary, grid=grid)
+    array = given.array
+    if array is None:
+        array = integer_images(given.shape, count=probes, seed=seed)
+        if boundary == "background":
+            array = _object_in_the_middle(array, given.batch_axes)
+    canvas = _make_canvas(array, given.batch_axes, boundary=boundary, grid=grid)
     asker = Asker(
         adapted,
         canvas,
@@ -162,8 +173,7 @@ def sweep(
         seed=seed,
         precision=precision,
     )
-    devices = list(devices or jax.local_devices())
-    question = asker.choose(dtype, float64=has_float64(devices[0]))
+    question = asker.choose(dtype, float64=has_float64(used[0]))
     with settings(question.dtype, precision):
         return _run(
             question,
@@ -172,14 +182,23 @@ def sweep(
             store=Store(directory) if directory is not None else None,
             resume=resume,
             progress=progress,
-            devices=devices,
+            devices=used,
             seed=seed,
         )
 
 
-def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise InputError(f"{name} must be one of {', '.join(choices)}; got {value!r}.")
+def _devices_of(devices: Sequence[jax.Device] | None) -> list[jax.Device]:
+    """The devices to be used; all local ones where none are said.
+
+    Raises:
+        InputError: they are no devices of JAX.
+    """
+    listed = jax.local_devices() if devices is None else devices
+    if not isinstance(listed, (list, tuple)) or not all(isinstance(d, jax.Device) for d in listed):
+        raise InputError(
+            f"devices= takes devices of JAX, as jax.devices('cpu') gives; got {devices!r}."
+        )
+    return list(listed) or jax.local_devices()
 
 
 def _object_in_the_middle(images: np.ndarray, axes: Sequence[int]) -> np.ndarray:
@@ -202,7 +221,7 @@ def _make_canvas(
             raise InputError(
                 'boundary="scene" needs grid=, the size of the window that moves over the scene.'
             )
-        return Canvas.scene(images, axes=axes, grid=grid)
+        return Canvas.scene(images, axes=axes, grid=check_sizes("grid", grid, len(axes)))
     if grid is not None:
         raise InputError(
             f'grid= belongs to boundary="scene"; with {boundary!r} the grid is that of the images.'

@@ -6,7 +6,9 @@ user's code while it is traced is told with its likely remedy.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import flax.errors
@@ -16,6 +18,7 @@ import numpy as np
 from flax import linen, nnx
 
 from shiftproof.errors import InputError, ModelCallError, WideningError
+from shiftproof.tracing.arguments import check_keywords
 from shiftproof.tracing.settings import Precision, settings
 from shiftproof.tracing.trace import Program, dotted, trace
 from shiftproof.tracing.widen import widen
@@ -71,7 +74,9 @@ def adapt(
     Raises:
         InputError: anything else, with what was passed and what is accepted.
     """
-    arguments = dict(apply_kwargs or {})
+    arguments = check_keywords(apply_kwargs)
+    if name is not None and not isinstance(name, str):
+        raise InputError(f"name= takes a text for reports; got {name!r}.")
     if isinstance(model, Model):
         return model if model.lasting else dataclasses.replace(model, programs={})
     if isinstance(model, nnx.Module):
@@ -143,66 +148,6 @@ def _adapt_linen(
     return Model(name, "linen", call, variables, replaceable, _floating(variables, learnt))
 
 
-def check_seed(seed: Any) -> None:
-    """Stop where NumPy's generator would.
-
-    Raises:
-        InputError: it is no integer, or negative.
-    """
-    if not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise InputError(f"seed must be an integer of at least 0; got {seed!r}.")
-
-
-def check_images(
-    images: Any, spatial_axes: Sequence[int] | None
-) -> tuple[np.ndarray, tuple[int, ...]]:
-    """The images as a NumPy array, and the grid axes of that array.
-
-    Args:
-        images: (batch, *grid, channels), or with `spatial_axes` any layout whose axis 0 is the batch.
-        spatial_axes: grid axes of *one* image, batch not counted, in the order of a shift; all but the last
-            by default.
-
-    Raises:
-        InputError: wrong rank, dtype, empty or non-finite images.
-    """
-    try:
-        array = np.asarray(images)
-    except ValueError as error:
-        raise InputError(f"images are no array: {error}") from error
-    if array.dtype == bool or array.dtype == np.uint8:
-        raise InputError(
-            f"images have dtype {array.dtype}, which leaves their scale open: convert them first, "
-            "for example images.astype(np.float32) / 256."
-        )
-    if not jnp.issubdtype(array.dtype, np.floating) and not np.issubdtype(array.dtype, np.integer):
-        raise InputError(
-            f"images have dtype {array.dtype}; numbers are needed (float32, int32, ...)."
-        )
-    if array.ndim < (2 if spatial_axes is not None else 3):
-        raise InputError(
-            f"images have shape {array.shape}; needed is (batch, *grid, channels), for example (8, 28, 28, 1). "
-            "Add what is missing, as in images[None, ..., None], or name the grid by spatial_axes=."
-        )
-    if 0 in array.shape:
-        raise InputError(f"images have shape {array.shape}: there is nothing to shift.")
-    if not np.all(np.isfinite(array.astype(np.float64))):
-        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array.astype(np.float64)))[0])
-        raise InputError(
-            f"images hold NaN or infinity, first at index {place}: remove or replace them."
-        )
-    rank = array.ndim - 1
-    chosen = range(rank - 1) if spatial_axes is None else spatial_axes
-    if len(list(chosen)) == 0 or any(not -rank <= axis < rank for axis in chosen):
-        raise InputError(
-            f"spatial_axes={tuple(chosen)} do not fit one image of shape {array.shape[1:]}."
-        )
-    axes = tuple(axis % rank + 1 for axis in chosen)
-    if len(set(axes)) != len(axes):
-        raise InputError(f"spatial_axes={tuple(chosen)} name the same axis twice.")
-    return array, axes
-
-
 def native_dtype() -> str:
     """The floats that JAX computes in where nothing else is said: float32, or float64 for those who chose that."""
     return jnp.zeros(()).dtype.name
@@ -228,12 +173,21 @@ def trace_model(model: Model, weights: Sequence[Any], images: Any) -> Program:
     except Exception as error:
         raise ModelCallError(
             f"{model.name} cannot be called on images of shape {images.shape}, {images.dtype}: "
-            f"{_first_line(error)}\n{_remedy(error) or _right_call(model, images.shape[1:])}"
+            f"{_first_line(error)}\n{_remedy(error) or _right_call(model, images, str(error))}"
         ) from error
 
 
 def _check_outputs(model: Model, program: Program) -> None:
-    """Stop where an output cannot be compared."""
+    """Stop where an output cannot be compared, or where XLA would, since lax.reshape lets other sizes pass."""
+    for eqn in program.equations:
+        shapes = [
+            program.avals[o].shape for o in (*eqn.inputs[:1], eqn.outputs[0]) if isinstance(o, int)
+        ]
+        if eqn.name == "reshape" and len({math.prod(shape) for shape in shapes}) > 1:
+            raise ModelCallError(
+                f"{model.name} reshapes an array of shape {shapes[0]} to {shapes[1]} at {eqn.site}, which holds "
+                "another number of cells: a size is written there, that of the batch perhaps. Write x.shape[0] there."
+            )
     if not program.outputs:
         raise ModelCallError(f"{model.name} returns no arrays, so there is nothing to compare.")
     for name, output in zip(program.output_names, program.outputs, strict=True):
@@ -365,12 +319,20 @@ _DEFAULT_REMEDY = (
 )
 
 
+BATCHES = (2, 4, 8, 16, 32, 64, 128, 256)
+"""Sizes of a batch that are tried where a model cannot be called."""
+
 _WORDS = {
     "integer": "Images are floats here. Where the model takes integers, such as tokens or levels, convert inside: "
     "lambda x: model(x.astype(int)).",
     "string indexing": "The model takes a dict of arrays. Wrap it, such as lambda x: model({'image': x}); what stays "
     "fixed may stand there too.",
     "not a valid JAX type": "Outputs are arrays. Drop all else by a lambda.",
+    "has no attribute": "Images are an array of JAX. Where the model takes something else, such as a dict, wrap it, "
+    "as in lambda x: model({'image': x}); where it calls what other arrays have, use jax.numpy.",
+    "required positional argument": "The model takes more than images. Pass the others by apply_kwargs= where they "
+    "have names, or by a lambda, such as lambda x: model(x, other).",
+    "unexpected keyword argument": "The model's call takes no argument of that name: leave it out of apply_kwargs=.",
 }
 """Remedies by a word of the message, where its type says little."""
 
@@ -381,8 +343,42 @@ def _remedy(error: Exception) -> str:
     return found or next(spoken, "")
 
 
-def _right_call(model: Model, shape: tuple[int, ...]) -> str:
-    """The shape with other channels, or with an axis for them, with which the model can be called, if there is one."""
+def _right_call(model: Model, images: Any, told: str) -> str:
+    """How the model can be called, where a way is found: in another format, batch, or shape of one image.
+
+    Args:
+        model: the adapted model.
+        images: what it could not be called on.
+        told: what it said then; sizes that it wants stand there.
+    """
+    count, *sizes = images.shape
+    shape = tuple(sizes)
+    if takes(model, shape, batch=count):
+        return f"It can be called on images of {native_dtype()}: leave dtype= out."
+    batch = _written_batch(model, shape, told)
+    if batch is not None:
+        repeated = f", or wrap it, as in lambda x: model(jnp.repeat(x, {batch // count}, 0))"
+        return (
+            f"The model takes {batch} images at a time, not {count}: the size of the batch is written into it, as in "
+            f"x.reshape({batch}, -1). Write x.shape[0] there{'' if batch % count else repeated}."
+        )
+    return _right_shape(model, shape)
+
+
+def _written_batch(model: Model, shape: tuple[int, ...], told: str) -> int | None:
+    """The batch on which the model can be called, among the sizes in a message and usual ones; None if none is."""
+    said = sorted({int(n) for n in re.findall(r"\b\d{1,4}\b", told)} - {0, 1})
+    return next((n for n in (*said, *BATCHES, 1) if takes(model, shape, batch=n)), None)
+
+
+def _right_shape(model: Model, shape: tuple[int, ...]) -> str:
+    """The shape with other channels, or with an axis for them, or with them first, with which it can be called."""
+    first = channels_first(model, [shape[:-1], shape[1:]])
+    if first is not None:
+        return (
+            f"It can be called on images of shape {first}, with the channels first: pass that, and spatial_axes="
+            f"{tuple(range(1, len(first)))}."
+        )
     missing = len(shape) in grid_ranks(model)
     for channels in channel_counts(model):
         right = (*(shape if missing else shape[:-1]), channels)
@@ -408,9 +404,20 @@ def channel_counts(model: Model) -> list[int]:
     return list(dict.fromkeys([*(shape[-2] for shape in kernels), 1, 3]))
 
 
-def takes(model: Model, shape: Sequence[int]) -> bool:
-    """Whether the model can be called on an image of this shape; it is traced only."""
-    images = jax.ShapeDtypeStruct((1, *shape), native_dtype())
+def channels_first(model: Model, grids: Iterable[Sequence[int]]) -> tuple[int, ...] | None:
+    """The first shape (channels, *grid) on which the model can be called, where it cannot with the channels last."""
+    for grid in grids:
+        for channels in channel_counts(model):
+            shape = (channels, *grid)
+            last = (*grid, channels)
+            if len(shape) > 2 and shape != last and takes(model, shape) and not takes(model, last):
+                return shape
+    return None
+
+
+def takes(model: Model, shape: Sequence[int], *, batch: int = 1) -> bool:
+    """Whether the model can be called on images of this shape; it is traced only."""
+    images = jax.ShapeDtypeStruct((batch, *shape), native_dtype())
     try:
         jax.eval_shape(model.call, model.weights, images)
     except Exception:  # whatever a model of the user may raise
