@@ -142,7 +142,6 @@ def assert_lattice(model: Any, images: Any, lattice: Any = "Z x Z", **options: A
 
 CALLS: dict[Callable, dict[str, Case]] = {
     sp.verify: GENERAL | VERIFIED,
-    sp.verify_scene: GENERAL,
     sp.counterfactuals: IMAGES_OR_SHAPES | AXES | {"shifts": (SHAPE, {"shifts": 3}, "no argument")},
     sp.sweep: GENERAL | SWEPT,
     sp.placements: GENERAL | SWEPT | PLACED,

@@ -127,3 +127,15 @@ def additive_weights(program: Program) -> frozenset[str]:
                 if isinstance(operand, int) and operand not in program.from_images:
                     added |= program.weights_of.get(operand, frozenset())
     return frozenset(added)
+
+
+def object_in_the_middle(images: np.ndarray, axes: Sequence[int]) -> np.ndarray:
+    """The images with nothing but a quarter of them along every axis, in the middle, so that there is room to move."""
+    inside = np.ones(images.shape, bool)
+    for axis in axes:
+        n = images.shape[axis]
+        size = max(1, n // 4)
+        places = np.arange(n) - (n - size) // 2
+        kept = (places >= 0) & (places < size)
+        inside &= np.expand_dims(kept, [a for a in range(images.ndim) if a != axis])
+    return np.where(inside, np.where(images == 0, 1, images), 0)

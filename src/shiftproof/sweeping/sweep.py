@@ -29,7 +29,7 @@ from shiftproof.errors import (
     SmallerChunkWarning,
 )
 from shiftproof.exactness.calibration import has_float64
-from shiftproof.exactness.probes import integer_images
+from shiftproof.exactness.probes import integer_images, object_in_the_middle
 from shiftproof.group import BoundaryName, check_boundary
 from shiftproof.provenance import provenance
 from shiftproof.proving.layers import Layer
@@ -161,7 +161,7 @@ def sweep(
     if array is None:
         array = integer_images(given.shape, count=probes, seed=seed)
         if boundary == "background":
-            array = _object_in_the_middle(array, given.batch_axes)
+            array = object_in_the_middle(array, given.batch_axes)
     canvas = _make_canvas(array, given.batch_axes, boundary=boundary, grid=grid)
     asker = Asker(
         adapted,
@@ -199,18 +199,6 @@ def _devices_of(devices: Sequence[jax.Device] | None) -> list[jax.Device]:
             f"devices= takes devices of JAX, as jax.devices('cpu') gives; got {devices!r}."
         )
     return list(listed) or jax.local_devices()
-
-
-def _object_in_the_middle(images: np.ndarray, axes: Sequence[int]) -> np.ndarray:
-    """The images with nothing but a quarter of them along every axis, in the middle, so that there is room to move."""
-    inside = np.ones(images.shape, bool)
-    for axis in axes:
-        n = images.shape[axis]
-        size = max(1, n // 4)
-        places = np.arange(n) - (n - size) // 2
-        kept = (places >= 0) & (places < size)
-        inside &= np.expand_dims(kept, [a for a in range(images.ndim) if a != axis])
-    return np.where(inside, np.where(images == 0, 1, images), 0)
 
 
 def _make_canvas(
