@@ -431,8 +431,7 @@ def _verify(command: Verify, terminal: Terminal) -> int:
             verdict,
             command.out,
             target=command.target,
-            counterfactuals=why,
-            answer=answer.paragraphs,
+            answer=answer,
         )
     if command.json:
         data = verdict.to_dict()

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from shiftproof.answer import Answer
 from shiftproof.deciding.property import PropertyVerdict
 from shiftproof.deciding.verdict import Verdict
 from shiftproof.files import write_atomic
@@ -33,12 +34,12 @@ from shiftproof.report.maps import to_png
 from shiftproof.report.pages import check_commands, write_all, write_json
 from shiftproof.report.pictures import witness_tiles
 from shiftproof.report.regions import report_region
-from shiftproof.report.tables import Table, sizes_text
+from shiftproof.report.tables import Table
 from shiftproof.report.verdict_figure import verdict_maps
 from shiftproof.report.verdicts import (
     counts_table,
     evidence_table,
-    field_words,
+    layer_table,
     shrinking,
     summary_of,
     witness_text,
@@ -46,10 +47,6 @@ from shiftproof.report.verdicts import (
 
 MOST_OPEN = 4
 """So many counterexamples stand open, of different properties; the others are folded."""
-
-
-Paragraphs = Sequence[tuple[str, Sequence[str]]]
-"""Sentences, each list under a name."""
 
 
 class VerdictFiles(NamedTuple):
@@ -69,7 +66,7 @@ def report_verdict(
     *,
     target: str = "",
     counterfactuals: Mapping[str, Any] | None = None,
-    answer: Paragraphs = (),
+    answer: Answer | None = None,
 ) -> VerdictFiles:
     """Write `report.html`, `maps.png`, `verdict.json`, certificates, identities and counterexamples, each atomically.
 
@@ -77,8 +74,9 @@ def report_verdict(
         verdict: what was decided.
         directory: made if it does not exist.
         target: how the command line found the model, for `replay`.
-        counterfactuals: what would hold without one cause or another, as `Counterfactuals.to_dict()`.
-        answer: what stands first, as `Answer.paragraphs`.
+        counterfactuals: what would hold without one cause or another, as `Counterfactuals.to_dict()`, where there is no
+            answer.
+        answer: what stands first; its counterfactuals follow, and what it says of other boundaries joins the layers.
 
     Raises:
         OSError: the folder cannot be written.
@@ -123,7 +121,7 @@ def verdict_sections(
     verdict: Verdict,
     commands: Sequence[str] = (),
     counterfactuals: Mapping[str, Any] | None = None,
-    answer: Paragraphs = (),
+    answer: Answer | None = None,
 ) -> tuple[Section, ...]:
     """The page, in order.
 
@@ -133,6 +131,9 @@ def verdict_sections(
         counterfactuals: as plain data.
         answer: what stands first.
     """
+    beyond = {} if answer is None else {"scene": answer.scene, "background": answer.background}
+    if counterfactuals is None and answer is not None and answer.why is not None:
+        counterfactuals = answer.why.to_dict()
     examples = verdict_examples(verdict)
     settings = tuple((k, v) for k, v in verdict.provenance.items())
     versions = Table("Versions", ("what", "value"), settings, flexible=frozenset({1}))
@@ -140,7 +141,7 @@ def verdict_sections(
         *_answer_section(answer),
         Section("Every shift", (explorer(verdict, examples), *map(Prose, verdict.notes))),
         *_these_section(verdict),
-        Section("Layer by layer", (verdict_chain(verdict),)),
+        Section("Layer by layer", (verdict_chain(verdict, **beyond),)),
         *([] if counterfactuals is None else counterfactual_sections(counterfactuals)),
         *_example_section(examples),
         Section("Evidence", (counts_table(verdict), evidence_table(verdict), *_undecided(verdict))),
@@ -151,11 +152,13 @@ def verdict_sections(
     return tuple(sections)
 
 
-def _answer_section(answer: Paragraphs) -> list[Section]:
-    if not answer:
+def _answer_section(answer: Answer | None) -> list[Section]:
+    if answer is None:
         return []
     rows = tuple(
-        ("" if i else name, text) for name, texts in answer for i, text in enumerate(texts)
+        ("" if i else name, text)
+        for name, texts in answer.paragraphs
+        for i, text in enumerate(texts)
     )
     return [Section("The answer", (Table("", ("", ""), rows, flexible=frozenset({1})),))]
 
@@ -201,29 +204,32 @@ def explorer(verdict: Verdict, examples: Mapping[str, Sequence[Example]]) -> Exp
     return Explorer(f"Every shift of {verdict.model}", summary_of(verdict), data)
 
 
-def verdict_chain(verdict: Verdict) -> Chain:
-    """The layers, each with the shifts near 0 under which it is proved to move as a whole, or to stay."""
+def verdict_chain(
+    verdict: Verdict, *, scene: Verdict | None = None, background: Verdict | None = None
+) -> Chain:
+    """The layer table, each row with the shifts near 0 under which the layer is proved to move as a whole, or to stay.
+
+    Args:
+        verdict: on the torus.
+        scene: as for `layer_table`.
+        background: likewise.
+    """
+    table = layer_table(verdict, scene=scene, background=background)
+    *columns, _, _ = table.columns[1:]
     links = [
         Link(
             layer.name,
             near_dots(verdict.grid, _axis_shifts(layer.steps or verdict.grid)),
-            (layer.lattice, *field_words(layer), sizes_text(layer.shape[1:]), layer.source),
+            row[1 : 1 + len(columns)],
             tuple(shrinking(verdict, layer)),
         )
-        for layer in verdict.layers
+        for layer, row in zip(verdict.layers, table.rows, strict=True)
     ]
-    alone = ", by the kernel alone" if verdict.identities else ""
     note = (
-        f"Blue dots: the shifts by at most {NEAR} pixels under which the layer is proved to move as a whole, or to "
-        f"stay{alone}; the middle is shift 0. 2Z × 2Z are the shifts by even steps. Red: why a lattice shrinks, then "
-        "the cheapest repair. Receptive field: the pixels that one cell depends on; jump: pixels from one cell to the "
-        "next."
+        f"Blue dots: the shifts by at most {NEAR} pixels of the lattice so far; the middle is shift 0. 2Z × 2Z are the "
+        f"shifts by even steps. Red: why a lattice shrinks, then the cheapest repair. {table.note}"
     )
-    columns = (
-        *("lattice so far", "receptive field", "jump", "value", "source"),
-        "why it shrinks → repair",
-    )
-    return Chain("layer", columns, tuple(links), note)
+    return Chain("layer", (*columns, "why it shrinks → repair"), tuple(links), note)
 
 
 def _axis_shifts(steps: Sequence[int]) -> list[Shift]:

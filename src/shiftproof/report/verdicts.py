@@ -199,6 +199,7 @@ def layer_table(
         "lattice so far": [row.lattice for row in verdict.layers],
         "field": [field_words(row)[0] for row in verdict.layers],
         "jump": [field_words(row)[1] for row in verdict.layers],
+        "value": [sizes_text(row.shape[1:]) for row in verdict.layers],
     }
     if any(borders):
         columns["interior"] = [interior_words(border) for border in borders]
@@ -229,7 +230,9 @@ def layer_table(
             names.index(n) for n in ("layer", "source", "why it shrinks", "cheapest repair")
         ),
         note=note,
-        optional=tuple(names.index(n) for n in ("source", "jump", "field", "cheapest repair")),
+        optional=tuple(
+            names.index(n) for n in ("value", "source", "jump", "field", "cheapest repair")
+        ),
     )
 
 
