@@ -15,6 +15,7 @@ from test_scene import border_of
 from shiftproof import zoo
 from shiftproof.deciding.subject import Subject, question_of
 from shiftproof.deciding.verify import ask, verify_scene
+from shiftproof.deciding.words import Word
 from shiftproof.proving.windows import Placed, find_interiors, find_placed
 from shiftproof.tracing.settings import settings
 
@@ -259,3 +260,31 @@ def test_resizes_have_their_exact_interior(how, left) -> None:
     output = border_of(verify_scene(resized(how, 24), (12, 12, 1)))
     assert output.left[0] == left
     assert [(r.step, r.cells) for r in output.reaches] == [(1, 2), (1, 2)]
+
+
+def striped(x: jax.Array) -> jax.Array:
+    """A row and a column of zeros divide the map into four parts, which are alike."""
+    mask = np.ones((10, 10, 1), np.float32)
+    mask[6], mask[:, 4] = 0, 0
+    return x * mask
+
+
+def test_parts_that_are_no_neighbours_are_one_interior() -> None:
+    verdict = verify_scene(striped, (10, 10, 1))
+    words = border_of(verdict).words
+    expected = np.full((10, 10), Word.PROVED)
+    expected[6], expected[:, 4] = Word.REFUTED, Word.REFUTED
+    np.testing.assert_array_equal(words, expected)
+
+
+def test_cells_in_corners_and_between_parts_are_refuted_too() -> None:
+    words = border_of(verify_scene(lambda x: masked_sum(striped(x)), (10, 10, 1))).words
+    expected = np.full((10, 10), Word.REFUTED)
+    for rows, columns in itertools.product((slice(1, 5), slice(8, 9)), (slice(1, 3), slice(6, 9))):
+        expected[rows, columns] = Word.PROVED
+    np.testing.assert_array_equal(words, expected)
+
+
+def masked_sum(x: jax.Array) -> jax.Array:
+    """Sums of 3x3 cells, with zeros around."""
+    return nnx.avg_pool(x, (3, 3), (1, 1), padding="SAME", count_include_pad=True) * 9.0

@@ -311,8 +311,7 @@ def _moves(layer: Layer, border: Border, position: int) -> Moves | None:
     if axis is None or (not reach.lost and not reach.cells):
         return Moves(1, 0, None, None)
     if reach.step and reach.cells and border.proved and border.compared:
-        middle = (reach.low + reach.high - abs(reach.cells)) // 2
-        return Moves(reach.step, reach.cells, axis, middle)
+        return Moves(reach.step, reach.cells, axis, border.interior)
     if not jump:
         return None
     cells = jump.denominator * (1 if jump > 0 else -1)

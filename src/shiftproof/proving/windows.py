@@ -30,6 +30,9 @@ from shiftproof.tracing.trace import Equation, Literal, Program
 LARGE = 2**22
 """Cells of all values of a program together, from which on it is large."""
 
+MOST_PARTS = 16
+"""Windows that are looked at, at most, to see whether parts of a layer that are no neighbours are alike."""
+
 Move = tuple[int, int]
 """A step of the window along one axis, in pixels, and by how many cells a layer then moves; negative after a flip."""
 
@@ -164,11 +167,62 @@ def find_interiors(
     still, *moved = windows.see([(0,) * len(grid), *shifts])
     seen = dict(zip(shifts, moved, strict=True))
     by_name = {layer.name: row for layer, row in zip(layers, tried, strict=True)}
-    found = {}
+    found, apart = {}, {}
     for number, layer in enumerate(windows.layers):
         shown = {shift: values[number] for shift, values in seen.items()}
-        found[layer.name] = _interior(still[number], shown, by_name[layer.name], grid)
-    return Interiors(found, windows.log2_error, bool(windows.runs.field.opaque))
+        found[layer.name], apart[layer.name] = _interior(
+            still[number], shown, by_name[layer.name], grid
+        )
+    united, log2_error = _united(question, windows.layers, found, apart)
+    log2_error = float(np.logaddexp2(windows.log2_error, log2_error))
+    return Interiors(united, log2_error, bool(windows.runs.field.opaque))
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Cells that are alike, but are not neighbours of the interior.
+
+    Attributes:
+        cells: (n1, ..., nd) bool.
+        here: one of them, and
+        there: a cell of the interior near it.
+        shift: under which `here` shows what `there` showed before, if they are alike.
+    """
+
+    cells: np.ndarray
+    here: Shift
+    there: Shift
+    shift: Shift
+
+
+def _united(
+    question: Question,
+    layers: Sequence[Layer],
+    found: Mapping[str, Interior],
+    apart: Mapping[str, Sequence[Part]],
+) -> tuple[dict[str, Interior], float]:
+    """The interiors with the parts that are alike with them, and the logarithm of the error bound of that."""
+    shifts = list(dict.fromkeys(part.shift for parts in apart.values() for part in parts))
+    shifts = shifts[:MOST_PARTS]
+    if not shifts:
+        return dict(found), -math.inf
+    back = tuple(max(0, *(-s for s in steps)) for steps in zip(*shifts, strict=True))
+    forth = tuple(max(0, *steps) for steps in zip(*shifts, strict=True))
+    scene = Scene(question.grid, back, forth)
+    asked = [layer for layer in layers if apart[layer.name]]
+    windows = Windows(dataclasses.replace(question, boundary=scene), asked, len(shifts))
+    still, *moved = windows.see([(0,) * len(question.grid), *shifts])
+    seen, made = dict(zip(shifts, moved, strict=True)), dict(found)
+    for number, layer in enumerate(windows.layers):
+        inside = found[layer.name].cells.copy()
+        for part in apart[layer.name]:
+            values = seen.get(part.shift)
+            if values is not None and np.all(
+                values[number][part.here] == still[number][part.there]
+            ):
+                inside |= part.cells
+        made[layer.name] = dataclasses.replace(found[layer.name], cells=inside)
+    return made, windows.log2_error
 
 
 def is_large(program: Program) -> bool:
@@ -199,7 +253,8 @@ def _interior(
     shown: dict[Shift, np.ndarray],
     tried: Sequence[Sequence[Move]],
     grid: Sequence[int],
-) -> Interior:
+) -> tuple[Interior, list[Part]]:
+    """The interior of a layer, and parts that may belong to it."""
     same = [np.all(values == still, axis=-1) for values in shown.values()]
     idle = np.logical_and.reduce(same) if same else np.ones(still.shape[:-1], bool)
     alike = tuple(
@@ -213,13 +268,12 @@ def _interior(
         next((move for move, kept in along.items() if np.any(kept & ~idle)), None)
         for along in alike
     )
-    inside = np.zeros(idle.shape, bool)
-    if None not in moves:
-        edges = [
-            (axis, move[1], alike[axis][move] & ~idle) for axis, move in enumerate(moves) if move
-        ]
-        inside = _largest(idle, edges)
-    return Interior(moves, inside, idle, alike)
+    inside, parts = np.zeros(idle.shape, bool), []
+    found = [move for move in moves if move is not None]
+    if len(found) == len(moves):
+        edges = [(axis, move[1], alike[axis][move] & ~idle) for axis, move in enumerate(found)]
+        inside, parts = _largest(idle, edges, [step for step, _ in found])
+    return Interior(moves, inside, idle, alike), parts
 
 
 def _alike(still: np.ndarray, moved: np.ndarray, axis: int, cells: int) -> np.ndarray:
@@ -237,8 +291,10 @@ def _pair(axis: int, cells: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
     return ((*lead, low), (*lead, high)) if cells > 0 else ((*lead, high), (*lead, low))
 
 
-def _largest(idle: np.ndarray, edges: Sequence[tuple[int, int, np.ndarray]]) -> np.ndarray:
-    """The largest set of cells that are alike; of each phase, where cells move by several at once."""
+def _largest(
+    idle: np.ndarray, edges: Sequence[tuple[int, int, np.ndarray]], steps: Sequence[int]
+) -> tuple[np.ndarray, list[Part]]:
+    """The largest set of cells that are alike, and others of several; of each phase, where cells move by several."""
     numbers = np.arange(idle.size).reshape(idle.shape)
     ends: list[tuple[np.ndarray, np.ndarray]] = []
     for axis, cells, alike in edges:
@@ -255,15 +311,27 @@ def _largest(idle: np.ndarray, edges: Sequence[tuple[int, int, np.ndarray]]) -> 
         phases = phases * abs(cells) + np.expand_dims(
             places, [a for a in range(idle.ndim) if a != axis]
         )
-    inside = np.zeros(idle.shape, bool)
+    inside, parts = np.zeros(idle.shape, bool), []
+    moves = np.array([cells for _, cells, _ in edges])
     for phase in np.unique(phases):
         mine = (phases == phase) & ~idle
-        if np.any(mine):
-            counts = np.bincount(labels[mine])
-            inside |= mine & (
-                labels == _middle(labels, mine, np.flatnonzero(counts == counts.max()))
-            )
-    return inside
+        if not np.any(mine):
+            continue
+        counts = np.bincount(labels[mine])
+        chosen = _middle(labels, mine, np.flatnonzero(counts == counts.max()))
+        largest = mine & (labels == chosen)
+        inside |= largest
+        places = np.argwhere(largest)
+        for label in np.flatnonzero(counts > 1):
+            if label != chosen:
+                cells = mine & (labels == label)
+                here = np.argwhere(cells)[0]
+                there = places[np.argmin(np.abs(places - here).sum(1))]
+                shift = (here - there) // moves * np.array(steps)
+                parts.append(
+                    Part(cells, *(tuple(map(int, place)) for place in (here, there, shift)))
+                )
+    return inside, parts
 
 
 def _middle(labels: np.ndarray, mine: np.ndarray, largest: np.ndarray) -> int:

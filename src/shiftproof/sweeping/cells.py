@@ -1,7 +1,7 @@
 """Cells: which cells of every layer the border of the image reaches, seen on windows that move over larger scenes.
 
 Cell u of a layer shows the same point of the scene as cell u - k r when the window has moved k steps, r being by how
-many cells the layer moves in one step. Of all windows that show a point one shows it in the middle of the layer,
+many cells the layer moves in one step. Of all windows that show a point one shows it in the middle of the interior,
 farthest from the border. A cell *differs* where it shows, in some window of some scene, something else than the middle
 shows of the same point. Where no interior is known, it differs where it shows something else than both neighbours do.
 One axis of the grid at a time; a cell that differs along one axis does so.
@@ -29,6 +29,9 @@ from shiftproof.tracing.settings import current_device, settings
 FEW, MANY = 2, 8
 """Scenes for all windows along an axis, and for the few windows between the steps."""
 
+MOST_WINDOWS, BLOCK = 1024, 64
+"""Windows that are looked at for cells off the lines, at most, and so many at once."""
+
 MOST_CELLS = 512
 """Cells whose values are compared with those of all others, at most, to rule out output shifts."""
 
@@ -41,13 +44,13 @@ class Moves:
         step: pixels by which the window moves.
         cells: by how many the layer moves then; negative after a flip, 0 where it is to stay.
         axis: of the layer's value that moves; None where it is to stay.
-        middle: a cell in the middle of the interior; None where no interior is known.
+        inside: (n1, ..., nd) bool: the interior, along the axes of the grid; None where none is known.
     """
 
     step: int
     cells: int
     axis: int | None
-    middle: int | None
+    inside: np.ndarray | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,10 +101,31 @@ class Scenes:
                     continue
                 along, differs = moves[layer.name][position], np.zeros(layer.grid_shape, bool)
                 if along is not None:
-                    differs = _differing(layer, values, along, n, floor)
+                    differs = _differing(layer, values, along, position, n, floor)
                 before = found.get(layer.name, Seen(np.zeros_like(differs), True))
                 found[layer.name] = Seen(before.differs | differs, exact and before.exact)
-        return found
+        return self._off_the_lines(moves, found)
+
+    def _off_the_lines(
+        self, moves: Mapping[str, Sequence[Moves | None]], found: Mapping[str, Seen]
+    ) -> dict[str, Seen]:
+        """The same with cells that share no line with the interior, as in corners, by windows of their own."""
+        pairs = {name: _pairs(moves[name], seen.differs) for name, seen in found.items()}
+        shifts = list(dict.fromkeys(pair.shift for some in pairs.values() for pair in some))
+        made, still = dict(found), (0,) * len(self._grid)
+        for begin in range(0, min(len(shifts), MOST_WINDOWS), BLOCK):
+            block = shifts[begin : begin + BLOCK]
+            for layer, values, floor, _ in self._run(np.array([still, *block], np.int32), MANY):
+                differs = made[layer.name].differs.copy() if layer.name in made else np.zeros(())
+                for pair in pairs.get(layer.name, ()):
+                    if pair.shift in block:
+                        here = _along_grid(layer, values[1 + block.index(pair.shift)])[pair.here]
+                        there = _along_grid(layer, values[0])[pair.there]
+                        gap = np.abs(in_doubles(here) - in_doubles(there))
+                        differs[pair.here] |= np.any(gap > floor)
+                if layer.name in made:
+                    made[layer.name] = dataclasses.replace(made[layer.name], differs=differs)
+        return made
 
     def between(
         self, interiors: Mapping[str, tuple[tuple[int, ...], np.ndarray]]
@@ -165,6 +189,34 @@ class Scenes:
             yield layer, value, 0.0 if graded.exact else DIFFERS_BEYOND * floor, graded.exact
 
 
+@dataclasses.dataclass(frozen=True)
+class _Pair:
+    """A cell, one of the interior, and the shift under which it is to show what that showed before."""
+
+    here: Shift
+    there: Shift
+    shift: Shift
+
+
+def _pairs(along: Sequence[Moves | None], differs: np.ndarray) -> list[_Pair]:
+    """For every cell that is neither in the interior nor differs, the nearest one in the interior."""
+    known = [moves for moves in along if moves is not None]
+    inside = next((moves.inside for moves in known if moves.inside is not None), None)
+    lost = any(moves.axis is not None and moves.inside is None for moves in known)
+    if inside is None or lost or len(known) < len(along):
+        return []
+    cells = np.array([moves.cells if moves.axis is not None else 1 for moves in known])
+    steps = np.array([moves.step if moves.axis is not None else 0 for moves in known])
+    found, places = [], np.argwhere(inside)
+    for here in np.argwhere(~inside & ~differs):
+        alike = places[np.all((places - here) % np.abs(cells) == 0, axis=1)]
+        if len(alike):
+            there = alike[np.argmin(np.abs(alike - here).sum(1))]
+            shift = (here - there) // cells * steps
+            found.append(_Pair(*(tuple(map(int, place)) for place in (here, there, shift))))
+    return found
+
+
 def _values(question: Question, shifts: np.ndarray) -> list[np.ndarray]:
     """Every layer for every shift: (shifts, *shape of the layer)."""
     device = current_device()
@@ -187,21 +239,24 @@ def _along_grid(layer: Layer, value: np.ndarray) -> np.ndarray:
 
 
 def _differing(
-    layer: Layer, values: np.ndarray, moves: Moves, reach: int, floor: float
+    layer: Layer, values: np.ndarray, moves: Moves, position: int, reach: int, floor: float
 ) -> np.ndarray:
     """Which cells differ along one axis; `values` holds the windows moved by -reach .. reach pixels."""
     if moves.axis is None:
         gap = np.abs(in_doubles(values) - in_doubles(values[reach])).max(0)
         return np.any(_along_grid(layer, gap) > floor, axis=-1)
-    if moves.middle is not None:
-        gap = np.zeros(values.shape[1:])
-        for cell in range(gap.shape[moves.axis]):
-            # cell = middle + rest + times * cells, with a middle as wide as one move
-            times, rest = divmod(cell - moves.middle, abs(moves.cells))
-            times *= 1 if moves.cells > 0 else -1
-            place = (slice(None),) * moves.axis + (cell,)
-            gap[place] = _gap(values, moves, cell, moves.middle + rest, times, reach)
-        return np.any(_along_grid(layer, gap) > floor, axis=-1)
+    if moves.inside is not None:
+        differs = np.zeros(layer.grid_shape, bool)
+        for middle, lines in _middles(moves.inside, position, abs(moves.cells)):
+            gap = np.zeros(values.shape[1:])
+            for cell in range(gap.shape[moves.axis]):
+                # cell = middle + rest + times * cells, with a middle as wide as one move
+                times, rest = divmod(cell - middle, abs(moves.cells))
+                times *= 1 if moves.cells > 0 else -1
+                place = (slice(None),) * moves.axis + (cell,)
+                gap[place] = _gap(values, moves, cell, middle + rest, times, reach)
+            differs |= np.any(_along_grid(layer, gap) > floor, axis=-1) & lines
+        return differs
     size, lonely = values.shape[moves.axis + 1], True
     differs = np.ones(layer.grid_shape, bool)
     for step in (1, -1):
@@ -214,6 +269,24 @@ def _differing(
                 gap[place] = _gap(values, moves, cell, other, step, reach)
         differs &= np.any(_along_grid(layer, gap) > floor, axis=-1)
     return differs & (not lonely)
+
+
+def _middles(inside: np.ndarray, position: int, width: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Cells along an axis with which all others of a line are compared, so many at once, and the lines they serve.
+
+    They lie in the interior, as near to its middle as can be. A line that has none of it is not compared.
+    """
+    rest = tuple(axis for axis in range(inside.ndim) if axis != position)
+    (places,) = np.nonzero(inside.any(rest))
+    centre = (places[0] + places[-1] + 1 - width) / 2
+    starts = range(int(places[0]), int(places[-1]) + 2 - width)
+    lacking = np.ones_like(inside.take([0], position))
+    for start in sorted(starts, key=lambda s: abs(s - centre)):
+        window = inside.take(range(start, start + width), position)
+        lines = window.all(position, keepdims=True) & lacking
+        if lines.any():
+            lacking &= ~lines
+            yield start, lines
 
 
 def _gap(
