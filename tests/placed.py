@@ -76,6 +76,10 @@ def _see(
     for axis, size in zip(axes, object, strict=True):
         sizes[axis] = size
     things = np.random.default_rng(seed).integers(-8, 9, (count, *sizes)).astype(float)
+    things[::3] = (
+        -np.abs(things[::3]) - 1
+    )  # beside a border a maximum then lacks the zero of the canvas
+    things[1::3] = np.abs(things[1::3]) + 1
     rest = tuple((n - o) // 2 for n, o in zip(grid, object, strict=True))
     rooms = tuple(n - o + 1 for n, o in zip(grid, object, strict=True))
     seen = {
