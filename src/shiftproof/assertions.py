@@ -369,8 +369,8 @@ def _multiples(stride: int | Sequence[int] | None, shifts: Shifts, request: _Req
     if shifts is not None:
         raise InputError("stride= and shifts= exclude each other.")
     grid = request.grid
-    single = is_whole(stride)
-    sizes = len(grid) * (stride,) if single else check_integers("stride", stride, "(2, 2), or one")
+    steps = len(grid) * (stride,) if is_whole(stride) else stride
+    sizes = check_integers("stride", steps, "(2, 2), or one")
     if len(sizes) != len(grid) or min(sizes) < 1:
         raise InputError(
             f"stride={stride} is no stride of the grid {grid}: give one number of at least 1, or one per axis."

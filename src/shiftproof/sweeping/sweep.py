@@ -153,9 +153,10 @@ def sweep(
         raise InputError("resume=True needs directory=, the folder of the interrupted sweep.")
     used = _devices_of(devices)
     given = read_images(images, spatial_axes)
-    probing = given.array is None
-    kind = choose_weights(adapted, weights, probing=probing)
-    array = integer_images(given.shape, count=probes, seed=seed) if probing else given.array
+    array = given.array
+    kind = choose_weights(adapted, weights, probing=array is None)
+    if array is None:
+        array = integer_images(given.shape, count=probes, seed=seed)
     canvas = _make_canvas(array, given.batch_axes, boundary=boundary, grid=grid)
     asker = Asker(
         adapted,
