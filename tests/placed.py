@@ -76,6 +76,8 @@ def _see(
     for axis, size in zip(axes, object, strict=True):
         sizes[axis] = size
     things = np.random.default_rng(seed).integers(-8, 9, (count, *sizes)).astype(float)
+    # with negative ones too, since a maximum beside a border lacks the zero of the canvas
+    things = np.concatenate([things, -np.abs(things) - 1])
     rest = tuple((n - o) // 2 for n, o in zip(grid, object, strict=True))
     rooms = tuple(n - o + 1 for n, o in zip(grid, object, strict=True))
     seen = {
@@ -93,7 +95,7 @@ def _see(
         run = jax.jit(jax.vmap(one))
 
         def answers(place: Sequence[int] | None) -> list[np.ndarray]:
-            images = np.zeros((count, *subject.shape))
+            images = np.zeros((len(things), *subject.shape))
             if place is not None:
                 cut: list[slice] = [slice(None)] * images.ndim
                 for axis, at, size in zip(axes, place, object, strict=True):

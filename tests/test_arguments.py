@@ -175,10 +175,10 @@ CASES = [
 
 @pytest.mark.parametrize(("call", "images", "options", "message"), CASES)
 def test_a_wrong_argument_has_one_message(call, images, options, message) -> None:
-    before = jax.config.jax_enable_x64, list(sys.path)
+    before = jax.config.read("jax_enable_x64"), list(sys.path)
     with pytest.raises(InputError, match=message):
         call(lambda x: 2.0 * x, images, **options)
-    assert (jax.config.jax_enable_x64, list(sys.path)) == before
+    assert (jax.config.read("jax_enable_x64"), list(sys.path)) == before
 
 
 @pytest.mark.parametrize("axes", [(1, 2), (-3, -2), [np.int64(1), 2]])

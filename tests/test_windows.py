@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import placed as placed_by_force
 import pytest
+from amounts import some
 from families import FAMILIES
 from flax import nnx
 from test_scene import border_of
@@ -156,14 +157,23 @@ def test_placements_are_what_all_places_of_objects_say(name) -> None:
 
 
 FAMILY = {family.name: family for family in FAMILIES}
-QUICK = ("vgg", "mobilenet", "unet, nnx, zeros")
+QUICK = ("vgg", "mobilenet")
 SLOW = (
     *("resnet, cifar", "resnet, nnx", "resnet, imagenet", "densenet", "efficientnet", "convnext"),
-    *("unet", "unet, bilinear, zeros", "inception", "squeezenet", "generator", "wavenet"),
+    *(
+        "unet",
+        "unet, nnx, zeros",
+        "unet, bilinear, zeros",
+        "inception",
+        "squeezenet",
+        "generator",
+        "wavenet",
+    ),
     *("feature pyramid, zeros", "deeplab", "swin", "v-net, zeros", "channels first"),
 )
 PUBLISHED = [
-    pytest.param(n, id=n, marks=[] if n in QUICK else [pytest.mark.slow]) for n in (*QUICK, *SLOW)
+    *QUICK,
+    *(pytest.param(name, id=name, marks=[pytest.mark.slow]) for name in some(SLOW, 3)),
 ]
 
 
@@ -183,8 +193,15 @@ def test_placements_of_published_families_that_answer_zero_to_nothing(name) -> N
     assert_placed(subject, (2, 2, 2)[: len(subject.grid)])
 
 
-@pytest.mark.parametrize("head", ["flatten", "global"])
-@pytest.mark.parametrize("weights", ["all", "these"])
+@pytest.mark.parametrize(
+    ("head", "weights"),
+    [
+        ("flatten", "all"),
+        ("global", "these"),
+        pytest.param("flatten", "these", marks=pytest.mark.slow),
+        pytest.param("global", "all", marks=pytest.mark.slow),
+    ],
+)
 def test_placements_of_the_zero_padded_lenet(head, weights) -> None:
     model = zoo.build(f"lenet-{head}-same")
     subject, _ = ask(without_biases(model), (28, 28, 1), weights=weights)

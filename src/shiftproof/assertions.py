@@ -375,7 +375,7 @@ def _multiples(stride: int | Sequence[int] | None, shifts: Shifts, request: _Req
     if shifts is not None:
         raise InputError("stride= and shifts= exclude each other.")
     grid = request.grid
-    steps = len(grid) * [stride] if is_whole(stride) else stride
+    steps = len(grid) * (stride,) if is_whole(stride) else stride
     sizes = check_integers("stride", steps, "(2, 2), or one")
     if len(sizes) != len(grid) or min(sizes) < 1:
         raise InputError(

@@ -155,9 +155,8 @@ def sweep(
         raise InputError("resume=True needs directory=, the folder of the interrupted sweep.")
     used = _devices_of(devices)
     given = read_images(images, spatial_axes)
-    probing = given.array is None
-    kind = choose_weights(adapted, weights, probing=probing)
     array = given.array
+    kind = choose_weights(adapted, weights, probing=array is None)
     if array is None:
         array = integer_images(given.shape, count=probes, seed=seed)
         if boundary == "background":

@@ -48,10 +48,9 @@ def check_integers(name: str, value: Any, example: str) -> tuple[int, ...]:
     Raises:
         InputError: they are one, or something else.
     """
-    listed: list[Any] = [None]
-    if isinstance(value, Iterable) and not isinstance(value, str):
-        listed = list(value)
-    if not all(map(is_whole, listed)):
+    several = isinstance(value, Iterable) and not isinstance(value, str)
+    listed = list(value) if several else []
+    if not several or not all(map(is_whole, listed)):
         raise InputError(f"{name}= takes integers in a tuple, such as {example}; got {value!r}.")
     return tuple(int(n) for n in listed)
 
