@@ -436,7 +436,8 @@ def _verify(command: Verify, terminal: Terminal) -> int:
     if command.json:
         data = verdict.to_dict()
         data |= {} if why is None else {"counterfactuals": why}
-        data |= {} if answer.scene is None else {"scene": answer.scene.to_dict()}
+        beyond = {"scene": answer.scene, "background": answer.background}
+        data |= {name: found.to_dict() for name, found in beyond.items() if found is not None}
         data |= {} if measured is None else {"sweep": measured.to_json()}
         _print_json(data)
         return EXITS[str(verdict.word)]
