@@ -25,6 +25,7 @@ from tyro.conf import Positional, arg
 
 from shiftproof._version import __version__
 from shiftproof.errors import ContradictionError, ShiftproofError, ShiftproofWarning
+from shiftproof.group import BoundaryName
 
 # Options of several commands, each declared once.
 Sizes = Annotated[tuple[int, ...] | None, arg(metavar="N [N ...]")]
@@ -101,7 +102,7 @@ class Sweep:
     """Take this PNG file."""
     count: int = 4
     """Number of images."""
-    boundary: Literal["torus", "scene", "background"] = "torus"
+    boundary: BoundaryName = "torus"
     """What enters at the border: the other side (torus), more of a larger scene, or nothing (background)."""
     grid: Sizes = None
     """Sizes of the window that moves over the images, such as 28 28; for --boundary scene."""
@@ -172,7 +173,7 @@ class Verify:
     shape: Shape = None
     grid: Grid = None
     channels: Channels = None
-    boundary: Literal["torus", "scene", "background"] = "torus"
+    boundary: BoundaryName = "torus"
     """What enters at the border: the other side (torus), more of a larger scene, or nothing (an object moves about)."""
     object: Sizes = None
     """Sizes of the object on a background, such as 3 3; a quarter of the image by default."""
