@@ -15,7 +15,7 @@ from test_scene import border_of
 
 from shiftproof import zoo
 from shiftproof.deciding.subject import Subject, question_of
-from shiftproof.deciding.verify import ask, verify_scene
+from shiftproof.deciding.verify import ask, verify, verify_scene
 from shiftproof.deciding.words import Word
 from shiftproof.proving.windows import Placed, find_interiors, find_placed
 from shiftproof.tracing.settings import settings
@@ -305,3 +305,44 @@ def test_cells_in_corners_and_between_parts_are_refuted_too() -> None:
 def masked_sum(x: jax.Array) -> jax.Array:
     """Sums of 3x3 cells, with zeros around."""
     return nnx.avg_pool(x, (3, 3), (1, 1), padding="SAME", count_include_pad=True) * 9.0
+
+
+def holed(x: jax.Array) -> jax.Array:
+    return x.at[:, 1, 0].set(0.0)
+
+
+def two_blocks(x: jax.Array) -> jax.Array:
+    return x * np.kron([[0, 1], [1, 0]], np.ones((2, 2)))[..., None].astype(np.float32)
+
+
+ATTACKED = {
+    # what an attack from outside found: a line on which the middle is a hole, parts that share no line, no weights
+    "a hole": (holed, (3, 3, 1), 8),
+    "two blocks": (two_blocks, (4, 4, 1), 8),
+    "two runs": (lambda x: x.at[:, 3].set(0.0), (7, 1), 6),
+    "a module without weights": (nnx.Sequential(lambda x: x[:, :-1]), (5, 1), 4),
+    "a constant": (lambda x: jnp.ones((x.shape[0], 3)), (6, 1), 1),
+    "nothing": (lambda x: x.mean(1) * 0, (6, 1), 1),
+}
+
+
+@pytest.mark.parametrize("name", ATTACKED)
+def test_cells_on_scenes_that_an_attack_found(name) -> None:
+    model, shape, proved = ATTACKED[name]
+    (output,) = verify_scene(model, shape).outputs
+    assert output.region is not None
+    assert (output.region.proved, output.region.undecided) == (proved, 0)
+
+
+def test_objects_below_zero_are_tried_and_modules_need_no_weights() -> None:
+    def least(x: jax.Array) -> jax.Array:
+        return jnp.minimum(x, 0) + jnp.minimum(jnp.roll(x, 1, 1), 0)
+
+    for model, shape, counts in (
+        (least, (6, 1), (4, 1, 0)),
+        (nnx.Sequential(lambda x: x[:, :-1]), (5, 1), (4, 0, 0)),
+    ):
+        (output,) = verify(model, shape, boundary="background", object=(2,)).outputs
+        region = output.region
+        assert region is not None
+        assert (region.proved, region.refuted, region.undecided) == counts

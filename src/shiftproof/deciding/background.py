@@ -20,6 +20,7 @@ from shiftproof.deciding.subject import Subject, question_of, timed
 from shiftproof.deciding.verdict import OutputVerdict, Verdict, verdict_of
 from shiftproof.deciding.words import Word
 from shiftproof.errors import ContradictionError, InexactWarning
+from shiftproof.exactness.probes import integer_images
 from shiftproof.group import Background
 from shiftproof.proving.causes import Cause
 from shiftproof.proving.identity import error_words
@@ -28,6 +29,9 @@ from shiftproof.proving.windows import Placed, find_placed, output_shift
 from shiftproof.sweeping.placements import Placements, placements
 from shiftproof.sweeping.result import Status
 from shiftproof.tracing.settings import settings
+
+OBJECTS = 4
+"""So many integer objects, and their negatives, are moved about."""
 
 AFFORDABLE = 2**26
 """Cells that are computed in the field, at most, unless all places are asked for in spite of the time that takes."""
@@ -98,15 +102,17 @@ def _seen(subject: Subject, object: Sequence[int]) -> Placements:
     shape = list(subject.shape)
     for axis, size in zip(subject.image_axes, object, strict=True):
         shape[axis] = size
+    objects = integer_images(tuple(shape), count=OBJECTS, seed=subject.seed)
+    objects[0][objects[0] == 0] = 1  # so that they are as large as was asked
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InexactWarning)  # what is not exact is told apart
         return placements(
             subject.model,
-            tuple(shape),
+            np.concatenate([objects, -objects]),  # minima see one half, maxima the other
             canvas=subject.grid,
             spatial_axes=subject.image_axes,
             output_axes=subject.output_axes,
-            weights="integers" if subject.weights == "all" else "these",
+            weights=subject.drawn,
             seed=subject.seed,
         )
 

@@ -23,7 +23,6 @@ from shiftproof.errors import ContradictionError
 from shiftproof.group import axis_shift
 from shiftproof.proving.analysis import Claim
 from shiftproof.proving.causes import Cause
-from shiftproof.proving.cells import Field
 from shiftproof.proving.certify import certificate_of, needed_part
 from shiftproof.proving.graph import Graph
 from shiftproof.proving.identity import error_words
@@ -73,7 +72,7 @@ def decide_scene(
         subject.shape,
         subject.image_axes,
         subject.output_axes,
-        weights="integers" if subject.weights == "all" else "these",
+        weights=subject.drawn,
         seed=subject.seed,
     )
     between = {}
@@ -138,11 +137,13 @@ def _region(row: LayerVerdict, error: str) -> RegionVerdict:
 def _border(layer: Layer, subject: Subject, prover: SceneProver) -> Border:
     """What is proved of one layer along every axis."""
     graph, rank = prover.graph, len(subject.grid)
-    node = graph.nodes.get(layer.value) if isinstance(layer.value, int) else None
+    value = layer.value if isinstance(layer.value, int) else None
+    node = None if value is None else graph.nodes.get(value)
+    is_fixed = value not in subject.program.from_images
     inside, reaches = np.ones(layer.grid_shape, bool), []
     for position in range(rank):
         found = None if node is None else prover.along(position)[node]
-        reach = _reach(graph, found, layer, position, layer.fields[position])
+        reach = _reach(graph, found, layer, position, is_fixed=is_fixed)
         reaches.append(reach)
         if isinstance(found, Passage) and not reach.lost and reach.cells:
             places = np.arange(reach.size)
@@ -155,11 +156,13 @@ def _border(layer: Layer, subject: Subject, prover: SceneProver) -> Border:
 
 
 def _reach(
-    graph: Graph, found: Passage | Lost | None, layer: Layer, position: int, field: Field | None
+    graph: Graph, found: Passage | Lost | None, layer: Layer, position: int, *, is_fixed: bool
 ) -> Reach:
-    size = layer.grid_shape[position]
+    size, field = layer.grid_shape[position], layer.fields[position]
+    if is_fixed:
+        return Reach(1, 0, 0, size, size, field, "", False)
     if found is None:
-        return Reach(None, 0, 0, 0, size, field, "the value does not depend on the image", False)
+        return Reach(None, 0, 0, 0, size, field, "the kernel does not follow the value", False)
     if isinstance(found, Lost):
         gone = found.refusal.code == "interior"
         return Reach(None, 0, 0, 0, size, field, graph.told(found), gone)
@@ -265,7 +268,11 @@ def _vote(subject: Subject, layer: Layer, border: Border, seen: Interior) -> Non
 
 def _widened(border: Border, seen: Interior) -> Border:
     """The border with the interior that the field sees, where that is larger."""
-    inside, (kept, _) = seen.cells, border.left
+    inside, (kept, cells) = seen.cells, border.left
+    if seen.still.all() and kept < cells:
+        reaches = [Reach(1, 0, 0, r.size, r.size, r.field, "", False) for r in border.reaches]
+        words = np.full(border.words.shape, Word.PROVED, np.uint8)
+        return dataclasses.replace(border, reaches=tuple(reaches), words=words)
     if int(np.count_nonzero(inside)) <= kept:
         return border
     reaches = []

@@ -64,6 +64,11 @@ class Subject:
         return frozenset(n for n, opaque in free if opaque and self.weights == "all")
 
     @property
+    def drawn(self) -> Literal["integers", "these"]:
+        """Which weights a sweep takes to refute: drawn ones, where any will do and there are some."""
+        return "integers" if self.weights == "all" and any(self.model.replaceable) else "these"
+
+    @property
     def weights_sha256(self) -> str:
         """The hash of the weights, and of the program that holds all else; "" where any weights will do."""
         if self.weights == "all":

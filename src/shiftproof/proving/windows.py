@@ -294,7 +294,7 @@ def _pair(axis: int, cells: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
 def _largest(
     idle: np.ndarray, edges: Sequence[tuple[int, int, np.ndarray]], steps: Sequence[int]
 ) -> tuple[np.ndarray, list[Part]]:
-    """The largest set of cells that are alike, and others of several; of each phase, where cells move by several."""
+    """The largest set of cells that are alike, and the others; of each phase, where cells move by several."""
     numbers = np.arange(idle.size).reshape(idle.shape)
     ends: list[tuple[np.ndarray, np.ndarray]] = []
     for axis, cells, alike in edges:
@@ -322,16 +322,19 @@ def _largest(
         largest = mine & (labels == chosen)
         inside |= largest
         places = np.argwhere(largest)
-        for label in np.flatnonzero(counts > 1):
-            if label != chosen:
-                cells = mine & (labels == label)
-                here = np.argwhere(cells)[0]
-                there = places[np.argmin(np.abs(places - here).sum(1))]
-                shift = (here - there) // moves * np.array(steps)
+        for label in np.flatnonzero(counts):
+            if label == chosen:
+                continue
+            cells = mine & (labels == label)
+            here = np.argwhere(cells)[0]
+            there = places[np.argmin(np.abs(places - here).sum(1))]
+            times = (here - there) // moves
+            if np.abs(times).sum() > 1:  # neighbours were compared
+                pixels = times * np.array(steps)
                 parts.append(
-                    Part(cells, *(tuple(map(int, place)) for place in (here, there, shift)))
+                    Part(cells, *(tuple(map(int, place)) for place in (here, there, pixels)))
                 )
-    return inside, parts
+    return inside, sorted(parts, key=lambda part: -int(part.cells.sum()))
 
 
 def _middle(labels: np.ndarray, mine: np.ndarray, largest: np.ndarray) -> int:
