@@ -7,6 +7,7 @@ from flax import nnx
 from test_scene import Residual, conv, patches, pool, resized, stack, upsampled
 
 import shiftproof as sp
+from shiftproof.deciding.verify import ask
 from shiftproof.refuting.trials import make_trial
 from shiftproof.tracing.model import adapt
 
@@ -109,7 +110,7 @@ def resnet50(*, second):
     ],
 )
 def test_published_receptive_fields(build, size) -> None:
-    layers = sp.verify_scene(build(), (64, 64, 1)).layers
-    field = layers[-1].fields[0]
+    subject, _ = ask(build(), (64, 64, 1))
+    field = subject.layers[-1].fields[0]
     assert field is not None
     assert (field.size, field.jump) == (size, 32)

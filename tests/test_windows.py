@@ -173,7 +173,7 @@ SLOW = (
 )
 PUBLISHED = [
     *QUICK,
-    *(pytest.param(name, id=name, marks=[pytest.mark.slow]) for name in some(SLOW, 3)),
+    *(pytest.param(name, id=name, marks=[pytest.mark.slow]) for name in some(SLOW, 6)),
 ]
 
 

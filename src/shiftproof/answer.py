@@ -219,11 +219,12 @@ def explain(
         told: notes that were told already.
 
     >>> import shiftproof as sp
-    >>> pool = lambda x: x[:, ::2].max((1, 2))
-    >>> print(sp.explain(sp.verify(pool, (4, 4, 1)), pool, (4, 4, 1)))  # doctest: +ELLIPSIS
-    <lambda>: all 16 shifts of 4x4 pixels, with its own weights; the image wraps around.
+    >>> model = lambda x: x[:, ::2].max((1, 2))
+    >>> print(sp.explain(sp.verify(model, (4, 4, 1), name="max"), model, (4, 4, 1), why=False))
+    ... # doctest: +ELLIPSIS
+    max: all 16 shifts of 4x4 pixels, with its own weights; the image wraps around.
     output: invariant under 8 of 16 shifts (2Z × Z); refuted under 8.
-    because   a slice in steps of 2 ...
+    because   stride 2 of slice keeps one shift in 2: slice ...
     """
     notes = tuple(note for note in verdict.notes if note not in told)
     if not why or not _falls_short(verdict):
