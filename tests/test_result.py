@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import msgspec
@@ -32,6 +33,20 @@ def test_saved_and_loaded_sweeps_are_alike(result, tmp_path) -> None:
     ):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(result, name))
     assert loaded.save(tmp_path / "again.npz").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize(("old", "new"), [("circular", "torus"), ("zero", "background")])
+def test_boundaries_of_older_files_have_their_names_of_today(result, tmp_path, old, new) -> None:
+    header = msgspec.structs.replace(result.header, boundary=old)
+    path = dataclasses.replace(result, header=header).save(tmp_path / "sweep.npz")
+    assert sp.load_sweep(path).header.boundary == new
+
+
+def test_probes_on_a_background_have_room_to_move() -> None:
+    conv = nnx.Conv(1, 2, (3, 3), use_bias=False, rngs=nnx.Rngs(0))
+    swept = sp.sweep(conv, (8, 8, 1), boundary="background")
+    assert swept.ranges == (range(-3, 4), range(-3, 4))
+    assert str(swept.count("equivariance")) == "49/49"
 
 
 def test_maps_have_the_axes_layer_dy_dx(result) -> None:
