@@ -20,6 +20,7 @@ from shiftproof.deciding.verdict import OutputVerdict, Verdict
 from shiftproof.deciding.verify import ask
 from shiftproof.deciding.words import Word
 from shiftproof.display import Displayed
+from shiftproof.group import BOUNDARIES
 from shiftproof.proving.causes import Cause
 from shiftproof.rewriting.counterfactuals import Counterfactuals, counterfactuals
 
@@ -83,7 +84,7 @@ class Answer(Displayed):
         count, sizes = math.prod(verdict.grid), "x".join(map(str, verdict.grid))
         weights = "for all weights" if verdict.weights == "all" else "with its own weights"
         told = f"{verdict.model}: all {count} shifts of {sizes} pixels, {weights}"
-        return f"{told}; the image wraps around."
+        return f"{told}; {BOUNDARIES[verdict.boundary].words}."
 
     def _outputs(self) -> tuple[str, ...]:
         shown = [(o, v) for o in self.verdict.outputs for v in o.properties]

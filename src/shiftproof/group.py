@@ -162,6 +162,7 @@ class Background(Scene):
 
 
 Boundary = Torus | Scene | Background
+BOUNDARIES: dict[str, type[Boundary]] = {kind.name: kind for kind in (Torus, Scene, Background)}
 
 
 @dataclasses.dataclass(frozen=True)

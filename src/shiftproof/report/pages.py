@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from shiftproof.files import write_atomic
+from shiftproof.group import BOUNDARIES
 from shiftproof.report.html import Explorer, Folded, Picture, Prose, Section, write_report
 from shiftproof.report.maps import layer_maps, to_png
 from shiftproof.report.tables import Table, count_text, counted, question_of, sweep_table
@@ -88,7 +89,7 @@ def summary_of(sweep: Sweep) -> str:
     total = sweep.count("invariance").total
     claims = [claim_text(sweep, name) for name in sweep.outputs]
     return (
-        f"Over {total} shifts ({_boundary_words(header.boundary)}) of {counted(header.images, 'image')}, "
+        f"Over {total} shifts ({BOUNDARIES[header.boundary].words}) of {counted(header.images, 'image')}, "
         f"{'; '.join(claims)}."
     )
 
@@ -103,14 +104,6 @@ def claim_text(sweep: Sweep, layer: str) -> str:
     basis = "exactly" if record.exact else "within the measured rounding noise"
     doubt = f", {count.unclear} unclear" if count.unclear else ""
     return f"{layer} is {words} under {count.equal} of them{group}{doubt}, {basis}"
-
-
-def _boundary_words(boundary: str) -> str:
-    return {
-        "torus": "torus: what leaves on one side enters on the other",
-        "background": "background: every placement that keeps the content inside",
-        "scene": "scene: the window moves over a larger picture",
-    }[boundary]
 
 
 def sweep_sections(sweep: Sweep, *, maps: bytes) -> tuple[Section, ...]:

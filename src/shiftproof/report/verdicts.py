@@ -10,6 +10,7 @@ from shiftproof.deciding.region import Border, RegionVerdict
 from shiftproof.deciding.rows import LayerVerdict
 from shiftproof.deciding.verdict import Verdict
 from shiftproof.deciding.words import Word
+from shiftproof.group import BOUNDARIES
 from shiftproof.proving.identity import error_words
 from shiftproof.refuting.witness import Witness
 from shiftproof.report.cells import centred
@@ -87,7 +88,7 @@ def counts_table(verdict: Verdict) -> Table:
     if numerically:
         note += " numerically: refuted by a difference far above rounding, which was measured, not bounded."
     return Table(
-        f"{verdict.model}: the image wraps around, {sizes_text(verdict.grid)}, {weights_words(verdict)}",
+        _title(verdict),
         columns,
         rows,
         numbers=frozenset(range(2, columns.index("lattice"))),
@@ -95,6 +96,11 @@ def counts_table(verdict: Verdict) -> Table:
         note=note,
         optional=(columns.index("output moves"),) if moves else (),
     )
+
+
+def _title(verdict: Verdict) -> str:
+    words = BOUNDARIES[verdict.boundary].words
+    return f"{verdict.model}: {words}, {sizes_text(verdict.grid)}, {weights_words(verdict)}"
 
 
 def law_text(verdict: PropertyVerdict) -> str:
@@ -144,7 +150,7 @@ def region_table(verdict: Verdict) -> Table:
     if between:
         note += " between the steps: one shift of each smallest group that would hold more shifts."
     return Table(
-        f"{verdict.model}: {verdict.boundary}, {sizes_text(verdict.grid)}, {weights_words(verdict)}",
+        _title(verdict),
         (*columns, "between the steps") if between else columns,
         rows,
         numbers=frozenset({2, 3, 4}),
