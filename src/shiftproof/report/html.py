@@ -180,12 +180,6 @@ def render_report(title: str, *, summary: str, sections: Sequence[Section]) -> s
     )
 
 
-def render_blocks(blocks: Sequence[Block]) -> str:
-    """Blocks without a page around them, for a notebook."""
-    render = page_environment().get_template("blocks.html.jinja").module.render  # type: ignore[attr-defined]
-    return "".join(map(render, blocks))
-
-
 def page_environment(*folders: Path) -> jinja2.Environment:
     """The templates of the reports, and those in further folders, which may extend them.
 

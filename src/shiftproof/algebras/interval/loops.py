@@ -9,15 +9,11 @@ import numpy as np
 from jax import lax
 
 from shiftproof.algebras.interval.ball import Ball, Call, NoEnclosure, wide
-from shiftproof.tracing.primitives import plain, type_of
-from shiftproof.tracing.trace import Literal, Program, open_body, scan_counts
+from shiftproof.tracing.primitives import plain
+from shiftproof.tracing.trace import Program, open_body, scan_counts
 
 Run = Callable[[Program, Sequence[Ball]], list[Ball]]
 """A body on some balls."""
-
-
-def _avals(body: Program) -> list[Any]:
-    return [type_of(o.value) if isinstance(o, Literal) else body.avals[o] for o in body.outputs]
 
 
 def _whole(ball: Ball) -> Ball:
