@@ -220,6 +220,9 @@ def test_verify_check_and_replay(capsys, monkeypatch, tmp_path) -> None:
     assert out.startswith("refused")
     for path in out_dir.glob("*.counterexample.npz"):
         code, out, _ = call(capsys, "replay", path)
+        assert code == 3
+        assert "Nothing was run: this is what the file claims" in " ".join(out.split())
+        code, out, _ = call(capsys, "replay", path, "--target", f"{file}:make")
         assert code == 0
         assert "reproduced" in out
         code, out, _ = call(capsys, "replay", path, "--target", "maxpool2x2-stride2", "--json")
@@ -363,7 +366,7 @@ def test_a_file_alone_is_enough(capsys, tmp_path, monkeypatch) -> None:
     assert "note: mine.py defines Net, which is taken for the model." in said
     assert "note: images are taken to have the shape 8x8x1" in said
     (example, *_) = sorted((tmp_path / "verdict").rglob("*.counterexample.npz"))
-    code, out, _ = call(capsys, "replay", example)
+    code, out, _ = call(capsys, "replay", example, "--target", "mine.py")
     assert code == 0
 
 
@@ -380,7 +383,8 @@ COMMANDS = {
     "background": ["verify", "mine.py", "--boundary", "background"],
     "pitfalls": ["pitfalls"],
     "check": ["check", "{certificate}"],
-    "replay": ["replay", "{example}"],
+    "replay": ["replay", "{example}", "--target", "mine.py"],
+    "a claim": ["replay", "{example}"],
     "rules": ["rules"],
     "doctor": ["doctor"],
     "a mistake": ["verify", "mine.py", "--grid", "5", "5"],
@@ -396,7 +400,7 @@ def test_text_fits_80_columns_without_colour(capsys, tmp_path, monkeypatch, name
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(FLAT)
     places = {}
-    if name in ("check", "replay"):
+    if name in ("check", "replay", "a claim"):
         call(capsys, "verify", "mine.py", "--out", "made", "--property", "equivariance")
         places["certificate"] = next(tmp_path.rglob("*.certificate.json")).relative_to(tmp_path)
         places["example"] = next(iter(tmp_path.rglob("*.npz")), tmp_path).relative_to(tmp_path)

@@ -1,6 +1,9 @@
 """Counterexamples as files: they replay, and altered ones are refused."""
 
+import dataclasses
 import io
+import re
+import zipfile
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +14,7 @@ from flax import nnx
 
 import shiftproof as sp
 from shiftproof import zoo
+from shiftproof.cli import main
 from shiftproof.errors import InputError, ResultFileError
 from shiftproof.refuting.counterexample import load_counterexample, replay
 from shiftproof.tracing.model import adapt
@@ -51,9 +55,9 @@ def test_counterexamples_are_small(exact) -> None:
 
 
 def test_a_model_that_keeps_the_shift_does_not_reproduce_it(exact) -> None:
-    example = next(e for e in exact if e.header.property == "equivariance")
+    example = next(e for e in exact if e.header.property == "invariance")
     whole = nnx.Conv(2, 3, (3, 3), padding="CIRCULAR", rngs=nnx.Rngs(0))
-    result = replay(example, adapt(whole))
+    result = replay(example, adapt(nnx.Sequential(whole, lambda x: x.mean((1, 2)))))
     assert not result.reproduced
     assert "NOT reproduced" in result.text()
     assert any("program is another" in line for line in result.changed)
@@ -163,3 +167,85 @@ def test_files_of_the_first_edition_are_read_as_numerical(exact, tmp_path) -> No
     old = load_counterexample(path)
     assert old.header.gap == 0
     assert "numerically: " in str(old)
+
+
+# --- files of strangers (G1, G2, G5) ---
+
+
+@pytest.fixture
+def example(exact) -> sp.Counterexample:
+    return next(x for x in exact if x.header.property == "equivariance")
+
+
+def test_g1_nothing_that_a_file_names_is_run(example, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "evil.py").write_text("raise SystemExit('was run')\n")
+    header = msgspec.structs.replace(example.header, target="evil.py:make")
+    path = dataclasses.replace(example, header=header).save(tmp_path / "evil.counterexample.npz")
+    with pytest.raises(SystemExit) as stopped:
+        main(["replay", str(path)])
+    said = " ".join(capsys.readouterr().out.split())
+    assert stopped.value.code == 3
+    assert "Nothing was run" in said
+    assert "'evil.py:make'" in said
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"spatial_axes": (1, 0)}, "takes the axes (1, 0) of an image for its grid"),
+        ({"spatial_axes": (0,)}, "takes the axes (0,) of an image for its grid"),
+        ({"axes": (2, 1)}, "is asked along its axes (2, 1)"),
+        ({"axes": (1,), "sizes": (8,)}, "is asked along its axes (1,)"),
+        ({"sizes": (8, 8)}, "of sizes (8, 8)"),
+        ({"leaf": -1}, "the file is about output"),
+        ({"shift": (1,)}, "about the shift (1,) of a grid of 2 axes"),
+    ],
+)
+def test_g2_axes_are_those_of_the_model(example, changes, words) -> None:
+    altered = dataclasses.replace(
+        example, header=msgspec.structs.replace(example.header, **changes)
+    )
+    with pytest.raises(InputError, match=re.escape(words)):
+        replay(altered, conv())
+
+
+def rewritten(path, name, content: bytes):
+    """The same archive with another member."""
+    with zipfile.ZipFile(path) as archive:
+        members = {m.filename: archive.read(m) for m in archive.infolist()} | {name: content}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for member, data in members.items():
+            archive.writestr(member, data)
+    return path
+
+
+def npy(array: np.ndarray, shape: str | None = None) -> bytes:
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, array, allow_pickle=True)
+    data = buffer.getvalue()
+    return data if shape is None else data.replace(str(array.shape).encode(), shape.encode(), 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (npy(np.array(["a text"])), "holds no numbers"),
+        (npy(np.array([{"an": "object"}], dtype=object)), "holds no numbers"),
+        (npy(np.zeros(9), "(9" + "0" * 9 + ",)"), "another number of bytes"),
+        (npy(np.zeros(9)) + b"more", "another number of bytes"),
+        (b"no array at all", "no readable counterexample"),
+    ],
+)
+def test_g5_arrays_are_numbers_of_the_size_they_say(example, tmp_path, content, words) -> None:
+    path = rewritten(example.save(tmp_path / "x.npz"), "image.npy", content)
+    with pytest.raises(ResultFileError, match=words):
+        load_counterexample(path)
+
+
+def test_g5_what_would_fill_the_memory_is_not_unpacked(example, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("shiftproof.archive.MOST_BYTES", 2**20)
+    path = rewritten(example.save(tmp_path / "x.npz"), "more.npy", bytes(2**21))
+    assert path.stat().st_size < 2**16
+    with pytest.raises(ResultFileError, match=r"it unpacks to [\d,]+ bytes, and no more than"):
+        load_counterexample(path)

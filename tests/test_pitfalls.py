@@ -41,7 +41,14 @@ def test_a_pitfall_is_as_stated_and_its_counterexample_replays(name, tmp_path) -
     for i, example in enumerate(found.counterexamples()):
         path = example.save(tmp_path / f"{i}.counterexample.npz")
         assert replay(load_counterexample(path), model).reproduced
-        assert not replay(load_counterexample(path), still(model)).reproduced
+        assert not is_reproduced(load_counterexample(path), still(model))
+
+
+def is_reproduced(example, model) -> bool:
+    try:
+        return replay(example, model).reproduced
+    except InputError:  # the grid does not run through a constant
+        return False
 
 
 def still(model):

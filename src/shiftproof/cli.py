@@ -214,12 +214,17 @@ class Check:
 
 @dataclasses.dataclass(frozen=True)
 class Replay:
-    """Run a counterexample again. Exit code 0 if the outputs differ again."""
+    """Print what a counterexample claims; with --target run it again on your model.
+
+    Exit code 0: the outputs differ again; 1: they do not; 3: nothing was run.
+    """
 
     file: File
-    """A *.counterexample.npz that verify --out wrote."""
+    """A *.counterexample.npz that verify --out wrote. Nothing that it names is run."""
     target: str | None = None
-    """The model, as for verify. By default the one that the file names."""
+    """The model to run it on, as for verify."""
+    spatial_axes: SpatialAxes = None
+    output_axes: OutputAxes = None
     json: Json = False
 
 
@@ -576,15 +581,24 @@ def _replay(command: Replay, _: Terminal) -> int:
     from shiftproof.targets import load_target
 
     example = load_counterexample(command.file)
-    place = command.target or example.header.target
-    if not place:
-        raise ValueError(
-            f"{command.file} does not say how {example.header.model} is found: add --target file.py:factory."
+    console = Console(highlight=False)
+    if command.target is None:
+        if command.json:
+            _print_json({"claim": str(example), "reproduced": None})
+            return EXITS["undecided"]
+        console.print(str(example), markup=False)
+        console.print(
+            "Nothing was run: this is what the file claims. Add --target FILE.py:NAME to run it on your model."
+            + (f" It was written for {example.header.target!r}." if example.header.target else ""),
+            markup=False,
         )
+        return EXITS["undecided"]
     # the seed of the weights is part of the counterexample; that of the factory was the same
     seed = example.header.seed if example.header.draw == "these" else 0
-    target = load_target(place, seed=seed, shape=example.images.shape[1:])
-    result = replay(example, target.model)
+    target = load_target(command.target, seed=seed, shape=example.images.shape[1:])
+    result = replay(
+        example, target.model, spatial_axes=command.spatial_axes, output_axes=command.output_axes
+    )
     if command.json:
         _print_json(
             {
@@ -597,7 +611,6 @@ def _replay(command: Replay, _: Terminal) -> int:
             }
         )
         return 0 if result.reproduced else 1
-    console = Console(highlight=False)
     console.print(str(example), markup=False)
     for line in result.changed:
         console.print(f"changed since: {line}", style="yellow", markup=False)

@@ -7,6 +7,7 @@ trial of the model, runs it, and judges anew.
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, cast
 
@@ -18,11 +19,14 @@ from shiftproof.errors import InputError, ResultFileError
 from shiftproof.exactness.calibration import float64_device
 from shiftproof.provenance import provenance
 from shiftproof.proving.analysis import Claim
+from shiftproof.proving.asked import in_floats
+from shiftproof.proving.layers import find_layers
 from shiftproof.refuting.judging import judge
-from shiftproof.refuting.trials import Draw, make_trial
+from shiftproof.refuting.trials import Draw, Trial, make_trial
 from shiftproof.refuting.witness import Doubt, Evidence, Witness, compare_pairs
+from shiftproof.tracing.arguments import read_images
 from shiftproof.tracing.model import Model
-from shiftproof.tracing.settings import current_device
+from shiftproof.tracing.settings import current_device, settings
 
 SCHEMA = "shiftproof.counterexample/1"
 _ARRAYS = ("image", "still", "moved")
@@ -128,10 +132,15 @@ class Counterexample:
         h = self.header
         how = grounds_of(h)
         return (
-            f"{h.model}: {h.property} of {h.output} fails under the shift {h.shift}: the outputs differ by "
+            f"{h.model}: {h.property} of {h.output}{_law(h)} fails under the shift {h.shift}: the outputs differ by "
             f"{h.deviation:.6g} ({how})"
             + (f" on {h.images} images together" if h.images > 1 else "")
         )
+
+
+def _law(header: Header) -> str:
+    same = header.property == "equivariance" and header.law == "same"
+    return ", moved as far as the image," if same else ""
 
 
 def from_witness(
@@ -204,6 +213,29 @@ def load_counterexample(path: str | Path) -> Counterexample:
     return Counterexample(header, **raw)
 
 
+def _check_axes(
+    header: Header,
+    model: str,
+    trial: Trial,
+    axes: Sequence[int],
+    output_axes: Sequence[int] | None,
+) -> None:
+    """Stop where a file is about other axes of the output than those along which the grid runs."""
+    with settings(trial.dtype):
+        oracle = in_floats(trial.program, trial.weights)
+        layers = find_layers(trial.program, axes, output_axes=output_axes, oracle=oracle)
+    (layer,) = (layer for layer in layers if layer.output == header.output)
+    own = tuple(axis for axis in layer.grid if axis is not None)
+    asked = own if header.property == "equivariance" else ()
+    sizes = tuple(layer.shape[axis] for axis in asked)
+    if (header.axes, header.sizes) != (asked, sizes):
+        raise InputError(
+            f"the file says that {header.property} of {header.output} is asked along its axes {header.axes} of sizes "
+            f"{header.sizes}; in {model} these are {asked} of {sizes}. Pass output_axes= (--output-axes) if the model "
+            "was verified with it; otherwise the file is about another model, or was altered."
+        )
+
+
 @dataclasses.dataclass(frozen=True)
 class Replay:
     """What a counterexample shows when it is run again.
@@ -240,23 +272,44 @@ class Replay:
 
 
 @float64_device()
-def replay(counterexample: Counterexample, model: Model) -> Replay:
+def replay(
+    counterexample: Counterexample,
+    model: Model,
+    *,
+    spatial_axes: Sequence[int] | None = None,
+    output_axes: Sequence[int] | None = None,
+) -> Replay:
     """Run a counterexample on the compiled model.
+
+    The grid, and how it runs through the output, are the model's; a file that says otherwise is refused.
 
     Args:
         counterexample: from `load_counterexample`.
         model: the adapted model.
+        spatial_axes: grid axes of one image; all but the last by default.
+        output_axes: grid axes of the batched outputs, where they cannot be followed through the program.
 
     Raises:
-        InputError: the model takes other images, or has other outputs.
+        InputError: the model takes other images, has other outputs, or other axes than the file says.
     """
     h, images = counterexample.header, counterexample.images
+    given = read_images(images, spatial_axes)
+    if h.spatial_axes != given.axes:
+        raise InputError(
+            f"the file takes the axes {h.spatial_axes} of an image for its grid, and not {given.axes}: if that is "
+            f"right for {model.name}, pass spatial_axes={h.spatial_axes} (--spatial-axes)."
+        )
+    if len(h.shift) != len(given.axes):
+        raise InputError(
+            f"the file is about the shift {h.shift} of a grid of {len(given.axes)} axes."
+        )
     trial = make_trial(model, images, draw=h.draw, seed=h.seed, dtype=h.dtype, scale=h.scale)
     names = trial.program.output_names
-    if h.leaf >= len(names) or names[h.leaf] != h.output:
+    if not 0 <= h.leaf < len(names) or names[h.leaf] != h.output:
         raise InputError(
             f"{model.name} has the outputs {', '.join(names)}; the file is about {h.output}."
         )
+    _check_axes(h, model.name, trial, given.batch_axes, output_axes)
     claim = Claim(h.output, h.leaf, h.property, h.axes, h.sizes, h.law)
     doubt = Doubt(claim, h.shift, claim.expected(h.shift))
     witness, pairs = judge(trial, doubt, images, axes=h.spatial_axes, seed=h.seed)

@@ -73,7 +73,7 @@ def report_verdict(
     Args:
         verdict: what was decided.
         directory: made if it does not exist.
-        target: how the command line found the model, for `replay`.
+        target: how the command line found the model, to `replay` counterexamples on it.
         counterfactuals: what would hold without one cause or another, as `Counterfactuals.to_dict()`, where there is no
             answer.
         answer: what stands first; its counterfactuals follow, and what it says of other boundaries joins the layers.
@@ -96,7 +96,8 @@ def report_verdict(
         name = f"{h.output}.{h.property}.{steps}.counterexample.npz"
         examples.append(example.save(directory / name))
     commands = check_commands(certificates)
-    commands += [f"shiftproof replay {shlex.quote(example.name)}" for example in examples]
+    model = shlex.quote(target or "YOUR_FILE.py:NAME")
+    commands += [f"shiftproof replay {shlex.quote(e.name)} --target {model}" for e in examples]
     write_report(
         directory / "report.html",
         f"{verdict.model}: every shift decided",
