@@ -3,13 +3,16 @@
 import json
 import subprocess
 import sys
+from typing import get_args
 
 import numpy as np
 import pytest
 from rich.cells import cell_len
 
 import shiftproof as sp
+from shiftproof import cli
 from shiftproof.cli import main
+from shiftproof.group import BoundaryName
 
 
 def call(capsys, *arguments: object) -> tuple[int, str, str]:
@@ -391,6 +394,10 @@ COMMANDS = {
     "a wrong name": ["verify", "lenet-globl"],
     "a wrong option": ["verify", "mine.py", "--grdi", "5"],
 }
+
+
+def test_the_boundaries_are_those_of_the_library() -> None:
+    assert get_args(cli.Boundary) == get_args(BoundaryName)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

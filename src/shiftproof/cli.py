@@ -25,7 +25,6 @@ from tyro.conf import Positional, arg
 
 from shiftproof._version import __version__
 from shiftproof.errors import ContradictionError, ShiftproofError, ShiftproofWarning
-from shiftproof.group import BoundaryName
 
 # Options of several commands, each declared once.
 Sizes = Annotated[tuple[int, ...] | None, arg(metavar="N [N ...]")]
@@ -68,6 +67,10 @@ Seed = Annotated[int, arg(help="Random seed for images, weights and all else tha
 Json = Annotated[bool, arg(help="Print the result as JSON on standard output.")]
 
 
+Boundary = Literal["torus", "scene", "background"]
+"""As `group.BoundaryName`; that module imports NumPy, which `--help` does not wait for."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Demo:
     """Train small networks on digits, and show what every shift does to them.
@@ -102,7 +105,7 @@ class Sweep:
     """Take this PNG file."""
     count: int = 4
     """Number of images."""
-    boundary: BoundaryName = "torus"
+    boundary: Boundary = "torus"
     """What enters at the border: the other side (torus), more of a larger scene, or nothing (background)."""
     grid: Sizes = None
     """Sizes of the window that moves over the images, such as 28 28; for --boundary scene."""
@@ -173,7 +176,7 @@ class Verify:
     shape: Shape = None
     grid: Grid = None
     channels: Channels = None
-    boundary: BoundaryName = "torus"
+    boundary: Boundary = "torus"
     """What enters at the border: the other side (torus), more of a larger scene, or nothing (an object moves about)."""
     object: Sizes = None
     """Sizes of the object on a background, such as 3 3; a quarter of the image by default."""
