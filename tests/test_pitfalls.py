@@ -40,13 +40,14 @@ def test_a_pitfall_is_as_stated_and_its_counterexample_replays(name, tmp_path) -
     model = adapt(pitfall.broken.make(), name=found.model)
     for i, example in enumerate(found.counterexamples()):
         path = example.save(tmp_path / f"{i}.counterexample.npz")
-        assert replay(load_counterexample(path), model).reproduced
-        assert not is_reproduced(load_counterexample(path), still(model))
+        axes = found.spatial_axes
+        assert replay(load_counterexample(path), model, spatial_axes=axes).reproduced
+        assert not is_reproduced(load_counterexample(path), still(model), axes)
 
 
-def is_reproduced(example, model) -> bool:
+def is_reproduced(example, model, axes) -> bool:
     try:
-        return replay(example, model).reproduced
+        return replay(example, model, spatial_axes=axes).reproduced
     except InputError:  # the grid does not run through a constant
         return False
 

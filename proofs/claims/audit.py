@@ -17,6 +17,7 @@ from proofs.claims.training import Trained, train_all
 from proofs.outcome import Outcome
 from shiftproof.deciding.property import PropertyVerdict
 from shiftproof.deciding.verdict import Verdict
+from shiftproof.errors import InputError
 from shiftproof.zoo.pitfalls import Program
 from shiftproof_kernel import check
 
@@ -161,10 +162,7 @@ def judged(
             about, "verdict", "undecided", f"{what}; {found.undecided} undecided: {reason}", files
         )
     examples = [file for path, file in files.items() if path.endswith(".npz")]
-    replayed = [
-        sp.replay(example, sp.adapt(model)).reproduced
-        for example in examples[: 1 if quick else None]
-    ]
+    replayed = [_is_reproduced(file, model) for file in examples[: 1 if quick else None]]
     broken = None if found.certificate is None else _broken(found)
     if broken or not all(replayed):
         why = broken or "a counterexample is not reproduced"
@@ -172,6 +170,14 @@ def judged(
     right = found.lattice.steps == steps
     text = f"{what}: {_counts(found)}{_backing(found, len(examples), len(replayed))}."
     return Evidence(about, "verdict", "holds" if right else "fails", text, files)
+
+
+def _is_reproduced(example: sp.Counterexample, model: Any) -> bool:
+    axes = example.header.spatial_axes
+    try:
+        return sp.replay(example, sp.adapt(model), spatial_axes=axes).reproduced
+    except InputError:  # it is about another model
+        return False
 
 
 def _counts(found: PropertyVerdict) -> str:

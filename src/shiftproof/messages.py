@@ -21,7 +21,7 @@ from shiftproof.deciding.words import Word
 from shiftproof.errors import UndecidedError
 from shiftproof.group import Lattice, Shift
 from shiftproof.proving.causes import Cause
-from shiftproof.refuting.counterexample import from_witness
+from shiftproof.refuting.counterexample import from_witness, replay_options
 from shiftproof.refuting.nearby import witness_nearby
 from shiftproof.refuting.witness import Witness
 from shiftproof.sweeping.result import Property, Status, Sweep, axis_names
@@ -141,8 +141,9 @@ def failure_text(
     shown = f"{_steps(at)}: the outputs differ by {_strength(witness)}, for this image:"
     lines = _rows([*rows, ("smallest" if nearer else "example", shown)])
     lines += [" " * INDENT + line for line in draw_image(witness.image, verdict.spatial_axes)]
+    options = replay_options(verdict.spatial_axes, verdict.shape)
     lines += [
-        f"  {'replay':<{INDENT - 4}}  shiftproof replay --target YOUR_FILE.py:FACTORY \\",
+        f"  {'replay':<{INDENT - 4}}  shiftproof replay --target YOUR_FILE.py:FACTORY{options} \\",
         " " * INDENT + str(_stored(verdict, witness)),
     ]
     return "\n".join(lines)

@@ -136,7 +136,15 @@ class Entry:
         for index in range(count):
             try:
                 example = load_counterexample(self.folder / _name(number, index))
-                if self._fits(example, claim) and replay(example, self.subject.model).reproduced:
+                if not self._fits(example, claim):
+                    continue
+                again = replay(
+                    example,
+                    self.subject.model,
+                    spatial_axes=self.subject.image_axes,
+                    output_axes=self.subject.output_axes,
+                )
+                if again.reproduced:
                     found.append(example.header.shift)
             except (OSError, ValueError, ShiftproofError):
                 continue

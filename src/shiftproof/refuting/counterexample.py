@@ -191,6 +191,17 @@ def from_witness(
     return Counterexample(header, **arrays)
 
 
+def replay_options(spatial_axes: Sequence[int], shape: Sequence[int]) -> str:
+    """What `shiftproof replay` must be told of the axes of images; "" where they are all but the last.
+
+    >>> replay_options((0, 1), (8, 8, 3)), replay_options((1, 2), (3, 8, 8))
+    ('', ' --spatial-axes 1 2')
+    """
+    if tuple(spatial_axes) == tuple(range(len(shape) - 1)):
+        return ""
+    return f" --spatial-axes {' '.join(map(str, spatial_axes))}"
+
+
 def _hash(arrays: dict[str, np.ndarray]) -> str:
     digest = hashlib.sha256()
     for name in _ARRAYS:

@@ -17,6 +17,7 @@ from shiftproof.deciding.property import PropertyVerdict
 from shiftproof.deciding.verdict import Verdict
 from shiftproof.files import write_atomic
 from shiftproof.group import Shift
+from shiftproof.refuting.counterexample import replay_options
 from shiftproof.report.causes import NEAR, counterfactual_sections, near_dots
 from shiftproof.report.html import (
     Block,
@@ -96,8 +97,9 @@ def report_verdict(
         name = f"{h.output}.{h.property}.{steps}.counterexample.npz"
         examples.append(example.save(directory / name))
     commands = check_commands(certificates)
-    model = shlex.quote(target or "YOUR_FILE.py:NAME")
-    commands += [f"shiftproof replay {shlex.quote(e.name)} --target {model}" for e in examples]
+    model = f"--target {shlex.quote(target or 'YOUR_FILE.py:NAME')}"
+    options = replay_options(verdict.spatial_axes, verdict.shape)
+    commands += [f"shiftproof replay {shlex.quote(e.name)} {model}{options}" for e in examples]
     write_report(
         directory / "report.html",
         f"{verdict.model}: every shift decided",
