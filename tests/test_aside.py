@@ -30,7 +30,7 @@ def elsewhere(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("case", some(PARAMETERS, 5))
+@pytest.mark.parametrize("case", some(PARAMETERS, 8))
 def test_the_right_value_is_right(case: Case) -> None:
     brute.assert_right_value(case)
 

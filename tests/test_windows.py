@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import placed as placed_by_force
 import pytest
-from amounts import some
+from amounts import ALL, some
 from families import FAMILIES
 from flax import nnx
 from test_scene import border_of
@@ -198,8 +198,11 @@ def test_placements_of_published_families_that_answer_zero_to_nothing(name) -> N
     [
         ("flatten", "all"),
         ("global", "these"),
-        pytest.param("flatten", "these", marks=pytest.mark.slow),
-        pytest.param("global", "all", marks=pytest.mark.slow),
+        *(
+            pytest.param(*pair, marks=pytest.mark.slow)
+            for pair in (("flatten", "these"), ("global", "all"))
+            if ALL
+        ),
     ],
 )
 def test_placements_of_the_zero_padded_lenet(head, weights) -> None:
