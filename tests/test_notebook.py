@@ -95,7 +95,7 @@ def test_html_is_whole_escaped_and_alone(results, name):
         "lattice": ("2Z × 2Z", "24 of 96 shifts of the grid 8×12"),
         "sweep": ("49/784", "4Z × 4Z", "does not prove"),
         "certificate": ("checked by the kernel", "24 of 96", "for all inputs", "(2, 0), (0, 2)"),
-        "scene": (HOSTILE, "36 of 64 cells", "the border reaches it", "jump"),
+        "scene": (HOSTILE, "36 of 64 cells", "refuted: it does not", "jump"),
         "placements": (HOSTILE, "an object of 3x3 on a canvas of 8x8", "36 placements"),
     }[name]
     assert all(word in " ".join(page.texts) for word in words)

@@ -359,3 +359,18 @@ def test_the_map_of_cells_shows_interior_and_border() -> None:
     expected[1:5, 1:5] = Word.PROVED
     found = region_map(output_of(sp.verify_scene(conv(), (6, 6, 1))))
     np.testing.assert_array_equal(found, expected)
+
+
+def test_what_is_proved_by_identity_or_refuted_numerically_says_so() -> None:
+    resized_bilinear = lambda x: jax.image.resize(x, (x.shape[0], 12, 1), "linear")  # noqa: E731
+    assert re.search(
+        r"\(by identity, error < 2\^-1\d\d\); refuted in 2$",
+        str(sp.verify(resized_bilinear, (6, 1), boundary="scene")),
+    )
+    rounded = str(
+        sp.verify(lambda x: jnp.tanh(pool(nnx.avg_pool, 3)(x)), (9, 9, 1), boundary="scene")
+    )
+    assert "not under shifts by (0, 1), (1, 0), (1, 1) (numerically, far above rounding)" in rounded
+    assert "by identity" not in rounded
+    scores = str(sp.verify(lambda x: jnp.tanh(x).mean(1), (9, 1), boundary="scene"))
+    assert "it changes with the scene (numerically, far above rounding)" in scores

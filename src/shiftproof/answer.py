@@ -13,7 +13,7 @@ from typing import Any
 
 from shiftproof.deciding.background import decide_background
 from shiftproof.deciding.property import PropertyVerdict
-from shiftproof.deciding.region import Places, RegionVerdict
+from shiftproof.deciding.region import Places, by_identity
 from shiftproof.deciding.rows import LayerVerdict
 from shiftproof.deciding.scene import decide_scene
 from shiftproof.deciding.verdict import OutputVerdict, Verdict
@@ -156,9 +156,9 @@ def _on_a_scene(scene: Verdict) -> str:
     """What is left of the border, in one or two sentences."""
     told = "on a scene, where new content enters: "
     moving = [row for row in scene.layers if row.border and row.border.moving]
-    by = next((_by_identity(o.region) for o in scene.outputs if o.region), "")
     output, gone = scene.outputs[0], scene.vanished
     last = moving[-1] if moving else None
+    by = by_identity(last.border.error) if last is not None and last.border else ""
     if last is not None and last.output == output.name:
         kept = f"{_left(last)} of {output.name} are proved to just move with it"
         return f"{told}{kept}{by}; the border may reach the others."
@@ -173,10 +173,6 @@ def _left(row: LayerVerdict) -> str:
     return f"{inside} of {cells} cells"
 
 
-def _by_identity(region: RegionVerdict) -> str:
-    return f" (by identity, {region.error})" if region.error else ""
-
-
 def _on_a_background(background: Verdict) -> str:
     """At how many places a layer moves with an object, in one or two sentences."""
     sizes = "x".join(map(str, background.object))
@@ -187,8 +183,7 @@ def _on_a_background(background: Verdict) -> str:
     assert found is not None
     verb = "just move with it" if last.has_grid else "stay the same"
     told += f"{last.output} is proved to {verb} at {_kept(found)} of {found.total} places"
-    region = background.outputs[-1].region
-    told += "" if region is None else _by_identity(region)
+    told += by_identity(found.error)
     if found.blind and _kept(found) < found.total:
         told += f"; more may hold, for the field does not look inside {found.blind}"
     if lost is None or lost is last:

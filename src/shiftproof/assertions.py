@@ -469,7 +469,10 @@ def _assert_on_scene(request: _Request, shifts: Shifts) -> None:
             kind = AssertionError if is_refuted else UndecidedError
             word = "refuted" if is_refuted else "not proved for all shifts asked"
             told = head(f"equivariance of {row.output} on a scene is {word}.", kind)
-            request.fail(told + scene_text(row, asked, broken), None if is_refuted else kind)
+            request.fail(
+                told + scene_text(row, asked, broken, exact=region.exact),
+                None if is_refuted else kind,
+            )
         for shift in () if shifts is None else shifts:
             for step, reach in zip(shift, border.reaches, strict=True):
                 moved = 0 if isinstance(step, str) else abs(step * reach.cells) // (reach.step or 1)

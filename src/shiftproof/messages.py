@@ -14,7 +14,7 @@ import numpy as np
 
 from shiftproof.answer import because
 from shiftproof.deciding.property import PropertyVerdict
-from shiftproof.deciding.region import RegionVerdict
+from shiftproof.deciding.region import NUMERICALLY, RegionVerdict
 from shiftproof.deciding.rows import LayerVerdict
 from shiftproof.deciding.verdict import Verdict
 from shiftproof.deciding.words import Word
@@ -194,13 +194,16 @@ def swept_text(
     return "\n".join(_rows(rows))
 
 
-def scene_text(row: LayerVerdict, asked: Sequence[int], refuted: Sequence[Shift]) -> str:
+def scene_text(
+    row: LayerVerdict, asked: Sequence[int], refuted: Sequence[Shift], *, exact: bool
+) -> str:
     """What is not proved of an output that is to move with a scene.
 
     Args:
         row: of the output.
         asked: the step asked for along each axis.
         refuted: shifts between the steps that a counterexample refutes.
+        exact: whether it does so exactly.
     """
     assert row.border is not None
     inside, cells = row.border.left
@@ -213,8 +216,11 @@ def scene_text(row: LayerVerdict, asked: Sequence[int], refuted: Sequence[Shift]
         gone = (
             f"the interior, {inside} of {cells} cells, is no wider than one step of {steps} pixels"
         )
+    how = "" if exact else NUMERICALLY
     if refuted:
-        rows.append(("refuted", f"shifts by {', '.join(map(str, refuted))}, by a counterexample"))
+        rows.append(
+            ("refuted", f"shifts by {', '.join(map(str, refuted))}, by a counterexample{how}")
+        )
     if gone:
         rows.append(("because", gone))
     remedy = (
@@ -232,7 +238,8 @@ def region_text(verdict: Verdict, output: str, region: RegionVerdict) -> str:
     lost = next((x for x in verdict.layers if x.places and x.places.count(Word.REFUTED)), row)
     rows = [("holds", f"at {region.proved} of {region.total} places")]
     if region.refuted:
-        rows.append(("refuted", f"at {region.refuted}, by integer objects"))
+        how = "" if region.exact else NUMERICALLY
+        rows.append(("refuted", f"at {region.refuted}, by integer objects{how}"))
         rows.append(("breaks at", f"{lost.name} ({lost.source})"))
     if region.undecided:
         rows.append(("undecided", f"at {region.undecided}: {region.reason or verdict.notes[-1]}"))

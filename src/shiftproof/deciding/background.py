@@ -77,11 +77,11 @@ def decide_background(
     else:
         notes.append("The model is large, so no places were tried. Pass exhaustive=True.")
     made = [
-        dataclasses.replace(row, places=_places(subject, layer, boundary, found, seen))
+        dataclasses.replace(row, places=_places(subject, layer, boundary, found, seen, error))
         for layer, row in zip(subject.layers, rows, strict=True)
     ]
     outputs = [
-        OutputVerdict(row.output, row.shape, region=_region(row, error))
+        OutputVerdict(row.output, row.shape, region=_region(row))
         for row in made
         if row.output is not None
     ]
@@ -123,6 +123,7 @@ def _places(
     boundary: Background,
     found: Mapping[str, Placed],
     seen: Placements | None,
+    error: str,
 ) -> Places:
     """The words of one layer.
 
@@ -161,10 +162,11 @@ def _places(
         constant or (placed is not None and placed.constant),
         exact,
         "" if placed is None else placed.blind,
+        error if placed is not None and np.any(placed.places) else "",
     )
 
 
-def _region(row: LayerVerdict, error: str) -> RegionVerdict:
+def _region(row: LayerVerdict) -> RegionVerdict:
     """The words of the places of an object, for an output."""
     found = row.places
     assert found is not None
@@ -183,6 +185,6 @@ def _region(row: LayerVerdict, error: str) -> RegionVerdict:
         found.asked,
         word,
         found.exact,
-        error if found.count(Word.PROVED) else "",
+        found.error,
         reason if found.count(Word.UNDECIDED) else "",
     )

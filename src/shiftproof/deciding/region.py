@@ -73,12 +73,14 @@ class Border:
         words: (n1, ..., nd) of `Word`, along the axes of the grid.
         certified: how many cells a derivation of the kernel covers.
         exact: whether what is refuted is so exactly; else by a difference far above rounding.
+        error: the bound of the error of what is proved by identity; "" where nothing is.
     """
 
     reaches: tuple[Reach, ...]
     words: np.ndarray
     certified: int = 0
     exact: bool = True
+    error: str = ""
 
     @property
     def interior(self) -> np.ndarray:
@@ -124,6 +126,7 @@ class Border:
             "refuted_cells": self.count(Word.REFUTED),
             "undecided_cells": self.count(Word.UNDECIDED),
             "refuted_exactly": self.exact,
+            "error": self.error or None,
             "axes": [reach.to_dict() for reach in self.reaches],
         }
 
@@ -140,6 +143,7 @@ class Places:
         constant: whether the layer answers the same in all cells to an empty image.
         exact: whether what is refuted is so exactly; else by a difference far above rounding.
         blind: an equation on the way to it into which the field does not look, so that more may hold; "" where none is.
+        error: the bound of the error of what is proved by identity; "" where nothing is.
     """
 
     words: np.ndarray
@@ -148,6 +152,7 @@ class Places:
     constant: bool
     exact: bool = True
     blind: str = ""
+    error: str = ""
 
     def count(self, word: Word) -> int:
         """How many of the places asked have a word."""
@@ -166,6 +171,7 @@ class Places:
             "refuted": self.count(Word.REFUTED),
             "undecided": self.count(Word.UNDECIDED),
             "refuted_exactly": self.exact,
+            "error": self.error or None,
             "moving_cells": int(np.count_nonzero(self.cells)),
             "cells": int(self.cells.size),
             "constant": self.constant,
@@ -173,6 +179,18 @@ class Places:
 
 
 _WHERE = {"cells": "in", "places": "at"}
+
+NUMERICALLY = " (numerically, far above rounding)"
+"""Said of what is refuted neither exactly nor by enclosures."""
+
+
+def by_identity(error: str) -> str:
+    """How something is proved that no certificate proves; "" where nothing is.
+
+    >>> by_identity("error < 2^-100")
+    ' (by identity, error < 2^-100)'
+    """
+    return f" (by identity, {error})" if error else ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,8 +204,8 @@ class RegionVerdict:
         asked: in the same shape, where something is asked.
         word: for the output as a whole. On a scene it is proved where cells are left that just move with it, and
             refuted where every cell is; on a background proved where every place is, and refuted where one is.
-        exact: whether what is refuted is so exactly.
-        error: the bound of the error of what is proved by identity; "" where certificates prove all.
+        exact: whether what is refuted is so exactly; else by a difference far above rounding.
+        error: the bound of the error of what is proved by identity; "" where nothing is.
         reason: why something is undecided; "" where nothing is.
         between: on a scene, shifts between the steps, one in each smallest larger group, with their words.
         certificate: what the kernel replays; None where there is none.
@@ -233,11 +251,11 @@ class RegionVerdict:
         """What is not proved, in words that follow what is; "" where everything is."""
         if self.unit == "cells" and self.claim == "invariance":
             return ""
-        how = "" if self.exact else ", by numbers far above rounding"
+        how = "" if self.exact else NUMERICALLY
         told = f"; refuted {_WHERE[self.unit]} {self.refuted}{how}" if self.refuted else ""
         told += f"; undecided {_WHERE[self.unit]} {self.undecided}" if self.undecided else ""
         broken = [str(shift) for shift, word in self.between.items() if word is Word.REFUTED]
-        return told + (f"; not under shifts by {', '.join(broken)}" if broken else "")
+        return told + (f"; not under shifts by {', '.join(broken)}{how}" if broken else "")
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from shiftproof.deciding.region import Border, Places
+from shiftproof.deciding.region import NUMERICALLY, Border, Places, by_identity
 from shiftproof.deciding.words import Word
 from shiftproof.group import Lattice, axis_shift
 from shiftproof.proving.cells import Field
@@ -75,13 +75,16 @@ class LayerVerdict:
     def told(self) -> str:
         """What was found on a scene or a background, in words; "" on the torus."""
         if self.border is not None and not self.has_grid:
-            return _IN_ALL[Word(int(self.border.words.flat[0]))]
+            word = Word(int(self.border.words.flat[0]))
+            how = NUMERICALLY if word is Word.REFUTED and not self.border.exact else ""
+            return f"{_IN_ALL[word]}{by_identity(self.border.error)}{how}"
         if self.border is not None:
-            return _on_a_scene(self.border)
+            return f"{_on_a_scene(self.border)}{by_identity(self.border.error)}"
         if self.places is not None:
             verb = "just moves with it" if self.has_grid else "stays the same"
             found = self.places
-            return f"{verb} at {found.count(Word.PROVED)} of {found.total} places"
+            told = f"{verb} at {found.count(Word.PROVED)} of {found.total} places"
+            return f"{told}{by_identity(found.error)}"
         return ""
 
     @property

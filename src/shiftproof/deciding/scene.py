@@ -20,7 +20,7 @@ from shiftproof.deciding.subject import Subject, graph_of, question_of, timed
 from shiftproof.deciding.verdict import OutputVerdict, Verdict, verdict_of
 from shiftproof.deciding.words import Word
 from shiftproof.errors import ContradictionError
-from shiftproof.group import axis_shift
+from shiftproof.group import Shift, axis_shift
 from shiftproof.proving.analysis import Claim
 from shiftproof.proving.causes import Cause
 from shiftproof.proving.certify import certificate_of, needed_part
@@ -66,7 +66,7 @@ def decide_scene(
                 for leaf, (layer, border) in enumerate(_by_leaf(subject, borders))
             }
         with timed(seconds, "identities"):
-            borders, error, notes = _with_identities(subject, borders, exhaustive=exhaustive)
+            borders, notes = _with_identities(subject, borders, exhaustive=exhaustive)
     scenes = Scenes(
         subject.model,
         subject.shape,
@@ -75,7 +75,7 @@ def decide_scene(
         weights=subject.drawn,
         seed=subject.seed,
     )
-    between = {}
+    between: dict[str, tuple[dict[Shift, Word], bool]] = {}
     if refute:
         with timed(seconds, "witnesses"):
             between = _between(subject, borders, scenes)
@@ -86,16 +86,12 @@ def decide_scene(
     ]
     outputs = [
         OutputVerdict(
-            layer.output or "",
-            layer.shape,
-            region=dataclasses.replace(
-                _region(row, error),
-                between=between.get(layer.name, {}),
-                certificate=certificates[layer.output],
-            ),
+            row.output,
+            row.shape,
+            region=_region(row, certificates[row.output], *between.get(row.name, ({}, True))),
         )
-        for layer, row in zip(subject.layers, found, strict=True)
-        if layer.output is not None
+        for row in found
+        if row.output is not None
     ]
     return verdict_of(subject, "scene", outputs, found, causes, notes=notes, seconds=seconds)
 
@@ -106,7 +102,12 @@ def _by_leaf(subject: Subject, borders: Sequence[Border]) -> list[tuple[Layer, B
     return [named[name] for name in subject.program.output_names]
 
 
-def _region(row: LayerVerdict, error: str) -> RegionVerdict:
+def _region(
+    row: LayerVerdict,
+    certificate: Mapping[str, Any] | None,
+    between: Mapping[Shift, Word],
+    exact: bool,
+) -> RegionVerdict:
     """The words of the cells of an output."""
     border = row.border
     assert border is not None
@@ -118,16 +119,17 @@ def _region(row: LayerVerdict, error: str) -> RegionVerdict:
     reason = ""
     if border.count(Word.UNDECIDED):
         reason = row.gone or "no scene that was tried tells these cells from the interior"
-    more = border.left[0] > border.certified
     return RegionVerdict(
         "equivariance" if row.has_grid else "invariance",
         "cells",
         border.words,
         np.ones(border.words.shape, bool),
         word,
-        border.exact,
-        error if more else "",
+        border.exact and exact,
+        border.error,
         reason,
+        between,
+        certificate,
     )
 
 
@@ -212,8 +214,8 @@ def _certificate(
 
 def _with_identities(
     subject: Subject, borders: Sequence[Border], *, exhaustive: bool
-) -> tuple[list[Border], str, tuple[str, ...]]:
-    """The interiors that the field sees, where these are larger; the error bound, and notes.
+) -> tuple[list[Border], tuple[str, ...]]:
+    """The interiors that the field sees, where these are larger, and notes.
 
     Raises:
         ContradictionError: the kernel proves cells to move that the field denies.
@@ -223,7 +225,7 @@ def _with_identities(
             "The model is large, so cells outside of the interior were not looked at: the border may reach fewer. "
             "Pass exhaustive=True."
         )
-        return list(borders), "", (note,)
+        return list(borders), (note,)
     known = [
         [
             (reach.step, reach.cells) if reach.step and reach.cells else None
@@ -235,15 +237,15 @@ def _with_identities(
         found = find_interiors(question_of(subject), subject.layers, known)
     except FieldError as reason:
         note = f"The field cannot run the program, so the border may reach fewer cells: {reason}."
-        return list(borders), "", (note,)
+        return list(borders), (note,)
     made = []
     for layer, border in zip(subject.layers, borders, strict=True):
         seen = found.by_name.get(layer.name)
         if seen is not None and not found.is_blind:
             _vote(subject, layer, border, seen)
-        made.append(border if seen is None else _widened(border, seen))
-    by_identity = any(border.left[0] > border.certified for border in made)
-    return made, error_words(found.log2_error) if by_identity else "", ()
+        error = error_words(found.log2_error)
+        made.append(border if seen is None else _widened(border, seen, error))
+    return made, ()
 
 
 def _vote(subject: Subject, layer: Layer, border: Border, seen: Interior) -> None:
@@ -266,13 +268,13 @@ def _vote(subject: Subject, layer: Layer, border: Border, seen: Interior) -> Non
             )
 
 
-def _widened(border: Border, seen: Interior) -> Border:
+def _widened(border: Border, seen: Interior, error: str) -> Border:
     """The border with the interior that the field sees, where that is larger."""
     inside, (kept, cells) = seen.cells, border.left
     if seen.still.all() and kept < cells:
         reaches = [Reach(1, 0, 0, r.size, r.size, r.field, "", False) for r in border.reaches]
         words = np.full(border.words.shape, Word.PROVED, np.uint8)
-        return dataclasses.replace(border, reaches=tuple(reaches), words=words)
+        return dataclasses.replace(border, reaches=tuple(reaches), words=words, error=error)
     if int(np.count_nonzero(inside)) <= kept:
         return border
     reaches = []
@@ -283,7 +285,7 @@ def _widened(border: Border, seen: Interior) -> Border:
         step, cells = move or (reach.step, 0)
         reaches.append(Reach(step, cells, low, high, reach.size, reach.field, "", False))
     words = np.where(inside, Word.PROVED, Word.UNDECIDED).astype(np.uint8)
-    return dataclasses.replace(border, reaches=tuple(reaches), words=words)
+    return dataclasses.replace(border, reaches=tuple(reaches), words=words, error=error)
 
 
 # --- on integer scenes ---
@@ -327,8 +329,8 @@ def _moves(layer: Layer, border: Border, position: int) -> Moves | None:
 
 def _between(
     subject: Subject, borders: Sequence[Border], scenes: Scenes
-) -> dict[str, dict[tuple[int, ...], Word]]:
-    """For every output that moves, by its layer's name, the words of shifts between its steps."""
+) -> dict[str, tuple[dict[Shift, Word], bool]]:
+    """For every output that moves, by its layer's name, the words of shifts between its steps, and if exactly."""
     interiors = {
         layer.name: (tuple(reach.step or 1 for reach in border.reaches), border.interior)
         for layer, border in zip(subject.layers, borders, strict=True)
@@ -337,6 +339,6 @@ def _between(
     if not any(step > 1 for steps, _ in interiors.values() for step in steps):
         return {}
     return {
-        name: {shift: Word.REFUTED if no else Word.UNDECIDED for shift, no in found.items()}
-        for name, found in scenes.between(interiors).items()
+        name: ({s: Word.REFUTED if no else Word.UNDECIDED for s, no in found.items()}, exact)
+        for name, (found, exact) in scenes.between(interiors).items()
     }

@@ -27,7 +27,7 @@ COLOURS = {
 LABELS = {
     "scene": {
         Word.PROVED: "proved to move with the scene",
-        Word.REFUTED: "refuted: the border reaches it",
+        Word.REFUTED: "refuted: it does not",
         Word.UNDECIDED: "undecided",
     },
     "background": {

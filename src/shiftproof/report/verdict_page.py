@@ -230,9 +230,9 @@ def verdict_chain(
     ]
     note = (
         f"Blue dots: the shifts by at most {NEAR} pixels of the lattice so far; the middle is shift 0. 2Z × 2Z are the "
-        f"shifts by even steps. Red: why a lattice shrinks, then the cheapest repair. {table.note}"
+        f"shifts by even steps. Red: why a lattice shrinks, then what may help. {table.note}"
     )
-    return Chain("layer", (*columns, "why it shrinks → repair"), tuple(links), note)
+    return Chain("layer", (*columns, "why → what may help"), tuple(links), note)
 
 
 def _axis_shifts(steps: Sequence[int]) -> list[Shift]:

@@ -137,7 +137,8 @@ def region_table(verdict: Verdict) -> Table:
     rows = tuple(
         (
             *(name, region.claim, f"{region.proved}/{region.total}"),
-            *(str(region.refuted), str(region.undecided)),
+            f"{region.refuted}{'' if region.exact or not region.refuted else ' numerically'}",
+            str(region.undecided),
             *((_between(region),) if between else ()),
         )
         for name, region in regions
@@ -216,7 +217,7 @@ def layer_table(
         ]
     why = [shrinking(verdict, row) for row in verdict.layers]
     columns["why it shrinks"] = ["; ".join(dict.fromkeys(w for w, _ in row)) for row in why]
-    columns["cheapest repair"] = ["; ".join(dict.fromkeys(r for _, r in row)) for row in why]
+    columns["what may help"] = ["; ".join(dict.fromkeys(r for _, r in row)) for row in why]
     names = tuple(columns)
     note = (
         "lattice so far: the shifts under which the layer is proved to move as a whole, or to stay"
@@ -225,6 +226,8 @@ def layer_table(
     note += " field: pixels that a cell depends on; jump: pixels from one cell to the next."
     note += " interior, cells: proved to move with a scene." if any(borders) else ""
     note += " places: at which it is proved to move with the object." if any(places) else ""
+    bounds = [x.error for x in (*borders, *places) if x is not None and x.error]
+    note += f" Cells and places beyond certificates by identities, {bounds[0]}." if bounds else ""
     return Table(
         "Layer by layer",
         names,
@@ -233,11 +236,11 @@ def layer_table(
             names.index(n) for n in ("field", "jump", "cells", "places") if n in names
         ),
         flexible=frozenset(
-            names.index(n) for n in ("layer", "source", "why it shrinks", "cheapest repair")
+            names.index(n) for n in ("layer", "source", "why it shrinks", "what may help")
         ),
         note=note,
         optional=tuple(
-            names.index(n) for n in ("value", "source", "jump", "field", "cheapest repair")
+            names.index(n) for n in ("value", "source", "jump", "field", "what may help")
         ),
     )
 
@@ -260,7 +263,7 @@ def field_words(layer: LayerVerdict) -> tuple[str, str]:
 
 
 def shrinking(verdict: Verdict, layer: LayerVerdict) -> list[tuple[str, str]]:
-    """Why the lattice shrinks at a layer, each reason once with its cheapest repair."""
+    """Why the lattice shrinks at a layer, each reason once with a change that may help."""
     why = (
         (cause.words + _place(cause.source, layer.source), cause.repair)
         for cause in verdict.causes

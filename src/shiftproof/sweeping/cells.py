@@ -129,8 +129,8 @@ class Scenes:
 
     def between(
         self, interiors: Mapping[str, tuple[tuple[int, ...], np.ndarray]]
-    ) -> dict[str, dict[Shift, bool]]:
-        """Whether shifts between the steps of a layer are refuted: one in each smallest group with more of them.
+    ) -> dict[str, tuple[dict[Shift, bool], bool]]:
+        """Whether shifts between the steps of a layer are refuted, one in each smallest larger group; and if exactly.
 
         Such a shift is refuted where under every output shift that leaves cells of the interior to compare one differs.
 
@@ -143,18 +143,19 @@ class Scenes:
         }
         shifts = sorted({shift for some in asked.values() for shift in some})
         if not shifts:
-            return {name: {} for name in interiors}
+            return {name: ({}, True) for name in interiors}
         found = {}
         still = (0,) * len(self._grid)
-        for layer, values, floor, _ in self._run(np.array([still, *shifts], np.int32), MANY):
+        for layer, values, floor, exact in self._run(np.array([still, *shifts], np.int32), MANY):
             if layer.name in interiors:
                 inside = interiors[layer.name][1]
                 rest, *moved = (_along_grid(layer, value) for value in values)
                 seen = dict(zip(shifts, moved, strict=True))
-                found[layer.name] = {
+                refuted = {
                     shift: _fits_nowhere(rest, seen[shift], inside, floor)
                     for shift in asked[layer.name]
                 }
+                found[layer.name] = refuted, exact
         return found
 
     @property
