@@ -2,7 +2,7 @@
 
 Nothing heavy is imported before a command runs, so that `--help` answers at once. Exit codes: 0 done (for `verify` and
 `check`: proved; for `replay`: reproduced), 1 refuted (or not proved, not reproduced), 2 a mistake in the call or its
-input, 3 undecided, 4 a defect of shiftproof itself, 130 interrupted.
+input, 3 undecided (`replay`: nothing was run), 4 a defect of shiftproof itself, 130 interrupted.
 
 Over 600 lines, because the commands are one list, most of it help.
 """
