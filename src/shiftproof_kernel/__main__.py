@@ -3,6 +3,7 @@
 import sys
 
 from shiftproof_kernel import Refusal, check_text
+from shiftproof_kernel.certificate import LONGEST
 
 
 def main(arguments: list[str]) -> int:
@@ -12,7 +13,7 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         with open(arguments[1], encoding="utf-8") as file:
-            text = file.read()
+            text = file.read(LONGEST + 1)  # one more is refused
     except (OSError, ValueError) as error:
         print(f"error: {arguments[1]!r} cannot be read: {error}", file=sys.stderr)
         return 2

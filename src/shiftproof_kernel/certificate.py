@@ -1,6 +1,6 @@
 """Certificates: a statement, its program, and a derivation for each generator of the lattice; and their check.
 
-The check trusts nothing in the file. From the statement, the program, the shifts and the choices it makes the
+The check trusts nothing in the file. From the question, the program, the shifts and the choices it makes the
 certificate again, by the rules, and accepts the file only where it is that certificate, character by character.
 The shifts are closed under composition: what holds for two holds for both after one another, so it holds for all that
 they generate.
@@ -14,70 +14,126 @@ the last one, so it lies in the interior, a box, if these two do.
 import dataclasses
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from shiftproof_kernel.facts import Refusal, need
-from shiftproof_kernel.program import (
-    Program,
-    canonical,
-    decode_program,
-    digest,
-    expect_keys,
-    expect_text,
-    integers,
-    plain,
-)
-from shiftproof_kernel.rules import (
-    COSTLIEST,
+from shiftproof_kernel.derivation import (
     Choices,
     Lost,
     Shift,
+    Work,
     derive,
     equivariant,
     interior,
     invariant,
 )
+from shiftproof_kernel.facts import Factors, Refusal, need
+from shiftproof_kernel.program import (
+    Constant,
+    Input,
+    Program,
+    Weight,
+    canonical,
+    decode_program,
+    digest,
+    expect_keys,
+    fields,
+    kind,
+    plain,
+    typed,
+)
 
-SCHEMA = "shiftproof.certificate/3"
-FIELDS = ("schema", "statement", "program", "program_sha256", "generators", "made_with", "sha256")
-ASKED = ("property", "output", "axes", "law", "grid", "boundary", "weights", "weights_sha256")
+SCHEMA = "shiftproof.certificate/4"
+LONGEST = 2**24
+"""Bytes of a file."""
+DEEPEST = 100
+"""Lists and objects within each other."""
+DIMENSIONS = 8
+"""The most axes of a grid."""
+Interior = tuple[tuple[int, int], ...]
 Box = tuple[tuple[int, int, int], ...]
 Generators = Iterable[tuple[Shift, Choices]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Checked:
-    """What a certificate proves: a property of one output of a program, under a subgroup of the shifts of its grid.
+class Question:
+    """What is asked of the one output of a program.
 
-    For a scene `interior` holds, for each of the output's axes, from where to below where; and the shifts, which have
-    no number, are all multiples of the generators and their sums.
+    Attributes:
+        property: `equivariance`, or `invariance`.
+        output: its name, a label.
+        grid: the sizes of the image along the axes that are shifted.
+        axes: of the output, along which it moves; none for an invariance.
+        law: of an equivariance: the output shift is `any`, or the `same` as that of the input.
+        boundary: `torus`; or, for an equivariance, `scene`.
     """
 
     property: str
     output: str
-    axes: Shift
-    law: str
-    grid: Shift
-    boundary: str
-    weights: str
-    weights_sha256: str
-    interior: tuple[tuple[int, int], ...] | None
-    proved: int | None
-    shifts: int | None
-    generators: tuple[tuple[Shift, Shift | None], ...]
-    program_sha256: str
+    grid: tuple[int, ...]
+    axes: tuple[int, ...] = ()
+    law: str = "any"
+    boundary: str = "torus"
+
+    def __post_init__(self) -> None:
+        for name, hint in fields(Question).items():
+            object.__setattr__(self, name, typed(hint, getattr(self, name), name))
+        grid, moves = self.grid, self.property == "equivariance"
+        need(moves or self.property == "invariance", "format", "the property is unknown")
+        sized = 0 < len(grid) <= DIMENSIONS and min(grid) > 0
+        need(sized, "format", f"a grid has one to {DIMENSIONS} axes, not empty")
+        need(moves == bool(self.axes), "format", "an equivariance, and no invariance, has axes")
+        need(self.law in ("any", "same")[: 1 + moves], "format", "the law is unknown")
+        known = self.boundary == "torus" or (self.boundary == "scene" and moves)
+        need(known, "format", "the boundary must be a torus, or, of an equivariance, a scene")
+
+
+@dataclasses.dataclass(frozen=True)
+class Statement(Question):
+    """The question, and what follows.
+
+    Attributes:
+        weights: `all`, any values of the weights of the program; or `these`, from which the program was made.
+        weights_sha256: of these; "" for all.
+        free: how many weights the program has that may have any values.
+        constants: how many constants it has, each with the periods and rolls that it states.
+        interior: of a scene, for each of the axes, from where to below where.
+        proved: of a torus, how many shifts the generators reach.
+        shifts: of how many. Of a scene these are all multiples of the generators, and their sums.
+    """
+
+    weights: str = "all"
+    weights_sha256: str = ""
+    free: int = 0
+    constants: int = 0
+    interior: Interior | None = None
+    proved: int | None = None
+    shifts: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Generator:
+    """A shift, by what the output moves under it, the rolls chosen for constants, and what holds of every node."""
+
+    shift: Shift
+    output_shift: Shift | None
+    choices: tuple[tuple[int, ...], ...]
+    facts: tuple[tuple[Factors, ...] | None, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Checked(Statement):
+    """What a certificate proves: a statement, its generators with their output shifts, and about which program."""
+
+    generators: tuple[tuple[Shift, Shift | None], ...] = ()
+    program_sha256: str = ""
 
     def __str__(self) -> str:
         lattice = " ".join(f"{a}" if b is None else f"{a}->{b}" for a, b in self.generators)
-        weights = "all weights" if self.weights == "all" else f"the weights {self.weights_sha256}"
         moved = f" along its axes {list(self.axes)} ({self.law} output shift)" if self.axes else ""
         grid = "x".join(map(str, self.grid))
         if self.interior is None:
-            under = (
-                f"under {self.proved} of {self.shifts} {self.boundary} shifts of the grid {grid}"
-            )
+            under = f"under {self.proved} of {self.shifts} shifts of the {self.boundary} {grid}"
             inputs = "for all inputs"
         else:
             box = " x ".join(f"{low}..{high - 1}" for low, high in self.interior)
@@ -85,45 +141,44 @@ class Checked:
             inputs = f"at all cells that lie with their shifted places in {box}, for all scenes"
         return (
             f"proved: {self.property} of {self.output!a}{moved} {under}, generated by {lattice}, "
-            f"{inputs} and {weights}, over the reals; program {self.program_sha256}"
+            f"{inputs} and {self._weights()}, over the reals; program {self.program_sha256}"
         )
+
+    def _weights(self) -> str:
+        fixed = f" ({self.constants} constants as the program states)" if self.constants else ""
+        if self.weights == "these":
+            return f"the weights {self.weights_sha256}{fixed}"
+        many = f"all values of {self.free} weights" if self.free else "no weights"
+        return many + fixed
 
 
 def make_certificate(
-    program: Program, statement: Mapping[str, Any], generators: Generators, made_with: str
+    program: Program, question: Mapping[str, Any], generators: Generators, made_with: str
 ) -> dict[str, Any]:
-    """The certificate of a statement.
+    """The certificate of what is asked.
 
     Args:
         program: with the output in question as its only one.
-        statement: `property`, `output` (its name), `grid`; for an equivariance `axes` of the output and `law` (`any`
-            output shift, or the `same` as that of the input); `weights` (`all`, or `these` with `weights_sha256`);
-            `boundary` (`circular`, or `scene` for an equivariance).
+        question: the fields of a `Question`.
         generators: shifts of the lattice, each with the choices of its derivation.
         made_with: a note.
 
     Raises:
-        Refusal: the statement does not follow.
+        Refusal: it does not follow.
     """
-    asked = {
-        "axes": (),
-        "law": "any",
-        "boundary": "circular",
-        "weights": "all",
-        "weights_sha256": "",
-    }
-    asked |= statement
-    if asked.get("property") == "invariance":
-        asked |= {"axes": (), "law": "any"}  # an output that does not move has neither
-    return _certificate(program, asked, generators, made_with)[0]
+    unknown = sorted(set(question) - set(fields(Question)))
+    need(not unknown, "format", f"a question has no field {', '.join(map(repr, unknown))}")
+    return _certificate(program, Question(**question), generators, made_with)[0]
 
 
 def check_text(text: str) -> Checked:
     """Check a certificate as read from a file; duplicate keys, trailing data and NaN are refused too."""
+    need(len(text) <= LONGEST, "budget", f"the file has more than {LONGEST} characters")
     try:
-        return check(json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant))
+        data = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise Refusal("format", f"this is no certificate: {error}") from error
+    return check(data)
 
 
 def check(data: Any) -> Checked:
@@ -132,123 +187,128 @@ def check(data: Any) -> Checked:
     Raises:
         Refusal: with the reason, where it proves nothing.
     """
+    _need_shallow(data)
     schema = data.get("schema") if isinstance(data, Mapping) else None
-    need(schema == SCHEMA, "format", f"this is no certificate of the schema {SCHEMA}")
-    expect_keys(data, FIELDS, "certificate")
-    expect_keys(data["statement"], (*ASKED, "interior", "proved", "shifts"), "statement")
+    old = isinstance(schema, str) and schema.startswith("shiftproof.certificate/")
+    again = ": make it again, with `shiftproof verify ... --certificates`" if old else ""
+    need(schema == SCHEMA, "format", f"this is no certificate of the schema {SCHEMA}{again}")
+    made = ("statement", "program", "program_sha256", "generators", "made_with", "sha256")
+    expect_keys(data, ("schema", *made), "certificate")
+    statement = data["statement"]
+    expect_keys(statement, ("kind", *fields(Statement)), "statement")
+    question = Question(**{name: statement[name] for name in fields(Question)})
     need(isinstance(data["generators"], list), "format", "generators are no list")
-    program, generators = decode_program(data["program"]), []
+    generators = []
     for entry in data["generators"]:
-        expect_keys(entry, ("shift", "output_shift", "choices", "facts"), "generator")
-        need(isinstance(entry["choices"], list), "format", "choices are no list")
-        rows = [integers(row, "choice") for row in entry["choices"]]
+        expect_keys(entry, ("kind", *fields(Generator)), "generator")
+        rows = typed(tuple[tuple[int, ...], ...], entry["choices"], "choices")
         need(all(rows), "format", "a choice is empty")
-        generators.append((integers(entry["shift"], "shift"), {row[0]: row[1:] for row in rows}))
-    asked = {key: data["statement"][key] for key in ASKED}
-    right, checked = _certificate(program, asked, generators, data["made_with"])
-    for key in FIELDS:
-        same = canonical(data[key]) == canonical(right[key])
-        need(same, "changed", f"{key}: the file has something else than what follows")
+        shift = typed(tuple[int, ...], entry["shift"], "shift")
+        generators.append((shift, {number: roll for number, *roll in rows}))
+    note = typed(str, data["made_with"], "made_with")
+    right, checked = _certificate(decode_program(data["program"]), question, generators, note)
+    for name in made:
+        same = canonical(data[name]) == canonical(right[name])
+        need(same, "changed", f"{name}: the file has something else than what follows")
     return checked
 
 
 def _certificate(
-    program: Program, asked: Mapping[str, Any], generators: Generators, note: str
+    program: Program, question: Question, generators: Generators, note: str
 ) -> tuple[dict[str, Any], Checked]:
-    """The one certificate of a statement on a program, and what it proves; or a refusal."""
-    expect_keys(asked, ASKED, "statement")
-    statement = {**asked, **{key: integers(asked[key], key) for key in ("axes", "grid")}}
-    _need_meaning(statement)
-    expect_text(note, "made_with")
-    grid, generators = statement["grid"], list(generators)
-    images = [node for node in program.nodes if node.op == "input"]
-    sizes = [[node.shape[a : a + 1] for a in node.params["grid"]] for node in images]
+    """The one certificate of a question about a program, and what it proves; or a refusal."""
+    grid, generators = question.grid, list(generators)
+    images = [(node.op.grid, node.shape) for node in program.nodes if isinstance(node.op, Input)]
+    sizes = [[shape[axis : axis + 1] for axis in axes] for axes, shape in images]
     fits = len(sizes) > 0 and all(found == [(n,) for n in grid] for found in sizes)
     need(fits, "format", "the program has no image, or one of another grid")
     need(len(program.outputs) == 1, "format", "the program has several outputs")
     need(len(generators) > 0, "format", "there is no generator")
-    cheap = program.cost * len(generators) <= COSTLIEST
-    need(cheap, "cost", "the derivations would take too long")
-    derived = [_derived(program, statement, shift, choices) for shift, choices in generators]
+    work = Work()
+    derived = [_derived(program, question, shift, rolls, work) for shift, rolls in generators]
     entries = [entry for entry, _ in derived]
-    torus = statement["boundary"] == "circular"
-    statement["interior"] = None if torus else _joint([box for _, box in derived])
-    statement["proved"] = subgroup_order(grid, [s for s, _ in generators]) if torus else None
-    statement["shifts"] = math.prod(grid) if torus else None
-    moves = tuple((entry["shift"], entry["output_shift"]) for entry in entries)
-    checked = Checked(**statement, generators=moves, program_sha256=program.sha256())
+    torus = question.boundary == "torus"
+    statement = Statement(
+        **dataclasses.asdict(question),
+        weights="these" if program.weights else "all",
+        weights_sha256=program.weights,
+        free=_count(program, Weight),
+        constants=_count(program, Constant),
+        interior=None if torus else _joint([box for _, box in derived]),
+        proved=subgroup_order(grid, [entry.shift for entry in entries]) if torus else None,
+        shifts=math.prod(grid) if torus else None,
+    )
+    moves = tuple((entry.shift, entry.output_shift) for entry in entries)
+    said = {name: getattr(statement, name) for name in fields(Statement)}
+    checked = Checked(**said, generators=moves, program_sha256=program.sha256())
     certificate = {
         "schema": SCHEMA,
         "statement": plain(statement),
         "program": program.to_json(),
         "program_sha256": checked.program_sha256,
         "generators": plain(entries),
-        "made_with": note,
+        "made_with": typed(str, note, "made_with"),
     }
     return certificate | {"sha256": digest(certificate)}, checked
 
 
-def _need_meaning(statement: Mapping[str, Any]) -> None:
-    """A statement must mean something."""
-    for key in ("property", "output", "law", "boundary", "weights", "weights_sha256"):
-        expect_text(statement[key], key)
-    grid, moves = statement["grid"], statement["property"] == "equivariance"
-    need(moves or statement["property"] == "invariance", "format", "the property is unknown")
-    need(0 < len(grid) <= 8 and min(grid) > 0, "format", "a grid has one to eight axes, not empty")
-    need(moves == bool(statement["axes"]), "format", "an equivariance, and no invariance, has axes")
-    need(statement["law"] in ("any", "same")[: 1 + moves], "format", "the law is unknown")
-    known = statement["boundary"] == "circular" or (statement["boundary"] == "scene" and moves)
-    need(known, "format", "the boundary must be circular, or, of an equivariance, a scene")
-    known = {"all": "", "these": "[0-9a-f]{64}"}.get(statement["weights"])
-    hashed = known is not None and re.fullmatch(known, statement["weights_sha256"])
-    need(bool(hashed), "format", "the weights must be all, or these with their sha256")
+def _count(program: Program, operation: type) -> int:
+    """How often an operation stands in a program, and in those within it."""
+    own = sum(isinstance(node.op, operation) for node in program.nodes)
+    return own + sum(_count(body, operation) for node in program.nodes for body in node.bodies)
 
 
 def _derived(
-    program: Program, statement: Mapping[str, Any], shift: Shift, choices: Choices
-) -> tuple[dict[str, Any], Box]:
+    program: Program, question: Question, shift: Shift, choices: Choices, work: Work
+) -> tuple[Generator, Box]:
     """What holds of every node under one shift, the output shift that follows, and of a scene with its interior."""
-    grid, nodes, output_shift = statement["grid"], program.nodes, None
-    need(len(shift) == len(grid), "format", "a shift has one step per axis of the grid")
-    box: Box = ()
-    if statement["boundary"] == "scene":
-        one = sum(map(bool, shift)) == 1 and sum(shift) > 0
-        need(one, "format", "a generator of a scene moves one axis of the grid, forwards")
-    else:
-        inside = all(0 <= s < n for s, n in zip(shift, grid, strict=True))
-        need(inside, "format", "each step of a shift is from 0 to its size")
-    constants = {number for number, node in enumerate(nodes) if node.op == "constant"}
+    nodes = program.nodes
+    _need_shift(question, shift)
+    constants = {number for number, node in enumerate(nodes) if isinstance(node.op, Constant)}
     need(set(choices) <= constants, "format", "a choice is made for something else than a constant")
-    outcomes = derive(program, shift, choices=choices, boundary=statement["boundary"])
+    outcomes = derive(program, shift, choices=choices, boundary=question.boundary, work=work)
     outcome = outcomes[program.outputs[0]]
     if isinstance(outcome, Lost):
         node, refusal = nodes[outcome.number], outcome.refusal
-        place = f"node {outcome.number} ({node.op} {node.source}) under the shift {shift}"
+        place = f"node {outcome.number} ({kind(node.op)} {node.source}) under the shift {shift}"
         raise Refusal(refusal.code, f"{place}: {refusal}", **refusal.detail)
-    if statement["property"] == "invariance":
-        need(invariant(outcome), "claim", f"invariance under {shift} does not follow")
-    elif statement["boundary"] == "scene":
-        found = interior(outcome, statement["axes"])
-        if found is None:
-            raise Refusal("claim", f"equivariance under {shift} does not follow")
-        box, output_shift = found, tuple(step for step, _, _ in found)
-        same = statement["law"] == "any" or shift == output_shift
-        need(same, "claim", f"the output moves by {output_shift}, the input by {shift}")
+    text, box = f"{question.property} under {shift} does not follow", ()
+    if question.property == "invariance":
+        need(invariant(outcome), "claim", text)
+        moved = None
     else:
-        output_shift = equivariant(outcome, statement["axes"])
-        if output_shift is None:
-            raise Refusal("claim", f"equivariance under {shift} does not follow")
-        sizes = [outcome.fact.shape[axis] for axis in statement["axes"]]
-        asked = shift if statement["law"] == "same" else output_shift
-        same = tuple(s % n for s, n in zip(asked, sizes, strict=False)) == output_shift
-        need(same, "claim", f"the output moves by {output_shift}, the input by {shift}")
-    entry = {
-        "shift": shift,
-        "output_shift": output_shift,
-        "choices": [[number, *roll] for number, roll in sorted(choices.items())],
-        "facts": [None if isinstance(o, Lost) else o.fact.axes for o in outcomes],
-    }
-    return entry, box
+        if question.boundary == "scene":
+            found = interior(outcome, question.axes)
+            moved = None if found is None else tuple(step for step, _, _ in found)
+            box = found or ()
+        else:
+            moved = equivariant(outcome, question.axes)
+        if moved is None:
+            raise Refusal("claim", text)
+        _need_law(question, shift, moved, outcome.fact.shape)
+    rolls = tuple((number, *roll) for number, roll in sorted(choices.items()))
+    facts = tuple(None if isinstance(one, Lost) else one.fact.axes for one in outcomes)
+    return Generator(shift, moved, rolls, facts), box
+
+
+def _need_shift(question: Question, shift: Shift) -> None:
+    """A generator is a shift of the grid."""
+    need(len(shift) == len(question.grid), "format", "a shift has one step per axis of the grid")
+    if question.boundary == "scene":
+        one = sum(map(bool, shift)) == 1 and sum(shift) > 0
+        need(one, "format", "a generator of a scene moves one axis of the grid, forwards")
+    else:
+        inside = all(0 <= s < n for s, n in zip(shift, question.grid, strict=True))
+        need(inside, "format", "each step of a shift is from 0 to its size")
+
+
+def _need_law(question: Question, shift: Shift, moved: Shift, shape: Shift) -> None:
+    """Where the output must move as the input does, it does: on a torus, modulo its sizes."""
+    asked = shift if question.law == "same" else moved
+    if question.boundary == "torus":
+        sizes = (shape[axis] for axis in question.axes)
+        asked = tuple(s % n for s, n in zip(asked, sizes, strict=False))
+    need(asked == moved, "claim", f"the output moves by {moved}, the input by {shift}")
 
 
 def _joint(boxes: Sequence[Box]) -> tuple[tuple[int, int], ...]:
@@ -295,3 +355,18 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no number")
+
+
+def _need_shallow(data: Any) -> None:
+    """Lists and objects do not lie within each other without end."""
+    level = [data]
+    for _ in range(DEEPEST):
+        level = [
+            item
+            for one in level
+            if isinstance(one, list | tuple | Mapping)
+            for item in (one.values() if isinstance(one, Mapping) else one)
+        ]
+        if not level:
+            return
+    raise Refusal("budget", f"lists and objects lie within each other more than {DEEPEST} deep")

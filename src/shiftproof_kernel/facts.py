@@ -22,12 +22,15 @@ Where there are scenes it speaks of the cells that lie in the interiors of all o
 `signal` names that signal: two facts of the same signal show parts of the same array, and may be glued.
 """
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from shiftproof_kernel import arithmetic
+
+PARTS = 64
+"""An axis of more parts than this is refused."""
 
 
 class Refusal(Exception):
@@ -44,14 +47,16 @@ def need(condition: bool | tuple[bool, ...], code: str, message: str, **detail: 
         raise Refusal(code, message, **detail)
 
 
-class Still(NamedTuple):
+@dataclasses.dataclass(frozen=True, slots=True)
+class Still:
     """The shift changes nothing along it; values repeat after `period`."""
 
     n: int
     period: int
 
 
-class Moving(NamedTuple):
+@dataclasses.dataclass(frozen=True, slots=True)
+class Moving:
     """A window of `n` cells, from `offset`, on a signal of that period which the shift moves by `step`."""
 
     n: int
@@ -60,7 +65,8 @@ class Moving(NamedTuple):
     step: int
 
 
-class Fold(NamedTuple):
+@dataclasses.dataclass(frozen=True, slots=True)
+class Fold:
     """Cells of which only the sum modulo the period is moved by `step`; part is whole, laps or cells."""
 
     n: int
@@ -70,7 +76,8 @@ class Fold(NamedTuple):
     tag: int
 
 
-class Scene(NamedTuple):
+@dataclasses.dataclass(frozen=True, slots=True)
+class Scene:
     """A window of `n` cells, right from `low` to below `high`, on an infinite signal that moves by `step`."""
 
     n: int
@@ -80,17 +87,18 @@ class Scene(NamedTuple):
     step: int
 
 
-class Phase(NamedTuple):
-    """Cell k is turned by `first + k step` of the period. As a tuple too it differs from what moves, by its `kind`."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Phase:
+    """Cell k is turned by `first + k step` of the period."""
 
     n: int
     period: int
     first: int
     step: int
-    kind: str = "phase"
 
 
-class Joined(NamedTuple):
+@dataclasses.dataclass(frozen=True, slots=True)
+class Joined:
     """Parts side by side, each with its own factors; neighbours that stay are one part."""
 
     parts: tuple[tuple["Factor", ...], ...]
@@ -105,11 +113,12 @@ Factor = Still | Moving | Fold | Scene | Phase | Joined
 Factors = tuple[Factor, ...]
 
 
-class Fact(NamedTuple):
-    """Factors of every axis, and the name of the signal that the array shows."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Fact:
+    """Factors of every axis, and the name of the signal that the array shows; () until the derivation gives it one."""
 
     axes: tuple[Factors, ...]
-    signal: tuple
+    signal: tuple = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -138,27 +147,33 @@ def tidy(factors: Iterable[Factor]) -> Factors:
     """
     done: list[Factor] = []
     for given in factors:
-        factor = given
-        if isinstance(factor, Moving):
-            n, period, offset, step = factor
-            factor = Moving(n, period, offset % period, step % period)
-            factor = factor if factor.step else Still(n, period)
-        if isinstance(factor, Scene):
-            n, low, high, _, _ = factor
-            factor = factor._replace(low=max(low, 0), high=min(high, n))
-        if isinstance(factor, Phase):
-            n, period, first, step, _ = factor
-            factor = Phase(n, period, first % period, step % period if n > 1 else 0)
-            factor = factor if factor.first or factor.step else Still(n, n)
-        if isinstance(factor, Still):
-            factor = Still(factor.n, min(factor.n, factor.period))
-            if factor.n == 1:
-                continue
+        factor = _reduced(given)
+        if isinstance(factor, Still) and factor.n == 1:
+            continue
         while done and (joined := _merge(done[-1], factor)) is not None:
             done.pop()
             factor = joined
         done.append(factor)
     return tuple(done)
+
+
+def _reduced(factor: Factor) -> Factor:
+    """The one way to write what a factor says by itself."""
+    match factor:
+        case Still(n, period):
+            return Still(n, min(n, period))
+        case Moving(n, period, offset, step):
+            return (
+                Moving(n, period, offset % period, step % period)
+                if step % period
+                else _reduced(Still(n, period))
+            )
+        case Scene(n, low, high, offset, step):
+            return Scene(n, max(low, 0), min(high, n), offset, step)
+        case Phase(n, period, first, step):
+            first, step = first % period, step % period if n > 1 else 0
+            return Phase(n, period, first, step) if first or step else Still(n, n)
+    return factor
 
 
 def _merge(major: Factor, minor: Factor, *, all_flat: bool = False) -> Factor | None:
@@ -173,11 +188,11 @@ def _merge(major: Factor, minor: Factor, *, all_flat: bool = False) -> Factor | 
         case Still(), Still():
             return Still(major.n * minor.n, major.period * minor.n)
         case Still(period=1), Moving() if all(arithmetic.covers(minor.n, minor.period)):
-            return minor._replace(n=major.n * minor.n)
-        case Moving(), Still() if minor.period > 1 or all_flat:
-            return Moving(*arithmetic.merge(*major, minor.n))
-        case Scene(), Still() if minor.period > 1 or all_flat:
-            return Scene(*arithmetic.scene_merge(*major, minor.n))
+            return dataclasses.replace(minor, n=major.n * minor.n)
+        case Moving(n, period, offset, step), Still() if minor.period > 1 or all_flat:
+            return Moving(*arithmetic.merge(n, period, offset, step, minor.n))
+        case Scene(n, low, high, offset, step), Still() if minor.period > 1 or all_flat:
+            return Scene(*arithmetic.scene_merge(n, low, high, offset, step, minor.n))
     return None
 
 
@@ -216,7 +231,8 @@ def split(factor: Factor, minor: int) -> tuple[Factor, Factor]:
         case Fold(_, period, _, part, _):
             whole = part == "whole" and minor == period
             need(whole, "fold", f"overlapping laps of {period} are split into {minor}")
-            return factor._replace(n=major, part="laps"), factor._replace(n=minor, part="cells")
+            laps = dataclasses.replace(factor, n=major, part="laps")
+            return laps, dataclasses.replace(factor, n=minor, part="cells")
         case Scene(_, low, high, _, step):
             text = f"an axis that moves by {step} is cut into blocks of {minor}"
             need(arithmetic.scene_strides(step, minor), "split", text, step=step, block=minor)
@@ -280,6 +296,7 @@ def unify(lists: Iterable[Factors], n: int, kind: str = "any") -> Factors:
 def _unified_parts(lists: Sequence[Factors], kind: str) -> Factors:
     """The same part by part, wherever a part of any operand ends."""
     ends = {end for factors in lists for end in itertools.accumulate(map(size, parts(factors)))}
+    need(len(ends) <= PARTS, "parts", f"axes meet that have more than {PARTS} parts together")
     spans = itertools.pairwise([0, *sorted(ends)])
     return join(unify([cut(factors, a, b - a) for factors in lists], b - a, kind) for a, b in spans)
 
@@ -316,6 +333,7 @@ def join(lists: Iterable[Factors]) -> Factors:
             done[-1] = still(size(done[-1]) + size(part))
         else:
             done.append(part)
+            need(len(done) <= PARTS, "parts", f"an axis has more than {PARTS} parts")
     return done[0] if len(done) == 1 else (Joined(tuple(done)),)
 
 
@@ -340,7 +358,7 @@ def _join(heads: Sequence[Factor]) -> Factor:
         text = f"values that stay in place meet values that move by {step}"
         need(arithmetic.stays(step, period), "positions", text, step=step)
         low, high = max(scene.low for scene in scenes), min(scene.high for scene in scenes)
-        return scenes[0]._replace(low=low, high=high)
+        return dataclasses.replace(scenes[0], low=low, high=high)
     moving = sorted((h for h in heads if isinstance(h, Moving)), key=lambda h: -h.period)
     if not moving:
         return Still(heads[0].n, period)
@@ -364,7 +382,8 @@ def _turned(heads: Sequence[Factor], phases: Sequence[Phase], kind: str) -> Phas
     beside = all(isinstance(head, Still | Phase) for head in heads)
     beside = beside and len({phase.period for phase in phases}) == 1
     need(beside, "phase", "a spectrum is multiplied by what moves, or by one of another period")
-    n, period, first, step, _ = phases[0]
-    for other in phases[1:]:
-        first, step = arithmetic.turned_twice(first, step, other.first, other.step)
-    return Phase(n, period, first, step)
+    total, *others = phases
+    for other in others:
+        turn = arithmetic.turned_twice(total.first, total.step, other.first, other.step)
+        total = Phase(total.n, total.period, *turn)
+    return total

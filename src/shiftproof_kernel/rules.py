@@ -1,18 +1,16 @@
-"""Rules: the only functions that make theorems.
+"""Rules: what follows for the result of one operation from the facts of its operands, for every function of its class.
 
-A theorem says: node v of program P has this fact under this shift, for every image and every function of the named
-classes. Each rule checks its side conditions and gives the conclusion, or refuses with the reason. `derive` applies
-the rule of every node in order.
+A rule gives a fact or refuses with the reason; its docstring states what it claims. There A(x), B(x), ... are the
+operands, R(x) is the result, f is any function of the operation's class, and T the shift. `axis by axis` means that
+what is written of an index i holds along every axis. A fact without a signal is about one that nothing else shows.
 
 Over 600 lines, because the rules are one list that is read, and trusted, as a whole.
 """
 
-import functools
+import dataclasses
 import itertools
 import math
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, NoReturn
 
 from shiftproof_kernel import arithmetic
 from shiftproof_kernel.facts import (
@@ -38,199 +36,81 @@ from shiftproof_kernel.facts import (
     tidy,
     unify,
 )
-from shiftproof_kernel.program import LARGEST, ROUNDS, Node, Program
+from shiftproof_kernel.program import (
+    Broadcast,
+    Combine,
+    Concat,
+    Constant,
+    Dim,
+    Fourier,
+    Input,
+    Map,
+    Mix,
+    Multiply,
+    Pad,
+    Reshape,
+    Span,
+    Take,
+    Transpose,
+    Weight,
+    Whole,
+    Window,
+)
 
-Shift = tuple[int, ...]
-Choices = Mapping[int, Sequence[int]]
+Shape = tuple[int, ...]
 Facts = Sequence[Fact]
-COSTLIEST = 10**6
-"""Loops that need more applications of rules than this are refused."""
-
-
 PART = "of an axis of a scene, which has no end, only a part is there"
-
-
-class Lost(NamedTuple):
-    """No claim about a node, of this shape: the first node on the way where a rule refused, and why."""
-
-    number: int
-    refusal: Refusal
-    shape: Shift = ()
-
-    @property
-    def axes(self) -> None:
-        """Nothing is known of them."""
-
-
-Outcome = Fact | Lost
-Saying = tuple[Program, Shift, str, int, Fact]
-
-
-class Theorem:
-    """Node `number` of `program` has `fact` under `shift`, on the torus (the boundary is `circular`) or of a `scene`.
-    Made by `derive`, and by nothing else.
-
-    The object holds nothing that could be set: what it says is written in a book that only this module has.
-    """
-
-    __slots__ = ("__weakref__",)
-    program = property(lambda self: _said(self)[0])
-    shift = property(lambda self: _said(self)[1])
-    boundary = property(lambda self: _said(self)[2])
-    number = property(lambda self: _said(self)[3])
-    fact = property(lambda self: _said(self)[4])
-
-    def __new__(cls, *_: object, **__: object) -> NoReturn:
-        """Refuse."""
-        raise TypeError("theorems are made by rules only")
-
-    def __init_subclass__(cls) -> NoReturn:
-        raise TypeError("there is one kind of theorem only")
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("theorems are not copied")
-
-
-def _book() -> tuple[Callable[[Saying], Theorem], Callable[[object], Saying]]:
-    """Two functions that share the book, which has no name outside."""
-    book: weakref.WeakKeyDictionary[object, Saying] = weakref.WeakKeyDictionary()
-
-    def write(saying: Saying) -> Theorem:
-        theorem = object.__new__(Theorem)
-        book[theorem] = saying
-        return theorem
-
-    def read(theorem: object) -> Saying:
-        if type(theorem) is not Theorem or theorem not in book:
-            raise TypeError("this is no theorem: no rule made it")
-        return book[theorem]
-
-    return write, read
-
-
-_written, _said = _book()
-
-
-def derive(
-    program: Program, shift: Shift, *, choices: Choices | None = None, boundary: str = "circular"
-) -> list[Theorem | Lost]:
-    """A theorem, or the reason why there is none, for every node of a program.
-
-    Args:
-        program: what is shifted.
-        shift: the shift of its input, one step per grid axis.
-        choices: for some constants, by number, a roll under which they do not change, to be taken as how they move.
-            None are made for a scene.
-        boundary: `circular`, where the image is a torus; or `scene`, where it is cut out of an infinite one.
-    """
-    shift = tuple(shift)
-    need(boundary in BOUNDARIES, "format", f"the boundary is none of {', '.join(BOUNDARIES)}")
-    need(not choices or boundary == "circular", "constant", "no constant moves with a scene")
-    image = functools.partial(BOUNDARIES[boundary], shift=shift)
-    return [
-        fact if isinstance(fact, Lost) else _written((program, shift, boundary, number, fact))
-        for number, fact in enumerate(_walk(program, image, choices or {}))
-    ]
-
-
-def _walk(program: Program, image: Callable[[Node], Outcome], choices: Choices) -> list[Outcome]:
-    """What holds of every node; of the input nodes what `image` says."""
-    outcomes: list[Outcome] = []
-    for number, node in enumerate(program.nodes):
-        premises = [outcomes[source] for source in node.inputs]
-        lost = [premise for premise in premises if isinstance(premise, Lost)]
-        try:
-            if node.op == "input":
-                outcome = image(node)
-            elif node.op == "constant":
-                outcome = assume_constant(node, choices.get(number))
-            elif lost and node.op not in ("loop", "branch", "concat"):
-                outcome = lost[0]
-            else:
-                outcome = RULES[node.op](node, premises)
-            if isinstance(outcome, Fact):
-                _recheck(node, outcome)
-            else:
-                known = not node.inputs or _among(outcome, lost)
-                at = outcome.number if known else number
-                outcome = Lost(at, outcome.refusal, node.shape)
-        except Refusal as refusal:
-            outcome = Lost(number, refusal, node.shape)
-        outcomes.append(outcome)
-    return outcomes
-
-
-def _among(lost: Lost, others: Iterable[Outcome]) -> bool:
-    """Whether it was lost where one of the others was."""
-    return any(isinstance(one, Lost) and one.refusal is lost.refusal for one in others)
-
-
-def _recheck(node: Node, fact: Fact) -> None:
-    """A rule must give the shape that the program states, and no number may grow without bounds."""
-    need(fact.shape == node.shape, "shape", f"{node.op} gives shape {fact.shape}, not {node.shape}")
-    for factor in _cells(fact.axes):
-        sane = all(abs(item) <= LARGEST for item in factor if isinstance(item, int))
-        need(sane, "size", "a period, offset or step is larger than 2^48")
-        inside = not isinstance(factor, Scene) or factor.low < factor.high
-        need(inside, "interior", "the border reaches every cell: of the interior nothing is left")
-
-
-_serial = itertools.count()
-
-
-def _fresh(axes: Iterable[Factors]) -> Fact:
-    """A fact about a signal that nothing else shows."""
-    return Fact(tuple(axes), (next(_serial),))
 
 
 # --- assumptions ---
 
 
-def assume_input(node: Node, shift: Shift) -> Fact:
-    """The image: every grid axis is one period, moved by the shift."""
-    steps = _steps(node, shift)
-    return _fresh(tidy([Moving(n, n, 0, r)]) for n, r in zip(node.shape, steps, strict=True))
+def assume_torus(op: Input, shape: Shape, shift: Shape) -> Fact:
+    """x(T)[i] = x[i - shift], modulo the size of every grid axis."""
+    steps = _steps(op, shape, shift)
+    return Fact(tuple(tidy([Moving(n, n, 0, r)]) for n, r in zip(shape, steps, strict=True)))
 
 
-def assume_scene(node: Node, shift: Shift) -> Fact:
-    """The image shows a part of an infinite scene that moves along the axes which the shift has steps for."""
-    steps = _steps(node, shift)
-    return _fresh(
-        (Scene(n, 0, n, 0, r),) if r else still(n) for n, r in zip(node.shape, steps, strict=True)
-    )
+def assume_scene(op: Input, shape: Shape, shift: Shape) -> Fact:
+    """x[i] = X[i] for 0 <= i < n, and (T X)[i] = X[i - shift], for every X on the infinite grid."""
+    steps = zip(shape, _steps(op, shape, shift), strict=True)
+    return Fact(tuple((Scene(n, 0, n, 0, r),) if r else still(n) for n, r in steps))
 
 
-BOUNDARIES: Mapping[str, Callable[..., Fact]] = {"circular": assume_input, "scene": assume_scene}
+BOUNDARIES: Mapping[str, Callable[[Input, Shape, Shape], Fact]] = {
+    "torus": assume_torus,
+    "scene": assume_scene,
+}
 """What is assumed of the image."""
 
 
-def _steps(node: Node, shift: Shift) -> list[int]:
+def _steps(op: Input, shape: Shape, shift: Shape) -> list[int]:
     """The step of every axis of the image."""
-    grid = node.params["grid"]
-    _need_axes(grid, len(node.shape))
-    need(len(grid) == len(shift), "shape", "a shift needs one step for every axis of the grid")
-    steps = dict(zip(grid, shift, strict=True))
-    return [steps.get(axis, 0) for axis in range(len(node.shape))]
+    need_axes(op.grid, len(shape))
+    need(len(op.grid) == len(shift), "shape", "a shift needs one step for every axis of the grid")
+    steps = dict(zip(op.grid, shift, strict=True))
+    return [steps.get(axis, 0) for axis in range(len(shape))]
 
 
-def assume_weight(node: Node, premises: Facts) -> Fact:
-    """It stays."""
-    return _fresh(still(n) for n in node.shape)
+def assume_weight(op: Weight, shape: Shape, facts: Facts) -> Fact:
+    """R(Tx) = R(x), for every R that x does not enter."""
+    return Fact(tuple(still(n) for n in shape))
 
 
-def assume_constant(node: Node, roll: Sequence[int] | None) -> Fact:
-    """It stays; or, unchanged by a roll of its axes, it may be seen as moving by that roll."""
-    shape, periods = node.shape, node.params["periods"]
+def assume_constant(op: Constant, shape: Shape, roll: Shape | None) -> Fact:
+    """R(Tx) = R(x) = R, and R[i + period] = R[i], axis by axis. As R[i - k roll] = R[i] for each of its rolls and every
+    k, it may, where k roll is chosen, also be seen as a signal that moves by k roll.
+    """
     if roll is not None:
-        known = any(_is_multiple(shape, roll, one) for one in node.params["rolls"])
+        known = any(_is_multiple(shape, roll, one) for one in op.rolls)
         need(known, "constant", f"the constant is not known to be unchanged by the roll {roll}")
-        return _fresh(tidy([Moving(n, n, 0, r)]) for n, r in zip(shape, roll, strict=True))
-    need(len(periods) == len(shape), "shape", "a constant needs one period per axis")
-    need(all(period > 0 for period in periods), "shape", "periods are at least 1")
-    return _fresh(still(n, period) for n, period in zip(shape, periods, strict=True))
+        return Fact(tuple(tidy([Moving(n, n, 0, r)]) for n, r in zip(shape, roll, strict=True)))
+    need(len(op.periods) == len(shape), "shape", "a constant needs one period per axis")
+    need(all(period > 0 for period in op.periods), "shape", "periods are at least 1")
+    return Fact(tuple(still(n, period) for n, period in zip(shape, op.periods, strict=True)))
 
 
-def _is_multiple(shape: Shift, roll: Sequence[int], known: Sequence[int]) -> bool:
+def _is_multiple(shape: Shape, roll: Shape, known: Shape) -> bool:
     """Whether k known = roll modulo every size, for some k, found axis by axis (and then tried)."""
     if not len(roll) == len(known) == len(shape):
         return False
@@ -247,118 +127,132 @@ def _is_multiple(shape: Shift, roll: Sequence[int], known: Sequence[int]) -> boo
 # --- position by position ---
 
 
-def map_positions(node: Node, premises: Facts) -> Fact:
-    """Operands must move alike, and what stays must repeat with a period that divides the step."""
-    _need_rank(premises, len(node.shape))
-    return _fresh(
-        unify([fact.axes[axis] for fact in premises], n) for axis, n in enumerate(node.shape)
-    )
+def map_positions(op: Map, shape: Shape, facts: Facts) -> Fact:
+    """R(x)[i] = f(A(x)[i], B(x)[i], ...). If A(Tx)[i] = A(x)[i - r] and B(Tx)[i] = B(x)[i - r], for all i, then
+    R(Tx)[i] = R(x)[i - r]; what stays must have B[i] = B[i - r].
+    """
+    return Fact(_position_by_position([fact.axes for fact in facts], shape, "any"))
 
 
-def combine(node: Node, premises: Facts) -> Fact:
-    """What all operands are turned by turns their weighted sum."""
-    _need_rank(premises, len(node.shape))
-    return _fresh(
-        unify([fact.axes[axis] for fact in premises], n, "linear")
-        for axis, n in enumerate(node.shape)
-    )
+def combine(op: Combine, shape: Shape, facts: Facts) -> Fact:
+    """R = a A + b B + ...: as for any function; and if A(Tx)[k] = w[k] A(x)[k] and B(Tx)[k] = w[k] B(x)[k], then
+    R(Tx)[k] = w[k] R(x)[k].
+    """
+    return Fact(_position_by_position([fact.axes for fact in facts], shape, "linear"))
 
 
-def multiply(node: Node, premises: Facts) -> Fact:
-    """The turns of all factors, back where they are conjugated, turn the product."""
-    _need_rank(premises, len(node.shape))
-    conjugated = node.params["conjugated"]
+def multiply(op: Multiply, shape: Shape, facts: Facts) -> Fact:
+    """R = A B ...: as for any function; and if A(Tx)[k] = v[k] A(x)[k] and B(Tx)[k] = w[k] B(x)[k], then
+    R(Tx)[k] = v[k] w[k] R(x)[k]. Of a conjugated operand the turn is conjugated.
+    """
     factors = [
-        _conjugate(fact) if i in conjugated else fact.axes for i, fact in enumerate(premises)
+        tuple(map(_conjugate, fact.axes)) if number in op.conjugated else fact.axes
+        for number, fact in enumerate(facts)
     ]
-    return _fresh(
-        unify([axes[axis] for axes in factors], n, "product") for axis, n in enumerate(node.shape)
+    return Fact(_position_by_position(factors, shape, "product"))
+
+
+def _position_by_position(
+    operands: Sequence[tuple[Factors, ...]], shape: Shape, kind: str
+) -> tuple[Factors, ...]:
+    need_rank(map(len, operands), len(shape))
+    return tuple(unify([axes[axis] for axes in operands], n, kind) for axis, n in enumerate(shape))
+
+
+def _conjugate(factors: Factors) -> Factors:
+    return tuple(
+        Phase(f.n, f.period, *arithmetic.turned_back(f.first, f.step))
+        if isinstance(f, Phase)
+        else f
+        for f in factors
     )
 
 
-def _conjugate(fact: Fact) -> list[Factors]:
-    return [
-        tuple(
-            Phase(f.n, f.period, *arithmetic.turned_back(f.first, f.step))
-            if isinstance(f, Phase)
-            else f
-            for f in factors
-        )
-        for factors in fact.axes
-    ]
-
-
-def broadcast(node: Node, premises: Facts) -> Fact:
-    """New axes are flat."""
-    fact, targets = _only(premises), node.params["axes"]
-    _need_axes(targets, len(node.shape))
-    need(list(targets) == sorted(targets), "shape", "a broadcast keeps the order of its axes")
-    need(len(targets) == len(fact.axes), "shape", "a broadcast places every axis")
-    axes = [still(n, 1) for n in node.shape]
-    for factors, target in zip(fact.axes, targets, strict=True):
-        axes[target] = unify([factors], node.shape[target], "linear")
-    return _fresh(axes)
+def broadcast(op: Broadcast, shape: Shape, facts: Facts) -> Fact:
+    """R(x)[..., j, ...] = A(x)[...] for every j of a new axis, which is flat."""
+    fact = _only(facts)
+    need_axes(op.axes, len(shape))
+    need(list(op.axes) == sorted(op.axes), "shape", "a broadcast keeps the order of its axes")
+    need(len(op.axes) == len(fact.axes), "shape", "a broadcast places every axis")
+    axes = [still(n, 1) for n in shape]
+    for factors, target in zip(fact.axes, op.axes, strict=True):
+        axes[target] = unify([factors], shape[target], "linear")
+    return Fact(tuple(axes))
 
 
 # --- the same cells elsewhere ---
 
 
-def reshape_cells(node: Node, premises: Facts) -> Fact:
-    """Factors are regrouped; a moving one splits into blocks that divide its step, or that hold whole periods."""
-    return _fresh(reshape(_only(premises).axes, node.shape))
+def reshape_cells(op: Reshape, shape: Shape, facts: Facts) -> Fact:
+    """R(x)[i] = A(x)[j], where i and j are the same place in row-major order. A factor that moves by r is split into
+    blocks of b, A[u b + v] = R[u][v], if b divides r and the period, or holds whole periods.
+    """
+    return Fact(reshape(_only(facts).axes, shape))
 
 
-def transpose(node: Node, premises: Facts) -> Fact:
-    """Axes trade places."""
-    fact, order = _only(premises), node.params["order"]
-    _need_axes(order, len(fact.axes))
-    need(len(order) == len(fact.axes), "shape", "a transposition names every axis")
-    return _fresh(fact.axes[axis] for axis in order)
+def transpose(op: Transpose, shape: Shape, facts: Facts) -> Fact:
+    """R(x)[i[order[0]], i[order[1]], ...] = A(x)[i[0], i[1], ...]."""
+    fact = _only(facts)
+    need_axes(op.order, len(fact.axes))
+    need(len(op.order) == len(fact.axes), "shape", "a transposition names every axis")
+    return Fact(tuple(fact.axes[axis] for axis in op.order))
 
 
-def take(node: Node, premises: Facts) -> Fact:
-    """Fixed positions of one axis. A contiguous part shows the same signal, a stride or a pattern a new one."""
-    fact, axis, index = _only(premises), node.params["axis"], node.params["index"]
-    _need_axes([axis], min(len(node.shape), len(fact.axes)))
-    window, n, count = merged(fact.axes[axis]), fact.shape[axis], node.shape[axis]
-    regular = isinstance(index, Mapping)
-    start, step = (index["start"], index["step"]) if regular else (0, 0)
-    need(regular or len(index) == count, "shape", "the index has another length than its result")
-    ends = (start, start + (count - 1) * step) if regular else index
-    need(all(0 <= end < n for end in ends), "shape", "an index leaves its axis")
-    signal = fact.signal
-    if isinstance(window, Joined):
-        least = min(ends)
-        factors = cut(fact.axes[axis], least, max(ends) - least + 1)
-        if step == 1:
-            return _with(fact, axis, factors, (*signal, axis, least))
-        window = merged(factors)  # from where on it is taken does not matter then
-        if isinstance(window, Joined):
-            raise Refusal("glue", "cells of several parts are picked")
-    if isinstance(window, Fold):
-        raise Refusal("fold", "overlapping laps are cut before they are summed")
-    if isinstance(window, Still | Phase):
-        signal = (*signal, axis, start, count)
-    if isinstance(window, Still):
-        factors = still(count, 1 if window.period == 1 else count)
-    elif isinstance(window, Phase):
-        need(regular, "phase", "frequencies are picked from a list")
-        factors = tidy([_turned(window, start, step, count)])
-    elif step == 1 and isinstance(window, Scene):
-        factors = tidy([_spread(window, -start, start + count - n, 1)])
-    elif step == 1:
-        factors = tidy([window._replace(n=count, offset=window.offset + start)])
-    elif regular:
-        factors = tidy([_strided(window, step, count, start, start + 1)])
+def take(op: Take, shape: Shape, facts: Facts) -> Fact:
+    """R(x)[q] = A(x)[index[q]] along one axis. Of A[i] = S[o + i] a contiguous part is R[q] = S[o + start + q], of the
+    same signal; with a step s it is R[q] = S'[q], and S' moves by the r' that solves s r' = r. A list counts as k
+    signals where index[q k + j] = index[j] + s q.
+    """
+    fact = _only(facts)
+    need_axes([op.axis], min(len(shape), len(fact.axes)))
+    axis, count, whole = op.axis, shape[op.axis], fact.axes[op.axis]
+    if isinstance(op.index, Span):
+        ends = (op.index.start, op.index.start + (count - 1) * op.index.step)
     else:
-        factors = _pattern(window, index)
-    return _with(fact, axis, factors, *([signal] if step == 1 else []))
+        need(len(op.index) == count, "shape", "the index has another length than its result")
+        ends = op.index
+    need(all(0 <= end < size(whole) for end in ends), "shape", "an index leaves its axis")
+    first, contiguous = min(ends), isinstance(op.index, Span) and op.index.step == 1
+    window = merged(whole)
+    if isinstance(window, Joined):
+        reduced = cut(whole, first, max(ends) - first + 1)
+        if contiguous:
+            return _with(fact, axis, reduced, (fact.signal, axis, first))
+        window = merged(reduced)  # from where on it is taken does not matter then
+    factors = tidy(_taken(window, op.index, count))
+    if not contiguous:
+        return _with(fact, axis, factors)
+    own = isinstance(window, Still | Phase)
+    return _with(fact, axis, factors, (fact.signal, axis, first, count) if own else fact.signal)
 
 
-def _turned(spectrum: Phase, start: int, stride: int, count: int) -> Phase:
+def _taken(window: Factor, index: Span | Shape, count: int) -> Factors:
+    """The factors of the positions taken of a window."""
+    match window, index:
+        case Joined(), _:
+            raise Refusal("glue", "cells of several parts are picked")
+        case Fold(), _:
+            raise Refusal("fold", "overlapping laps are cut before they are summed")
+        case Still(_, period), _:
+            return (Still(count, 1 if period == 1 else count),)
+        case Phase(), Span(start, step):
+            return (turned(window, start, step, count),)
+        case Phase(), _:
+            raise Refusal("phase", "frequencies are picked from a list")
+        case Scene(n), Span(start, 1):
+            return (_spread(window, -start, start + count - n, 1),)
+        case Moving(_, period, offset, moved), Span(start, 1):
+            return (Moving(count, period, offset + start, moved),)
+        case Moving() | Scene(), Span(start, step):
+            return (_strided(window, step, count, start, start + 1),)
+        case _:
+            return _pattern(window, index)
+
+
+def turned(spectrum: Phase, start: int, stride: int, count: int) -> Phase:
     """The cells start + stride q of a spectrum."""
-    _, period, first, step, _ = spectrum
-    return Phase(count, period, *arithmetic.turned(first, step, start, stride))
+    turn = arithmetic.turned(spectrum.first, spectrum.step, start, stride)
+    return Phase(count, spectrum.period, *turn)
 
 
 def _strided(
@@ -369,23 +263,22 @@ def _strided(
     """
     if isinstance(window, Scene):
         return _passed(window, stride, count, start, end)
-    common = math.gcd(window.period, stride)
-    text = (
-        f"stride {stride} meets a signal of period {window.period} that moves by {window.step}, "
-        f"no multiple of {common}"
-    )
-    need(arithmetic.strides(window.step, common), "stride", text, **window._asdict(), stride=stride)
-    period = arithmetic.strided_period(window.period, common)
+    period, step = window.period, window.step
+    common = math.gcd(period, stride)
+    text = f"stride {stride} meets a signal of period {period} that moves by {step}, no multiple of {common}"
+    moves = arithmetic.strides(step, common)
+    need(moves, "stride", text, period=period, step=step, stride=stride)
+    period = arithmetic.strided_period(period, common)
     inverse = pow(stride // common, -1, period)
-    return Moving(count, period, 0, arithmetic.strided_step(period, window.step, common, inverse))
+    return Moving(count, period, 0, arithmetic.strided_step(period, step, common, inverse))
 
 
 def _passed(scene: Scene, stride: int, count: int, start: int, end: int) -> Scene:
     """Backwards is forwards along the mirrored axis."""
-    n, low, high, _, step = scene
+    low, high, step = scene.low, scene.high, scene.step
     if stride < 0:
-        low, high = arithmetic.mirror(n, low, high)
-        start, end = arithmetic.mirror(n, start, end)
+        low, high = arithmetic.mirror(scene.n, low, high)
+        start, end = arithmetic.mirror(scene.n, start, end)
         stride, step = -stride, -step
     text = f"stride {stride} meets a scene that moves by {scene.step}"
     moves = stride > 0 and all(arithmetic.scene_strides(step, stride))
@@ -394,59 +287,66 @@ def _passed(scene: Scene, stride: int, count: int, start: int, end: int) -> Scen
     return Scene(count, low, high, 0, arithmetic.scene_strided(step, stride))
 
 
-def _pattern(window: Moving | Scene, index: Sequence[int]) -> Factors:
+def _pattern(window: Moving | Scene, index: Shape) -> Factors:
     """Positions index[q k + j] = a_j + t q, modulo a period, for the smallest k: k signals of stride t."""
     count = len(index)
-
-    def same(first: int, second: int) -> bool:
-        if isinstance(window, Scene):
-            return first == second
-        return all(arithmetic.same_cell(window.period, first, second))
-
-    for width in (k for k in range(1, count) if count % k == 0):
-        step = index[width] - index[0]
-        if all(same(index[i + width], index[i] + step) for i in range(count - width)):
+    leaps = [_cell(window, after - before) for before, after in itertools.pairwise(index)]
+    for width in range(1, count):
+        if count % width == 0 and leaps[width:] == leaps[: len(leaps) - width]:
             block = index[:width]
-            flat = all(same(cell, block[0]) for cell in block)
+            flat = not any(_cell(window, cell - block[0]) for cell in block)
+            step = index[width] - index[0]
             moved = _strided(window, step, count // width, min(block), max(block) + 1)
-            return tidy([moved, Still(width, 1 if flat else width)])
+            return (moved, Still(width, 1 if flat else width))
     raise Refusal("order", "positions of a moving axis are picked without a regular pattern")
 
 
-def concatenate(node: Node, premises: Sequence[Outcome]) -> Outcome:
-    """Neighbouring windows of one signal glue together, and spectra that are turned alike; along an axis that stays,
-    anything does. What stays and whole periods of what moves are parts side by side.
+def _cell(window: Moving | Scene, distance: int) -> int:
+    """How far apart two cells of a signal are: on a torus, modulo its period."""
+    return distance % window.period if isinstance(window, Moving) else distance
+
+
+def concatenate(
+    op: Concat, shape: Shape, found: Sequence[Fact | None], shapes: Sequence[Shape]
+) -> Fact | None:
+    """R(x)[i] = A(x)[i] for i < n, and B(x)[i - n] from there on. Neighbouring windows of one signal glue together,
+    A[i] = S[o + i] and B[i] = S[o + n + i], and spectra that are turned alike. Along an axis that stays anything does;
+    what stays, and whole periods of what moves, are parts side by side. Of a scene the longest part is kept.
+
+    Args:
+        op: the operation.
+        shape: of the result.
+        found: the facts of the operands, None where one has none. Then the result has none, but for a scene.
+        shapes: of the operands.
     """
-    axis, rank = node.params["axis"], len(node.shape)
-    facts = [premise for premise in premises if isinstance(premise, Fact)]
-    _need_rank(premises, rank)
-    _need_axes([axis], rank)
-    shapes = [tuple(0 if a == axis else n for a, n in enumerate(p.shape)) for p in premises]
-    need(len(set(shapes)) == 1, "shape", "arrays of different sizes are joined")
-    if any(isinstance(factor, Scene) for fact in facts for factor in fact.axes[axis]):
-        return _pieces(node, premises)
-    if len(facts) < len(premises):
-        return next(premise for premise in premises if isinstance(premise, Lost))
-    return _glued(node, facts)
+    need_rank(map(len, shapes), len(shape))
+    need_axes([op.axis], len(shape))
+    beside = {tuple(n for axis, n in enumerate(one) if axis != op.axis) for one in shapes}
+    need(len(beside) == 1, "shape", "arrays of different sizes are joined")
+    facts = [fact for fact in found if fact is not None]
+    if any(isinstance(factor, Scene) for fact in facts for factor in fact.axes[op.axis]):
+        sizes = [one[op.axis] for one in shapes]
+        return _pieces(op.axis, shape[op.axis], found, sizes)
+    return _glued(op.axis, shape, facts) if len(facts) == len(found) else None
 
 
-def _pieces(node: Node, premises: Sequence[Outcome]) -> Fact:
+def _pieces(axis: int, total: int, found: Sequence[Fact | None], sizes: Sequence[int]) -> Fact:
     """Of arrays joined along a scene the longest part that shows one signal is kept; all else is its border."""
-    axis = node.params["axis"]
-    start, total = 0, node.shape[axis]
-    need(sum(p.shape[axis] for p in premises) == total, "shape", "arrays joined have other sizes")
-    parts: list[tuple[Fact, Scene]] = []
-    for premise in premises:
-        n = premise.shape[axis]
-        if isinstance(premise, Fact) and isinstance(window := _window(premise, axis), Scene):
-            piece = _spread(window, start, total - start - n, 1)
-            rest = _with(premise, axis, (), premise.signal)
-            if parts and parts[-1] == (rest, piece._replace(low=parts[-1][1].low, high=piece.low)):
-                piece = piece._replace(low=parts.pop()[1].low)
-            parts.append((rest, piece))
-        start += n
-    need(len(parts) > 0, "glue", "a scene is joined whose axis has several factors")
-    rest, piece = max(parts, key=lambda part: part[1].high - part[1].low)
+    need(sum(sizes) == total, "shape", "arrays joined have other sizes")
+    pieces: list[tuple[Fact, Scene]] = []
+    ends = itertools.accumulate(sizes)
+    for fact, n, end in zip(found, sizes, ends, strict=True):
+        window = None if fact is None else _window(fact, axis)
+        if fact is not None and isinstance(window, Scene):
+            piece = _spread(window, end - n, total - end, 1)
+            rest = _with(fact, axis, (), fact.signal)
+            if pieces:  # it may go on with the piece before it
+                low = pieces[-1][1].low
+                if pieces[-1] == (rest, dataclasses.replace(piece, low=low, high=piece.low)):
+                    piece = dataclasses.replace(piece, low=pieces.pop()[1].low)
+            pieces.append((rest, piece))
+    need(len(pieces) > 0, "glue", "a scene is joined whose axis has several factors")
+    rest, piece = max(pieces, key=lambda part: part[1].high - part[1].low)
     return _with(rest, axis, (piece,), rest.signal)
 
 
@@ -458,45 +358,40 @@ def _window(fact: Fact, axis: int) -> Factor | None:
         return None
 
 
-def _glued(node: Node, premises: Facts) -> Fact:
+def _glued(axis: int, shape: Shape, facts: Facts) -> Fact:
     """On a torus every operand counts."""
-    axis = node.params["axis"]
-    along = [fact.axes[axis] for fact in premises]
-    first, before, behind = premises[0], slice(axis), slice(axis + 1, None)
-    windows = [_window(fact, axis) for fact in premises]
+    first, along = facts[0], [fact.axes[axis] for fact in facts]
+    windows = [_window(fact, axis) for fact in facts]
     moving = [window for window in windows if isinstance(window, Moving)]
-    own = len(moving) == len(premises) and all(
-        fact.signal == first.signal
-        and fact.axes[before] == first.axes[before]
-        and fact.axes[behind] == first.axes[behind]
-        for fact in premises
-    )
-    if not own:
+    rest = _with(first, axis, (), first.signal)
+    if len(moving) < len(facts) or any(_with(f, axis, (), f.signal) != rest for f in facts):
         phases = [window for window in windows if isinstance(window, Phase)]
         total = _spectra(along, phases) if phases else _side_by_side(along)
-        return _fresh(
-            total if a == axis else unify([fact.axes[a] for fact in premises], n, "linear")
-            for a, n in enumerate(node.shape)
+        return Fact(
+            tuple(
+                total if a == axis else unify([fact.axes[a] for fact in facts], n, "linear")
+                for a, n in enumerate(shape)
+            )
         )
     joined, *others = moving
     for window in others:
         meet = arithmetic.same_cell(joined.period, joined.offset + joined.n, window.offset)
         text = f"two windows of a signal of period {joined.period} do not meet end to end"
         need(meet, "glue", text)
-        joined = joined._replace(n=joined.n + window.n)
+        joined = dataclasses.replace(joined, n=joined.n + window.n)
     return _with(first, axis, tidy([joined]), first.signal)
 
 
 def _side_by_side(along: Sequence[Factors]) -> Factors:
     """Parts that stay, and whole periods of parts that move."""
-    for factor in _cells(along):
+    for factor in cells(along):
         whole = isinstance(factor, Moving) and all(arithmetic.covers(factor.n, factor.period))
         text = "a part of a moving axis is joined to something else than its own signal"
         need(whole or isinstance(factor, Still), "glue", text)
     return join(along)
 
 
-def _cells(lists: Iterable[Factors]) -> Iterator[Factor]:
+def cells(lists: Iterable[Factors]) -> Iterator[Factor]:
     """All factors of some axes, and of the parts of each."""
     for factors in lists:
         for part in parts(factors):
@@ -507,47 +402,47 @@ def _spectra(along: Sequence[Factors], phases: Sequence[Phase]) -> Factors:
     """Parts of a spectrum side by side: the longest one says how all of them must be turned."""
     longest = max(phases, key=lambda phase: phase.n)
     before = itertools.takewhile(lambda factors: longest not in factors, along)
-    total = _turned(longest, -sum(map(size, before)), 1, sum(map(size, along)))
+    total = turned(longest, -sum(map(size, before)), 1, sum(map(size, along)))
     place = 0
     for factors in along:
-        alike = factors == tidy([_turned(total, place, 1, size(factors))])
+        alike = factors == tidy([turned(total, place, 1, size(factors))])
         need(alike, "phase", "spectra that are turned by other phases are joined")
         place += size(factors)
     return tidy([total])
 
 
-def _with(fact: Fact, axis: int, factors: Factors, *signal: tuple) -> Fact:
+def _with(fact: Fact, axis: int, factors: Factors, signal: tuple = ()) -> Fact:
     """The fact with another axis; of the signal given, or of a new one."""
-    axes = [factors if a == axis else old for a, old in enumerate(fact.axes)]
-    return Fact(tuple(axes), *signal) if signal else _fresh(axes)
+    return Fact((*fact.axes[:axis], factors, *fact.axes[axis + 1 :]), signal)
 
 
 # --- windows ---
 
 
-def pad(node: Node, premises: Facts) -> Fact:
-    """Cells of one value: as many as lie between two cells may be put around them, since they move with these. Laps
-    that overlap, and ends of spectra, may be padded by zeros at will.
+def pad(op: Pad, shape: Shape, facts: Facts) -> Fact:
+    """R(x)[low + b i] = A(x)[i] along one axis, with b = 1 + inner, and else the value v. If low < b and high < b, R
+    shows S'[b u] = S[u], with S'[w] = v between, which moves by b r. Laps that overlap, and ends of spectra, may be
+    padded by zeros at will.
     """
-    need(len(premises) == 2 and premises[1].axes == (), "shape", "a padding is one scalar value")
-    fact, axis = premises[0], node.params["axis"]
-    low, high, base = node.params["low"], node.params["high"], node.params["inner"] + 1
-    _need_axes([axis], len(fact.axes))
+    need(len(facts) == 2 and facts[1].axes == (), "shape", "a padding is one scalar value")
+    fact, axis, low, high, base = facts[0], op.axis, op.low, op.high, op.inner + 1
+    need_axes([axis], len(fact.axes))
     need(base > 0, "shape", "cells are pulled together")
     linear = any(isinstance(f, Fold | Phase) for factors in fact.axes for f in factors)
-    zero = not linear or node.params["zero"]
+    zero = not linear or op.zero
     need(zero, "fold", "overlapping laps, or a spectrum, are padded by something else than zero")
-    window = merged(fact.axes[axis])
-    if isinstance(window, Fold):
-        more = window.part == "whole" and base == 1 and low >= 0 and high >= 0
-        need(more, "fold", "overlapping laps are cut or pulled apart")
-        return _with(fact, axis, (window._replace(n=window.n + low + high),))
-    if isinstance(window, Phase):
-        need(base == 1, "phase", "frequencies are pulled apart")
-        count = arithmetic.stretched_size(window.n, low, high, base)
-        need(count > 0, "shape", "everything is cut away")
-        return _with(fact, axis, tidy([_turned(window, -low, 1, count)]))
-    return _with(fact, axis, tidy([_stretched(window, low, high, base)]))
+    match merged(fact.axes[axis]):
+        case Fold(n) as fold:
+            more = fold.part == "whole" and base == 1 and low >= 0 and high >= 0
+            need(more, "fold", "overlapping laps are cut or pulled apart")
+            return _with(fact, axis, (dataclasses.replace(fold, n=n + low + high),))
+        case Phase(n) as phase:
+            need(base == 1, "phase", "frequencies are pulled apart")
+            count = arithmetic.stretched_size(n, low, high, base)
+            need(count > 0, "shape", "everything is cut away")
+            return _with(fact, axis, tidy([turned(phase, -low, 1, count)]))
+        case window:
+            return _with(fact, axis, tidy([_stretched(window, low, high, base)]))
 
 
 def _stretched(
@@ -556,99 +451,103 @@ def _stretched(
     """The window after `base - 1` cells of one value were put between its cells, and some before and behind."""
     n = arithmetic.stretched_size(window.n, low, high, base)
     need(n > 0, "shape", "everything is cut away")
-    if isinstance(window, Joined):
-        raise Refusal(
-            "glue", "a window runs along, or cells are put around, an axis of several parts"
-        )
-    if isinstance(window, Still):
-        return Still(n, window.period if base == 1 and low <= 0 and high <= 0 else n)
-    if isinstance(window, Scene):
-        return _spread(window, low, high, base)
-    _, period, offset, step = window
-    text = f"an axis that moves by {step} of {period} is padded by foreign values"
-    inside = arithmetic.pads_inside(low, high, base)
-    need(inside, "padding", text, low=low, high=high, step=step, period=period)
-    period, step = arithmetic.stretch(period, step, base)
-    return Moving(n, period, arithmetic.stretched_offset(offset, low, base), step)
+    match window:
+        case Still(_, period):
+            return Still(n, period if base == 1 and low <= 0 and high <= 0 else n)
+        case Scene():
+            return _spread(window, low, high, base)
+        case Moving(_, period, offset, step):
+            text = f"an axis that moves by {step} of {period} is padded by foreign values"
+            inside = arithmetic.pads_inside(low, high, base)
+            need(inside, "padding", text, low=low, high=high, step=step, period=period)
+            period, step = arithmetic.stretch(period, step, base)
+            return Moving(n, period, arithmetic.stretched_offset(offset, low, base), step)
+    text = "a window runs along, or cells are put around, an axis of several parts"
+    raise Refusal("glue", text)
 
 
 def _spread(scene: Scene, low: int, high: int, base: int) -> Scene:
     """The same of a scene: where there were no right cells, none are made."""
-    n, first, end, offset, step = scene
-    n = arithmetic.stretched_size(n, low, high, base)
-    first, end, step = arithmetic.scene_stretch(first, end, step, low, base)
-    return Scene(n, first, end, arithmetic.stretched_offset(offset, low, base), step)
+    n = arithmetic.stretched_size(scene.n, low, high, base)
+    first, end, step = arithmetic.scene_stretch(scene.low, scene.high, scene.step, low, base)
+    return Scene(n, first, end, arithmetic.stretched_offset(scene.offset, low, base), step)
 
 
-def slide(node: Node, premises: Facts) -> Fact:
-    """A window that runs along axes: convolution and pooling."""
-    dims = node.params["dims"]
-    axes = _alike(node, premises, [(dim["axis"], dim["out"]) for dim in dims])
-    for dim in dims:
-        axes[dim["out"]] = _slid(merged(premises[0].axes[dim["axis"]]), dim, node.params)
-    return _fresh(axes)
+def slide(op: Window, shape: Shape, facts: Facts) -> Fact:
+    """R(x)[q] = f(A'(x)[s q], A'(x)[s q + d], ..., A'(x)[s q + (k-1) d]) along each of its axes, where A' is A padded:
+    so it moves by the r' that solves s r' = b r, as `take` and `pad` say. If f is symmetric and its cells are whole
+    periods, it stays. If f is linear, of zeros and of all cells of one period, sums of R modulo the period move.
+    """
+    axes = _alike(op.kept, shape, facts, [(dim.axis, dim.out) for dim in op.dims])
+    for dim in op.dims:
+        axes[dim.out] = _slid(merged(facts[0].axes[dim.axis]), dim, op)
+    return Fact(tuple(axes))
 
 
-def _slid(window: Factor, dim: Mapping[str, int], params: Mapping[str, Any]) -> Factors:
+def _slid(window: Factor, dim: Dim, op: Window) -> Factors:
     """Along one axis: foreign padding is refused, but where it makes laps of a weighted sum; then the stride counts."""
-    size, stride, base = dim["size"], dim["stride"], dim["base"]
-    low, high = dim["low"], dim["high"]
-    one = min(size, stride, base, dim["dilation"]) >= 1
+    size, stride, base, low, high = dim.size, dim.stride, dim.base, dim.low, dim.high
+    one = min(size, stride, base, dim.dilation) >= 1
     need(one, "shape", "sizes, strides and dilations of a window are at least 1")
     if isinstance(window, Fold):
         raise Refusal("fold", "overlapping laps are used before they are summed")
     if isinstance(window, Phase):
         raise Refusal("phase", "a window runs along frequencies")
-    reach = arithmetic.reach(size, dim["dilation"])
-    cells = arithmetic.stretched_size(window.n, low, high, base)
-    count = arithmetic.places(cells, reach, stride)
+    reach = arithmetic.reach(size, dim.dilation)
+    padded = arithmetic.stretched_size(window.n, low, high, base)
+    count = arithmetic.places(padded, reach, stride)
     need(count > 0, "shape", "the window is larger than its axis")
     if isinstance(window, Moving):
         folded = all(arithmetic.folds(window.n, window.period, stride, low, high, reach))
-        if folded and params["linear"] and max(low, high) >= base:  # with less padding it moves
+        if folded and op.linear and max(low, high) >= base:  # with less padding it moves
             period, step = arithmetic.stretch(window.period, window.step, base)
-            return (Fold(count, period, step, "whole", dim["axis"]),)
+            return (Fold(count, period, step, "whole", dim.axis),)
     moved = _stretched(window, low, high, base)
     if isinstance(moved, Still):
         common = math.gcd(moved.period, stride)
         return still(count, arithmetic.strided_period(moved.period, common))
     if isinstance(moved, Moving):
-        blind = params["symmetric"] and dim["dilation"] == 1
+        blind = op.symmetric and dim.dilation == 1
         if blind and all(arithmetic.covers(size, moved.period)):
             return still(count, 1)  # every window holds whole periods
     return tidy([_strided(moved, stride, count, 0, reach + 1)])
 
 
-def mix(node: Node, premises: Facts) -> Fact:
-    """All cells along some axes meet. Where these move, any order must give the same, and whole periods be covered."""
-    mixed, outs, symmetric = (node.params[key] for key in ("axes", "outs", "symmetric"))
-    rank = len(premises[0].axes) if premises else 0
-    _need_rank(premises, rank)
-    _need_axes(mixed, rank)
-    _need_axes(outs, len(node.shape))
-    others = [axis for axis in range(rank) if axis not in mixed]
-    rest = [out for out in range(len(node.shape)) if out not in outs]
+def mix(op: Mix, shape: Shape, facts: Facts) -> Fact:
+    """R(x)[..., q] = f(A(x)[..., :])[q]: all cells along some axes meet. If f is symmetric, f(A[p(i)]) = f(A[i]) for
+    every permutation p of the cells, whole periods of what moves are as good as what stays. The sum of laps moves.
+    """
+    rank = len(facts[0].axes) if facts else 0
+    need_rank((len(fact.axes) for fact in facts), rank)
+    need_axes(op.axes, rank)
+    need_axes(op.outs, len(shape))
+    others = [axis for axis in range(rank) if axis not in op.axes]
+    rest = [out for out in range(len(shape)) if out not in op.outs]
     need(len(others) == len(rest), "shape", "a mixture loses or makes axes that it does not name")
-    summed = node.params["sum"] and len(premises) == 1 and not outs
-    if summed and len(mixed) == 1:
-        match premises[0].axes[mixed[0]]:
+    summed = op.sum and len(facts) == 1 and not op.outs
+    if summed and len(op.axes) == 1:
+        match facts[0].axes[op.axes[0]]:
             case (Fold(part="laps", tag=tag),):
-                return _fresh(_lap(premises[0].axes[axis], tag) for axis in others)
-    for axis in mixed:
-        along = [fact.axes[axis] for fact in premises]
-        scene = any(isinstance(factor, Scene) for factors in along for factor in factors)
-        need(not scene, "part", PART)
-        for factor in _cells([unify(along, max(size(factors) for factors in along))]):
-            if isinstance(factor, Moving):
-                need(symmetric, "order", "a result depends on the order of cells of a moving axis")
-                whole = arithmetic.covers(factor.n, factor.period)
-                need(whole, "part", "a part of a moving axis is taken, not a whole period")
-    axes = [still(n) for n in node.shape]
+                return Fact(tuple(_lap(facts[0].axes[axis], tag) for axis in others))
+    for axis in op.axes:
+        _need_whole([fact.axes[axis] for fact in facts], op.symmetric)
+    axes = [still(n) for n in shape]
     for axis, out in zip(others, rest, strict=True):
-        along = [fact.axes[axis] for fact in premises]
+        along = [fact.axes[axis] for fact in facts]
         # laps may be summed before or after other cells; any other function must wait
-        axes[out] = along[0] if summed else unify(along, node.shape[out])
-    return _fresh(axes)
+        axes[out] = along[0] if summed else unify(along, shape[out])
+    return Fact(tuple(axes))
+
+
+def _need_whole(along: Sequence[Factors], symmetric: bool) -> None:
+    """Cells that are mixed stay, or are whole periods whose order is of no account."""
+    scene = any(isinstance(factor, Scene) for factors in along for factor in factors)
+    need(not scene, "part", PART)
+    for factor in cells([unify(along, max(map(size, along)))]):
+        if isinstance(factor, Moving):
+            need(symmetric, "order", "a result depends on the order of cells of a moving axis")
+            whole = arithmetic.covers(factor.n, factor.period)
+            need(whole, "part", "a part of a moving axis is taken, not a whole period")
 
 
 def _lap(factors: Factors, tag: int) -> Factors:
@@ -661,22 +560,21 @@ def _lap(factors: Factors, tag: int) -> Factors:
     )
 
 
-def fourier(node: Node, premises: Facts) -> Fact:
-    """A shift becomes a phase, and a phase a shift. What other axes do is kept, since it is linear; but half an inverse
-    takes real parts, so nothing else may be turned.
+def fourier(op: Fourier, shape: Shape, facts: Facts) -> Fact:
+    """R(x)[k] = sum_j A(x)[j] e(j k), with e(a) = exp(-2 pi i a / n). If A(Tx)[j] = A(x)[j - r], then
+    R(Tx)[k] = e(k r) R(x)[k]; the inverse turns a phase into a shift. What other axes do is kept, since it is linear;
+    but half an inverse takes real parts, so nothing else may be turned.
     """
-    fact, axis = _only(premises), node.params["axis"]
-    inverse, half = node.params["inverse"], node.params["half"]
-    _need_axes([axis], min(len(node.shape), len(fact.axes)))
-    given, made = fact.shape[axis], node.shape[axis]
+    fact, axis, inverse, half = _only(facts), op.axis, op.inverse, op.half
+    need_axes([axis], min(len(shape), len(fact.axes)))
+    given, made = size(fact.axes[axis]), shape[axis]
     n, count = (made, given) if inverse else (given, made)
     need(count == (n // 2 + 1 if half else n), "shape", "a transform has other frequencies")
-    window = merged(fact.axes[axis])
     beside = [f for a, factors in enumerate(fact.axes) if a != axis for f in factors]
     real = half and inverse
-    turned = any(isinstance(f, Phase) for f in beside)
-    need(not (real and turned), "phase", "the real part of a spectrum is taken")
-    match window:
+    other = any(isinstance(f, Phase) for f in beside)
+    need(not (real and other), "phase", "the real part of a spectrum is taken")
+    match merged(fact.axes[axis]):
         case Still():
             return _with(fact, axis, still(made))
         case Moving(_, period, _, step) if not real:
@@ -686,9 +584,8 @@ def fourier(node: Node, premises: Facts) -> Fact:
             return _with(fact, axis, tidy([Phase(made, n, *turn)]))
         case Phase(_, period, first, step) if inverse or not half:
             back = arithmetic.returns(period, first, step, n)
-            need(
-                back, "phase", f"what turns a spectrum of period {period} is no shift of {n} cells"
-            )
+            text = f"what turns a spectrum of period {period} is no shift of {n} cells"
+            need(back, "phase", text)
             moved = arithmetic.returned_step(period, step, n)
             return _with(fact, axis, tidy([Moving(n, n, 0, moved if inverse else -moved)]))
         case Scene():
@@ -696,200 +593,75 @@ def fourier(node: Node, premises: Facts) -> Fact:
     raise Refusal("phase", "what is transformed is no signal, or no spectrum")
 
 
-def use_whole(node: Node, premises: Facts) -> Fact:
-    """A function that acts alike at every position of the kept axes, and uses the other operands whole."""
-    return _fresh(_alike(node, premises, ()))
+def use_whole(op: Whole, shape: Shape, facts: Facts) -> Fact:
+    """R(x)[i, :] = f(A(x)[i, :], B(x), ...): alike at every position i of the kept axes, and all else must stay."""
+    return Fact(tuple(_alike(op.kept, shape, facts, ())))
 
 
-def _alike(node: Node, premises: Facts, windows: Sequence[Shift]) -> list[Factors]:
+def _alike(
+    kept: Sequence[Shape], shape: Shape, facts: Facts, windows: Sequence[Shape]
+) -> list[Factors]:
     """Axes of a result that has the kept axes of the first operand; what is neither kept nor seen by windows stays."""
-    need(len(premises) > 0, "shape", "an operation has no operand")
-    (first, *others), kept = premises, node.params["kept"]
-    _need_axes([axis for axis, _ in (*kept, *windows)], len(first.axes))
-    _need_axes([out for _, out in (*kept, *windows)], len(node.shape))
+    need(len(facts) > 0, "shape", "an operation has no operand")
+    first, *others = facts
+    need_axes([axis for axis, _ in (*kept, *windows)], len(first.axes))
+    need_axes([out for _, out in (*kept, *windows)], len(shape))
     named = {axis for axis, _ in (*kept, *windows)}
     mixed = [factors for axis, factors in enumerate(first.axes) if axis not in named]
     need(all(map(is_still, mixed)), "contract", "all cells of a moving axis are mixed")
     whole = all(is_still(factors) for fact in others for factors in fact.axes)
     need(whole, "contract", "an operand that is used whole is moved by the shift")
-    axes = [still(n) for n in node.shape]
+    axes = [still(n) for n in shape]
     for axis, out in kept:
-        axes[out] = unify([first.axes[axis]], first.shape[axis])
+        axes[out] = unify([first.axes[axis]], size(first.axes[axis]))
     return axes
 
 
-# --- programs within programs: of these alone, operands without a fact may be of no account ---
+def slice_of(fact: Fact) -> Fact:
+    """A(x)[t, ...], what one round t of a loop sees of an array that is cut along its first axis, which must stay."""
+    cuts = fact.axes != () and is_still(fact.axes[0])
+    need(cuts, "order", "a loop runs along a moving axis")
+    return Fact(fact.axes[1:])
 
 
-def loop(node: Node, premises: Sequence[Outcome]) -> Outcome:
-    """Carried values keep an invariant fact: found by weakening what they start with until the body gives it back.
-
-    What keeps none is lost, and with it only what depends on it.
-    """
-    body, test, result = (node.params[key] for key in ("body", "test", "result"))
-    first, count = node.params["constants"], node.params["carries"]
-    fits = 0 <= first <= len(premises) - count and 0 <= count <= len(body.outputs)
-    need(fits, "shape", "a loop has fewer operands, or its body fewer outputs, than it names")
-    need(0 <= result < len(body.outputs), "shape", "the body of a loop lacks the result")
-    cheap = body.cost * ROUNDS <= COSTLIEST
-    need(cheap, "loop", "loops lie too deep within each other")
-    constants, carried = premises[:first], [_weaker(p, p) for p in premises[first : first + count]]
-    slices = [_slice(premise) for premise in premises[first + count :]]
-    for _ in range(ROUNDS):
-        made = _inside(body, [*constants, *carried, *slices])
-        weaker = [_weaker(old, new) for old, new in zip(carried, made, strict=False)]
-        if [outcome.axes for outcome in weaker] == [outcome.axes for outcome in carried]:
-            break
-        carried = weaker
-    else:
-        raise Refusal("loop", f"what a loop carries keeps no fact within {ROUNDS} rounds")
-    if test is not None:
-        _need_choice(_inside(test, [*constants, *carried]))
-    outcome = carried[result] if result < count else made[result]
-    if isinstance(outcome, Lost) or result < count:
-        return outcome
-    need(len(node.shape) > 0, "shape", "what a loop stacks has an axis of its rounds")
-    return _fresh([still(node.shape[0]), *outcome.axes])
-
-
-def branch(node: Node, premises: Sequence[Outcome]) -> Outcome:
-    """The choice must not change; the result has what all branches have."""
-    bodies, result = node.params["bodies"], node.params["result"]
-    there = all(0 <= result < len(body.outputs) for body in bodies)
-    need(there, "shape", "a branch lacks the result")
-    _need_choice(premises[:1])
-    first, *others = (_inside(body, premises[1:])[result] for body in bodies)
-    return functools.reduce(_weaker, others, _weaker(first, first))
-
-
-def _inside(program: Program, given: Sequence[Outcome]) -> list[Outcome]:
-    """What holds of the outputs of a body, from what holds of its inputs; with the place in it where that was lost."""
-    count = sum(node.op == "input" for node in program.nodes)
-    need(count == len(given), "shape", "a body has another number of inputs than operands")
-    inputs = iter(given)
-    outcomes = _walk(program, lambda _: next(inputs), {})
-    found = [outcomes[output] for output in program.outputs]
-    for position, outcome in enumerate(found):
-        if isinstance(outcome, Lost) and not _among(outcome, given):
-            node, refusal = program.nodes[outcome.number], outcome.refusal
-            text = f"{refusal} ({' '.join([node.op, node.source]).strip()})"
-            found[position] = Lost(0, Refusal(refusal.code, text, **refusal.detail))
-    return found
-
-
-def _slice(premise: Outcome) -> Outcome:
-    """What one round sees of an array that is cut along its first axis."""
-    if isinstance(premise, Lost):
-        return premise
-    if not premise.axes or not is_still(premise.axes[0]):
-        return Lost(0, Refusal("order", "a loop runs along a moving axis"))
-    return _fresh(premise.axes[1:])
-
-
-def _weaker(old: Outcome, new: Outcome) -> Outcome:
+def weaker(old: Fact, new: Fact) -> Fact:
     """A fact that both have: that of any function of the two, so of each."""
-    if isinstance(old, Lost) or isinstance(new, Lost):
-        return old if isinstance(old, Lost) else new
-    try:
-        need(old.shape == new.shape, "shape", "two values that stand for one differ in shape")
-        pairs = zip(old.axes, new.axes, old.shape, strict=True)
-        return _fresh(unify([a, b], n) for a, b, n in pairs)
-    except Refusal as refusal:
-        return Lost(0, refusal)
+    need(old.shape == new.shape, "shape", "two values that stand for one differ in shape")
+    axes = zip(old.axes, new.axes, old.shape, strict=True)
+    return Fact(tuple(unify([a, b], n) for a, b, n in axes))
 
 
-def _need_choice(outcomes: Sequence[Outcome]) -> None:
-    """What decides between programs, or about a further round, must be one value that does not change."""
-    need(len(outcomes) == 1, "shape", "a choice is one value")
-    if isinstance(outcomes[0], Lost):
-        raise outcomes[0].refusal
-    stays = all(map(is_still, outcomes[0].axes))
-    need(stays, "contract", "what a loop or a branch is decided by is moved by the shift")
+def _only(facts: Facts) -> Fact:
+    need(len(facts) == 1, "shape", "an operation needs exactly one operand")
+    return facts[0]
 
 
-def _only(premises: Facts) -> Fact:
-    need(len(premises) == 1, "shape", "an operation needs exactly one operand")
-    return premises[0]
-
-
-def _need_rank(premises: Sequence[Outcome], rank: int) -> None:
-    same = len(premises) > 0 and all(len(premise.shape) == rank for premise in premises)
+def need_rank(ranks: Iterable[int], rank: int) -> None:
+    """There are operands, and each has as many axes."""
+    ranks = list(ranks)
+    same = len(ranks) > 0 and all(found == rank for found in ranks)
     need(same, "shape", "operands of different rank meet")
 
 
-def _need_axes(axes: Sequence[int], rank: int) -> None:
+def need_axes(axes: Sequence[int], rank: int) -> None:
+    """The axes are there, each once."""
     there = len(set(axes)) == len(axes) and all(0 <= axis < rank for axis in axes)
     need(there, "shape", f"the axes {list(axes)} are not there, or twice")
 
 
-RULES: Mapping[str, Callable[..., Outcome]] = {
-    "weight": assume_weight,
-    "map": map_positions,
-    "combine": combine,
-    "multiply": multiply,
-    "broadcast": broadcast,
-    "reshape": reshape_cells,
-    "transpose": transpose,
-    "take": take,
-    "concat": concatenate,
-    "pad": pad,
-    "window": slide,
-    "mix": mix,
-    "fourier": fourier,
-    "whole": use_whole,
-    "loop": loop,
-    "branch": branch,
+RULES: Mapping[type, Callable[..., Fact]] = {
+    Weight: assume_weight,
+    Map: map_positions,
+    Combine: combine,
+    Multiply: multiply,
+    Broadcast: broadcast,
+    Reshape: reshape_cells,
+    Transpose: transpose,
+    Take: take,
+    Pad: pad,
+    Window: slide,
+    Mix: mix,
+    Fourier: fourier,
+    Whole: use_whole,
 }
-"""The rule of every operation but `input` and `constant`, which assume."""
-
-
-# --- conclusions ---
-
-
-def invariant(theorem: Theorem) -> bool:
-    """Whether the theorem says that the value does not change."""
-    return all(map(is_still, theorem.fact.axes))
-
-
-def equivariant(theorem: Theorem, axes: Sequence[int]) -> Shift | None:
-    """The output shift along the axes given, where the theorem says that the value moves by it; None where it does not.
-
-    Every axis named must show whole periods, or stay; all other axes must stay.
-    """
-    try:
-        _need_axes(axes, len(theorem.fact.axes))
-        windows = [merged(factors) for factors in theorem.fact.axes]
-    except Refusal:
-        return None
-    for axis, window in enumerate(windows):
-        if not isinstance(window, Still) and (
-            axis not in axes
-            or not isinstance(window, Moving)
-            or not all(arithmetic.covers(window.n, window.period))
-        ):
-            return None
-    steps = [window.step if isinstance(window, Moving) else 0 for window in windows]
-    return tuple(steps[axis] for axis in axes)
-
-
-def interior(theorem: Theorem, axes: Sequence[int]) -> tuple[tuple[int, int, int], ...] | None:
-    """Step and interior, (step, low, high), along each of the axes given, where the theorem says of a scene that the
-    value moves by these steps; None where it does not. For every k and every u: A[u](T^k X) = A[u - k steps](X), if
-    u and u - k steps lie in the interior.
-
-    Every axis named must show a scene, or stay, which counts as step 0; all other axes must stay.
-    """
-    try:
-        _need_axes(axes, len(theorem.fact.axes))
-        windows = [merged(factors) for factors in theorem.fact.axes]
-    except Refusal:
-        return None
-    found = []
-    for axis, window in enumerate(windows):
-        if isinstance(window, Still):
-            found.append((0, 0, window.n))
-        elif isinstance(window, Scene) and axis in axes:
-            found.append((window.step, window.low, window.high))
-        else:
-            return None
-    return tuple(found[axis] for axis in axes) if theorem.boundary == "scene" else None
+"""The rules of operations whose result has a fact only if all operands have one."""
