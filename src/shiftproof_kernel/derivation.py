@@ -198,7 +198,7 @@ class _Walk:
         return RULES[type(op)](op, shape, facts)
 
     def _loop(self, op: Loop, shape: Shape, premises: Sequence[Outcome], here: Place) -> Outcome:
-        """c[t + 1] = f(a, c[t], b[t]): if a fact holds of c[0], and of c[t + 1] wherever it holds of c[t], then it holds
+        """c[t + 1] = f(a, c[t], b[t]). If a fact holds of c[0], and of c[t + 1] where it holds of c[t], then it holds
         of every c[t]. It is found by weakening that of c[0] until the body gives it back. What keeps none is lost, and
         with it only what depends on it.
         """
