@@ -459,7 +459,7 @@ def _decide(
         digest = subject.weights_sha256
         verdicts = {
             case.claim: dataclasses.replace(
-                case.verdict(weights=subject.weights, weights_sha256=digest),
+                case.verdict(weights_sha256=digest),
                 conditional=analysis.conditional.get(case.claim),
             )
             for case in cases
