@@ -3,6 +3,20 @@
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from shiftproof.plain import plain_texts
+
+
+def plain_json(data: Any) -> bytes:
+    r"""Data as JSON, with all texts in it plain; NaN and infinity become null.
+
+    >>> plain_json({"name": "a\x1b[2J"})
+    b'{"name":"a\\\\x1b[2J"}'
+    """
+    return msgspec.json.encode(plain_texts(msgspec.to_builtins(data)))
 
 
 def write_atomic(path: Path, content: bytes) -> None:

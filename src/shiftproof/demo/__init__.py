@@ -10,8 +10,6 @@ dense net. Five of them also see test images at every place of the canvas.
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from shiftproof import data
 from shiftproof.demo.pages import (
     draw_maps,
@@ -28,6 +26,7 @@ from shiftproof.errors import InputError
 from shiftproof.files import write_atomic
 from shiftproof.report.html import write_report
 from shiftproof.report.pages import write_json
+from shiftproof.terminal import Console
 
 __all__ = ["Plan", "Variant", "run_demo"]
 

@@ -17,6 +17,7 @@ from shiftproof.deciding.property import PropertyVerdict
 from shiftproof.deciding.verdict import Verdict
 from shiftproof.files import write_atomic
 from shiftproof.group import Shift
+from shiftproof.plain import plain
 from shiftproof.refuting.counterexample import replay_options
 from shiftproof.report.causes import NEAR, counterfactual_sections, near_dots
 from shiftproof.report.html import (
@@ -273,7 +274,10 @@ def _checks(commands: Sequence[str], verdict: Verdict) -> list[Block]:
             "witnesses": "replay runs a counterexample again on the compiled model",
         }
         told = "; ".join(text for files, text in what.items() if getattr(verdict, files))
-        blocks += [Prose(f"In the folder of this page: {told}."), Commands("\n".join(commands))]
+        blocks += [
+            Prose(f"In the folder of this page: {told}."),
+            Commands("\n".join(map(plain, commands))),
+        ]
     if commands and verdict.identities:
         blocks.append(
             Prose(
