@@ -24,7 +24,7 @@ from tyro.conf import Positional, arg
 
 from shiftproof._version import __version__
 from shiftproof.errors import ContradictionError, ShiftproofError, ShiftproofWarning
-from shiftproof.plain import hanging
+from shiftproof.plain import plain_lines
 from shiftproof.terminal import Console
 
 # Options of several commands, each declared once.
@@ -570,13 +570,15 @@ def _shared(command: Any, target: Any) -> dict[str, Any]:
     }
 
 
-def _check(command: Check, _: Terminal) -> int:
+def _check(command: Check, terminal: Terminal) -> int:
     from shiftproof_kernel.__main__ import main as check
 
-    told = io.StringIO()
-    with contextlib.redirect_stdout(told):
+    told, wrong = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(told), contextlib.redirect_stderr(wrong):
         code = check(["check", str(command.file)])
-    Console().say(told.getvalue().rstrip())
+    for console, text in ((Console(), told.getvalue()), (terminal.errors, wrong.getvalue())):
+        if text:
+            console.say(text.rstrip())
     return code
 
 
@@ -724,7 +726,7 @@ def main(arguments: list[str] | None = None) -> None:
                 config=(tyro.conf.FlagCreatePairsOff,),
             )
     except SystemExit:
-        sys.stderr.write(hanging(told.getvalue()))
+        sys.stderr.write(plain_lines(told.getvalue()))  # in a box, so that it forges no line
         raise
     sys.exit(run(command))
 
