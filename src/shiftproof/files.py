@@ -1,5 +1,6 @@
 """Files on disk: written whole or not at all, and read back only if unchanged."""
 
+import contextlib
 import hashlib
 import os
 import re
@@ -21,6 +22,11 @@ def plain_json(data: Any) -> bytes:
     >>> plain_json({"name": "a\x1b[2J"})
     b'{"name":"a\\\\x1b[2J"}'
     """
+    with contextlib.suppress(UnicodeEncodeError):  # half a character
+        encoded = msgspec.json.encode(data)
+        text = encoded.decode()
+        if text.isprintable() and "\\" not in text:  # as certificates are, of millions of numbers
+            return encoded
     return msgspec.json.encode(plain_texts(msgspec.to_builtins(data)))
 
 
