@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from shiftproof.deciding.verdict import Verdict
@@ -18,7 +19,6 @@ from shiftproof.report.html import Folded, Picture, Prose, Section
 from shiftproof.report.maps import compare_maps, label_maps, layer_maps, to_png
 from shiftproof.report.pages import explorer, maps_picture, provenance_blocks, reading_guide
 from shiftproof.report.tables import Table, compare_table, labels_text
-from shiftproof.terminal import Console
 
 # --- tables and figures ---
 
@@ -244,7 +244,9 @@ def show_stages(console: Console, total: int) -> Iterator[Stage]:
 
     def line(text: str) -> None:
         seconds = time.monotonic() - begin
-        console.say(f"[{next(done)}/{total}] {seconds:.0f} s  {text}")
+        console.print(
+            f"[{next(done)}/{total}] {seconds:.0f} s  {text}", markup=False, highlight=False
+        )
 
     yield line
 
@@ -256,5 +258,5 @@ def print_findings(
     for table in tables.values():
         console.print(table)
         console.print()
-    console.say(summary)
-    console.say(f"wrote {path}")
+    console.print(summary, markup=False, highlight=False)
+    console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
