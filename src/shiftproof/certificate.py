@@ -8,6 +8,7 @@ from typing import Any
 
 from shiftproof.display import Displayed
 from shiftproof.errors import InputError
+from shiftproof.plain import hanging
 from shiftproof_kernel import Checked, Refusal, check_text
 
 
@@ -26,7 +27,7 @@ class Certificate(Displayed):
     sha256: str
 
     def __str__(self) -> str:
-        return str(self.checked)
+        return hanging(str(self.checked))
 
 
 def check(certificate: str | Path | Mapping[str, Any]) -> Certificate:
