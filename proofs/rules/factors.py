@@ -4,6 +4,7 @@ A still factor says B[w] = B[w + p] where both are cells, a moving one A[i] = S[
 say no more than what it was given, about the same cells.
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -22,14 +23,14 @@ Fold: Any = facts.Fold
 
 def tidy_moving(rule: Rule, N: Integer, *, n: Integer, o: Integer, r: Integer, u: Integer) -> Claim:
     """Offset and step count modulo the period."""
-    ((size, period, offset, step),) = along(rule, [Moving(n, N, o, r)], answers=[True]).result
+    (made,) = along(rule, [Moving(n, N, o, r)], answers=[True]).result
     return Claim(
         {},
         (
-            same(size, n),
-            same(period, N),
-            congruent(offset + u, o + u, N, times=-(o // N)),
-            congruent(u - step, u - r, N, times=r // N),
+            same(made.n, n),
+            same(made.period, N),
+            congruent(made.offset + u, o + u, N, times=-(o // N)),
+            congruent(u - made.step, u - r, N, times=r // N),
         ),
     )
 
@@ -39,11 +40,15 @@ def tidy_turned(answers: list[bool]) -> Rule:
 
     def build(rule: Rule, N: Integer, *, n: Integer, o: Integer, r: Integer, u: Integer) -> Claim:
         path = along(rule, [Moving(n, N, o, r)], answers=answers)
-        ((size, period),) = path.result
-        repeats = congruent(o + u + period, o + u, N, times=1) if answers[1] else same(period, n)
+        (made,) = path.result
+        repeats = (
+            congruent(o + u + made.period, o + u, N, times=1)
+            if answers[1]
+            else same(made.period, n)
+        )
         return Claim(
             {"whole turns": solvers.opposite(path.asked[0])},
-            (same(size, n), repeats, congruent(u - r, u, N, times=-(r // N))),
+            (same(made.n, n), repeats, congruent(u - r, u, N, times=-(r // N))),
         )
 
     return build
@@ -53,8 +58,8 @@ def tidy_still(answers: list[bool]) -> Rule:
     """The period is as it was, or the size, which says nothing."""
 
     def build(rule: Rule, *, n: Integer, p: Integer) -> Claim:
-        ((size, period),) = along(rule, [Still(n, p)], answers=answers).result
-        return Claim({}, (same(size, n), same(period, p if answers[0] else n)))
+        (made,) = along(rule, [Still(n, p)], answers=answers).result
+        return Claim({}, (same(made.n, n), same(made.period, p if answers[0] else n)))
 
     return build
 
@@ -185,23 +190,29 @@ def split_into_one(make: Callable[..., Any]) -> Rule:
     """One block is the whole axis."""
 
     def build(rule: Rule, m: Integer, *, n: Integer, N: Integer, o: Integer, r: Integer) -> Claim:
-        path = along(rule, make(n, N, o, r), m, answers=[True])
-        (size, period), block = path.result
+        given = make(n, N, o, r)
+        path = along(rule, given, m, answers=[True])
+        one, block = path.result
         return Claim(
             {"whole blocks": n % m == 0, "one": path.asked[0]},
             (
-                same(size, 1),
-                same(period, 1),
+                same(one.n, 1),
+                same(one.period, 1),
                 same(block.n, m),
                 *(
-                    same(part, given)
-                    for part, given in zip(block[1:], make(n, N, o, r)[1:], strict=True)
-                    if isinstance(given, Term)
+                    same(part, whole)
+                    for part, whole in zip(_beside_size(block), _beside_size(given), strict=True)
                 ),
             ),
         )
 
     return build
+
+
+def _beside_size(factor: Any) -> list[Term]:
+    """All numbers of a factor but the first."""
+    values = [getattr(factor, field.name) for field in dataclasses.fields(factor)]
+    return [value for value in values[1:] if isinstance(value, Term)]
 
 
 def split_still_flat(

@@ -9,7 +9,7 @@ from proofs.rules.claim import NO, Claim, congruent, each, holds, same
 from proofs.rules.factors import Rule, Still
 from proofs.rules.lemma import Formulas, Integer, Lemma
 from proofs.rules.paths import Given, along
-from proofs.rules.sliding import SMALLEST
+from proofs.rules.sliding import SMALLEST, along_axis, function
 from shiftproof_kernel import facts, rules
 
 Scene: Any = facts.Scene  # here it is made of terms
@@ -478,10 +478,9 @@ def window_scene(
     i: Integer,
 ) -> Claim:
     """Place u reads the cells s u + d t of the stretched axis: inside, those which show a cell show a right one."""
-    flags = {"linear": True, "symmetric": True}
-    dim = {"axis": 0, "size": K, "stride": s, "low": low, "high": high, "base": b, "dilation": d}
+    op, dim = function(linear=True, symmetric=True), along_axis(K, s, low, high, b, d)
     answers = [*SMALLEST, True, True, False, True, True, False, False]
-    path = along(rule, Scene(n, first, end, o, r), dim, flags, answers=answers)
+    path = along(rule, Scene(n, first, end, o, r), dim, op, answers=answers)
     (made,) = path.result
     begins, ends = (first - 1) * b + 1 + low, end * b + low
     reach = d * (K - 1) + 1 - 1 - 0

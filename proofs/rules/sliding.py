@@ -10,7 +10,9 @@ from proofs.rules.factors import Moving, Rule, Still
 from proofs.rules.lemma import Integer, Lemma
 from proofs.rules.paths import Given, along
 from proofs.rules.terms import lift
-from shiftproof_kernel import rules
+from shiftproof_kernel import program, rules
+
+Dim: Any = program.Dim  # here it is made of terms
 
 
 def cut_still(
@@ -136,11 +138,14 @@ SMALLEST = [False, False, False, True]
 """The size of a window is the least of its numbers, and at least 1; whichever is, the rule goes on alike."""
 
 
-def _dim(
-    K: Integer, s: Integer, low: Integer, high: Integer, b: Integer, d: Integer
-) -> dict[str, Any]:
-    numbers = {"size": K, "stride": s, "low": low, "high": high, "base": b, "dilation": d}
-    return {"axis": 0, **numbers}
+def along_axis(K: Integer, s: Integer, low: Integer, high: Integer, b: Integer, d: Integer) -> Any:
+    """How a window runs."""
+    return Dim(axis=0, out=0, size=K, stride=s, low=low, high=high, base=b, dilation=d)
+
+
+def function(*, linear: bool, symmetric: bool) -> program.Window:
+    """What is known of the function of a window."""
+    return program.Window(dims=(), kept=(), symmetric=symmetric, linear=linear)
 
 
 def window_moves(
@@ -165,10 +170,10 @@ def window_moves(
 ) -> Claim:
     """Place u reads the cells s u + d t of U; places have the period that the rule gives, and move by its step."""
     given = Given(rule, gcd=g, inverse=inverse)
-    flags = {"linear": False, "symmetric": False}
+    op = function(linear=False, symmetric=False)
     answers = [*SMALLEST, True, False, True, True, True, True, True]
     path = along(
-        given.rule, Moving(n, N, o, r), _dim(K, s, low, high, b, d), flags, answers=answers
+        given.rule, Moving(n, N, o, r), along_axis(K, s, low, high, b, d), op, answers=answers
     )
     (made,) = path.result
     x, period = given.inverted
@@ -225,9 +230,9 @@ def window_folds(
     t: Integer,
 ) -> Claim:
     """Weight t meets cell i at a place u of the laps, and after the shift at u + r b modulo N b."""
-    flags = {"linear": True, "symmetric": False}
+    op = function(linear=True, symmetric=False)
     answers = [*SMALLEST, True, True, True, True, True, False, True]
-    path = along(rule, Moving(n, N, o, r), _dim(K, s, low, high, b, d), flags, answers=answers)
+    path = along(rule, Moving(n, N, o, r), along_axis(K, s, low, high, b, d), op, answers=answers)
     (made,) = path.result
     reach, place = d * (K - 1), b * i + low - d * t
     u, rest = place // s, place % s
@@ -271,9 +276,9 @@ def window_still(
 ) -> Claim:
     """Places of an axis that stays repeat where their cells do."""
     given = Given(rule, gcd=g)
-    flags = {"linear": False, "symmetric": False}
+    op = function(linear=False, symmetric=False)
     answers = [*SMALLEST, True, True, True, True, True, True, False]
-    path = along(given.rule, Still(n, p), _dim(K, s, low, high, b, d), flags, answers=answers)
+    path = along(given.rule, Still(n, p), along_axis(K, s, low, high, b, d), op, answers=answers)
     (made,) = path.result
     return Claim(
         {"common": tuple(number % g == 0 for number in given.divided)},
@@ -299,9 +304,9 @@ def window_whole(
     i: Integer,
 ) -> Claim:
     """Windows at any two places x and y hold the same cells of whole periods, in another order."""
-    flags = {"linear": False, "symmetric": True}
+    op = function(linear=False, symmetric=True)
     answers = [*SMALLEST, True, False, True, True, True, True, True, True, False]
-    path = along(rule, Moving(n, N, o, r), _dim(K, s, low, high, b, d), flags, answers=answers)
+    path = along(rule, Moving(n, N, o, r), along_axis(K, s, low, high, b, d), op, answers=answers)
     (made,) = path.result
     turns = (i + y - x) // K
     return Claim(

@@ -13,7 +13,7 @@ from proofs.rules import factors, mutants, paths, scenes, sliding, solvers
 from proofs.rules.lemma import KERNEL, Lemma
 from proofs.rules.terms import unknown
 from proofs.rules.twins import is_false
-from shiftproof_kernel import arithmetic, facts
+from shiftproof_kernel import arithmetic, derivation, facts
 from shiftproof_kernel import rules as kernel_rules
 
 EVERY = pytest.mark.parametrize("lemma", rules.LEMMAS, ids=lambda lemma: lemma.name)
@@ -131,7 +131,7 @@ def test_every_formula_of_the_kernel_has_a_lemma() -> None:
 def test_the_rules_of_the_kernel_use_every_formula() -> None:
     used = {
         part.attr
-        for module in (facts, kernel_rules)
+        for module in (facts, kernel_rules, derivation)
         for part in ast.walk(ast.parse(inspect.getsource(module)))
         if isinstance(part, ast.Attribute) and ast.unparse(part.value) == "arithmetic"
     }
@@ -178,11 +178,11 @@ CONDITIONS = {
 @pytest.mark.parametrize("kind", ["moving", "still", "fold", "scene"])
 def test_windows_give_nothing_but_what_the_lemmas_are_about(kind: str, flags: tuple) -> None:
     given = paths.Given(sliding.SLIDE, gcd=unknown("g"), inverse=unknown("inverse"))
-    dim = sliding._dim(*map(unknown, ("K", "s", "low", "high", "b", "d")))
-    params = dict(zip(("linear", "symmetric"), flags, strict=True))
+    dim = sliding.along_axis(*map(unknown, ("K", "s", "low", "high", "b", "d")))
+    op = sliding.function(linear=flags[0], symmetric=flags[1])
     size = "((n - 1) * b + 1 + low + high - 1 - d * (K - 1)) // s + 1"
     seen = set()
-    for path in paths.explore(given.rule, MAJOR[kind], dim, params):
+    for path in paths.explore(given.rule, MAJOR[kind], dim, op):
         if not path.result:  # refused, or one cell that stays
             continue
         (made,) = path.result
