@@ -19,6 +19,7 @@ Rule = Callable[..., Any]
 Still: Any = facts.Still  # here they are made of terms
 Moving: Any = facts.Moving
 Fold: Any = facts.Fold
+Phase: Any = facts.Phase
 
 
 def tidy_moving(rule: Rule, N: Integer, *, n: Integer, o: Integer, r: Integer, u: Integer) -> Claim:
@@ -453,6 +454,7 @@ LEMMAS = (
             "moving": lambda n, N, o, r: Moving(n, N, o, r),
             "laps": lambda n, N, o, r: Fold(n, N, r, "whole", 0),
             "scene": lambda n, N, o, r: facts.Scene(n, r, N, o, r),
+            "spectrum": lambda n, N, o, r: Phase(n, N, o, r),
         }.items()
     ),
     Lemma("rule split: still, flat", "p | m: B[u m + j] = B[j]", split_still_flat, SPLIT),

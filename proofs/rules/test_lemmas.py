@@ -66,8 +66,10 @@ MAJOR = {
     "fold": factors.Fold(n, N, r, "whole", 0),
     "laps": factors.Fold(n, N, r, "laps", 0),
     "scene": scenes.Scene(n, *map(unknown, ("first", "end")), o, r),
+    "phase": factors.Phase(n, N, o, r),
 }
 MINOR = (factors.Still(m, q), factors.Moving(m, M, o, t), factors.Fold(m, M, t, "whole", 0))
+SPAN = sliding.Span(*map(unknown, ("a", "s")))
 PADS = tuple(map(unknown, ("low", "high", "base")))
 RUNS = {
     factors.TIDY: [(([MAJOR[name]],), {}) for name in ("still", "moving", "scene")],
@@ -78,17 +80,24 @@ RUNS = {
         for options in ({}, {"all_flat": True})
     ],
     factors.SPLIT: [((kind, m), {}) for name, kind in MAJOR.items() if name != "flat"],
+    sliding.TAKE: [
+        *(((kind, SPAN, m), {}) for kind in MAJOR.values()),
+        *(((MAJOR[name], (p, q), m), {}) for name in ("flat", "still", "phase", "fold")),
+    ],
+    sliding.STRIDE: [((MAJOR["moving"], *map(unknown, ("s", "count", "start", "past"))), {})],
     scenes.PASS: [((MAJOR["scene"], *map(unknown, ("s", "count", "start", "past"))), {})],
     sliding.STRETCH: [((MAJOR[name], *PADS), {}) for name in ("still", "moving", "scene")],
 }
-"""What the rules are run on. A still factor of any period stands for a flat one too, unless a rule tells them apart."""
+"""What the rules are run on. A still factor of any period stands for a flat one too, unless a rule tells them apart.
+Of lists, which may be long, `signals.pattern` says what holds from one number to the next.
+"""
 
 
 def signature(rule: Any, arguments: Any, answers: Any) -> tuple[Any, ...]:
     if isinstance(arguments[0], list):
         arguments = arguments[0]
     flat = [str(getattr(argument, "period", "")) == "1" for argument in arguments]
-    return (rule, *[type(argument) for argument in arguments], *flat, *answers)
+    return (rule.__name__, *[type(argument) for argument in arguments], *flat, *answers)
 
 
 def walked(monkeypatch: pytest.MonkeyPatch) -> set[tuple[Any, ...]]:
@@ -108,14 +117,15 @@ def walked(monkeypatch: pytest.MonkeyPatch) -> set[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("rule", RUNS, ids=lambda rule: rule.__name__)
 def test_every_path_of_a_rule_has_a_lemma(monkeypatch: pytest.MonkeyPatch, rule: Any) -> None:
+    given = paths.Given(rule, gcd=unknown("g"), inverse=unknown("inverse"))
     known, found = walked(monkeypatch), set()
     for arguments, options in RUNS[rule]:
-        for path in paths.explore(rule, *arguments, **options):
+        for path in paths.explore(given.rule, *arguments, **options):
             told = {str(asked): yes for asked, yes in zip(path.asked, path.answers, strict=True)}
             flat = told.get("p == 1", False)  # has runs of its own
             if path.result is not None and not flat:
                 found.add(signature(rule, arguments, path.answers))
-    assert found == {path for path in known if path[0] is rule}
+    assert found == {path for path in known if path[0] == rule.__name__}
 
 
 def test_names_are_names() -> None:
