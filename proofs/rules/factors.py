@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from proofs.rules import solvers
-from proofs.rules.claim import Claim, congruent, same
+from proofs.rules.claim import NO, Claim, Goal, because, congruent, either_way, same
 from proofs.rules.lemma import Integer, Lemma
 from proofs.rules.paths import Given, along
-from proofs.rules.terms import Term, lift
+from proofs.rules.terms import Term, Truth, lift
 from shiftproof_kernel import facts
 
 Rule = Callable[..., Any]
@@ -61,6 +61,30 @@ def tidy_still(answers: list[bool]) -> Rule:
     def build(rule: Rule, *, n: Integer, p: Integer) -> Claim:
         (made,) = along(rule, [Still(n, p)], answers=answers).result
         return Claim({}, (same(made.n, n), same(made.period, p if answers[0] else n)))
+
+    return build
+
+
+def tidy_phase(answers: list[bool]) -> Rule:
+    """Turns count modulo the period, and of one cell there is no other; without any, nothing is turned."""
+
+    def build(rule: Rule, N: Integer, *, n: Integer, f: Integer, t: Integer, q: Integer) -> Claim:
+        path = along(rule, [Phase(n, N, f, t)], answers=answers)
+        (made,) = path.result
+        first, step = f // N, q * (t // N)
+        given: dict[str, Truth | tuple[Truth, ...]] = {}
+        cuts: tuple[Goal, ...] = ()
+        if not answers[0]:  # then the step is of no account
+            step = lift(0)
+            given = {"one cell": solvers.opposite(path.asked[0]), "from": q >= 0, "below": q < n}
+            cuts = (either_way(q == 0, because(NO, n - 1 - q, 1 - n), because(NO, q)),)
+        if isinstance(made, facts.Phase):
+            turn = congruent(made.first + q * made.step, f + q * t, N, times=-(first + step))
+            return Claim(given, (same(made.n, n), same(made.period, N), turn), cuts)
+        unturned = path.asked[1:3] if answers[0] else path.asked[1:2]
+        given |= {f"no turn {i}": solvers.opposite(asked) for i, asked in enumerate(unturned)}
+        turn = congruent(f + q * t, 0, N, times=first + step)
+        return Claim(given, (same(made.n, n), same(made.period, n), turn), cuts)
 
     return build
 
@@ -409,6 +433,18 @@ LEMMAS = (
             ("turned", lambda n, N, o, r: Moving(n, N, o, r), [False, False, True]),
             ("still", lambda n, N, o, r: Still(n, N), [True, True]),
             ("odd", lambda n, N, o, r: Still(n, N), [False, True]),
+            ("unturned", lambda n, N, o, r: Phase(n, N, o, r), [True, False, False, True]),
+            ("unturned cell", lambda n, N, o, r: Phase(n, N, o, r), [False, False, True]),
+        )
+    ),
+    *(
+        Lemma(f"rule tidy: spectrum, {name}", statement, tidy_phase(answers), TIDY)
+        for name, statement, answers in (
+            ("turned", "(f mod N) + q (t mod N) ≡ f + q t (mod N)", [True, True]),
+            ("turned but the first", "the same of N | f", [True, False, True]),
+            ("unturned", "N | f, N | t: f + q t ≡ 0 (mod N)", [True, False, False, False]),
+            ("one cell", "n ≤ 1: (f mod N) ≡ f + q t (mod N) for 0 ≤ q < n", [False, True]),
+            ("no turn", "n ≤ 1, N | f: f + q t ≡ 0 (mod N) for 0 ≤ q < n", [False, False, False]),
         )
     ),
     Lemma(

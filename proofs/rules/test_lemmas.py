@@ -72,7 +72,7 @@ MINOR = (factors.Still(m, q), factors.Moving(m, M, o, t), factors.Fold(m, M, t, 
 SPAN = sliding.Span(*map(unknown, ("a", "s")))
 PADS = tuple(map(unknown, ("low", "high", "base")))
 RUNS = {
-    factors.TIDY: [(([MAJOR[name]],), {}) for name in ("still", "moving", "scene")],
+    factors.TIDY: [(([MAJOR[name]],), {}) for name in ("still", "moving", "scene", "phase")],
     factors.MERGE: [
         ((major, minor), options)
         for major in MAJOR.values()
