@@ -14,9 +14,9 @@ from typing import Annotated, Any
 
 import jax
 import tyro
-from rich.console import Console
 
 from benchmarks import exact, field, layers, learning, report, scale, sweep, verify, zoo
+from shiftproof.terminal import Console
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,7 +144,7 @@ def main() -> int:
     try:
         _run(chosen)
     except (ValueError, OSError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        Console(stderr=True).say(f"error: {error}", style="red")
         return 2
     return 0
 
@@ -166,7 +166,7 @@ def _choose(platform: str | None) -> None:
 def _run(command: Any) -> None:
     if isinstance(command, Report):
         for written in report.write(command.files, command.out):
-            print(f"wrote {written}")
+            Console().say(f"wrote {written}")
         return
     if command.repeats < 5:
         raise ValueError("--repeats must be at least 5: medians of fewer say little.")

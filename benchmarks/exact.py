@@ -9,7 +9,6 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from rich.console import Console
 
 import shiftproof as sp
 from benchmarks.harness import Rows
@@ -19,6 +18,7 @@ from shiftproof.deciding.verify import analyse
 from shiftproof.exactness.calibration import calibrate, has_float64
 from shiftproof.proving.runs import Question, Runs
 from shiftproof.refuting.trials import forget_compiled
+from shiftproof.terminal import Console
 from shiftproof.tracing.settings import settings
 
 FORMATS = (("float32", "highest"), ("float32", "default"), ("float64", "highest"))

@@ -14,7 +14,6 @@ from typing import Any
 import jax
 import numpy as np
 from flax import nnx
-from rich.console import Console
 
 import shiftproof as sp
 from benchmarks.harness import Rows, forget_compiled, interleaved
@@ -22,6 +21,7 @@ from shiftproof import zoo
 from shiftproof.deciding.subject import Subject
 from shiftproof.deciding.verify import analyse
 from shiftproof.proving.runs import Question, Runs
+from shiftproof.terminal import Console
 from shiftproof.tracing.settings import settings
 from shiftproof.tracing.trace import evaluate, fixed_values
 

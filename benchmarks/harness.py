@@ -21,12 +21,13 @@ from typing import Any, Literal, TypeVar
 
 import jax
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
+from shiftproof.plain import plain_texts
 from shiftproof.provenance import provenance
 from shiftproof.proving import runs
 from shiftproof.refuting import trials
+from shiftproof.terminal import Console
 
 SCHEMA = "shiftproof.benchmark/2"
 SAMPLE_SECONDS = 0.005
@@ -106,7 +107,7 @@ def read_rows(path: Path) -> list[Row]:
     rows = []
     for number, line in enumerate(path.read_bytes().splitlines(), 1):
         try:
-            rows.append(msgspec.json.decode(line, type=Row))
+            rows.append(msgspec.convert(plain_texts(msgspec.json.decode(line)), Row))
         except msgspec.DecodeError as error:
             raise ValueError(
                 f"{path}, line {number}: {error}; rows have the schema {SCHEMA}."

@@ -18,10 +18,10 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rich.console import Console
 
 from benchmarks.harness import Rows, compile_program, interleaved, ratios
 from shiftproof.sweeping.engine import free_memory
+from shiftproof.terminal import Console
 from shiftproof.tracing.settings import settings
 
 Direction = Literal["forward", "backward"]

@@ -17,11 +17,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from rich.console import Console
 
 from benchmarks.harness import Rows
 from shiftproof import data
 from shiftproof.layers import AdaptivePolyphaseSampling, BlurPool
+from shiftproof.terminal import Console
 from shiftproof.tracing.settings import settings
 from shiftproof.training import Adam, cross_entropy
 

@@ -12,9 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from rich.console import Console
-
 from benchmarks.harness import Rows
+from shiftproof.terminal import Console
 
 CREWS = ((1, 1), (1, 2), (1, 4), (2, 1), (2, 2), (3, 1))
 """Processes, and forced host devices of each."""

@@ -15,7 +15,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from rich.console import Console
 
 import shiftproof as sp
 from benchmarks.harness import Rows, interleaved, ratios
@@ -24,6 +23,7 @@ from shiftproof.canvas import Canvas
 from shiftproof.sweeping.engine import Engine, chunk_size
 from shiftproof.sweeping.question import Asker
 from shiftproof.sweeping.sweep import make_groups, run_chunks
+from shiftproof.terminal import Console
 from shiftproof.tracing.arguments import read_images
 from shiftproof.tracing.model import adapt
 from shiftproof.tracing.settings import settings

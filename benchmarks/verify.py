@@ -17,7 +17,6 @@ from typing import Any
 import jax
 import numpy as np
 from flax import nnx
-from rich.console import Console
 
 import shiftproof as sp
 from benchmarks.harness import Rows, compile_program, forget_compiled, interleaved
@@ -25,6 +24,7 @@ from shiftproof import zoo
 from shiftproof.group import largest_lattice
 from shiftproof.proving.analysis import Claim, Prover
 from shiftproof.proving.graph import build_graph
+from shiftproof.terminal import Console
 from shiftproof.tracing.model import adapt, trace_model
 from shiftproof.zoo import Automaton, LeNet, ResNet, UNet, ViT
 from shiftproof_kernel import check

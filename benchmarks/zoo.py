@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.console import Console
 
 import shiftproof as sp
 from benchmarks.harness import Row, Rows, forget_compiled
 from shiftproof.errors import ModelCallError, ShiftproofWarning
 from shiftproof.report.tables import Table
+from shiftproof.terminal import Console
 from shiftproof.tracing.model import adapt, trace_model
 
 if TYPE_CHECKING:

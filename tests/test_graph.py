@@ -13,6 +13,7 @@ from shiftproof.proving.graph import Graph, build_graph
 from shiftproof.proving.periods import periods, rolls
 from shiftproof.tracing.model import adapt, trace_model
 from shiftproof_kernel import Lost, Theorem, equivariant, invariant
+from shiftproof_kernel.program import Constant
 
 RAMP = np.arange(8.0)
 
@@ -265,5 +266,5 @@ def test_diagonal_stripes_keep_the_shifts_along_them() -> None:
 def test_the_same_array_becomes_one_constant() -> None:
     prover = prover_of(lambda x: (x + RAMP[:, None]) * RAMP[:, None])
     assert isinstance(prover.graph, Graph)
-    tables = [n for n in prover.graph.program.nodes if n.op == "constant" and 8 in n.shape]
+    tables = [n for n in prover.graph.program.nodes if isinstance(n.op, Constant) and 8 in n.shape]
     assert 1 <= len(tables) <= 2

@@ -16,7 +16,8 @@ REPOSITORY = Path(__file__).parent.parent
 MODULES = sorted(ROOT.rglob("*.py"))
 
 ORDER = (
-    ("_version", "errors", "files", "display", "listening"),
+    ("plain",),
+    ("_version", "errors", "files", "display", "listening", "terminal"),
     ("archive", "progress", "layers", "group"),
     ("canvas", "zoo", "data"),
     ("training", "provenance", "certificate"),

@@ -4,32 +4,34 @@ A still factor says B[w] = B[w + p] where both are cells, a moving one A[i] = S[
 say no more than what it was given, about the same cells.
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 from proofs.rules import solvers
-from proofs.rules.claim import Claim, congruent, same
+from proofs.rules.claim import NO, Claim, Goal, because, congruent, either_way, same
 from proofs.rules.lemma import Integer, Lemma
 from proofs.rules.paths import Given, along
-from proofs.rules.terms import Term, lift
+from proofs.rules.terms import Term, Truth, lift
 from shiftproof_kernel import facts
 
 Rule = Callable[..., Any]
 Still: Any = facts.Still  # here they are made of terms
 Moving: Any = facts.Moving
 Fold: Any = facts.Fold
+Phase: Any = facts.Phase
 
 
 def tidy_moving(rule: Rule, N: Integer, *, n: Integer, o: Integer, r: Integer, u: Integer) -> Claim:
     """Offset and step count modulo the period."""
-    ((size, period, offset, step),) = along(rule, [Moving(n, N, o, r)], answers=[True]).result
+    (made,) = along(rule, [Moving(n, N, o, r)], answers=[True]).result
     return Claim(
         {},
         (
-            same(size, n),
-            same(period, N),
-            congruent(offset + u, o + u, N, times=-(o // N)),
-            congruent(u - step, u - r, N, times=r // N),
+            same(made.n, n),
+            same(made.period, N),
+            congruent(made.offset + u, o + u, N, times=-(o // N)),
+            congruent(u - made.step, u - r, N, times=r // N),
         ),
     )
 
@@ -39,11 +41,15 @@ def tidy_turned(answers: list[bool]) -> Rule:
 
     def build(rule: Rule, N: Integer, *, n: Integer, o: Integer, r: Integer, u: Integer) -> Claim:
         path = along(rule, [Moving(n, N, o, r)], answers=answers)
-        ((size, period),) = path.result
-        repeats = congruent(o + u + period, o + u, N, times=1) if answers[1] else same(period, n)
+        (made,) = path.result
+        repeats = (
+            congruent(o + u + made.period, o + u, N, times=1)
+            if answers[1]
+            else same(made.period, n)
+        )
         return Claim(
             {"whole turns": solvers.opposite(path.asked[0])},
-            (same(size, n), repeats, congruent(u - r, u, N, times=-(r // N))),
+            (same(made.n, n), repeats, congruent(u - r, u, N, times=-(r // N))),
         )
 
     return build
@@ -53,8 +59,32 @@ def tidy_still(answers: list[bool]) -> Rule:
     """The period is as it was, or the size, which says nothing."""
 
     def build(rule: Rule, *, n: Integer, p: Integer) -> Claim:
-        ((size, period),) = along(rule, [Still(n, p)], answers=answers).result
-        return Claim({}, (same(size, n), same(period, p if answers[0] else n)))
+        (made,) = along(rule, [Still(n, p)], answers=answers).result
+        return Claim({}, (same(made.n, n), same(made.period, p if answers[0] else n)))
+
+    return build
+
+
+def tidy_phase(answers: list[bool]) -> Rule:
+    """Turns count modulo the period, and of one cell there is no other; without any, nothing is turned."""
+
+    def build(rule: Rule, N: Integer, *, n: Integer, f: Integer, t: Integer, q: Integer) -> Claim:
+        path = along(rule, [Phase(n, N, f, t)], answers=answers)
+        (made,) = path.result
+        first, step = f // N, q * (t // N)
+        given: dict[str, Truth | tuple[Truth, ...]] = {}
+        cuts: tuple[Goal, ...] = ()
+        if not answers[0]:  # then the step is of no account
+            step = lift(0)
+            given = {"one cell": solvers.opposite(path.asked[0]), "from": q >= 0, "below": q < n}
+            cuts = (either_way(q == 0, because(NO, n - 1 - q, 1 - n), because(NO, q)),)
+        if isinstance(made, facts.Phase):
+            turn = congruent(made.first + q * made.step, f + q * t, N, times=-(first + step))
+            return Claim(given, (same(made.n, n), same(made.period, N), turn), cuts)
+        unturned = path.asked[1:3] if answers[0] else path.asked[1:2]
+        given |= {f"no turn {i}": solvers.opposite(asked) for i, asked in enumerate(unturned)}
+        turn = congruent(f + q * t, 0, N, times=first + step)
+        return Claim(given, (same(made.n, n), same(made.period, n), turn), cuts)
 
     return build
 
@@ -185,23 +215,29 @@ def split_into_one(make: Callable[..., Any]) -> Rule:
     """One block is the whole axis."""
 
     def build(rule: Rule, m: Integer, *, n: Integer, N: Integer, o: Integer, r: Integer) -> Claim:
-        path = along(rule, make(n, N, o, r), m, answers=[True])
-        (size, period), block = path.result
+        given = make(n, N, o, r)
+        path = along(rule, given, m, answers=[True])
+        one, block = path.result
         return Claim(
             {"whole blocks": n % m == 0, "one": path.asked[0]},
             (
-                same(size, 1),
-                same(period, 1),
+                same(one.n, 1),
+                same(one.period, 1),
                 same(block.n, m),
                 *(
-                    same(part, given)
-                    for part, given in zip(block[1:], make(n, N, o, r)[1:], strict=True)
-                    if isinstance(given, Term)
+                    same(part, whole)
+                    for part, whole in zip(_beside_size(block), _beside_size(given), strict=True)
                 ),
             ),
         )
 
     return build
+
+
+def _beside_size(factor: Any) -> list[Term]:
+    """All numbers of a factor but the first."""
+    values = [getattr(factor, field.name) for field in dataclasses.fields(factor)]
+    return [value for value in values[1:] if isinstance(value, Term)]
 
 
 def split_still_flat(
@@ -397,6 +433,18 @@ LEMMAS = (
             ("turned", lambda n, N, o, r: Moving(n, N, o, r), [False, False, True]),
             ("still", lambda n, N, o, r: Still(n, N), [True, True]),
             ("odd", lambda n, N, o, r: Still(n, N), [False, True]),
+            ("unturned", lambda n, N, o, r: Phase(n, N, o, r), [True, False, False, True]),
+            ("unturned cell", lambda n, N, o, r: Phase(n, N, o, r), [False, False, True]),
+        )
+    ),
+    *(
+        Lemma(f"rule tidy: spectrum, {name}", statement, tidy_phase(answers), TIDY)
+        for name, statement, answers in (
+            ("turned", "(f mod N) + q (t mod N) ≡ f + q t (mod N)", [True, True]),
+            ("turned but the first", "the same of N | f", [True, False, True]),
+            ("unturned", "N | f, N | t: f + q t ≡ 0 (mod N)", [True, False, False, False]),
+            ("one cell", "n ≤ 1: (f mod N) ≡ f + q t (mod N) for 0 ≤ q < n", [False, True]),
+            ("no turn", "n ≤ 1, N | f: f + q t ≡ 0 (mod N) for 0 ≤ q < n", [False, False, False]),
         )
     ),
     Lemma(
@@ -442,6 +490,7 @@ LEMMAS = (
             "moving": lambda n, N, o, r: Moving(n, N, o, r),
             "laps": lambda n, N, o, r: Fold(n, N, r, "whole", 0),
             "scene": lambda n, N, o, r: facts.Scene(n, r, N, o, r),
+            "spectrum": lambda n, N, o, r: Phase(n, N, o, r),
         }.items()
     ),
     Lemma("rule split: still, flat", "p | m: B[u m + j] = B[j]", split_still_flat, SPLIT),

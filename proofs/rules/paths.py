@@ -58,9 +58,11 @@ class Given:
 
 def _copy(function: Callable[..., Any], names: dict[str, Any]) -> FunctionType:
     """The function, to which other names mean other things."""
-    return FunctionType(
+    copy = FunctionType(
         function.__code__, names, function.__name__, function.__defaults__, function.__closure__
     )
+    copy.__kwdefaults__ = function.__kwdefaults__
+    return copy
 
 
 def along(

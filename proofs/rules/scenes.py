@@ -9,7 +9,7 @@ from proofs.rules.claim import NO, Claim, congruent, each, holds, same
 from proofs.rules.factors import Rule, Still
 from proofs.rules.lemma import Formulas, Integer, Lemma
 from proofs.rules.paths import Given, along
-from proofs.rules.sliding import SMALLEST
+from proofs.rules.sliding import SMALLEST, Span, along_axis, function
 from shiftproof_kernel import facts, rules
 
 Scene: Any = facts.Scene  # here it is made of terms
@@ -459,6 +459,97 @@ def stride_backwards(
     )
 
 
+def take_part(
+    rule: Rule,
+    *,
+    n: Integer,
+    low: Integer,
+    high: Integer,
+    o: Integer,
+    r: Integer,
+    count: Integer,
+    a: Integer,
+    s: Integer,
+    q: Integer,
+) -> Claim:
+    """A contiguous part R[q] = A[a + s q] is a window on the same signal, and right where A is."""
+    path = along(rule, Scene(n, low, high, o, r), Span(a, s), count, answers=[True])
+    (made,) = path.result
+    return Claim(
+        {"contiguous": path.asked[0], "q from": q >= made.low, "q below": q < made.high},
+        (
+            same(made.n, count),
+            same(made.step, r),
+            same(made.offset + q, o + (a + s * q)),
+            holds(a + s * q >= low, q - made.low, NO),
+            holds(a + s * q < high, made.high - 1 - q, NO),
+        ),
+    )
+
+
+def take_forwards(
+    rule: Rule,
+    s: Integer,
+    *,
+    n: Integer,
+    low: Integer,
+    high: Integer,
+    o: Integer,
+    r: Integer,
+    count: Integer,
+    a: Integer,
+    q: Integer,
+) -> Claim:
+    """R[q] = A[a + s q] moves, and is right where A is."""
+    scene, answers = Scene(n, low, high, o, r), [False, False, True, True]
+    path = along(rule, scene, Span(a, s), count, answers=answers)
+    (made,) = path.result
+    begins = (low - a + s - 1) % s
+    ends = (high - a - (a + 1 - 1 - a) + s - 1) % s
+    return Claim(
+        {"strides": path.asked[3], "q from": q >= made.low, "q below": q < made.high},
+        (
+            same(made.n, count),
+            same(made.offset, 0),
+            same(a + s * (q - made.step), a + s * q - r),
+            holds(a + s * q >= low, (s, q - made.low), s - 1 - begins, NO),
+            holds(a + s * q < high, (s, made.high - 1 - q), ends, NO),
+        ),
+    )
+
+
+def take_backwards(
+    rule: Rule,
+    s: Integer,
+    *,
+    n: Integer,
+    low: Integer,
+    high: Integer,
+    o: Integer,
+    r: Integer,
+    count: Integer,
+    a: Integer,
+    q: Integer,
+) -> Claim:
+    """The same of R[q] = A[a - s q]."""
+    scene, answers = Scene(n, low, high, o, r), [False, True, True, True]
+    path = along(rule, scene, Span(a, -s), count, answers=answers)
+    (made,) = path.result
+    end, back = a + 1, -s
+    begins = (n - high - (n - end) + -back - 1) % -back
+    ends = (n - low - (n - end) - (n - a - 1 - (n - end)) + -back - 1) % -back
+    return Claim(
+        {"strides": path.asked[3], "q from": q >= made.low, "q below": q < made.high},
+        (
+            same(made.n, count),
+            same(made.offset, 0),
+            same(a - s * (q - made.step), a - s * q - r),
+            holds(a - s * q < high, (s, q - made.low), s - 1 - begins, NO),
+            holds(a - s * q >= low, (s, made.high - 1 - q), ends, NO),
+        ),
+    )
+
+
 def window_scene(
     rule: Rule,
     b: Integer,
@@ -478,10 +569,9 @@ def window_scene(
     i: Integer,
 ) -> Claim:
     """Place u reads the cells s u + d t of the stretched axis: inside, those which show a cell show a right one."""
-    flags = {"linear": True, "symmetric": True}
-    dim = {"axis": 0, "size": K, "stride": s, "low": low, "high": high, "base": b, "dilation": d}
+    op, dim = function(linear=True, symmetric=True), along_axis(K, s, low, high, b, d)
     answers = [*SMALLEST, True, True, False, True, True, False, False]
-    path = along(rule, Scene(n, first, end, o, r), dim, flags, answers=answers)
+    path = along(rule, Scene(n, first, end, o, r), dim, op, answers=answers)
     (made,) = path.result
     begins, ends = (first - 1) * b + 1 + low, end * b + low
     reach = d * (K - 1) + 1 - 1 - 0
@@ -504,7 +594,7 @@ def window_scene(
 
 
 TIDY, MERGE, SPLIT, JOIN = facts.tidy, facts._merge, facts.split, facts._join
-STRETCH, PASS, SLIDE = rules._stretched, rules._passed, rules._slid
+TAKE, STRETCH, PASS, SLIDE = rules._taken, rules._stretched, rules._passed, rules._slid
 ENDS = {
     "neither": (False, False),
     "before": (True, False),
@@ -596,5 +686,23 @@ LEMMAS = (
         "s | r: T[q] = A[a − s q] moves by −r/s, and is right where it reads the interior alone",
         stride_backwards,
         PASS,
+    ),
+    Lemma(
+        "rule take: scene, part",
+        "s = 1: R[q] = S[o + a + s q], of the same signal, is right for low − a ≤ q < high − a",
+        take_part,
+        TAKE,
+    ),
+    Lemma(
+        "rule take: scene",
+        "s | r: R[q] = A[a + s q] moves by r/s, and is right where it reads the interior",
+        take_forwards,
+        TAKE,
+    ),
+    Lemma(
+        "rule take: scene, backwards",
+        "s | r: R[q] = A[a − s q] moves by −r/s, and is right where it reads the interior",
+        take_backwards,
+        TAKE,
     ),
 )

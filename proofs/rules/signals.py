@@ -431,22 +431,79 @@ def cell_exact(k: Formulas, N: Integer, *, x: Integer, y: Integer, m: Integer) -
     return Claim({"periods apart": x == y + N * m}, each(k.same_cell(N, x, y), m))
 
 
+def leap_leads(k: Formulas, N: Integer, *, x: Integer, y: Integer) -> Claim:
+    """A leap from x ends at the cell of y, and is no longer than it must be."""
+    leap = k.leap(N, x, y)
+    return Claim(
+        {},
+        (
+            congruent(x + leap, y, N, times=-((y - x) // N)),
+            holds(leap >= 0, leap, NO),
+            holds(leap < N, N - 1 - leap, NO),
+        ),
+    )
+
+
 def pattern(
     k: Formulas,
     N: Integer,
     *,
+    u: Integer,
+    v: Integer,
     x: Integer,
     y: Integer,
     a: Integer,
     t: Integer,
     q: Integer,
     m: Integer,
+    h: Integer,
 ) -> Claim:
-    """If the position x = a + t q and the next one is y = x + t, both modulo N, then y = a + t (q + 1)."""
+    """The positions u and v lie a block of step t apart, and the next ones are x and y. If x is as far behind u as y
+    is behind v, then x and y too lie t apart, modulo N; and if x = a + t q, then y = a + t (q + 1).
+    """
+    apart = (y - v) // N - (x - u) // N + m
     return Claim(
-        {"so far": x == a + t * q + N * m, "one on": k.same_cell(N, y, x + t)},
-        (congruent(y, a + t * (q + 1), N, times=(y - (x + t)) // N + m),),
+        {
+            "a block apart": v == u + t + N * m,
+            "leaps": k.leap(N, u, x) == k.leap(N, v, y),
+            "so far": x == a + t * q + N * h,
+        },
+        (
+            congruent(y, x + t, N, times=apart),
+            congruent(y, a + t * (q + 1), N, times=apart + h),
+        ),
     )
+
+
+def pattern_exact(
+    k: Formulas, N: Integer, *, u: Integer, v: Integer, x: Integer, y: Integer, m: Integer
+) -> Claim:
+    """If x lies as far behind u as y behind v, modulo N, then the leaps are equal."""
+    one, other = k.leap(N, u, x), k.leap(N, v, y)
+    turns = (y - v) // N - (x - u) // N - m
+    return Claim(
+        {"as far": y - v == x - u + N * m},
+        (either_way(one == other, because(NO, (N, -turns)), because(NO, (N, turns))),),
+        cuts=(
+            holds(turns <= 0, (N, NO), N - 1 - (x - u) % N, (y - v) % N),
+            holds(turns >= 0, (N, NO), N - 1 - (y - v) % N, (x - u) % N),
+        ),
+    )
+
+
+def block_flat(
+    k: Formulas, N: Integer, *, x: Integer, y: Integer, o: Integer, t: Integer, q: Integer
+) -> Claim:
+    """Positions without a leap between them show one cell, in every block."""
+    return Claim(
+        {"no leap": k.leap(N, x, y) == 0},
+        (congruent(o + y + t * q, o + x + t * q, N, times=(y - x) // N),),
+    )
+
+
+def block_flat_exact(k: Formulas, N: Integer, *, x: Integer, y: Integer, m: Integer) -> Claim:
+    """From a cell to the same one, whole periods on, there is no leap."""
+    return Claim({"periods apart": y == x + N * m}, each((k.leap(N, x, y) == 0,), m))
 
 
 def rolls(
@@ -550,11 +607,15 @@ LEMMAS = (
     ),
     Lemma("glue", "o + n ≡ p (mod N): S[p + (i − n)] = S[o + i], so two windows are one", glue),
     Lemma("same cell, exact", "x ≡ y (mod N) is told to be the same cell", cell_exact),
+    Lemma("leap", "x + leap ≡ y (mod N), 0 ≤ leap < N", leap_leads),
     Lemma(
         "pattern",
-        "x_q ≡ a + t q and x_{q+1} ≡ x_q + t (mod N): x_{q+1} ≡ a + t (q + 1)",
+        "v ≡ u + t and y − v ≡ x − u (mod N): y ≡ x + t, and of x ≡ a + t q it is a + t (q + 1)",
         pattern,
     ),
+    Lemma("pattern, exact", "y − v ≡ x − u (mod N) are told to be one leap", pattern_exact),
+    Lemma("pattern of one cell", "x ≡ y (mod N): S[o + y + t q] = S[o + x + t q]", block_flat),
+    Lemma("pattern of one cell, exact", "x ≡ y (mod N) is told to be no leap", block_flat_exact),
     Lemma("rolls", "m·known ≡ roll (mod n): C[u − roll] = C[u − m·known]", rolls),
     Lemma("rolls, exact", "m·known ≡ roll (mod n) is told to be a multiple", rolls_exact),
 )

@@ -1,16 +1,21 @@
-"""Lemmas about the rules for windows, which branch: padding, strides and windows, run on symbols along their paths.
+"""Lemmas about the rules for windows, which branch: parts, padding, strides and windows, run on symbols along their
+paths.
 
 Notation as in windows.py; what a rule gives must say no more than what it was given.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from proofs.rules.claim import NO, Claim, because, congruent, either_way, holds, same
-from proofs.rules.factors import Moving, Rule, Still
+from proofs.rules.factors import Moving, Phase, Rule, Still
 from proofs.rules.lemma import Integer, Lemma
 from proofs.rules.paths import Given, along
-from proofs.rules.terms import lift
-from shiftproof_kernel import rules
+from proofs.rules.terms import Relation, lift
+from shiftproof_kernel import program, rules
+
+Dim: Any = program.Dim  # here they are made of terms
+Span: Any = program.Span
 
 
 def cut_still(
@@ -104,17 +109,54 @@ def stride(
     q: Integer,
 ) -> Claim:
     """T[q] = S[a + s q] has the period that the rule gives, and moves by its step."""
-    window = Moving(n, N, o, r)
     given = Given(rule, gcd=g, inverse=inverse)
-    path = along(given.rule, window, s, count, a, a + 1, answers=[True])
-    made = path.result
+    path = along(given.rule, Moving(n, N, o, r), s, count, a, a + 1, answers=[True])
+    return _strides(given, path.asked[0], path.result, N, g, r, s, count, inverse, w, a, q)
+
+
+def take_stride(
+    rule: Rule,
+    N: Integer,
+    g: Integer,
+    *,
+    n: Integer,
+    o: Integer,
+    r: Integer,
+    s: Integer,
+    count: Integer,
+    inverse: Integer,
+    w: Integer,
+    a: Integer,
+    q: Integer,
+) -> Claim:
+    """So does what is taken, in steps, of a window."""
+    given = Given(rule, gcd=g, inverse=inverse)
+    path = along(given.rule, Moving(n, N, o, r), Span(a, s), count, answers=[False, True])
+    (made,) = path.result
+    return _strides(given, path.asked[1], made, N, g, r, s, count, inverse, w, a, q)
+
+
+def _strides(
+    given: Given,
+    strides: Relation,
+    made: Any,
+    N: Integer,
+    g: Integer,
+    r: Integer,
+    s: Integer,
+    count: Integer,
+    inverse: Integer,
+    w: Integer,
+    a: Integer,
+    q: Integer,
+) -> Claim:
     x, period = given.inverted
     turns = (r // g * inverse) // period
     return Claim(
         {
             "common": tuple(number % g == 0 for number in given.divided),
             "inverse": x * inverse == 1 + period * w,
-            "strides": path.asked[0],
+            "strides": strides,
         },
         (
             same(made.n, count),
@@ -132,15 +174,92 @@ def stride(
     )
 
 
+def take_flat(index: Callable[..., Any]) -> Rule:
+    """Of cells that are all alike, B[x] = B[x + 1], any are."""
+
+    def build(
+        rule: Rule, *, n: Integer, count: Integer, a: Integer, s: Integer, x: Integer, y: Integer
+    ) -> Claim:
+        (made,) = along(rule, Still(n, 1), index(a, s), count, answers=[]).result
+        return Claim({}, (same(made.n, count), congruent(x, y, made.period, times=x - y)))
+
+    return build
+
+
+def take_still(index: Callable[..., Any]) -> Rule:
+    """Of others no period is claimed."""
+
+    def build(
+        rule: Rule, *, p: Integer, n: Integer, count: Integer, a: Integer, s: Integer
+    ) -> Claim:
+        (made,) = along(rule, Still(n, p), index(a, s), count, answers=[False]).result
+        return Claim({}, (same(made.n, count), same(made.period, count)))
+
+    return build
+
+
+def take_phase(
+    rule: Rule,
+    *,
+    n: Integer,
+    N: Integer,
+    f: Integer,
+    t: Integer,
+    count: Integer,
+    a: Integer,
+    s: Integer,
+    q: Integer,
+) -> Claim:
+    """Cell q is cell a + s q, and turned as that is."""
+    (made,) = along(rule, Phase(n, N, f, t), Span(a, s), count, answers=[]).result
+    return Claim(
+        {},
+        (
+            same(made.n, count),
+            same(made.period, N),
+            same(made.first + q * made.step, f + (a + s * q) * t),
+        ),
+    )
+
+
+def take_part(
+    rule: Rule,
+    *,
+    n: Integer,
+    N: Integer,
+    o: Integer,
+    r: Integer,
+    count: Integer,
+    a: Integer,
+    s: Integer,
+    q: Integer,
+) -> Claim:
+    """A contiguous part R[q] = A[a + s q] is a window on the same signal."""
+    path = along(rule, Moving(n, N, o, r), Span(a, s), count, answers=[True])
+    (made,) = path.result
+    return Claim(
+        {"contiguous": path.asked[0]},
+        (
+            same(made.n, count),
+            same(made.period, N),
+            same(made.step, r),
+            same(made.offset + q, o + (a + s * q)),
+        ),
+    )
+
+
 SMALLEST = [False, False, False, True]
 """The size of a window is the least of its numbers, and at least 1; whichever is, the rule goes on alike."""
 
 
-def _dim(
-    K: Integer, s: Integer, low: Integer, high: Integer, b: Integer, d: Integer
-) -> dict[str, Any]:
-    numbers = {"size": K, "stride": s, "low": low, "high": high, "base": b, "dilation": d}
-    return {"axis": 0, **numbers}
+def along_axis(K: Integer, s: Integer, low: Integer, high: Integer, b: Integer, d: Integer) -> Any:
+    """How a window runs."""
+    return Dim(axis=0, out=0, size=K, stride=s, low=low, high=high, base=b, dilation=d)
+
+
+def function(*, linear: bool, symmetric: bool) -> program.Window:
+    """What is known of the function of a window."""
+    return program.Window(dims=(), kept=(), symmetric=symmetric, linear=linear)
 
 
 def window_moves(
@@ -165,10 +284,10 @@ def window_moves(
 ) -> Claim:
     """Place u reads the cells s u + d t of U; places have the period that the rule gives, and move by its step."""
     given = Given(rule, gcd=g, inverse=inverse)
-    flags = {"linear": False, "symmetric": False}
+    op = function(linear=False, symmetric=False)
     answers = [*SMALLEST, True, False, True, True, True, True, True]
     path = along(
-        given.rule, Moving(n, N, o, r), _dim(K, s, low, high, b, d), flags, answers=answers
+        given.rule, Moving(n, N, o, r), along_axis(K, s, low, high, b, d), op, answers=answers
     )
     (made,) = path.result
     x, period = given.inverted
@@ -225,9 +344,9 @@ def window_folds(
     t: Integer,
 ) -> Claim:
     """Weight t meets cell i at a place u of the laps, and after the shift at u + r b modulo N b."""
-    flags = {"linear": True, "symmetric": False}
+    op = function(linear=True, symmetric=False)
     answers = [*SMALLEST, True, True, True, True, True, False, True]
-    path = along(rule, Moving(n, N, o, r), _dim(K, s, low, high, b, d), flags, answers=answers)
+    path = along(rule, Moving(n, N, o, r), along_axis(K, s, low, high, b, d), op, answers=answers)
     (made,) = path.result
     reach, place = d * (K - 1), b * i + low - d * t
     u, rest = place // s, place % s
@@ -271,9 +390,9 @@ def window_still(
 ) -> Claim:
     """Places of an axis that stays repeat where their cells do."""
     given = Given(rule, gcd=g)
-    flags = {"linear": False, "symmetric": False}
+    op = function(linear=False, symmetric=False)
     answers = [*SMALLEST, True, True, True, True, True, True, False]
-    path = along(given.rule, Still(n, p), _dim(K, s, low, high, b, d), flags, answers=answers)
+    path = along(given.rule, Still(n, p), along_axis(K, s, low, high, b, d), op, answers=answers)
     (made,) = path.result
     return Claim(
         {"common": tuple(number % g == 0 for number in given.divided)},
@@ -299,9 +418,9 @@ def window_whole(
     i: Integer,
 ) -> Claim:
     """Windows at any two places x and y hold the same cells of whole periods, in another order."""
-    flags = {"linear": False, "symmetric": True}
+    op = function(linear=False, symmetric=True)
     answers = [*SMALLEST, True, False, True, True, True, True, True, True, False]
-    path = along(rule, Moving(n, N, o, r), _dim(K, s, low, high, b, d), flags, answers=answers)
+    path = along(rule, Moving(n, N, o, r), along_axis(K, s, low, high, b, d), op, answers=answers)
     (made,) = path.result
     turns = (i + y - x) // K
     return Claim(
@@ -313,7 +432,7 @@ def window_whole(
     )
 
 
-STRETCH, STRIDE, SLIDE = rules._stretched, rules._strided, rules._slid
+TAKE, STRETCH, STRIDE, SLIDE = rules._taken, rules._stretched, rules._strided, rules._slid
 
 LEMMAS = (
     Lemma(
@@ -370,5 +489,26 @@ LEMMAS = (
         "g = gcd(N, s) | r: T[q] = S[a + s q] has period N/g and moves by r′ with s r′ ≡ r (mod N)",
         stride,
         STRIDE,
+    ),
+    *(
+        Lemma(
+            f"rule take: {name}, {how}",
+            statement,
+            build(index),
+            TAKE,
+        )
+        for name, statement, build in (
+            ("flat", "B[x] = B[y], so any cells are alike", take_flat),
+            ("still", "otherwise no period is claimed", take_still),
+        )
+        for how, index in {"span": Span, "list": lambda a, s: (a, s)}.items()
+    ),
+    Lemma("rule take: spectrum", "cell q is turned by f + (a + s q) t", take_phase, TAKE),
+    Lemma("rule take: part", "s = 1: R[q] = S[o + a + s q], of the same signal", take_part, TAKE),
+    Lemma(
+        "rule take: stride",
+        "g = gcd(N, s) | r: R[q] = S[a + s q] has period N/g and moves by r′ with s r′ ≡ r (mod N)",
+        take_stride,
+        TAKE,
     ),
 )

@@ -290,8 +290,9 @@ def test_the_numbers_that_kill_a_mutant_do_so_in_plain_python() -> None:
 
 def wrong_merge(major: Any, minor: Any) -> Any:
     if minor.period > 1:
-        n, period, offset, step = KERNEL["merge"](*major, minor.n)
-        return major._replace(n=n, period=period, offset=offset + 1, step=step)
+        given = major.n, major.period, major.offset, major.step, minor.n
+        n, period, offset, step = KERNEL["merge"](*given)
+        return factors.Moving(n, period, offset + 1, step)
     return None
 
 

@@ -13,7 +13,7 @@ from proofs.rules import factors, mutants, paths, scenes, sliding, solvers
 from proofs.rules.lemma import KERNEL, Lemma
 from proofs.rules.terms import unknown
 from proofs.rules.twins import is_false
-from shiftproof_kernel import arithmetic, facts
+from shiftproof_kernel import arithmetic, derivation, facts
 from shiftproof_kernel import rules as kernel_rules
 
 EVERY = pytest.mark.parametrize("lemma", rules.LEMMAS, ids=lambda lemma: lemma.name)
@@ -66,11 +66,13 @@ MAJOR = {
     "fold": factors.Fold(n, N, r, "whole", 0),
     "laps": factors.Fold(n, N, r, "laps", 0),
     "scene": scenes.Scene(n, *map(unknown, ("first", "end")), o, r),
+    "phase": factors.Phase(n, N, o, r),
 }
 MINOR = (factors.Still(m, q), factors.Moving(m, M, o, t), factors.Fold(m, M, t, "whole", 0))
+SPAN = sliding.Span(*map(unknown, ("a", "s")))
 PADS = tuple(map(unknown, ("low", "high", "base")))
 RUNS = {
-    factors.TIDY: [(([MAJOR[name]],), {}) for name in ("still", "moving", "scene")],
+    factors.TIDY: [(([MAJOR[name]],), {}) for name in ("still", "moving", "scene", "phase")],
     factors.MERGE: [
         ((major, minor), options)
         for major in MAJOR.values()
@@ -78,17 +80,24 @@ RUNS = {
         for options in ({}, {"all_flat": True})
     ],
     factors.SPLIT: [((kind, m), {}) for name, kind in MAJOR.items() if name != "flat"],
+    sliding.TAKE: [
+        *(((kind, SPAN, m), {}) for kind in MAJOR.values()),
+        *(((MAJOR[name], (p, q), m), {}) for name in ("flat", "still", "phase", "fold")),
+    ],
+    sliding.STRIDE: [((MAJOR["moving"], *map(unknown, ("s", "count", "start", "past"))), {})],
     scenes.PASS: [((MAJOR["scene"], *map(unknown, ("s", "count", "start", "past"))), {})],
     sliding.STRETCH: [((MAJOR[name], *PADS), {}) for name in ("still", "moving", "scene")],
 }
-"""What the rules are run on. A still factor of any period stands for a flat one too, unless a rule tells them apart."""
+"""What the rules are run on. A still factor of any period stands for a flat one too, unless a rule tells them apart.
+Of lists, which may be long, `signals.pattern` says what holds from one number to the next.
+"""
 
 
 def signature(rule: Any, arguments: Any, answers: Any) -> tuple[Any, ...]:
     if isinstance(arguments[0], list):
         arguments = arguments[0]
     flat = [str(getattr(argument, "period", "")) == "1" for argument in arguments]
-    return (rule, *[type(argument) for argument in arguments], *flat, *answers)
+    return (rule.__name__, *[type(argument) for argument in arguments], *flat, *answers)
 
 
 def walked(monkeypatch: pytest.MonkeyPatch) -> set[tuple[Any, ...]]:
@@ -108,14 +117,15 @@ def walked(monkeypatch: pytest.MonkeyPatch) -> set[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("rule", RUNS, ids=lambda rule: rule.__name__)
 def test_every_path_of_a_rule_has_a_lemma(monkeypatch: pytest.MonkeyPatch, rule: Any) -> None:
+    given = paths.Given(rule, gcd=unknown("g"), inverse=unknown("inverse"))
     known, found = walked(monkeypatch), set()
     for arguments, options in RUNS[rule]:
-        for path in paths.explore(rule, *arguments, **options):
+        for path in paths.explore(given.rule, *arguments, **options):
             told = {str(asked): yes for asked, yes in zip(path.asked, path.answers, strict=True)}
             flat = told.get("p == 1", False)  # has runs of its own
             if path.result is not None and not flat:
                 found.add(signature(rule, arguments, path.answers))
-    assert found == {path for path in known if path[0] is rule}
+    assert found == {path for path in known if path[0] == rule.__name__}
 
 
 def test_names_are_names() -> None:
@@ -131,7 +141,7 @@ def test_every_formula_of_the_kernel_has_a_lemma() -> None:
 def test_the_rules_of_the_kernel_use_every_formula() -> None:
     used = {
         part.attr
-        for module in (facts, kernel_rules)
+        for module in (facts, kernel_rules, derivation)
         for part in ast.walk(ast.parse(inspect.getsource(module)))
         if isinstance(part, ast.Attribute) and ast.unparse(part.value) == "arithmetic"
     }
@@ -178,11 +188,11 @@ CONDITIONS = {
 @pytest.mark.parametrize("kind", ["moving", "still", "fold", "scene"])
 def test_windows_give_nothing_but_what_the_lemmas_are_about(kind: str, flags: tuple) -> None:
     given = paths.Given(sliding.SLIDE, gcd=unknown("g"), inverse=unknown("inverse"))
-    dim = sliding._dim(*map(unknown, ("K", "s", "low", "high", "b", "d")))
-    params = dict(zip(("linear", "symmetric"), flags, strict=True))
+    dim = sliding.along_axis(*map(unknown, ("K", "s", "low", "high", "b", "d")))
+    op = sliding.function(linear=flags[0], symmetric=flags[1])
     size = "((n - 1) * b + 1 + low + high - 1 - d * (K - 1)) // s + 1"
     seen = set()
-    for path in paths.explore(given.rule, MAJOR[kind], dim, params):
+    for path in paths.explore(given.rule, MAJOR[kind], dim, op):
         if not path.result:  # refused, or one cell that stays
             continue
         (made,) = path.result

@@ -11,7 +11,8 @@ import msgspec
 import numpy as np
 
 from shiftproof.errors import ResultFileError
-from shiftproof.files import write_atomic
+from shiftproof.files import plain_json, write_atomic
+from shiftproof.plain import plain_texts
 
 Header = TypeVar("Header")
 
@@ -26,7 +27,7 @@ def write_archive(path: str | Path, header: Any, arrays: Mapping[str, np.ndarray
         OSError: the folder cannot be written.
     """
     buffer = io.BytesIO()
-    text = np.frombuffer(msgspec.json.encode(header), np.uint8)
+    text = np.frombuffer(plain_json(header), np.uint8)
     np.savez_compressed(buffer, allow_pickle=False, header=text, **arrays)
     write_atomic(Path(path), buffer.getvalue())
     return Path(path)
@@ -66,7 +67,7 @@ def read_archive(
     what: str,
     remedy: str,
 ) -> tuple[Header, dict[str, np.ndarray]]:
-    """The header and the arrays of a file.
+    """The header, its texts plain, and the arrays of a file.
 
     Args:
         path: of the file.
@@ -83,7 +84,8 @@ def read_archive(
         with zipfile.ZipFile(io.BytesIO(Path(path).read_bytes())) as archive:
             _check_size(archive)
             raw = {name: _read_array(archive, name) for name in ("header", *names)}
-        header = msgspec.json.decode(raw.pop("header").tobytes(), type=kind)
+        told = plain_texts(msgspec.json.decode(raw.pop("header").tobytes()))
+        header = msgspec.convert(told, kind)
     except OSError:
         raise
     except Exception as error:

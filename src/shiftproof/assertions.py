@@ -37,6 +37,7 @@ from shiftproof.messages import (
     uncertified_text,
     undecided_text,
 )
+from shiftproof.plain import plain_lines
 from shiftproof.rewriting.counterfactuals import counterfactuals
 from shiftproof.sweeping.result import DOES_NOT_APPLY, Status
 from shiftproof.sweeping.sweep import sweep
@@ -205,7 +206,7 @@ class _Request:
         parts = [self.custom_message or ""]
         if self.include_default_message or not self.custom_message:
             parts.append(message)
-        raise (kind or self.exception_type)("\n".join(part for part in parts if part))
+        raise (kind or self.exception_type)(plain_lines("\n".join(part for part in parts if part)))
 
 
 def assert_equivariant(

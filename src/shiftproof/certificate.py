@@ -8,7 +8,9 @@ from typing import Any
 
 from shiftproof.display import Displayed
 from shiftproof.errors import InputError
+from shiftproof.plain import hanging
 from shiftproof_kernel import Checked, Refusal, check_text
+from shiftproof_kernel.certificate import LONGEST
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Certificate(Displayed):
     sha256: str
 
     def __str__(self) -> str:
-        return str(self.checked)
+        return hanging(str(self.checked))
 
 
 def check(certificate: str | Path | Mapping[str, Any]) -> Certificate:
@@ -45,10 +47,16 @@ def check(certificate: str | Path | Mapping[str, Any]) -> Certificate:
     """
     try:
         given = isinstance(certificate, Mapping)
-        text = json.dumps(certificate) if given else Path(certificate).read_text("utf-8")
+        text = json.dumps(certificate) if given else _read(Path(certificate))
         checked = check_text(text)
     except Refusal as refusal:
         raise InputError(f"the certificate proves nothing: {refusal}") from refusal
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"the certificate {certificate} cannot be read: {error}.") from error
     return Certificate(checked, len(text), json.loads(text)["sha256"])
+
+
+def _read(path: Path) -> str:
+    """The text of a file, or of one that is too long its beginning, which the kernel refuses."""
+    with path.open(encoding="utf-8") as file:
+        return file.read(LONGEST + 1)

@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
-from rich.console import Console
 from tyro.conf import Positional, arg
 
 from shiftproof._version import __version__
 from shiftproof.errors import ContradictionError, ShiftproofError, ShiftproofWarning
+from shiftproof.plain import plain_lines
+from shiftproof.terminal import Console
 
 # Options of several commands, each declared once.
 Sizes = Annotated[tuple[int, ...] | None, arg(metavar="N [N ...]")]
@@ -273,18 +274,20 @@ class Terminal:
 
     def note(self, text: str) -> None:
         """Print what was not said but found out."""
-        self.errors.print(f"note: {text}", markup=False)
+        self.errors.say(f"note: {text}")
 
     def warn(self, message: Warning | str, *_: Any, **__: Any) -> None:
         """In place of `warnings.showwarning`."""
         self.warned.append(str(message))
-        self.errors.print(f"warning: {message}", style="yellow", markup=False)
+        self.errors.say(f"warning: {message}", style="yellow")
 
 
 def _print_json(data: Any) -> None:
     import msgspec
 
-    print(msgspec.json.format(msgspec.json.encode(data), indent=2).decode())
+    from shiftproof.files import plain_json
+
+    print(msgspec.json.format(plain_json(data), indent=2).decode())
 
 
 def _demo(command: Demo, terminal: Terminal) -> int:
@@ -347,7 +350,7 @@ def _sweep(command: Sweep, terminal: Terminal) -> int:
     console = Console()
     console.print(sweep_table(result))
     for path in written:
-        console.print(f"wrote {path}", highlight=False)
+        console.say(f"wrote {path}")
     return 0
 
 
@@ -386,7 +389,7 @@ def _placements(command: Placements, terminal: Terminal) -> int:
     if command.json:
         _print_json(result.to_dict())
     else:
-        print(result)
+        Console().say(*str(result).split("\n"))
     return 0
 
 
@@ -451,19 +454,18 @@ def _verify(command: Verify, terminal: Terminal) -> int:
         _print_json(data)
         return EXITS[str(verdict.word)]
     console = Console()
-    console.print(str(answer), highlight=False, markup=False)
+    console.say(*str(answer).split("\n"))
     if answer.is_cut and not command.full:
-        console.print("--full shows all of it.", highlight=False, markup=False)
+        console.say("--full shows all of it.")
     if command.full:
         _print_in_full(console, answer)
     if measured is not None:
         console.print(sweep_table(measured))
     if written is not None:
         identities = f"{len(written.identities)} identities, " if written.identities else ""
-        console.print(
+        console.say(
             f"wrote {written.html.parent}: report.html, maps.png, verdict.json, "
-            f"{len(written.certificates)} certificates, {identities}{len(written.counterexamples)} counterexamples",
-            highlight=False,
+            f"{len(written.certificates)} certificates, {identities}{len(written.counterexamples)} counterexamples"
         )
     return EXITS[str(verdict.word)]
 
@@ -496,7 +498,7 @@ def _verify_region(command: Verify, target: Any, shared: Mapping[str, Any]) -> i
         _print_json(verdict.to_dict())
         return EXITS[str(verdict.word)]
     console = Console()
-    console.print(str(verdict), highlight=False, markup=False)
+    console.say(*str(verdict).split("\n"))
     counts, layers = verdict_tables(verdict)
     for table in (
         (counts, layers) if command.full else (layers,) if len(layers.rows) <= MOST else ()
@@ -504,12 +506,11 @@ def _verify_region(command: Verify, target: Any, shared: Mapping[str, Any]) -> i
         console.print()
         console.print(table)
     for text in region_text(verdict):
-        console.print(text, highlight=False, markup=False)
+        console.say(*text.split("\n"))
     if written is not None:
-        console.print(
+        console.say(
             f"wrote {written.html.parent}: report.html, maps.png, verdict.json, {len(written.certificates)} "
-            "certificates",
-            highlight=False,
+            "certificates"
         )
     return EXITS[str(verdict.word)]
 
@@ -526,10 +527,10 @@ def _print_in_full(console: Any, answer: Any) -> None:
         console.print(table)
     for text in verdict_text(answer.verdict):
         console.print()
-        console.print(text, highlight=False, markup=False)
+        console.say(*text.split("\n"))
     if answer.why is not None:
         console.print(counterfactual_table(answer.why))
-        console.print(str(answer.why), highlight=False, markup=False)
+        console.say(*str(answer.why).split("\n"))
 
 
 def _target_of(command: Verify, terminal: Terminal) -> Any:
@@ -569,13 +570,15 @@ def _shared(command: Any, target: Any) -> dict[str, Any]:
     }
 
 
-def _check(command: Check, _: Terminal) -> int:
+def _check(command: Check, terminal: Terminal) -> int:
     from shiftproof_kernel.__main__ import main as check
 
-    told = io.StringIO()
-    with contextlib.redirect_stdout(told):
+    told, wrong = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(told), contextlib.redirect_stderr(wrong):
         code = check(["check", str(command.file)])
-    Console(highlight=False).print(told.getvalue().rstrip(), markup=False)
+    for console, text in ((Console(), told.getvalue()), (terminal.errors, wrong.getvalue())):
+        if text:
+            console.say(text.rstrip())
     return code
 
 
@@ -584,16 +587,15 @@ def _replay(command: Replay, _: Terminal) -> int:
     from shiftproof.targets import load_target
 
     example = load_counterexample(command.file)
-    console = Console(highlight=False)
+    console = Console()
     if command.target is None:
         if command.json:
             _print_json({"claim": str(example), "reproduced": None})
             return EXITS["undecided"]
-        console.print(str(example), markup=False)
-        console.print(
+        console.say(
+            str(example),
             "Nothing was run: this is what the file claims. Add --target FILE.py:NAME to run it on your model."
             + (f" It was written for {example.header.target!r}." if example.header.target else ""),
-            markup=False,
         )
         return EXITS["undecided"]
     # the seed of the weights is part of the counterexample; that of the factory was the same
@@ -614,10 +616,10 @@ def _replay(command: Replay, _: Terminal) -> int:
             }
         )
         return 0 if result.reproduced else 1
-    console.print(str(example), markup=False)
+    console.say(str(example))
     for line in result.changed:
-        console.print(f"changed since: {line}", style="yellow", markup=False)
-    console.print(result.text(), markup=False)
+        console.say(f"changed since: {line}", style="yellow")
+    console.say(result.text())
     return 0 if result.reproduced else 1
 
 
@@ -712,19 +714,26 @@ def main(arguments: list[str] | None = None) -> None:
     if arguments == ["--version"]:
         print(f"shiftproof {__version__}")
         sys.exit(0)
-    command = tyro.cli(
-        functools.reduce(operator.or_, COMMANDS),
-        prog="shiftproof",
-        description="What does a Flax model make of a shifted image? Every shift is decided.",
-        args=arguments,
-        config=(tyro.conf.FlagCreatePairsOff,),
-    )
+    told = io.StringIO()
+    plainly = all(map(str.isprintable, arguments))  # tyro quotes them as they are, in its colours
+    try:
+        with contextlib.nullcontext() if plainly else contextlib.redirect_stderr(told):
+            command = tyro.cli(
+                functools.reduce(operator.or_, COMMANDS),
+                prog="shiftproof",
+                description="What does a Flax model make of a shifted image? Every shift is decided.",
+                args=arguments,
+                config=(tyro.conf.FlagCreatePairsOff,),
+            )
+    except SystemExit:
+        sys.stderr.write(plain_lines(told.getvalue()))  # in a box, so that it forges no line
+        raise
     sys.exit(run(command))
 
 
 def run(command: Any) -> int:
     """Run one command; returns the exit code, after one clear message where it failed."""
-    errors = Console(stderr=True, highlight=False)
+    errors = Console(stderr=True)
     terminal = Terminal(errors)
     try:
         with warnings.catch_warnings():
@@ -732,14 +741,14 @@ def run(command: Any) -> int:
             warnings.showwarning = terminal.warn
             return COMMANDS[type(command)](command, terminal)
     except ContradictionError as error:
-        errors.print(f"internal error: {error}", style="red", markup=False)
+        errors.say(f"internal error: {error}", style="red")
         return 4
     except (ShiftproofError, ValueError, ImportError, OSError) as error:
-        errors.print(f"error: {error}", style="red", markup=False)
+        errors.say(f"error: {error}", style="red")
         return 2
     except KeyboardInterrupt:
         hint = ""
         if isinstance(command, Sweep) and command.out is not None:
             hint = f" Finished chunks are in {command.out}; the same command with --resume goes on."
-        errors.print(f"interrupted.{hint}", style="yellow", markup=False)
+        errors.say(f"interrupted.{hint}", style="yellow")
         return 130

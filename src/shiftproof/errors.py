@@ -3,8 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
+from shiftproof.plain import hanging
 
-class ShiftproofError(Exception):
+
+class _Told:
+    """Its message may quote names, paths and messages of others, so it is told in plain text."""
+
+    def __str__(self) -> str:
+        return hanging(super().__str__())
+
+
+class ShiftproofError(_Told, Exception):
     """Base of all errors that shiftproof raises on purpose."""
 
 
@@ -40,7 +49,7 @@ class ResultFileError(ShiftproofError, ValueError):
     """A stored result is truncated, altered, or of an unknown schema."""
 
 
-class ShiftproofWarning(UserWarning):
+class ShiftproofWarning(_Told, UserWarning):
     """Base of all warnings of shiftproof."""
 
 

@@ -1,8 +1,45 @@
 """Files on disk: written whole or not at all, and read back only if unchanged."""
 
+import contextlib
+import hashlib
 import os
+import re
 import tempfile
 from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from shiftproof.plain import plain_texts
+
+MOST_BYTES = 160
+"""Of the name of a file; systems take 255, and a temporary file adds some."""
+
+
+def plain_json(data: Any) -> bytes:
+    r"""Data as JSON, with all texts in it plain; NaN and infinity become null.
+
+    >>> plain_json({"name": "a\x1b[2J"})
+    b'{"name":"a\\\\x1b[2J"}'
+    """
+    with contextlib.suppress(UnicodeEncodeError):  # half a character
+        encoded = msgspec.json.encode(data)
+        text = encoded.decode()
+        if text.isprintable() and "\\" not in text:  # as certificates are, of millions of numbers
+            return encoded
+    return msgspec.json.encode(plain_texts(msgspec.to_builtins(data)))
+
+
+def file_name(text: str) -> str:
+    """A name of one file, in no other folder, ending as the text does; different texts have different names.
+
+    >>> file_name("output.logits.certificate.json"), file_name("../a b")
+    ('output.logits.certificate.json', '..%2fa%20b')
+    """
+    name = re.sub(r"[^\w.-]", lambda found: f"%{ord(found[0]):02x}", text)
+    if len(name.encode()) <= MOST_BYTES:
+        return name
+    return f"{name[:16]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}-{name[-40:]}"
 
 
 def write_atomic(path: Path, content: bytes) -> None:

@@ -19,6 +19,7 @@ from shiftproof.deciding.rows import LayerVerdict
 from shiftproof.deciding.verdict import Verdict
 from shiftproof.deciding.words import Word
 from shiftproof.errors import UndecidedError
+from shiftproof.files import file_name
 from shiftproof.group import Lattice, Shift
 from shiftproof.proving.causes import Cause
 from shiftproof.refuting.counterexample import from_witness, replay_options
@@ -250,7 +251,8 @@ def head(text: str, kind: type[Exception] = AssertionError) -> str:
     """The first sentence, wrapped, with room for the name of the exception that pytest puts before it."""
     module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     room = " " * len(f"{module}{kind.__name__}: ")
-    return textwrap.fill(text, WIDTH, initial_indent=room).lstrip() + "\n"
+    told = textwrap.fill(text, WIDTH, initial_indent=room, subsequent_indent="  ")
+    return told.lstrip() + "\n"
 
 
 def _unanswered(sentence: str, rows: Sequence[tuple[str, str]]) -> str:
@@ -336,4 +338,4 @@ def _stored(verdict: Verdict, witness: Witness) -> Path:
     example = from_witness(witness, model=verdict.model, spatial_axes=verdict.spatial_axes)
     steps = "_".join(map(str, witness.shift))
     name = f"{verdict.model}.{witness.claim.output}.{witness.claim.property}.{steps}.counterexample.npz"
-    return example.save(folder / re.sub(r"[^\w.-]", "_", name))
+    return example.save(folder / file_name(re.sub(r"[^\w.-]", "_", name)))

@@ -16,7 +16,7 @@ def reporting(console: Console, label: str) -> Iterator[Callable[[int, int], Non
     """A progress callback `(done, total)` for the length of a `with` block."""
     if console.is_terminal:
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),  # a model may be called "[bold]"
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
@@ -36,6 +36,6 @@ def _plain(console: Console, label: str) -> Callable[[int, int], None]:
         now = time.monotonic()
         if now - last >= PLAIN_SECONDS:
             last = now
-            console.print(f"{label}: {done} of {total} shifts", highlight=False)
+            console.print(f"{label}: {done} of {total} shifts", highlight=False, markup=False)
 
     return report

@@ -22,6 +22,7 @@ from urllib.parse import quote
 import pytest
 
 from shiftproof.listening import Listener, listening
+from shiftproof.plain import plain, plain_texts
 
 WIDTH = 80
 """Columns of what is printed at the end."""
@@ -194,7 +195,7 @@ class Run:
         """Write the first page of the report, once for all workers."""
         if self.report is not None and self.gathers:
             self.report.mkdir(parents=True, exist_ok=True)
-            (self.report / "run.json").write_text(json.dumps(self.records, indent=1))
+            (self.report / "run.json").write_text(json.dumps(plain_texts(self.records), indent=1))
             (self.report / "index.html").write_text(_page(self.records), encoding="utf-8")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -206,7 +207,7 @@ class Run:
         if self.report is not None:
             lines.append(f"report: {self.report / 'index.html'}")
         terminalreporter.section("shiftproof")
-        for line in lines:
+        for line in map(plain, lines):
             for part in textwrap.wrap(line, WIDTH, subsequent_indent="  ", break_long_words=False):
                 terminalreporter.write_line(part)
 
@@ -294,7 +295,7 @@ def undecided_of(records: list[dict[str, Any]]) -> list[str]:
 def _page(records: list[dict[str, Any]]) -> str:
     """The first page of the report of a run: one row a claim, with a link to its verdict."""
     rows = []
-    for record in records:
+    for record in plain_texts(records):
         for claim in record["claims"]:
             link = f'<a href="{quote(record["folder"])}/report.html">{escape(record["test"])}</a>'
             cells = [record["model"], f"{claim['property']} of {claim['output']}", claim["lattice"]]

@@ -92,6 +92,11 @@ def same_cell(period: int, first: int, second: int) -> tuple[bool, ...]:
     return ((first - second) % period == 0,)
 
 
+def leap(period: int, first: int, second: int) -> int:
+    """How many cells further on the second position is: the same for the same cells."""
+    return (second - first) % period
+
+
 def stays(step: int, still: int) -> tuple[bool, ...]:
     """Values that repeat after `still` cells look alike one step of a scene on."""
     return (step % still == 0,)

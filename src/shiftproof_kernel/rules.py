@@ -292,20 +292,22 @@ def _passed(scene: Scene, stride: int, count: int, start: int, end: int) -> Scen
 def _pattern(window: Moving | Scene, index: Shape) -> Factors:
     """Positions index[q k + j] = a_j + t q, modulo a period, for the smallest k: k signals of stride t."""
     count = len(index)
-    leaps = [_cell(window, after - before) for before, after in itertools.pairwise(index)]
+    leaps = [_leap(window, before, after) for before, after in itertools.pairwise(index)]
     for width in range(1, count):
         if count % width == 0 and leaps[width:] == leaps[: len(leaps) - width]:
             block = index[:width]
-            flat = not any(_cell(window, cell - block[0]) for cell in block)
+            flat = not any(_leap(window, block[0], cell) for cell in block)
             step = index[width] - index[0]
             moved = _strided(window, step, count // width, min(block), max(block) + 1)
             return (moved, Still(width, 1 if flat else width))
     raise Refusal("order", "positions of a moving axis are picked without a regular pattern")
 
 
-def _cell(window: Moving | Scene, distance: int) -> int:
-    """How far apart two cells of a signal are: on a torus, modulo its period."""
-    return distance % window.period if isinstance(window, Moving) else distance
+def _leap(window: Moving | Scene, first: int, second: int) -> int:
+    """From one cell of a signal to another: on a torus, modulo its period."""
+    if isinstance(window, Moving):
+        return arithmetic.leap(window.period, first, second)
+    return second - first
 
 
 def concatenate(

@@ -123,7 +123,6 @@ class Entry:
                     claim,
                     grid,
                     [(shift, {row[0]: row[1:] for row in rows}) for shift, rows in steps],
-                    weights=self.subject.weights,
                     weights_sha256=self.subject.weights_sha256,
                 )
             except (Refusal, IndexError):

@@ -131,11 +131,10 @@ class Case:
         """The shifts that the witnesses refute."""
         return Failing(self.lattice, tuple(self.witnesses))
 
-    def verdict(self, *, weights: str, weights_sha256: str) -> PropertyVerdict:
+    def verdict(self, *, weights_sha256: str) -> PropertyVerdict:
         """The word for every shift, with the evidence.
 
         Args:
-            weights: `all` or `these`.
             weights_sha256: of these weights; "" for all.
         """
         proofs = self.proofs
@@ -151,7 +150,6 @@ class Case:
                 self.prover,
                 self.claim,
                 [proof.shift for proof in proofs if proof.method == "kernel"],
-                weights=weights,
                 weights_sha256=weights_sha256,
             ),
             identity=self._identity(proofs),

@@ -203,7 +203,6 @@ def _certificate(
         claim,
         subject.grid,
         generators,
-        weights=subject.weights,
         weights_sha256=subject.weights_sha256,
         boundary="scene",
     )

@@ -31,7 +31,7 @@ from shiftproof.errors import (
     WideningError,
 )
 from shiftproof.exactness.calibration import float64_device
-from shiftproof.files import write_atomic
+from shiftproof.files import plain_json, write_atomic
 from shiftproof.group import BoundaryName, check_boundary
 from shiftproof.listening import tell
 from shiftproof.provenance import provenance
@@ -351,7 +351,7 @@ def _reported(error: ContradictionError, subject: Subject) -> ContradictionError
         "provenance": provenance(current_device()),
     }
     path = Path(f"shiftproof-contradiction-{subject.program.fingerprint[:12]}.json")
-    write_atomic(path, msgspec.json.format(msgspec.json.encode(report)))
+    write_atomic(path, msgspec.json.format(plain_json(report)))
     return ContradictionError(f"{error} Please report it with the file {path}.", report)
 
 
@@ -459,7 +459,7 @@ def _decide(
         digest = subject.weights_sha256
         verdicts = {
             case.claim: dataclasses.replace(
-                case.verdict(weights=subject.weights, weights_sha256=digest),
+                case.verdict(weights_sha256=digest),
                 conditional=analysis.conditional.get(case.claim),
             )
             for case in cases

@@ -28,6 +28,7 @@ from shiftproof.errors import InputError
 from shiftproof.files import write_atomic
 from shiftproof.report.html import write_report
 from shiftproof.report.pages import write_json
+from shiftproof.terminal import Console as PlainConsole
 
 __all__ = ["Plan", "Variant", "run_demo"]
 
@@ -59,7 +60,7 @@ def run_demo(
         ImportError: the digits are asked for and scikit-learn is missing.
         FileNotFoundError, ValueError: `mnist` or `png` is not what it should be.
     """
-    plan, console = plan or Plan(), console or Console()
+    plan, console = plan or Plan(), console or PlainConsole()
     directory = _open_directory(directory)
     digits = split(data.mnist(mnist) if mnist else data.digits(), plan, seed=seed)
     image = open_png(png, canvas=plan.canvas) if png else None

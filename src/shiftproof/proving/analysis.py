@@ -19,6 +19,7 @@ from shiftproof_kernel import (
     equivariant,
     invariant,
 )
+from shiftproof_kernel.program import Constant, Input, Map
 
 MAX_CHOICES = 8
 """How many constants may be taken as moving with the image, one after the other."""
@@ -101,7 +102,7 @@ class Prover:
             for source in self._constants_of(number):
                 if source in choices:
                     continue
-                for roll in nodes[source].params["rolls"]:
+                for roll in _rolls(nodes[source]):
                     for factor in range(1, math.lcm(*nodes[source].shape)):
                         moved = tuple(
                             factor * r % n for r, n in zip(roll, nodes[source].shape, strict=True)
@@ -117,7 +118,7 @@ class Prover:
             if here not in seen:
                 seen.add(here)
                 queue += nodes[here].inputs
-        return sorted(n for n in seen if nodes[n].op == "constant" and nodes[n].params["rolls"])
+        return sorted(number for number in seen if _rolls(nodes[number]))
 
     def proves(self, claim: Claim, shift: Shift) -> bool:
         """Whether the kernel derives the claim under this shift."""
@@ -153,18 +154,22 @@ class Prover:
         return self.graph.told(outcome)
 
 
+def _rolls(node: Node) -> tuple[tuple[int, ...], ...]:
+    """The rolls that leave a node as it is, where it is a constant."""
+    return node.op.rolls if isinstance(node.op, Constant) else ()
+
+
 def _broken(program: Program) -> Program:
     """The program with a table that repeats nowhere added to its image."""
     nodes: list[Node] = []
     places: dict[int, int] = {}
     for number, node in enumerate(program.nodes):
         inputs = tuple(places[i] for i in node.inputs)
-        nodes.append(Node(node.op, inputs, node.shape, node.params, node.source))
+        nodes.append(dataclasses.replace(node, inputs=inputs))
         places[number] = len(nodes) - 1
-        if node.op == "input":
-            table = {"periods": node.shape, "rolls": ()}
-            nodes.append(Node("constant", (), node.shape, table))
-            nodes.append(Node("map", (len(nodes) - 2, len(nodes) - 1), node.shape, {}))
+        if isinstance(node.op, Input):
+            nodes.append(Node(Constant(periods=node.shape, rolls=()), (), node.shape))
+            nodes.append(Node(Map(), (len(nodes) - 2, len(nodes) - 1), node.shape))
             places[number] = len(nodes) - 1
     return Program(tuple(nodes), tuple(places[output] for output in program.outputs))
 

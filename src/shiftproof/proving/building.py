@@ -18,6 +18,7 @@ from shiftproof.proving.periods import periods, rolls
 from shiftproof.tracing.primitives import Kind, Reading, is_complex, plain, read, type_of
 from shiftproof.tracing.trace import Equation, Literal, Program, apply, interpret, known_values
 from shiftproof_kernel import Node
+from shiftproof_kernel.program import Constant, Operation, Reshape
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,13 +70,11 @@ class Builder:
         self._equation: Equation | None = None
         self._constants: dict[tuple[int, tuple[int, ...]], tuple[int, Any]] = {}
 
-    def add(
-        self, op: str, inputs: Sequence[int], shape: Sequence[int], params: Mapping[str, Any]
-    ) -> int:
+    def add(self, op: Operation, inputs: Sequence[int], shape: Sequence[int]) -> int:
         """Append a node, and return its number."""
         eqn = self._equation
         source = f"{eqn.name} {eqn.site}".strip() if eqn else ""
-        self.nodes.append(Node(op, tuple(inputs), tuple(int(n) for n in shape), params, source))
+        self.nodes.append(Node(op, tuple(inputs), tuple(int(n) for n in shape), source))
         self.origins.append(eqn)
         return len(self.nodes) - 1
 
@@ -149,7 +148,7 @@ class Builder:
         if isinstance(operand, Known):
             return self._constant(operand.array, rank)
         if rank and not self.nodes[operand].shape:
-            return self.add("reshape", [operand], (1,) * rank, {})
+            return self.add(Reshape(), [operand], (1,) * rank)
         return operand
 
     @property
@@ -167,11 +166,8 @@ class Builder:
             array = array.reshape((1,) * rank)
         key = (id(value), array.shape)
         if key not in self._constants:
-            params = {
-                "periods": periods(array) if is_number else array.shape,
-                "rolls": rolls(array) if is_number else (),
-            }
-            number = self.add("constant", (), array.shape, params)
+            known = (periods(array), rolls(array)) if is_number else (array.shape, ())
+            number = self.add(Constant(*known), (), array.shape)
             self.origins[number] = None
             self._constants[key] = number, value  # kept, so that its id stays its own
         return self._constants[key][0]
@@ -264,11 +260,9 @@ class Call:
         """The shape of a node."""
         return self.builder.nodes[node].shape
 
-    def add(
-        self, op: str, inputs: Sequence[int], shape: Sequence[int] | None = None, **params: Any
-    ) -> int:
+    def add(self, op: Operation, inputs: Sequence[int], shape: Sequence[int] | None = None) -> int:
         """Append a node, of the first result's shape where none is given."""
-        return self.builder.add(op, inputs, self.shape if shape is None else shape, params)
+        return self.builder.add(op, inputs, self.shape if shape is None else shape)
 
     def known(self, position: int) -> np.ndarray | None:
         """The operand's values, where they were computed, and not behind what was translated."""

@@ -14,6 +14,7 @@ from shiftproof.proving.graph import Graph
 from shiftproof.proving.layers import Layer
 from shiftproof.tracing.trace import Equation
 from shiftproof_kernel import Lost, Moving, Refusal, Theorem, equivariant
+from shiftproof_kernel.program import Window
 
 THINGS: Mapping[str, str] = {
     "argmax": "argmax",
@@ -144,14 +145,14 @@ def _strides_cut(
     outcomes = prover.derive(axis_shift(prover.grid, axis, steps[0])).outcomes
     for number in range(nodes[0], nodes[1] + 1):
         node, outcome = prover.graph.program.nodes[number], outcomes[number]
-        if node.op != "window" or not isinstance(outcome, Theorem):
+        if not isinstance(node.op, Window) or not isinstance(outcome, Theorem):
             continue
-        for dim in node.params["dims"]:
-            for factor in outcome.fact.axes[dim["out"]]:
+        for dim in node.op.dims:
+            for factor in outcome.fact.axes[dim.out]:
                 # the period of the signal is that of its operand, since the stride does not divide it
                 if not isinstance(factor, Moving) or not factor.n % factor.period:
                     continue
-                stride, n, period = dim["stride"], factor.n, factor.period
+                stride, n, period = dim.stride, factor.n, factor.period
                 if stride > 1:
                     text = f"stride {stride} does not divide the size {period}"
                     refusal = Refusal("stride", text, stride=stride, period=period)

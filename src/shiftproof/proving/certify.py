@@ -1,5 +1,6 @@
 """Certificates of a verdict: the part of the graph that an output needs, and a derivation for each generator."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,10 +8,11 @@ from shiftproof._version import __version__
 from shiftproof.group import Shift
 from shiftproof.proving.analysis import Claim, Prover
 from shiftproof_kernel import Program, make_certificate
+from shiftproof_kernel.program import Input
 
 
 def certify(
-    prover: Prover, claim: Claim, shifts: Sequence[Shift], *, weights: str, weights_sha256: str
+    prover: Prover, claim: Claim, shifts: Sequence[Shift], *, weights_sha256: str
 ) -> dict[str, Any] | None:
     """The certificate of what the kernel proves of a claim; None where that is shift 0 alone.
 
@@ -18,7 +20,6 @@ def certify(
         prover: whose derivations are written down.
         claim: what is proved.
         shifts: generators of the lattice, each of which the kernel derives.
-        weights: `all` or `these`.
         weights_sha256: of these weights; "" for all.
     """
     if not shifts:
@@ -28,9 +29,7 @@ def certify(
     for shift in shifts:
         choices = prover.derive(shift).choices
         generators.append((shift, {places[n]: roll for n, roll in choices.items() if n in places}))
-    return certificate_of(
-        program, claim, prover.grid, generators, weights=weights, weights_sha256=weights_sha256
-    )
+    return certificate_of(program, claim, prover.grid, generators, weights_sha256=weights_sha256)
 
 
 def certificate_of(
@@ -39,9 +38,8 @@ def certificate_of(
     grid: Sequence[int],
     generators: Sequence[tuple[Shift, Mapping[int, Sequence[int]]]],
     *,
-    weights: str,
     weights_sha256: str,
-    boundary: str = "circular",
+    boundary: str = "torus",
 ) -> dict[str, Any]:
     """The certificate that the kernel makes of derivations on a program.
 
@@ -50,31 +48,30 @@ def certificate_of(
         claim: what is proved.
         grid: its sizes.
         generators: shifts, each with the rolls chosen for constants.
-        weights: `all` or `these`.
         weights_sha256: of these weights; "" for all.
-        boundary: `circular`, or `scene`.
+        boundary: `torus`, or `scene`.
 
     Raises:
         Refusal: the claim does not follow.
     """
-    statement = {
+    moves = claim.property == "equivariance"
+    question = {
         "property": claim.property,
         "output": claim.output,
-        "axes": list(claim.axes),
-        "grid": list(grid),
-        "law": claim.law,
-        "weights": weights,
-        "weights_sha256": weights_sha256,
+        "grid": tuple(grid),
+        "axes": tuple(claim.axes) if moves else (),
+        "law": claim.law if moves else "any",
         "boundary": boundary,
     }
-    return make_certificate(program, statement, generators, f"shiftproof {__version__}")
+    own = dataclasses.replace(program, weights=weights_sha256)
+    return make_certificate(own, question, generators, f"shiftproof {__version__}")
 
 
 def needed_part(program: Program, leaf: int) -> tuple[Program, dict[int, int]]:
     """The program of one output, without what it does not need, and the new number of every node kept."""
     needed = {program.outputs[leaf]}
     # the image stays, even where a constant does not need it: its grid is part of the statement
-    needed |= {number for number, node in enumerate(program.nodes) if node.op == "input"}
+    needed |= {number for number, node in enumerate(program.nodes) if isinstance(node.op, Input)}
     for number in range(len(program.nodes) - 1, -1, -1):
         if number in needed:
             needed.update(program.nodes[number].inputs)
@@ -82,9 +79,6 @@ def needed_part(program: Program, leaf: int) -> tuple[Program, dict[int, int]]:
     places = {number: place for place, number in enumerate(kept)}
     nodes = [program.nodes[number] for number in kept]
     moved = tuple(
-        type(node)(
-            node.op, tuple(places[i] for i in node.inputs), node.shape, node.params, node.source
-        )
-        for node in nodes
+        dataclasses.replace(node, inputs=tuple(places[i] for i in node.inputs)) for node in nodes
     )
     return Program(moved, (places[program.outputs[leaf]],)), places

@@ -38,6 +38,27 @@ from shiftproof.proving.tables import Band, find_band, find_pattern, table_of
 from shiftproof.tracing.trace import Equation, Literal, open_body, scan_counts
 from shiftproof.tracing.trace import Program as Traced
 from shiftproof_kernel import Node, Program
+from shiftproof_kernel.program import (
+    Branch,
+    Broadcast,
+    Combine,
+    Concat,
+    Constant,
+    Fourier,
+    Input,
+    Loop,
+    Map,
+    Mix,
+    Multiply,
+    Pad,
+    Reshape,
+    Span,
+    Take,
+    Transpose,
+    Weight,
+    Whole,
+    Window,
+)
 
 HERE = -1
 """The number of the node at hand, where its own number is not known yet."""
@@ -123,21 +144,26 @@ def geometry_of(program: Traced, spatial_axes: Sequence[int]) -> Geometry:
 
 def _sizes(program: Program) -> Mapping[int, int]:
     """Pixels along every axis of the grid."""
-    images = next(node for node in program.nodes if node.op == "input")
-    return {position: images.shape[axis] for position, axis in enumerate(images.params["grid"])}
+    shape, grid = _images(program)
+    return {position: shape[axis] for position, axis in enumerate(grid)}
+
+
+def _images(program: Program) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The shape of the images, and the axes of their grid."""
+    return next((n.shape, n.op.grid) for n in program.nodes if isinstance(n.op, Input))
 
 
 def _given(program: Program) -> list[Cells]:
     """The images' own cells: each sees itself."""
-    images = next(node for node in program.nodes if node.op == "input")
-    axes = dict(enumerate(images.params["grid"]))
-    if images.shape and 0 not in axes.values():
+    shape, grid = _images(program)
+    axes = dict(enumerate(grid))
+    if shape and 0 not in axes.values():
         axes[BATCH] = 0
     zero = Fraction(0)
     return [
         Cells(
             tuple(
-                View(source, (Digit(axis, 1, images.shape[axis], Fraction(1)),), zero, zero)
+                View(source, (Digit(axis, 1, shape[axis], Fraction(1)),), zero, zero)
                 for source, axis in axes.items()
             )
         )
@@ -152,13 +178,13 @@ def _walk(
     found: list[Cells] = []
     for number, node in enumerate(program.nodes):
         operands = [(found[source], program.nodes[source].shape) for source in node.inputs]
-        if node.op == "input":
+        if isinstance(node.op, Input):
             cells = next(given)
         elif not any(operand.moving for operand, _ in operands):
             cells = NOTHING
         else:
             step = _Step(node, number, operands, sizes, graph)
-            cells = RULES.get(node.op, _anything)(step)
+            cells = RULES[type(node.op)](step, node.op)
         if graph is not None:
             lost = tuple((s, number if at == HERE else at) for s, at in cells.lost)
             cells = dataclasses.replace(cells, lost=lost)
@@ -198,13 +224,13 @@ def _losses(cells: Cells, gone: Iterable[int], *, lost: bool = False) -> dict[in
     return (dict.fromkeys(gone, HERE) if lost else {}) | dict(cells.lost)
 
 
-def _anything(step: _Step) -> Cells:
+def _anything(step: _Step, op: object) -> Cells:
     sources = frozenset().union(*(cells.sources for cells, _ in step.operands))
     lost = {s: HERE for s in sources} | dict(union([c for c, _ in step.operands]).lost)
     return Cells((), sources, tuple(lost.items()))
 
 
-def _map(step: _Step) -> Cells:
+def _map(step: _Step, op: Map | Combine | Multiply) -> Cells:
     target = step.node.shape
     spread = []
     for cells, shape in step.operands:
@@ -215,20 +241,19 @@ def _map(step: _Step) -> Cells:
     return union(spread)
 
 
-def _broadcast(step: _Step) -> Cells:
-    axes = step.node.params["axes"]
+def _broadcast(step: _Step, op: Broadcast) -> Cells:
     shape, target = step.shape, step.node.shape
-    grown = {axis for axis, place in enumerate(axes) if shape[axis] == 1 < target[place]}
-    places = {axis: place for axis, place in enumerate(axes) if axis not in grown}
+    grown = {axis for axis, place in enumerate(op.axes) if shape[axis] == 1 < target[place]}
+    places = {axis: place for axis, place in enumerate(op.axes) if axis not in grown}
     return step.each(lambda view: placed(view, places, step.sizes))
 
 
-def _transpose(step: _Step) -> Cells:
-    places = {source: place for place, source in enumerate(step.node.params["order"])}
+def _transpose(step: _Step, op: Transpose) -> Cells:
+    places = {source: place for place, source in enumerate(op.order)}
     return step.each(lambda view: placed(view, places, step.sizes))
 
 
-def _reshape(step: _Step) -> Cells:
+def _reshape(step: _Step, op: Reshape) -> Cells:
     """Digits are parts of the number of a cell in row-major order: each is cut at the axes of the result."""
     shape, target = step.shape, step.node.shape
 
@@ -247,11 +272,11 @@ def _reshape(step: _Step) -> Cells:
     return dataclasses.replace(found, lost=lost)
 
 
-def _take(step: _Step) -> Cells:
-    axis, index = step.node.params["axis"], step.node.params["index"]
+def _take(step: _Step, op: Take) -> Cells:
+    axis, index = op.axis, op.index
     size, count = step.shape[axis], step.node.shape[axis]
-    if isinstance(index, Mapping):
-        start, stride = index["start"], index["step"]
+    if isinstance(index, Span):
+        start, stride = index.start, index.step
         fit = Band(Fraction(stride), Fraction(start), Fraction(start))
     else:
         start, stride, fit = index[0], None, find_pattern(index, size)
@@ -275,9 +300,9 @@ def _turns(view: View, axis: int, step: _Step) -> bool:
     return turn is not None and all(d.jump * d.count % turn == 0 for d in view.on(axis))
 
 
-def _concat(step: _Step) -> Cells:
+def _concat(step: _Step, op: Concat) -> Cells:
     """Along the axis that is joined the longest part counts, and beside it what all parts have."""
-    axis, total = step.node.params["axis"], step.node.shape[step.node.params["axis"]]
+    axis, total = op.axis, step.node.shape[op.axis]
     views: list[View] = []
     longest: dict[int, tuple[int, int, int]] = {}
     place = 0
@@ -307,9 +332,8 @@ def _concat(step: _Step) -> Cells:
     return make_cells(views, whole, lost)
 
 
-def _pad(step: _Step) -> Cells:
-    p = step.node.params
-    axis, low, base = p["axis"], p["low"], p["inner"] + 1
+def _pad(step: _Step, op: Pad) -> Cells:
+    axis, low, base = op.axis, op.low, op.inner + 1
     size, count = step.shape[axis], step.node.shape[axis]
 
     def change(view: View) -> View | None:
@@ -349,9 +373,9 @@ def _beside(step: _Step, cells: Cells, *, lost: bool = False) -> Cells:
     return Cells(cells.views, cells.whole | sources, tuple(losses.items()))
 
 
-def _window(step: _Step) -> Cells:
-    dims = {dim["axis"]: dim for dim in step.node.params["dims"]}
-    places = dict(step.node.params["kept"]) | {axis: dim["out"] for axis, dim in dims.items()}
+def _window(step: _Step, op: Window) -> Cells:
+    dims = {dim.axis: dim for dim in op.dims}
+    places = dict(op.kept) | {axis: dim.out for axis, dim in dims.items()}
 
     def change(view: View) -> View | None:
         for axis, dim in dims.items():
@@ -364,22 +388,23 @@ def _window(step: _Step) -> Cells:
                     return None
                 view = left
                 continue
-            reach = dim["dilation"] * (dim["size"] - 1)
             view = _stretched(
                 alone,
                 axis,
                 axis,
-                step.node.shape[dim["out"]],
-                **{key: dim[key] for key in ("low", "base", "stride")},
-                reach=reach,
+                step.node.shape[dim.out],
+                low=dim.low,
+                base=dim.base,
+                stride=dim.stride,
+                reach=dim.dilation * (dim.size - 1),
             )
         return placed(view, places, step.sizes)
 
     return _beside(step, step.each(change))
 
 
-def _mix(step: _Step) -> Cells:
-    mixed, outs = step.node.params["axes"], step.node.params["outs"]
+def _mix(step: _Step, op: Mix) -> Cells:
+    mixed, outs = op.axes, op.outs
     others = [axis for axis in range(len(step.shape)) if axis not in mixed]
     rest = [out for out in range(len(step.node.shape)) if out not in outs]
     places = dict(zip(others, rest, strict=True))
@@ -392,7 +417,7 @@ def _mix(step: _Step) -> Cells:
             if not view.on(axis):
                 continue
             if tables is None:
-                tables = _tables(step)
+                tables = _tables(step) if op.sum else []
             found = _through_tables(step, view, axis, tables, others)
             if found is not None:
                 view, whole = found
@@ -410,24 +435,24 @@ def _meets_table(step: _Step) -> bool:
     if graph is None or eqn is None or eqn.name != "dot_general":
         return False
     bases = [_base(graph.program, n) for n in graph.program.nodes[step.node.inputs[0]].inputs]
-    return not any(node.op == "weight" for node in bases)
+    return not any(isinstance(node.op, Weight) for node in bases)
 
 
 def _base(program: Program, number: int) -> Node:
     """The node of which another one has only moved the axes."""
     node = program.nodes[number]
-    plain = node.op in ("broadcast", "reshape", "transpose")
+    plain = isinstance(node.op, Broadcast | Reshape | Transpose)
     return _base(program, node.inputs[0]) if plain else node
 
 
 def _tables(step: _Step) -> list[np.ndarray]:
     """The tables that the operand of a sum is a product with."""
     graph, number = step.graph, step.node.inputs[0]
-    if graph is None or not step.node.params["sum"]:
+    if graph is None:
         return []
     product, eqn = graph.program.nodes[number], graph.origins[number]
     if (
-        product.op not in ("map", "multiply")
+        not isinstance(product.op, Map | Multiply)
         or eqn is None
         or eqn.name not in ("dot_general", "mul")
     ):
@@ -459,27 +484,25 @@ def _through_tables(
     return None
 
 
-def _fourier(step: _Step) -> Cells:
-    axis = step.node.params["axis"]
-    return step.each(lambda view: without(view, view.on(axis), step.sizes), lost=True)
+def _fourier(step: _Step, op: Fourier) -> Cells:
+    return step.each(lambda view: without(view, view.on(op.axis), step.sizes), lost=True)
 
 
-def _whole(step: _Step) -> Cells:
-    kept = dict(step.node.params["kept"])
+def _whole(step: _Step, op: Whole) -> Cells:
+    kept = dict(op.kept)
     found = step.each(lambda view: placed(view, kept, step.sizes), lost=True)
     return _beside(step, found, lost=not kept)
 
 
-def _loop(step: _Step) -> Cells:
-    p = step.node.params
-    body, count, first = p["body"], p["carries"], p["constants"]
+def _loop(step: _Step, op: Loop) -> Cells:
+    body, count, first = op.body, op.carries, op.constants
     cells = [operand for operand, _ in step.operands]
     inputs = _carried(
         body, cells[:first], cells[first : first + count], cells[first + count :], step.sizes
     )
-    made = _outputs(body, inputs, step.sizes)[p["result"]]
-    if p["result"] < count:
-        return union([inputs[first + p["result"]], made])
+    made = _outputs(body, inputs, step.sizes)[op.result]
+    if op.result < count:
+        return union([inputs[first + op.result], made])
     # what is stacked runs along the axis along which the loop ran, and carries what came before
     raised = [
         v.with_digits(dataclasses.replace(d, axis=d.axis + 1) for d in v.digits) for v in made.views
@@ -549,27 +572,28 @@ def _outputs(body: Program, inputs: Sequence[Cells], sizes: Mapping[int, int]) -
     return [values[output] for output in body.outputs]
 
 
-def _branch(step: _Step) -> Cells:
+def _branch(step: _Step, op: Branch) -> Cells:
     choice, *given = [cells for cells, _ in step.operands]
-    result = step.node.params["result"]
-    made = [_outputs(body, given, step.sizes)[result] for body in step.node.params["bodies"]]
+    made = [_outputs(body, given, step.sizes)[op.result] for body in op.bodies]
     return union([*made, Cells((), choice.sources, choice.lost)])
 
 
-RULES: Mapping[str, Callable[[_Step], Cells]] = {
-    "map": _map,
-    "combine": _map,
-    "multiply": _map,
-    "broadcast": _broadcast,
-    "reshape": _reshape,
-    "transpose": _transpose,
-    "take": _take,
-    "concat": _concat,
-    "pad": _pad,
-    "window": _window,
-    "mix": _mix,
-    "fourier": _fourier,
-    "whole": _whole,
-    "loop": _loop,
-    "branch": _branch,
+RULES: Mapping[type, Callable[..., Cells]] = {
+    Weight: _anything,
+    Constant: _anything,
+    Map: _map,
+    Combine: _map,
+    Multiply: _map,
+    Broadcast: _broadcast,
+    Reshape: _reshape,
+    Transpose: _transpose,
+    Take: _take,
+    Concat: _concat,
+    Pad: _pad,
+    Window: _window,
+    Mix: _mix,
+    Fourier: _fourier,
+    Whole: _whole,
+    Loop: _loop,
+    Branch: _branch,
 }

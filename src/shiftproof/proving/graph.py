@@ -12,6 +12,7 @@ from shiftproof.proving.primitives import RULES, whole
 from shiftproof.tracing.trace import Equation, Program
 from shiftproof_kernel import Lost
 from shiftproof_kernel import Program as KernelProgram
+from shiftproof_kernel.program import Input, Weight
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,11 +61,11 @@ def build_graph(
     for number, weight in zip(program.weights, weights, strict=True):
         shape = program.avals[number].shape
         if number in opaque and 0 not in shape:
-            start[number] = builder.add("weight", (), shape, {})
+            start[number] = builder.add(Weight(), (), shape)
         else:
             known[number] = np.zeros(shape, program.avals[number].dtype) if 0 in shape else weight
     images = program.avals[program.images].shape
-    start[program.images] = builder.add("input", (), images, {"grid": tuple(spatial_axes)})
+    start[program.images] = builder.add(Input(tuple(spatial_axes)), (), images)
     own = {n: known[n] for n in program.weights if n in known}
     return _graph(builder, program, start, known, uncertain_values(program, own))
 
@@ -73,7 +74,7 @@ def body_graph(program: Program) -> Graph:
     """The kernel's program of the body of a loop or a branch, whose inputs are its weights."""
     builder = Builder(RULES, other=whole, inside=True)
     start: dict[int, Operand] = {
-        number: builder.add("input", (), program.avals[number].shape, {"grid": ()})
+        number: builder.add(Input(()), (), program.avals[number].shape)
         for number in program.weights
     }
     return _graph(builder, program, start, program.constants)

@@ -24,6 +24,7 @@ from shiftproof.proving.graph import Graph
 from shiftproof.tracing.trace import Call, Program
 from shiftproof_kernel import Lost, Node, Theorem, derive, equivariant, invariant
 from shiftproof_kernel import Program as KernelProgram
+from shiftproof_kernel.program import Input
 
 NAME = re.compile(r"polyphase_(\d+(?:x\d+)*)_(l1|l2|max|learned)_(first|canonical)")
 
@@ -187,7 +188,7 @@ def _behind(graph: Graph, selection: Selection, targets: Sequence[int]) -> Kerne
         node = graph.program.nodes[number]
         if number in picked:
             continue
-        if node.op == "input":
+        if isinstance(node.op, Input):
             return None
         waiting += node.inputs
     if not needed & picked:
@@ -198,8 +199,8 @@ def _behind(graph: Graph, selection: Selection, targets: Sequence[int]) -> Kerne
     for number in kept:
         node = graph.program.nodes[number]
         if number in picked:
-            nodes.append(Node("input", (), node.shape, {"grid": selection.axes}, node.source))
+            nodes.append(Node(Input(tuple(selection.axes)), (), node.shape, node.source))
         else:
             inputs = tuple(places[i] for i in node.inputs)
-            nodes.append(Node(node.op, inputs, node.shape, node.params, node.source))
+            nodes.append(dataclasses.replace(node, inputs=inputs))
     return KernelProgram(tuple(nodes), tuple(places[target] for target in targets))

@@ -18,6 +18,7 @@ from shiftproof.proving.building import Builder, Call, Operand, Translator, noth
 from shiftproof.tracing.primitives import Kind
 from shiftproof.tracing.trace import Program, open_body, scan_counts
 from shiftproof_kernel import Program as KernelProgram
+from shiftproof_kernel import program as ops
 
 # --- the translators, one per family of primitives ---
 
@@ -26,7 +27,7 @@ def whole(call: Call) -> Sequence[Operand]:
     """Any function of all operands that have cells."""
     inputs = [call.node(i) for i, shape in enumerate(call.shapes) if 0 not in shape]
     return [
-        nothing(aval) if 0 in aval.shape else call.add("whole", inputs, aval.shape, kept=())
+        nothing(aval) if 0 in aval.shape else call.add(ops.Whole(()), inputs, aval.shape)
         for aval in call.results
     ]
 
@@ -40,8 +41,8 @@ def elementwise(call: Call) -> Sequence[Operand]:
     if call.is_complex:
         return [_of_spectra(call, inputs)]
     if call.eqn.name == "abs" and call.takes_complex:
-        inputs = [call.add("multiply", [*inputs, *inputs], conjugated=(1,))]
-    return [call.add("map", inputs)]
+        inputs = [call.add(ops.Multiply((1,)), [*inputs, *inputs])]
+    return [call.add(ops.Map(), inputs)]
 
 
 def _of_spectra(call: Call, inputs: Sequence[int]) -> int:
@@ -57,15 +58,15 @@ def _of_spectra(call: Call, inputs: Sequence[int]) -> int:
             | "neg"
             | "sub"
         ):
-            return call.add("combine", inputs)
+            return call.add(ops.Combine(), inputs)
         case "mul":
-            return call.add("multiply", inputs, conjugated=())
+            return call.add(ops.Multiply(()), inputs)
         case "div":
-            inverse = call.add("map", inputs[1:], call.shape_of(inputs[1]))
-            return call.add("multiply", [inputs[0], inverse], conjugated=())
+            inverse = call.add(ops.Map(), inputs[1:], call.shape_of(inputs[1]))
+            return call.add(ops.Multiply(()), [inputs[0], inverse])
         case "conj":
-            return call.add("multiply", inputs, conjugated=(0,))
-    return call.add("map", inputs)
+            return call.add(ops.Multiply((0,)), inputs)
+    return call.add(ops.Map(), inputs)
 
 
 def select(call: Call) -> Sequence[Operand]:
@@ -78,8 +79,8 @@ def select(call: Call) -> Sequence[Operand]:
     zeros = [i for i in range(1, len(call.operands)) if call.is_zero(i)]
     if call.is_complex and zeros and len(call.operands) == 3:
         inputs = [call.builder.node(call.operands[i], len(call.shape)) for i in (0, 3 - zeros[0])]
-        inputs[0] = call.add("map", inputs[:1], call.shape_of(inputs[0]))
-        return [call.add("multiply", inputs, conjugated=())]
+        inputs[0] = call.add(ops.Map(), inputs[:1], call.shape_of(inputs[0]))
+        return [call.add(ops.Multiply(()), inputs)]
     return elementwise(call)
 
 
@@ -91,7 +92,7 @@ def passed_on(call: Call) -> Sequence[Operand]:
 def broadcast(call: Call) -> Sequence[Operand]:
     """Axes are placed among new ones."""
     axes = tuple(int(a) for a in call.params["broadcast_dimensions"])
-    return [call.add("broadcast", [call.node(0)], axes=axes)]
+    return [call.add(ops.Broadcast(axes), [call.node(0)])]
 
 
 def reshape(call: Call) -> Sequence[Operand]:
@@ -100,14 +101,14 @@ def reshape(call: Call) -> Sequence[Operand]:
     if call.eqn.name == "reshape" and order is not None:
         order = tuple(int(a) for a in order)
         shape = [call.shapes[0][a] for a in order]
-        node = call.add("transpose", [node], shape, order=order)
-    return [call.add("reshape", [node])]
+        node = call.add(ops.Transpose(order), [node], shape)
+    return [call.add(ops.Reshape(), [node])]
 
 
 def transpose(call: Call) -> Sequence[Operand]:
     """Axes trade places."""
     order = tuple(int(a) for a in call.params["permutation"])
-    return [call.add("transpose", [call.node(0)], order=order)]
+    return [call.add(ops.Transpose(order), [call.node(0)])]
 
 
 def tile(call: Call) -> Sequence[Operand]:
@@ -115,16 +116,16 @@ def tile(call: Call) -> Sequence[Operand]:
     (shape,), reps = call.shapes, call.params["reps"]
     apart = [n for r, size in zip(reps, shape, strict=True) for n in (int(r), size)]
     axes = tuple(range(1, 2 * len(shape), 2))
-    copies = call.add("broadcast", [call.node(0)], apart, axes=axes)
-    return [call.add("reshape", [copies])]
+    copies = call.add(ops.Broadcast(axes), [call.node(0)], apart)
+    return [call.add(ops.Reshape(), [copies])]
 
 
 def stack(call: Call) -> Sequence[Operand]:
     """Operands side by side along a new axis."""
     axis = int(call.params["axis"])
     shape = (*call.shapes[0][:axis], 1, *call.shapes[0][axis:])
-    parts = [call.add("reshape", [call.node(i)], shape) for i in range(len(call.operands))]
-    return [call.add("concat", parts, axis=axis)]
+    parts = [call.add(ops.Reshape(), [call.node(i)], shape) for i in range(len(call.operands))]
+    return [call.add(ops.Concat(axis), parts)]
 
 
 def _part(call: Call, node: int, axis: int, start: int, count: int, step: int = 1) -> int:
@@ -133,8 +134,8 @@ def _part(call: Call, node: int, axis: int, start: int, count: int, step: int = 
     if count == shape[axis] and step == 1:
         return node
     shape[axis] = int(count)
-    index = {"start": int(start), "step": int(step) if count > 1 else 1}
-    return call.add("take", [node], shape, axis=axis, index=index)
+    index = ops.Span(int(start), int(step) if count > 1 else 1)
+    return call.add(ops.Take(axis, index), [node], shape)
 
 
 def slice_(call: Call) -> Sequence[Operand]:
@@ -172,7 +173,7 @@ def unstack(call: Call) -> Sequence[Operand]:
     """Slices of width one, without the axis they are cut along."""
     axis, node = int(call.params["axis"]), call.node(0)
     parts = [_part(call, node, axis, i, 1) for i in range(len(call.results))]
-    return [call.add("reshape", [part]) for part in parts]
+    return [call.add(ops.Reshape(), [part]) for part in parts]
 
 
 def concatenate(call: Call) -> Sequence[Operand]:
@@ -188,7 +189,7 @@ def concatenate(call: Call) -> Sequence[Operand]:
         source, index = _slices_of_one(call, parts, axis)
         if source is not None:
             return [_picked(call, source, axis, index)]
-    return [call.add("concat", parts, axis=axis)]
+    return [call.add(ops.Concat(axis), parts)]
 
 
 def _with_zeros(call: Call, there: Sequence[int], zeros: Sequence[int], axis: int) -> int:
@@ -203,7 +204,7 @@ def _with_zeros(call: Call, there: Sequence[int], zeros: Sequence[int], axis: in
             parts[-1] = _zeros_around(call, parts[-1], axis, 0, call.shapes[i][axis])
         else:
             room += call.shapes[i][axis]
-    return call.add("concat", parts, axis=axis) if len(parts) > 1 else parts[0]
+    return call.add(ops.Concat(axis), parts) if len(parts) > 1 else parts[0]
 
 
 def _zeros_around(call: Call, node: int, axis: int, low: int, high: int) -> int:
@@ -213,8 +214,8 @@ def _zeros_around(call: Call, node: int, axis: int, low: int, high: int) -> int:
     shape = list(call.shape_of(node))
     shape[axis] += low + high
     zero = call.builder.node(nothing(jax.ShapeDtypeStruct((), call.results[0].dtype)))
-    params = {"axis": axis, "low": int(low), "high": int(high), "inner": 0, "zero": True}
-    return call.add("pad", [node, zero], shape, **params)
+    padding = ops.Pad(axis, int(low), int(high), inner=0, zero=True)
+    return call.add(padding, [node, zero], shape)
 
 
 def _slices_of_one(
@@ -225,15 +226,15 @@ def _slices_of_one(
     for part in parts:
         node = call.builder.nodes[part]
         whole_index = range(node.shape[axis])
-        if node.op == "take" and node.params["axis"] == axis:
-            taken = node.params["index"]
-            if not isinstance(taken, Mapping) or taken["step"] != 1:
+        match node.op:
+            case ops.Take(along, ops.Span(start, 1)) if along == axis:
+                sources.add(node.inputs[0])
+                index += [start + i for i in whole_index]
+            case ops.Take(along) if along == axis:
                 return None, ()
-            sources.add(node.inputs[0])
-            index += [taken["start"] + i for i in whole_index]
-        else:
-            sources.add(part)
-            index += whole_index
+            case _:
+                sources.add(part)
+                index += whole_index
     return (sources.pop(), tuple(index)) if len(sources) == 1 else (None, ())
 
 
@@ -244,7 +245,7 @@ def dynamic_slice(call: Call) -> Sequence[Operand]:
     if any(start is None for start in starts):
         kept = tuple((a, a) for a, n in enumerate(call.shapes[0]) if n == sizes[a])
         inputs = [call.node(i) for i in range(len(call.operands))]
-        return [call.add("whole", inputs, kept=kept)]
+        return [call.add(ops.Whole(kept), inputs)]
     for axis, start in enumerate(starts):
         assert start is not None
         room = call.shapes[0][axis] - sizes[axis]
@@ -287,7 +288,7 @@ def _replaced(call: Call, node: int, update: int, starts: Sequence[int]) -> int:
     parts = [_part(call, node, axis, 0, start)] if start else []
     parts.append(middle)
     parts += [_part(call, node, axis, end, outer[axis] - end)] if end < outer[axis] else []
-    return call.add("concat", parts, outer, axis=axis)
+    return call.add(ops.Concat(axis), parts, outer)
 
 
 def scatter(call: Call) -> Sequence[Operand]:
@@ -299,17 +300,17 @@ def scatter(call: Call) -> Sequence[Operand]:
     update = call.node(2)
     shape = call.shape_of(update)
     kept = [axis for axis in order if shape[axis] > 1]
-    update = call.add("reshape", [update], [n for n in shape if n > 1])
+    update = call.add(ops.Reshape(), [update], [n for n in shape if n > 1])
     ranks = {axis: i for i, axis in enumerate(sorted(kept))}
     turned = tuple(ranks[axis] for axis in kept)
-    update = call.add("transpose", [update], [shape[a] for a in kept], order=turned)
-    update = call.add("reshape", [update], sizes)
+    update = call.add(ops.Transpose(turned), [update], [shape[a] for a in kept])
+    update = call.add(ops.Reshape(), [update], sizes)
     if call.reading.kind is not Kind.MOVES:
         old = call.node(0)
         for axis, (start, size) in enumerate(zip(starts, sizes, strict=True)):
             old = _part(call, old, axis, start, size)
         sums = call.is_complex and call.reading.kind is Kind.LINEAR
-        update = call.add("combine" if sums else "map", [old, update], sizes)
+        update = call.add(ops.Combine() if sums else ops.Map(), [old, update], sizes)
     return [_put(call, update, starts)]
 
 
@@ -356,8 +357,7 @@ def pad(call: Call) -> Sequence[Operand]:
         low, high, inner = int(low), int(high), int(inner)
         if (low, high, inner) != (0, 0, 0):
             shape[axis] += low + high + inner * (shape[axis] - 1)
-            params = {"axis": axis, "low": low, "high": high, "inner": inner, "zero": zero}
-            node = call.add("pad", [node, value], shape, **params)
+            node = call.add(ops.Pad(axis, low, high, inner, zero), [node, value], shape)
     return [node]
 
 
@@ -393,16 +393,16 @@ def _picked(call: Call, node: int, axis: int, index: tuple[int, ...]) -> int:
         return _part(call, node, axis, index[0], len(index))
     shape = list(call.shape_of(node))
     shape[axis] = len(index)
-    return call.add("take", [node], shape, axis=axis, index=index)
+    return call.add(ops.Take(axis, index), [node], shape)
 
 
 def _arranged(call: Call, node: int, driven: Sequence[int], shape: Sequence[int]) -> int:
     """The axes of a node, each split into the axes of the result that run along it, put where these are."""
-    node = call.add("reshape", [node], [shape[out] for out in driven])
+    node = call.add(ops.Reshape(), [node], [shape[out] for out in driven])
     targets = tuple(sorted(driven))
     order = tuple(driven.index(out) for out in targets)
-    node = call.add("transpose", [node], [shape[out] for out in targets], order=order)
-    return call.add("broadcast", [node], axes=targets)
+    node = call.add(ops.Transpose(order), [node], [shape[out] for out in targets])
+    return call.add(ops.Broadcast(targets), [node])
 
 
 def _look_up(call: Call) -> Sequence[Operand]:
@@ -413,7 +413,7 @@ def _look_up(call: Call) -> Sequence[Operand]:
     if len(batch) != len(indices) - 1 or numbers.operand_batching_dims:
         return whole(call)
     kept = tuple(enumerate(batch))
-    return [call.add("whole", [call.node(1), call.node(0)], kept=kept)]
+    return [call.add(ops.Whole(kept), [call.node(1), call.node(0)])]
 
 
 def convolution(call: Call) -> Sequence[Operand]:
@@ -438,15 +438,13 @@ def convolution(call: Call) -> Sequence[Operand]:
     if p["batch_group_count"] != 1:
         kept = ()
     inputs = [call.node(0), call.node(1)]
-    return [call.add("window", inputs, dims=dims, kept=kept, symmetric=False, linear=True)]
+    return [call.add(ops.Window(dims, kept, symmetric=False, linear=True), inputs)]
 
 
 def _dim(
     axis: int, out: int, *, size: int, stride: int, padding: Sequence[int], base: int, dilation: int
-) -> dict[str, int]:
-    values = {"axis": axis, "out": out, "size": size, "stride": stride, "low": padding[0]}
-    values |= {"high": padding[1], "base": base, "dilation": dilation}
-    return {key: int(value) for key, value in values.items()}
+) -> ops.Dim:
+    return ops.Dim(*map(int, (axis, out, size, stride, *padding, base, dilation)))
 
 
 def pooling(*, symmetric: bool, linear: bool = False) -> Translator:
@@ -476,10 +474,10 @@ def pooling(*, symmetric: bool, linear: bool = False) -> Translator:
         inputs = [call.node(i) for i in range(len(call.operands))]
         arrays = inputs[: len(call.results)]  # the others are where each begins
         if len(arrays) > 1:
-            tuples = call.add("map", arrays, call.shapes[0])
+            tuples = call.add(ops.Map(), arrays, call.shapes[0])
             inputs = [tuples, *inputs[len(arrays) :]]
-        params = {"dims": dims, "kept": kept, "symmetric": symmetric, "linear": linear}
-        return [call.add("window", inputs, aval.shape, **params) for aval in call.results]
+        window = ops.Window(dims, kept, symmetric, linear)
+        return [call.add(window, inputs, aval.shape) for aval in call.results]
 
     return translate
 
@@ -489,13 +487,8 @@ def reduction(*, symmetric: bool, total: bool = False) -> Translator:
 
     def translate(call: Call) -> Sequence[Operand]:
         axes = call.params.get("axes", call.params.get("dimensions"))
-        params = {
-            "axes": tuple(sorted(int(a) for a in axes)),
-            "outs": (),
-            "symmetric": symmetric,
-            "sum": total,
-        }
-        return [call.add("mix", [call.node(0)], **params)]
+        mixed = tuple(sorted(int(a) for a in axes))
+        return [call.add(ops.Mix(mixed, (), symmetric, sum=total), [call.node(0)])]
 
     return translate
 
@@ -503,7 +496,7 @@ def reduction(*, symmetric: bool, total: bool = False) -> Translator:
 def _along(call: Call, axes: tuple[int, ...], *, symmetric: Sequence[bool]) -> Sequence[Operand]:
     inputs = [call.node(i) for i in range(len(call.operands))]
     return [
-        call.add("mix", inputs, aval.shape, axes=axes, outs=axes, symmetric=any_order, sum=False)
+        call.add(ops.Mix(axes, axes, any_order, sum=False), inputs, aval.shape)
         for aval, any_order in zip(call.results, symmetric, strict=True)
     ]
 
@@ -536,8 +529,7 @@ def fft(call: Call) -> Sequence[Operand]:
     axes = range(last, last - len(lengths), -1)
     for axis in reversed(axes) if inverse else axes:
         shape[axis] = call.shape[axis]
-        params = {"axis": axis, "inverse": inverse, "half": half and axis == last}
-        node = call.add("fourier", [node], shape, **params)
+        node = call.add(ops.Fourier(axis, inverse, half and axis == last), [node], shape)
     return [node]
 
 
@@ -559,12 +551,12 @@ def contraction(call: Call) -> Sequence[Operand]:
         for a, b in zip(*sides, strict=True)
     ]
     spread = [_spread(call, call.node(i), sides[i], shape) for i in range(2)]
-    product = {"conjugated": ()} if call.is_complex else {}
-    products = call.add("multiply" if call.is_complex else "map", spread, shape, **product)
+    product = ops.Multiply(()) if call.is_complex else ops.Map()
+    products = call.add(product, spread, shape)
     last = tuple(range(len(shape) - len(left_c), len(shape)))
     if not last:
         return [products]
-    return [call.add("mix", [products], axes=last, outs=(), symmetric=True, sum=True)]
+    return [call.add(ops.Mix(last, (), symmetric=True, sum=True), [products])]
 
 
 def _spread(call: Call, node: int, places: Sequence[int | None], shape: Sequence[int]) -> int:
@@ -572,11 +564,9 @@ def _spread(call: Call, node: int, places: Sequence[int | None], shape: Sequence
     own = call.shape_of(node)
     order = tuple(int(a) for a in places if a is not None)
     if order != tuple(range(len(own))):
-        node = call.add("transpose", [node], [own[a] for a in order], order=order)
+        node = call.add(ops.Transpose(order), [node], [own[a] for a in order])
     targets = tuple(i for i, a in enumerate(places) if a is not None)
-    return (
-        node if len(targets) == len(shape) else call.add("broadcast", [node], shape, axes=targets)
-    )
+    return node if len(targets) == len(shape) else call.add(ops.Broadcast(targets), [node], shape)
 
 
 def scan(call: Call) -> Sequence[Operand]:
@@ -608,11 +598,10 @@ def _loop(
     call: Call, body: KernelProgram, test: KernelProgram | None, constants: int, carries: int
 ) -> Sequence[Operand]:
     inputs = [call.node(i) for i in range(len(call.operands))]
-    params = {"body": body, "test": test, "constants": constants, "carries": carries}
     return [
         nothing(aval)
         if 0 in aval.shape
-        else call.add("loop", inputs, aval.shape, **params, result=i)
+        else call.add(ops.Loop(body, test, constants, carries, result=i), inputs, aval.shape)
         for i, aval in enumerate(call.results)
     ]
 
@@ -627,7 +616,7 @@ def cond(call: Call) -> Sequence[Operand]:
     return [
         nothing(aval)
         if 0 in aval.shape
-        else call.add("branch", inputs, aval.shape, bodies=bodies, result=i)
+        else call.add(ops.Branch(bodies, result=i), inputs, aval.shape)
         for i, aval in enumerate(call.results)
     ]
 
@@ -654,9 +643,9 @@ def _body(
     for position, (number, shape) in enumerate(zip(program.weights, shapes, strict=True)):
         if position == gap[0]:
             for other in gap[1]:
-                builder.add("input", (), other, {"grid": ()})
+                builder.add(ops.Input(()), (), other)
         own = shape[1:] if stacked is not None and position >= stacked else shape
-        start[number] = builder.add("input", (), own, {"grid": ()})
+        start[number] = builder.add(ops.Input(()), (), own)
     _, outputs = builder.translate(program, start, program.constants)
     numbers = tuple(builder.node(output) for output in outputs)
     return KernelProgram(tuple(builder.nodes), numbers)

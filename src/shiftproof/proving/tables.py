@@ -6,13 +6,14 @@ cells a table moves on along one axis when the other moves by one.
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
 
 from shiftproof.proving.graph import Graph
 from shiftproof.proving.periods import rolls
+from shiftproof_kernel.program import Broadcast, Constant, Reshape, Span, Take, Transpose, Weight
 
 LARGEST_TABLE = 2**22
 """Tables with more cells are not searched for a band."""
@@ -150,29 +151,27 @@ def _interpolation(table: np.ndarray) -> Band | None:
 def table_of(graph: Graph, number: int) -> np.ndarray | None:
     """A constant, or the numbers of the weights that stand in a value that is only put together from weights."""
     node = graph.program.nodes[number]
-    if math.prod(node.shape) > LARGEST_TABLE and node.op != "broadcast":
+    if math.prod(node.shape) > LARGEST_TABLE and not isinstance(node.op, Broadcast):
         return None
-    if node.op == "constant":
+    if isinstance(node.op, Constant):
         return graph.constants.get(number)
-    if node.op == "weight":
+    if isinstance(node.op, Weight):
         return np.arange(1, math.prod(node.shape) + 1).reshape(node.shape)
-    if node.op not in ("broadcast", "reshape", "transpose", "take") or len(node.inputs) != 1:
+    if not isinstance(node.op, Broadcast | Reshape | Transpose | Take) or len(node.inputs) != 1:
         return None
     table = table_of(graph, node.inputs[0])
     if table is None:
         return None
     match node.op:
-        case "broadcast":
-            axes = node.params["axes"]
+        case Broadcast(axes):
             places = dict(zip(axes, table.shape, strict=True))
             aligned = table.reshape([places.get(a, 1) for a in range(len(node.shape))])
             return np.broadcast_to(aligned, node.shape)
-        case "reshape":
+        case Reshape():
             return table.reshape(node.shape)
-        case "transpose":
-            return table.transpose(node.params["order"])
-    index = node.params["index"]
-    if isinstance(index, Mapping):
-        count = node.shape[node.params["axis"]]
-        index = [index["start"] + index["step"] * i for i in range(count)]
-    return table.take(index, node.params["axis"])
+        case Transpose(order):
+            return table.transpose(order)
+        case Take(axis, index):
+            if isinstance(index, Span):
+                index = [index.start + index.step * i for i in range(node.shape[axis])]
+            return table.take(index, axis)

@@ -4,7 +4,7 @@
 
 Every page of the project is made here, the audit's too, which extends the same template. Nothing is loaded from
 elsewhere, and the page's own policy forbids it: figures are data URIs, the script and the style stand inside. All text
-is escaped.
+is escaped, and plain.
 """
 
 import base64
@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import msgspec
 from markupsafe import Markup
 
-from shiftproof.files import write_atomic
+from shiftproof.files import plain_json, write_atomic
 from shiftproof.group import Shift
+from shiftproof.plain import plain_lines
 from shiftproof.report.pictures import Tile
 from shiftproof.report.tables import Table
 
@@ -191,6 +191,7 @@ def page_environment(*folders: Path) -> jinja2.Environment:
         loader=jinja2.ChoiceLoader(loaders),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_finalize,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -210,6 +211,11 @@ def _kind(block: Any) -> str:
     return type(block).__name__
 
 
+def _finalize(value: Any) -> Any:
+    """What a template writes: all text is plain, but for our own scripts and styles."""
+    return value if not isinstance(value, str) or isinstance(value, Markup) else plain_lines(value)
+
+
 def png_uri(png: bytes) -> str:
     """The bytes as a data URI."""
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
@@ -221,7 +227,7 @@ def embedded(data: Any) -> Markup:
     >>> str(embedded({"a": "</script>"}))
     '{"a":"\\u003c/script>"}'
     """
-    return Markup(msgspec.json.encode(data).decode("utf-8").replace("<", "\\u003c"))
+    return Markup(plain_json(data).decode("utf-8").replace("<", "\\u003c"))
 
 
 def _all(groups: Any) -> Any:

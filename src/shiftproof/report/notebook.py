@@ -18,6 +18,7 @@ from shiftproof.deciding.property import PropertyVerdict
 from shiftproof.deciding.verdict import Verdict
 from shiftproof.deciding.words import Word
 from shiftproof.group import Lattice
+from shiftproof.plain import plain, plain_lines
 from shiftproof.report.cells import central, centred
 from shiftproof.report.html import page_environment
 from shiftproof.report.pictures import indexed_png
@@ -88,20 +89,24 @@ def rich_of(result: Any) -> Any:
     match result:
         case Verdict():
             told = (str(result), *region_text(result)) if result.boundary != "torus" else ()
-            return Group(*verdict_tables(result), *map(Text, told))
+            return Group(*verdict_tables(result), *map(_text, told))
         case Answer():
-            return Text(str(result))
+            return _text(str(result))
         case Sweep():
             return sweep_table(result)
         case Placements():
-            return Text(str(result))
+            return _text(str(result))
         case PropertyVerdict():
             shown = show(result)
             drawn = text_map(result)
-            return Text("\n".join([shown.title, *shown.lines, *([drawn] if drawn else [])]))
+            return _text(shown.title, *shown.lines, *([drawn] if drawn else []))
         case _:
             shown = show(result)
-            return Text("\n".join([shown.title, *shown.lines]))
+            return _text(shown.title, *shown.lines)
+
+
+def _text(*lines: str) -> Text:
+    return Text(plain_lines("\n".join(lines)))
 
 
 @functools.singledispatch
@@ -248,7 +253,7 @@ def _(certificate: Certificate) -> Shown:
     return Shown(
         "✓ proved, checked by the kernel",
         (
-            f"{checked.property} of {checked.output} {under} of the grid {grid}, for all inputs and {weights}",
+            f"{checked.property} of {plain(checked.output)} {under} of the grid {grid}, for all inputs and {weights}",
         ),
         folded=(("What it rests on", table),),
     )

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from shiftproof.files import write_atomic
+from shiftproof.files import file_name, plain_json, write_atomic
 from shiftproof.group import BOUNDARIES
 from shiftproof.report.html import Explorer, Folded, Picture, Prose, Section, write_report
 from shiftproof.report.maps import layer_maps, to_png
@@ -61,7 +61,7 @@ def report_sweep(sweep: Sweep, directory: str | Path) -> ReportFiles:
 
 def write_json(path: Path, data: object) -> None:
     """Indented JSON, keys in the order given; NaN and infinity become null."""
-    write_atomic(path, msgspec.json.format(msgspec.json.encode(data), indent=2) + b"\n")
+    write_atomic(path, msgspec.json.format(plain_json(data), indent=2) + b"\n")
 
 
 def write_all(directory: Path, ending: str, files: Mapping[str, object]) -> tuple[Path, ...]:
@@ -72,7 +72,7 @@ def write_all(directory: Path, ending: str, files: Mapping[str, object]) -> tupl
         ending: such as `certificate`.
         files: name -> content.
     """
-    paths = tuple(directory / f"{name}.{ending}.json" for name in files)
+    paths = tuple(directory / file_name(f"{name}.{ending}.json") for name in files)
     for path, content in zip(paths, files.values(), strict=True):
         write_json(path, content)
     return paths

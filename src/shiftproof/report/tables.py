@@ -14,6 +14,7 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
+from shiftproof.plain import plain
 from shiftproof.sweeping.result import LayerRecord, Property, Sweep
 
 EXACT, ROUNDED = "=", "≈"
@@ -45,6 +46,10 @@ class Table:
     flexible: frozenset[int] = frozenset()
     note: str = ""
     optional: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        # a line break in a cell would begin a line that looks like one of ours
+        object.__setattr__(self, "rows", tuple(tuple(map(plain, row)) for row in self.rows))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         shown, missing = list(range(len(self.columns))), []

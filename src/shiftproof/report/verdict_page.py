@@ -15,8 +15,9 @@ import numpy as np
 from shiftproof.answer import Answer
 from shiftproof.deciding.property import PropertyVerdict
 from shiftproof.deciding.verdict import Verdict
-from shiftproof.files import write_atomic
+from shiftproof.files import file_name, write_atomic
 from shiftproof.group import Shift
+from shiftproof.plain import plain
 from shiftproof.refuting.counterexample import replay_options
 from shiftproof.report.causes import NEAR, counterfactual_sections, near_dots
 from shiftproof.report.html import (
@@ -95,7 +96,7 @@ def report_verdict(
         h = example.header
         steps = "_".join(map(str, h.shift))
         name = f"{h.output}.{h.property}.{steps}.counterexample.npz"
-        examples.append(example.save(directory / name))
+        examples.append(example.save(directory / file_name(name)))
     commands = check_commands(certificates)
     model = f"--target {shlex.quote(target or 'YOUR_FILE.py:NAME')}"
     options = replay_options(verdict.spatial_axes, verdict.shape)
@@ -273,7 +274,10 @@ def _checks(commands: Sequence[str], verdict: Verdict) -> list[Block]:
             "witnesses": "replay runs a counterexample again on the compiled model",
         }
         told = "; ".join(text for files, text in what.items() if getattr(verdict, files))
-        blocks += [Prose(f"In the folder of this page: {told}."), Commands("\n".join(commands))]
+        blocks += [
+            Prose(f"In the folder of this page: {told}."),
+            Commands("\n".join(map(plain, commands))),
+        ]
     if commands and verdict.identities:
         blocks.append(
             Prose(

@@ -18,6 +18,7 @@ import numpy as np
 from flax import linen, nnx
 
 from shiftproof.errors import InputError, ModelCallError, WideningError
+from shiftproof.plain import plain
 from shiftproof.tracing.arguments import check_keywords
 from shiftproof.tracing.settings import Precision, settings
 from shiftproof.tracing.trace import Program, dotted, trace
@@ -49,6 +50,9 @@ class Model:
         default_factory=dict, compare=False, repr=False
     )
     lasting: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", plain(self.name))
 
     def cast(self, dtype: Any) -> list[Any]:
         """The leaves of `weights`, floating ones in `dtype`."""

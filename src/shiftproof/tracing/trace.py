@@ -27,6 +27,7 @@ from jax._src import source_info_util
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from shiftproof.errors import ModelCallError
+from shiftproof.plain import plain
 
 CALLS: Mapping[str, str] = {
     "jit": "jaxpr",
@@ -59,7 +60,7 @@ class Frame:
     function: str
 
     def __str__(self) -> str:
-        return f"{os.path.basename(self.file)}:{self.line}"
+        return f"{plain(os.path.basename(self.file))}:{self.line}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -461,7 +462,7 @@ def dotted(path: Sequence[Any]) -> str:
         and isinstance(path[-1], jax.tree_util.GetAttrKey)
     ):
         keys = keys[:-1]
-    return ".".join(str(key) for key in keys)
+    return plain(".".join(str(key) for key in keys))
 
 
 class _Builder:
