@@ -17,6 +17,27 @@ from typing import Any
 import numpy as np
 
 from shiftproof_kernel import Node, Program
+from shiftproof_kernel.program import (
+    Branch,
+    Broadcast,
+    Combine,
+    Concat,
+    Constant,
+    Fourier,
+    Input,
+    Loop,
+    Map,
+    Mix,
+    Multiply,
+    Pad,
+    Reshape,
+    Span,
+    Take,
+    Transpose,
+    Weight,
+    Whole,
+    Window,
+)
 
 Array = np.ndarray
 EMPTY = np.uint64(0x9E3779B97F4A7C15)
@@ -38,11 +59,10 @@ def roots(order: int, exponents: Array) -> Array:
 
 def is_spectral(program: Program) -> bool:
     """Whether it, or a body in it, has a Fourier transform or a conjugate."""
-    values = [value for node in program.nodes for value in node.params.values()]
-    lists = [value if isinstance(value, tuple) else (value,) for value in values]
-    inner = [item for items in lists for item in items if isinstance(item, Program)]
-    own = (node.op == "fourier" or node.params.get("conjugated") for node in program.nodes)
-    return any(own) or any(map(is_spectral, inner))
+    own = (isinstance(node.op, Fourier) for node in program.nodes)
+    turned = (isinstance(node.op, Multiply) and node.op.conjugated for node in program.nodes)
+    inner = (is_spectral(body) for node in program.nodes for body in node.bodies)
+    return any(own) or any(turned) or any(inner)
 
 
 def shifted(image: Array, grid_axes: Sequence[int]) -> Array:
@@ -101,21 +121,22 @@ def _run(
     for number, node in enumerate(program.nodes):
         rng = np.random.default_rng([seed, number])
         operands = [values[source] for source in node.inputs]
-        if node.op == "input":
+        op = node.op
+        if isinstance(op, Input):
             value = next(given)
-        elif node.op == "constant":
+        elif isinstance(op, Constant):
             value = np.broadcast_to(constants[number], (count, *node.shape))
-        elif node.op == "weight":
+        elif isinstance(op, Weight):
             halves = 2 if spectral else 1
             weights = [numbers(rng, (1, *node.shape))] * (count // halves)
             weights += [numbers(rng, (1, *node.shape))] * (count - len(weights))
             value = np.concatenate(weights)
-        elif node.op in ("loop", "branch"):
+        elif isinstance(op, Loop | Branch):
             body = (bodies or {})[number]
-            value = OPERATIONS[node.op](node, operands, seed, body, spectral=spectral)
+            value = OPERATIONS[type(op)](node, operands, seed, body, spectral=spectral)
         else:
-            value = OPERATIONS[node.op](node, operands, rng)
-        assert value.shape == (count, *node.shape), f"{node.op} makes {value.shape}, not {node}"
+            value = OPERATIONS[type(op)](node, operands, rng)
+        assert value.shape == (count, *node.shape), f"{op} makes {value.shape}, not {node}"
         values.append(value % np.uint64(PRIME))
     return values
 
@@ -147,7 +168,7 @@ def _conjugate(value: Array) -> Array:
 def _multiply(node: Node, operands: Sequence[Array], rng: np.random.Generator) -> Array:
     total = np.ones(1, np.uint64)
     for number, operand in enumerate(operands):
-        factor = _conjugate(operand) if number in node.params["conjugated"] else operand
+        factor = _conjugate(operand) if number in node.op.conjugated else operand
         total = total * factor % np.uint64(PRIME)
     return total
 
@@ -165,9 +186,9 @@ def _transformed(value: Array, inverse: bool) -> Array:
 
 
 def _fourier(node: Node, operands: Sequence[Array], rng: np.random.Generator) -> Array:
-    p = node.params
-    value, n = np.moveaxis(operands[0], p["axis"] + 1, -1), node.shape[p["axis"]]
-    if p["half"] and p["inverse"]:
+    p = node.op
+    value, n = np.moveaxis(operands[0], p.axis + 1, -1), node.shape[p.axis]
+    if p.half and p.inverse:
         full = np.zeros((*value.shape[:-1], n), np.uint64)
         full[..., : value.shape[-1]] += value
         mirrored = -np.arange(value.shape[-1]) % n
@@ -175,14 +196,14 @@ def _fourier(node: Node, operands: Sequence[Array], rng: np.random.Generator) ->
         ends = mirrored == np.arange(value.shape[-1])  # these were added twice
         full[..., : value.shape[-1]][..., ends] *= np.uint64((PRIME + 1) // 2)
         value = full % np.uint64(PRIME)
-    made = _transformed(value, p["inverse"])[..., :n]
-    return np.moveaxis(made, -1, p["axis"] + 1)
+    made = _transformed(value, p.inverse)[..., :n]
+    return np.moveaxis(made, -1, p.axis + 1)
 
 
 def _broadcast(node: Node, operands: Sequence[Array], rng: np.random.Generator) -> Array:
     (value,) = operands
     shape = [len(value)] + [1] * len(node.shape)
-    for axis, target in enumerate(node.params["axes"]):
+    for axis, target in enumerate(node.op.axes):
         shape[target + 1] = value.shape[axis + 1]
     return np.broadcast_to(value.reshape(shape), (len(value), *node.shape))
 
@@ -192,26 +213,26 @@ def _reshape(node: Node, operands: Sequence[Array], rng: np.random.Generator) ->
 
 
 def _transpose(node: Node, operands: Sequence[Array], rng: np.random.Generator) -> Array:
-    return operands[0].transpose(0, *(axis + 1 for axis in node.params["order"]))
+    return operands[0].transpose(0, *(axis + 1 for axis in node.op.order))
 
 
 def _take(node: Node, operands: Sequence[Array], rng: np.random.Generator) -> Array:
-    axis, index = node.params["axis"], node.params["index"]
-    if isinstance(index, Mapping):
-        index = [index["start"] + i * index["step"] for i in range(node.shape[axis])]
+    axis, index = node.op.axis, node.op.index
+    if isinstance(index, Span):
+        index = [index.start + i * index.step for i in range(node.shape[axis])]
     return operands[0].take(index, axis + 1)
 
 
 def _concat(node: Node, operands: Sequence[Array], rng: np.random.Generator) -> Array:
     sizes = [
-        max(value.shape[axis] for value in operands) if axis != node.params["axis"] + 1 else None
+        max(value.shape[axis] for value in operands) if axis != node.op.axis + 1 else None
         for axis in range(operands[0].ndim)
     ]
     wide = [
         np.broadcast_to(v, [v.shape[a] if n is None else n for a, n in enumerate(sizes)])
         for v in operands
     ]
-    return np.concatenate(wide, node.params["axis"] + 1)
+    return np.concatenate(wide, node.op.axis + 1)
 
 
 def stretched(value: Array, axis: int, low: int, high: int, base: int, hole: Array) -> Array:
@@ -233,35 +254,35 @@ def stretched(value: Array, axis: int, low: int, high: int, base: int, hole: Arr
 
 
 def _pad(node: Node, operands: Sequence[Array], rng: np.random.Generator) -> Array:
-    value, p = operands[0], node.params
+    value, p = operands[0], node.op
     hole = operands[1].reshape(len(value), -1).sum(1)
-    if p["zero"]:
+    if p.zero:
         hole = hole * np.uint64(0)
-    return stretched(value, p["axis"] + 1, p["low"], p["high"], p["inner"] + 1, hole)
+    return stretched(value, p.axis + 1, p.low, p.high, p.inner + 1, hole)
 
 
 def _window(node: Node, operands: Sequence[Array], rng: np.random.Generator) -> Array:
-    value, p = operands[0], node.params
-    hole = np.uint64(0) if p["linear"] else EMPTY
-    dims = sorted(p["dims"], key=lambda d: d["axis"])
+    value, p = operands[0], node.op
+    hole = np.uint64(0) if p.linear else EMPTY
+    dims = sorted(p.dims, key=lambda d: d.axis)
     for done, d in enumerate(dims):
-        axis = d["axis"] + 1 + done  # every window before left one axis more
-        value = stretched(value, axis, d["low"], d["high"], d["base"], hole)
-        reach = d["dilation"] * (d["size"] - 1)
-        starts = np.arange(0, value.shape[axis] - reach, d["stride"])
-        value = value.take(starts[:, None] + d["dilation"] * np.arange(d["size"]), axis)
+        axis = d.axis + 1 + done  # every window before left one axis more
+        value = stretched(value, axis, d.low, d.high, d.base, hole)
+        reach = d.dilation * (d.size - 1)
+        starts = np.arange(0, value.shape[axis] - reach, d.stride)
+        value = value.take(starts[:, None] + d.dilation * np.arange(d.size), axis)
     # where each axis of the operand is now, and which are made
-    places = {d["axis"]: d["axis"] + 1 + i for i, d in enumerate(dims)}
-    kept = [(axis + 1 + sum(d["axis"] < axis for d in dims), out) for axis, out in p["kept"]]
-    made = sorted([(d["out"], places[d["axis"]]) for d in dims] + [(o, a) for a, o in kept])
+    places = {d.axis: d.axis + 1 + i for i, d in enumerate(dims)}
+    kept = [(axis + 1 + sum(d.axis < axis for d in dims), out) for axis, out in p.kept]
+    made = sorted([(d.out, places[d.axis]) for d in dims] + [(o, a) for a, o in kept])
     return _gathered(
         node,
         value,
         made,
         rng,
         salts=operands[1:],
-        linear=p["linear"],
-        symmetric=p["symmetric"],
+        linear=p.linear,
+        symmetric=p.symmetric,
     )
 
 
@@ -311,21 +332,21 @@ def _gathered(
 
 
 def _mix(node: Node, operands: Sequence[Array], rng: np.random.Generator) -> Array:
-    p = node.params
+    p = node.op
     value = operands[0] if len(operands) == 1 else _function(rng, operands)
-    others = [axis for axis in range(value.ndim - 1) if axis not in p["axes"]]
-    rest = [out for out in range(len(node.shape)) if out not in p["outs"]]
+    others = [axis for axis in range(value.ndim - 1) if axis not in p.axes]
+    rest = [out for out in range(len(node.shape)) if out not in p.outs]
     made = [(out, axis + 1) for axis, out in zip(others, rest, strict=True)]
-    plain_sum = p["sum"] and len(operands) == 1
-    if plain_sum and not p["outs"]:
-        return value.sum(tuple(axis + 1 for axis in p["axes"]))
+    plain_sum = p.sum and len(operands) == 1
+    if plain_sum and not p.outs:
+        return value.sum(tuple(axis + 1 for axis in p.axes))
     return _gathered(
-        node, value, made, rng, salts=(), linear=p["sum"], symmetric=p["symmetric"] or p["sum"]
+        node, value, made, rng, salts=(), linear=p.sum, symmetric=p.symmetric or p.sum
     )
 
 
 def _whole(node: Node, operands: Sequence[Array], rng: np.random.Generator) -> Array:
-    made = sorted((out, axis + 1) for axis, out in node.params["kept"])
+    made = sorted((out, axis + 1) for axis, out in node.op.kept)
     return _gathered(
         node, operands[0], made, rng, salts=operands[1:], linear=False, symmetric=False
     )
@@ -340,32 +361,32 @@ def _loop(
     spectral: bool,
 ) -> Array:
     """As many rounds as the sliced operands have, or two; with a test, as many as it asks for, up to three."""
-    p = node.params
-    constants = list(operands[: p["constants"]])
-    carried = list(operands[p["constants"] : p["constants"] + p["carries"]])
-    sliced = operands[p["constants"] + p["carries"] :]
+    p = node.op
+    constants = list(operands[: p.constants])
+    carried = list(operands[p.constants : p.constants + p.carries])
+    sliced = operands[p.constants + p.carries :]
     stacked = []
     rounds = sliced[0].shape[1] if sliced else 2
-    if p["result"] >= p["carries"]:
+    if p.result >= p.carries:
         rounds = node.shape[0]
     active = np.ones(len(operands[0]), bool)
-    for i in range(rounds if p["test"] is None else 3):
-        if p["test"] is not None:
+    for i in range(rounds if p.test is None else 3):
+        if p.test is not None:
             given = [*constants, *carried]
             inside = bodies["inside test"]
-            found = _run(p["test"], given, bodies["test"], seed + 1, inside, spectral=spectral)
-            outcome = found[p["test"].outputs[0]].reshape(len(active), -1).sum(1)
+            found = _run(p.test, given, bodies["test"], seed + 1, inside, spectral=spectral)
+            outcome = found[p.test.outputs[0]].reshape(len(active), -1).sum(1)
             active &= outcome % np.uint64(3) > 0
         given = [*constants, *carried, *(value[:, i] for value in sliced)]
         inside = bodies["inside body"]
-        found = _run(p["body"], given, bodies["body"], seed, inside, spectral=spectral)
-        outputs = [found[output] for output in p["body"].outputs]
+        found = _run(p.body, given, bodies["body"], seed, inside, spectral=spectral)
+        outputs = [found[output] for output in p.body.outputs]
         carried = [
             np.where(active.reshape(-1, *(1,) * (old.ndim - 1)), new, old)
             for old, new in zip(carried, outputs, strict=False)
         ]
-        stacked.append(outputs[p["result"]])
-    return carried[p["result"]] if p["result"] < p["carries"] else np.stack(stacked, 1)
+        stacked.append(outputs[p.result])
+    return carried[p.result] if p.result < p.carries else np.stack(stacked, 1)
 
 
 def _branch(
@@ -376,30 +397,30 @@ def _branch(
     *,
     spectral: bool,
 ) -> Array:
-    p = node.params
-    chosen = operands[0].reshape(len(operands[0]), -1).sum(1) % np.uint64(len(p["bodies"]))
+    p = node.op
+    chosen = operands[0].reshape(len(operands[0]), -1).sum(1) % np.uint64(len(p.bodies))
     results = []
-    for i, body in enumerate(p["bodies"]):
+    for i, body in enumerate(p.bodies):
         inside = bodies[f"inside {i}"]
         found = _run(body, operands[1:], bodies[f"body {i}"], seed + i, inside, spectral=spectral)
-        results.append(found[body.outputs[p["result"]]])
+        results.append(found[body.outputs[p.result]])
     return np.stack([results[int(c)][row] for row, c in enumerate(chosen)])
 
 
-OPERATIONS: Mapping[str, Any] = {
-    "map": _map,
-    "combine": _combine,
-    "multiply": _multiply,
-    "broadcast": _broadcast,
-    "reshape": _reshape,
-    "transpose": _transpose,
-    "take": _take,
-    "concat": _concat,
-    "pad": _pad,
-    "window": _window,
-    "mix": _mix,
-    "fourier": _fourier,
-    "whole": _whole,
-    "loop": _loop,
-    "branch": _branch,
+OPERATIONS: Mapping[type, Any] = {
+    Map: _map,
+    Combine: _combine,
+    Multiply: _multiply,
+    Broadcast: _broadcast,
+    Reshape: _reshape,
+    Transpose: _transpose,
+    Take: _take,
+    Concat: _concat,
+    Pad: _pad,
+    Window: _window,
+    Mix: _mix,
+    Fourier: _fourier,
+    Whole: _whole,
+    Loop: _loop,
+    Branch: _branch,
 }

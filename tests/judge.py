@@ -20,6 +20,7 @@ from shiftproof_kernel import (
     Still,
     Theorem,
 )
+from shiftproof_kernel.program import Input, kind
 
 Outcomes = Sequence[Theorem | Lost]
 
@@ -129,7 +130,7 @@ def _depending(program: Program) -> set[int]:
     """The nodes that depend on an input."""
     reached: set[int] = set()
     for number, node in enumerate(program.nodes):
-        if node.op == "input" or reached.intersection(node.inputs):
+        if isinstance(node.op, Input) or reached.intersection(node.inputs):
             reached.add(number)
     return reached
 
@@ -144,7 +145,7 @@ def _count(
     tally.moving += moving
     tally.repaired += repaired
     if moving or repaired:
-        tally.operations[program.nodes[number].op] += 1
+        tally.operations[kind(program.nodes[number].op)] += 1
         for factor in factors:
             tally.factors[_kind(factor)] += 1
 
@@ -170,7 +171,7 @@ def _kind(factor: Any) -> str:
 
 def _told(program: Program, outcomes: Outcomes, number: int) -> str:
     node = program.nodes[number]
-    lines = [f"node {number}: {node.op} -> {node.shape}, {dict(node.params)} {node.source}"]
+    lines = [f"node {number}: {node.op} -> {node.shape} {node.source}"]
     for label, at in [*((f"from {i}", i) for i in node.inputs), ("to", number)]:
         outcome = outcomes[at]
         told = outcome.fact if isinstance(outcome, Theorem) else f"lost: {outcome.refusal}"

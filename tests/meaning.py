@@ -93,7 +93,7 @@ def cells(axes: Sequence[Sequence[Factor]], orbit: np.ndarray) -> Cells:
                 key = np.broadcast_to(np.arange(n), (len(turns), n))
             case Fold():
                 raise Meaningless("laps are left that no axis of cells belongs to")
-        law.append(tuple(factor) if isinstance(factor, Phase) else (period, step % period))
+        law.append(factor if isinstance(factor, Phase) else (period, step % period))
         shape = [1] * (len(flat) + 1)
         shape[0], shape[axis + 1] = key.shape
         number = number * (n if isinstance(factor, Phase) else period) + key.reshape(shape)
@@ -104,7 +104,7 @@ def cells(axes: Sequence[Sequence[Factor]], orbit: np.ndarray) -> Cells:
 
 def _turned_back(values: np.ndarray, axis: int, phase: Phase) -> np.ndarray:
     """The values without their phase, over the complex numbers or those of the finite field."""
-    n, period, first, step, _ = phase
+    n, period, first, step = phase.n, phase.period, phase.first, phase.step
     exponents = -np.arange(len(values))[:, None] * (first + np.arange(n) * step)
     shape = [1] * values.ndim
     shape[0], shape[axis + 1] = exponents.shape

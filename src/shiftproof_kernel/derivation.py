@@ -31,7 +31,6 @@ from shiftproof_kernel.program import (
     Loop,
     Node,
     Program,
-    Take,
     kind,
 )
 from shiftproof_kernel.rules import (
@@ -88,24 +87,31 @@ class Work:
     def __init__(self) -> None:
         self.left = STEPS
 
-    def pay(self, node: Node, premises: Sequence[Outcome]) -> None:
-        """Pay for the application of a rule. Operands meet factor by factor, and axes of parts wherever a part ends."""
-        facts = [premise for premise in premises if isinstance(premise, Fact)]
-        counts = [sum(1 for _ in cells(fact.axes)) for fact in facts]
-        several = any(isinstance(f, Joined) for fact in facts for axis in fact.axes for f in axis)
-        meeting = sum(counts) if several else max(counts, default=0)
-        self.left -= 1 + len(node.shape) + len(premises) * (1 + meeting) + _listed(node)
+    def pay(self, steps: int) -> None:
+        """Refuse what is too much."""
+        self.left -= steps
         need(self.left >= 0, "budget", f"the derivations need more than {STEPS} steps")
+
+    def apply(self, node: Node, premises: Sequence[Outcome]) -> None:
+        """Pay for the application of a rule: for every number in the node, and for what meets."""
+        self.pay(1 + len(node.shape) + len(premises) + _listed(node))
+        self.meet([premise for premise in premises if isinstance(premise, Fact)])
+
+    def meet(self, facts: Sequence[Fact]) -> None:
+        """Operands meet factor by factor, and axes of parts wherever a part ends. Even to count them is work."""
+        counts = []
+        for fact in facts:
+            counts.append(sum(1 for _ in cells(fact.axes)))
+            self.pay(counts[-1])
+        several = any(isinstance(f, Joined) for fact in facts for axis in fact.axes for f in axis)
+        self.pay(len(counts) * (sum(counts) if several else max(counts, default=0)))
 
 
 def _listed(node: Node) -> int:
     """How many numbers a rule goes through that are written in the node."""
-    match node.op:
-        case Take(index=tuple(index)):
-            return len(index)
-        case Constant(rolls=rolls):
-            return len(rolls) * len(node.shape)
-    return 0
+    lists = [value for name in node.op.__slots__ for value in [getattr(node.op, name)]]
+    count = sum(len(value) for value in lists if isinstance(value, tuple))
+    return count * (len(node.shape) + 1) if isinstance(node.op, Constant) else count
 
 
 def derive(
@@ -167,7 +173,7 @@ class _Walk:
         if lost and not isinstance(node.op, Loop | Branch | Concat):
             return dataclasses.replace(lost[0], shape=node.shape)
         try:
-            self.work.pay(node, premises)
+            self.work.apply(node, premises)
             outcome = self._concluded(number, node, premises, here)
             if isinstance(outcome, Fact):
                 _need_sane(node, outcome)
@@ -207,13 +213,13 @@ class _Walk:
         need(fits, "shape", "a loop has fewer operands, or its body fewer outputs, than it names")
         need(0 <= op.result < len(op.body.outputs), "shape", "the body of a loop lacks the result")
         constants, start = premises[:first], premises[first : first + count]
-        carried = [_both(one, one, (*here, 0, i)) for i, one in enumerate(start)]
+        carried = [self._both(one, one, (*here, 0, i)) for i, one in enumerate(start)]
         slices = [_slice(one, (*here, -1, i)) for i, one in enumerate(premises[first + count :])]
         for turn in range(1, ROUNDS + 1):
             made = self._inside(op.body, [*constants, *carried, *slices], (*here, turn))
             pairs = zip(carried, made, strict=False)
             weakened = [
-                _both(old, new, (*here, turn, -1 - i)) for i, (old, new) in enumerate(pairs)
+                self._both(old, new, (*here, turn, -1 - i)) for i, (old, new) in enumerate(pairs)
             ]
             if list(map(_axes, weakened)) == list(map(_axes, carried)):
                 break
@@ -239,17 +245,28 @@ class _Walk:
             self._inside(body, premises[1:], (*here, number))[op.result]
             for number, body in enumerate(op.bodies)
         ]
-        return functools.reduce(lambda one, other: _both(one, other, ()), results, results[0])
+        return functools.reduce(lambda one, other: self._both(one, other, ()), results, results[0])
 
     def _inside(self, program: Program, given: Sequence[Outcome], place: Place) -> list[Outcome]:
         """What holds of the outputs of a body, from what holds of its inputs."""
         count = sum(isinstance(node.op, Input) for node in program.nodes)
         need(count == len(given), "shape", "a body has another number of inputs than operands")
+        self.work.pay(len(program.outputs))
         inputs = iter(given)
         walk = _Walk(lambda node, op: next(inputs), {}, self.work)
         outcomes = walk.outcomes(program, place)
         before = [one.refusal for one in given if isinstance(one, Lost)]
         return [_told(program, outcomes[output], before) for output in program.outputs]
+
+    def _both(self, old: Outcome, new: Outcome, name: Place) -> Outcome:
+        """What holds of either of two values."""
+        if isinstance(old, Lost) or isinstance(new, Lost):
+            return old if isinstance(old, Lost) else new
+        try:
+            self.work.meet([old, new])
+            return Fact(weaker(old, new).axes, name)
+        except Refusal as refusal:
+            return Lost(0, refusal)
 
 
 def _told(program: Program, outcome: Outcome, before: Sequence[Refusal]) -> Outcome:
@@ -259,16 +276,6 @@ def _told(program: Program, outcome: Outcome, before: Sequence[Refusal]) -> Outc
     node, refusal = program.nodes[outcome.number], outcome.refusal
     text = f"{refusal} ({' '.join([kind(node.op), node.source]).strip()})"
     return Lost(0, Refusal(refusal.code, text, **refusal.detail), outcome.shape)
-
-
-def _both(old: Outcome, new: Outcome, name: Place) -> Outcome:
-    """What holds of either of two values."""
-    if isinstance(old, Lost) or isinstance(new, Lost):
-        return old if isinstance(old, Lost) else new
-    try:
-        return Fact(weaker(old, new).axes, name)
-    except Refusal as refusal:
-        return Lost(0, refusal)
 
 
 def _slice(outcome: Outcome, name: Place) -> Outcome:

@@ -37,6 +37,7 @@ from shiftproof_kernel.facts import (
     unify,
 )
 from shiftproof_kernel.program import (
+    AXES,
     Broadcast,
     Combine,
     Concat,
@@ -145,8 +146,9 @@ def multiply(op: Multiply, shape: Shape, facts: Facts) -> Fact:
     """R = A B ...: as for any function; and if A(Tx)[k] = v[k] A(x)[k] and B(Tx)[k] = w[k] B(x)[k], then
     R(Tx)[k] = v[k] w[k] R(x)[k]. Of a conjugated operand the turn is conjugated.
     """
+    conjugated = set(op.conjugated)
     factors = [
-        tuple(map(_conjugate, fact.axes)) if number in op.conjugated else fact.axes
+        tuple(map(_conjugate, fact.axes)) if number in conjugated else fact.axes
         for number, fact in enumerate(facts)
     ]
     return Fact(_position_by_position(factors, shape, "product"))
@@ -648,7 +650,7 @@ def need_rank(ranks: Iterable[int], rank: int) -> None:
 def need_axes(axes: Sequence[int], rank: int) -> None:
     """The axes are there, each once."""
     there = len(set(axes)) == len(axes) and all(0 <= axis < rank for axis in axes)
-    need(there, "shape", f"the axes {list(axes)} are not there, or twice")
+    need(there, "shape", f"the axes {list(axes[:AXES])} are not there, or twice")
 
 
 RULES: Mapping[type, Callable[..., Fact]] = {

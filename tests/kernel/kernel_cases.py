@@ -7,6 +7,7 @@ tag 0; `V6[1,4)+3>2` shows 6 cells of a scene (see scene_cases); `1` is an axis 
 """
 
 import dataclasses
+import typing
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -30,22 +31,37 @@ class Case:
     nodes: Sequence[Spec]
     expected: str
     choices: Mapping[int, tuple[int, ...]] = dataclasses.field(default_factory=dict)
-    boundary: str = "circular"
+    boundary: str = "torus"
 
 
-def program(kernel: SimpleNamespace, nodes: Sequence[Spec], outputs: Sequence[int] = ()) -> Any:
+def program(
+    kernel: SimpleNamespace, nodes: Sequence[Spec], outputs: Sequence[int] = (), weights: str = ""
+) -> Any:
     """The kernel's program; its last node is the output unless said otherwise."""
-
-    def build(value: Any) -> Any:
-        if isinstance(value, Inner):
-            return program(kernel, value.nodes, value.outputs)
-        return tuple(map(build, value)) if isinstance(value, list) else value
-
     made = [
-        kernel.Node(op, inputs, shape, {k: build(v) for k, v in params.items()})
+        kernel.Node(_operation(kernel, op, params), inputs, shape)
         for op, inputs, shape, params in nodes
     ]
-    return kernel.Program(tuple(made), tuple(outputs) or (len(made) - 1,))
+    return kernel.Program(tuple(made), tuple(outputs) or (len(made) - 1,), weights)
+
+
+def _operation(kernel: SimpleNamespace, op: str, params: Mapping[str, Any]) -> Any:
+    """The operation of this kernel, which may be one of many: each has classes of its own."""
+    classes = {kernel.kind(cls): cls for cls in typing.get_args(kernel.Operation)}
+    return classes[op](**{name: _value(kernel, value) for name, value in params.items()})
+
+
+def _value(kernel: SimpleNamespace, value: Any) -> Any:
+    match value:
+        case Inner():
+            return program(kernel, value.nodes, value.outputs)
+        case {"start": _}:
+            return kernel.Span(**value)
+        case {"stride": _}:
+            return kernel.Dim(**value)
+        case list() | tuple():
+            return tuple(_value(kernel, item) for item in value)
+    return value
 
 
 def show(kernel: SimpleNamespace, axes: Sequence[Any]) -> str:
@@ -192,6 +208,20 @@ CUT = [
     *(concat((2, 0), 6), concat((3, 1), 6), mapped((4, 5), 6)),
 ]
 BACK = {"inverse": True, "half": True}
+
+
+def _parts(pairs: int) -> list[Spec]:
+    """A class token before an image, again and again."""
+    return [IMAGE, weight(1), concat((1, 0) * pairs, 9 * pairs)]
+
+
+def _meeting(more: int) -> list[Spec]:
+    """Flat cells meet moving ones, part by part: 63 parts and some more."""
+    n = 105 + 2 * more
+    flat = [constant(size, periods=(1,)) for size in (3, 2 * more)]
+    one, other = (0,) * more + (1, 0) * 21, (2,) + (0, 1) * 21
+    return [image(2), *flat, concat(one, n), concat(other, n), mapped((3, 4), n)]
+
 
 CASES: dict[str, Case] = {
     # assumptions
@@ -761,6 +791,14 @@ CASES: dict[str, Case] = {
         [image(8, 2), weight(1, 2), concat((1, 0), 9, 2), mix((2,), (2,), (0,))],
         "!order: depends on the order of cells",
     ),
+    "as many parts as may be": Case((3,), _parts(32), f"({', '.join(['1, M8/8+0>3'] * 32)})"),
+    "too many parts": Case((3,), _parts(33), "!parts: an axis has more than 64 parts"),
+    "as many parts as may meet": Case(
+        (1,), _meeting(1), f"({', '.join(['M2/2+0>1'] + ['M2/2+0>1, 1, M2/2+0>1'] * 21)})"
+    ),
+    "too many parts meet": Case(
+        (1,), _meeting(2), "!parts: axes meet that have more than 64 parts together"
+    ),
     "parts in a loop": Case(
         (3,),
         [*TOKENS, loop((2,), (9,), Inner([given(9)], (0,)), carries=1)],
@@ -901,6 +939,9 @@ CASES: dict[str, Case] = {
     "a pattern around the border": Case((1,), [IMAGE, pick(0, (6, 7, 0, 1), 4)], "M4/8+0>1"),
     "no pattern": Case(
         (4,), [IMAGE, pick(0, (0, 1, 4, 6), 4)], "!order: without a regular pattern"
+    ),
+    "a list of one position": Case(
+        (1,), [IMAGE, pick(0, (3,), 1)], "!order: without a regular pattern"
     ),
     "a part of a table": Case((1,), [IMAGE, weight(6), part(1, 1, 1, 3)], "S3/3"),
     "a part of a flat axis": Case(
@@ -1489,6 +1530,10 @@ SUMMED = Inner([given(8), given(), mapped((0,), 8), mix((0,), (), (0,), symmetri
 TEST = Inner([given(8), given(), mapped((1,))], (2,))
 
 
+HALVES = Inner([given(8), given(8), part(0, 0, 1, 4), part(1, 4, 1, 4), concat((2, 3), 8)], (4, 1))
+HALVES_THEN = Inner([*HALVES.nodes, given(8)], (4,))
+
+
 def _deep(levels: int) -> Spec:
     body = NEXT
     for _ in range(levels):
@@ -1504,15 +1549,21 @@ def _rotation(others: int, expected: str) -> Case:
     return Case((1,), [*start, loop(tuple(range(count)), (2,), body, carries=count)], expected)
 
 
-def _costly(last: int, expected: str) -> Case:
-    """A loop whose body costs 62492 and its own nodes."""
-    inner: list[Spec] = []
-    for count in (12, 12, 4, last):
-        nodes = [given(8), *inner]
-        nodes += [mapped((i,), 8) for i in range(len(nodes) - 1, count - 1)]
-        body = Inner(nodes, (count - 1,))
-        inner = [loop((0,), (8,), body, carries=1)]
-    return Case((1,), [IMAGE, *inner], expected)
+def _patient(levels: int) -> Spec:
+    """Loops in loops, each of which weakens its carries for as long as it may."""
+    others = 14
+    start = [*[given(2)] * (others + 1)]
+    turned: list[Spec] = [*start]
+    if levels:
+        turned += [_patient(levels - 1)] + [mapped((i,), 2) for i in range(1, others + 1)]
+        outputs = (*range(others + 2, 2 * others + 2), others + 1)
+    else:
+        outputs = (*range(1, others + 1), 0)
+    return loop(tuple(range(others + 1)), (2,), Inner(turned, outputs), carries=others + 1)
+
+
+def _patience(levels: int, expected: str) -> Case:
+    return Case((1,), [image(2), *[constant(2, periods=(1,))] * 14, _patient(levels)], expected)
 
 
 CASES |= {
@@ -1671,10 +1722,9 @@ CASES |= {
     ),
     "a carry that weakens long enough": _rotation(15, "M2/2+0>1"),
     "a carry that weakens too long": _rotation(16, "!loop: keeps no fact within 16 rounds"),
-    "loops as costly as may be": _costly(8, "M8/8+0>1"),
-    "loops that cost one too much": _costly(9, "!loop: too deep within each other"),
-    "loops too deep": Case((1,), [IMAGE, _deep(5)], "!loop: too deep within each other"),
-    "loops not too deep": Case((1,), [IMAGE, _deep(2)], "M8/8+0>1"),
+    "loops in loops that take long": _patience(2, "M2/2+0>1"),
+    "loops in loops that take too long": _patience(3, "!budget: need more than 200000 steps"),
+    "loops in loops that settle at once": Case((1,), [IMAGE, _deep(6)], "M8/8+0>1"),
     "a loop with too few operands": Case(
         (1,), [IMAGE, loop((0,), (8,), NEXT, constants=1, carries=1)], "!shape: fewer operands"
     ),
@@ -1713,6 +1763,51 @@ CASES |= {
             ),
         ],
         "M8/8+0>2",
+    ),
+    "carries are told apart": Case(
+        (1,),
+        [IMAGE, loop((0, 0), (8,), HALVES, carries=2)],
+        "!glue: something else than its own signal",
+    ),
+    "constants are told apart": Case(
+        (1,),
+        [IMAGE, mapped((0,), 8), loop((0, 1, 0), (8,), HALVES_THEN, constants=2, carries=1)],
+        "!glue: something else than its own signal",
+    ),
+    "a constant given twice is one signal": Case(
+        (1,), [IMAGE, loop((0, 0, 0), (8,), HALVES_THEN, constants=2, carries=1)], "M8/8+0>1"
+    ),
+    "slices are told apart": Case(
+        (1,),
+        [
+            *(IMAGE, broadcast(0, (1,), 3, 8), mapped((1,), 3, 8)),
+            loop((1, 2), (3, 8), Inner(HALVES.nodes, (4,))),
+        ],
+        "!glue: something else than its own signal",
+    ),
+    "operands of a branch are told apart": Case(
+        (1,),
+        [IMAGE, mapped((0,), 8), ZERO, branch((2, 0, 1), (8,), [Inner(HALVES.nodes, (4,))])],
+        "!glue: something else than its own signal",
+    ),
+    "an operand given twice to a branch is one signal": Case(
+        (1,), [IMAGE, ZERO, branch((1, 0, 0), (8,), [Inner(HALVES.nodes, (4,))])], "M8/8+0>1"
+    ),
+    "a loop's result is told apart from its operand": Case(
+        (1,),
+        [
+            *(IMAGE, loop((0,), (8,), NEXT, carries=1)),
+            *(part(0, 0, 1, 4), part(1, 4, 1, 4), concat((2, 3), 8)),
+        ],
+        "!glue: something else than its own signal",
+    ),
+    "a branch's result is told apart from its operand": Case(
+        (1,),
+        [
+            *(IMAGE, ZERO, branch((1, 0), (8,), [SAME])),
+            *(part(0, 0, 1, 4), part(2, 4, 1, 4), concat((3, 4), 8)),
+        ],
+        "!glue: something else than its own signal",
     ),
     # branches
     "branches that agree": Case(
@@ -1764,6 +1859,9 @@ CASES |= {
             ),
         ],
         "",
+    ),
+    "a branch without bodies": Case(
+        (1,), [IMAGE, ZERO, branch((1, 0), (8,), [])], "!shape: lacks the result"
     ),
     "a branch that loses": Case(
         (1,),

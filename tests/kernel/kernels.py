@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from shiftproof_kernel import arithmetic, facts, program, rules
+from shiftproof_kernel import arithmetic, derivation, facts, program, rules
 
 
 def namespace(*modules: object) -> SimpleNamespace:
@@ -13,4 +13,4 @@ def namespace(*modules: object) -> SimpleNamespace:
     return SimpleNamespace(**found)
 
 
-REAL = namespace(arithmetic, facts, program, rules)
+REAL = namespace(arithmetic, facts, program, rules, derivation)

@@ -26,19 +26,24 @@ from unit_cases import UNITS
 import shiftproof_kernel
 
 ROOT = Path(shiftproof_kernel.__file__).parent
-NAMES = ("arithmetic", "facts", "program", "rules")
-MUTATED = ("arithmetic", "facts", "rules")
+NAMES = ("arithmetic", "facts", "program", "rules", "derivation")
+MUTATED = ("arithmetic", "facts", "rules", "derivation")
 NUMERIC = frozenset(
     (
-        *("Still", "Moving", "Fold", "Phase", "Scene", "still", "_replace", "range", "gcd", "pow"),
-        *("_strided", "_turned", "_passed", "_spread"),
+        *("Still", "Moving", "Fold", "Phase", "Scene", "still", "replace", "range", "gcd", "pow"),
+        *("_strided", "turned", "_passed", "_spread", "pay"),
     )
 )
 """Functions whose arguments are shifted by one, beside all of `arithmetic`."""
 
+NAMED = ("part", "tag", "shape")
+"""Keywords of theirs that are no numbers."""
+
 EQUIVALENT: dict[str, str] = {
     "facts.tidy: n  ->  n + 1": "a period longer than the axis is cut to its length in the next lines",
     "rules.fourier: n  ->  n + 1": "step n / period is whole, and step / period less than 1",
+    "rules._pieces: fact is not None  ->  True": "a window is None where its fact is",
+    "derivation._concluded: isinstance(premise, Fact)  ->  True": "no operand of a rule is lost",
     "rules._passed: Lt  ->  LtE": "a stride of 0 is refused before and after",
 }
 """Mutants that say the same as the kernel, each with the reason why."""
@@ -93,10 +98,9 @@ def _changes(module: str, node: ast.AST) -> Iterator[tuple[Place, ast.expr, ast.
             name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
             owner = getattr(getattr(func, "value", None), "id", "")
             if name in NUMERIC or owner == "arithmetic":
-                places = [((node.args, i), a) for i, a in enumerate(node.args)]
-                places += [
-                    ((k, "value"), k.value) for k in node.keywords if k.arg not in ("part", "tag")
-                ]
+                changed = [] if name == "replace" else node.args  # its argument is no number
+                places = [((node.args, i), a) for i, a in enumerate(changed)]
+                places += [((k, "value"), k.value) for k in node.keywords if k.arg not in NAMED]
                 for place, old in places:
                     yield from _shifted(place, old)
         case ast.BoolOp(op=op, values=values):

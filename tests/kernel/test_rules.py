@@ -1,5 +1,6 @@
 """The rules say of every case exactly what the table says, and what they claim is true of whole numbers."""
 
+import dataclasses
 from collections.abc import Iterator
 
 import interpret
@@ -68,7 +69,9 @@ def test_claims_hold_for_whole_numbers(name: str) -> None:
     made = program(kernels.REAL, case.nodes)
     if max(int(np.prod(node.shape)) for node in made.nodes) > SIZES or "grows" in name:
         pytest.skip("too large to run")
-    grids = [(node.params["grid"], node.shape) for node in made.nodes if node.op == "input"]
+    grids = [
+        (node.op.grid, node.shape) for node in made.nodes if isinstance(node.op, kernels.REAL.Input)
+    ]
     grid = tuple(grids[0][1][axis] for axis in grids[0][0])
     rng = np.random.default_rng(7)
     if len({tuple(shape[a] for a in axes) for axes, shape in grids}) > 1:
@@ -97,8 +100,8 @@ def test_claims_hold_in_scenes_and_not_one_cell_further(name: str) -> None:
         pytest.skip("too large to run")
     rng, crops = np.random.default_rng(7), []
     for node in made.nodes:
-        if node.op == "input":
-            size, axes = list(node.shape), node.params["grid"]
+        if isinstance(node.op, kernels.REAL.Input):
+            size, axes = list(node.shape), node.op.grid
             for axis, step in zip(axes, case.shift, strict=True):
                 size[axis] += (CROPS - 1) * abs(step)
             sizes = [node.shape[axis] for axis in axes]
@@ -119,11 +122,11 @@ def larger(fact: Fact) -> Iterator[Fact]:
     for axis, factors in enumerate(fact.axes):
         for at, factor in enumerate(factors):
             if isinstance(factor, Scene):
-                ends = factor._replace(low=factor.low - 1), factor._replace(high=factor.high + 1)
-                for more in ends:
+                for low, high in ((factor.low - 1, factor.high), (factor.low, factor.high + 1)):
+                    more = dataclasses.replace(factor, low=low, high=high)
                     if more.low >= 0 and more.high <= more.n:
                         other = (*factors[:at], more, *factors[at + 1 :])
-                        yield fact._replace(axes=(*fact.axes[:axis], other, *fact.axes[axis + 1 :]))
+                        yield Fact((*fact.axes[:axis], other, *fact.axes[axis + 1 :]), fact.signal)
 
 
 LOOSE = {
