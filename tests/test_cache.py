@@ -1,6 +1,8 @@
 """The cache of evidence: it saves the search, and believes nothing that it reads."""
 
 import dataclasses
+import time
+import zipfile
 
 import msgspec
 import numpy as np
@@ -126,6 +128,90 @@ def test_an_altered_counterexample_does_not_count(tmp_path, told, part) -> None:
             sp.Counterexample(header, example.image, example.still, example.moved).save(path)
     lattice(tmp_path)
     assert type(told[-1]) is sp.Verdict
+
+
+class Placed(nnx.Module):
+    """Adds a table of positions, which is the same everywhere so far."""
+
+    def __init__(self) -> None:
+        self.table = nnx.Param(np.ones(SHAPE, np.float32))
+
+    def __call__(self, x):
+        return x + self.table[...]
+
+
+def each_counterexample(folder, change) -> None:
+    for path in folder.glob("*/*.counterexample.npz"):
+        example = sp.load_counterexample(path)
+        header = msgspec.structs.replace(example.header, **change)
+        dataclasses.replace(example, header=header).save(path)
+
+
+def test_forged_files_g1_nothing_that_is_named_is_run(tmp_path, told, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "evil.py").write_text("raise SystemExit('was run')\n")
+    lattice(tmp_path)
+    each_counterexample(tmp_path, {"target": "evil.py:make"})
+    lattice(tmp_path)
+    assert type(told[-1]) is Confirmed
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"spatial_axes": (1, 0)}, {"axes": (2, 1)}, {"sizes": (8, 8)}, {"leaf": 1}, {"shift": (1,)}],
+    ids=str,
+)
+def test_forged_files_g2_axes_are_those_of_the_model(tmp_path, told, change) -> None:
+    lattice(tmp_path)
+    each_counterexample(tmp_path, change)
+    lattice(tmp_path)
+    assert type(told[-1]) is sp.Verdict
+
+
+def test_forged_files_g3_a_proof_for_these_weights_is_none_for_all(
+    tmp_path, told, monkeypatch
+) -> None:
+    monkeypatch.setattr(module, "_key", lambda *_: "one")
+    sp.assert_equivariant(Placed(), SHAPE, weights="these", cache=tmp_path)
+    with pytest.raises(AssertionError, match="refuted"):
+        sp.assert_equivariant(Placed(), SHAPE, cache=tmp_path)
+    assert {type(answer) for answer in told} == {sp.Verdict}
+
+
+@pytest.mark.parametrize("part", ["steps", "rolls", "long", "count", "deep"])
+def test_forged_files_g4_their_work_is_bounded(tmp_path, told, part) -> None:
+    lattice(tmp_path)
+    path, data = evidence(tmp_path)
+    if part == "steps":
+        data["steps"] = [data["steps"][0] * 100_000]
+    if part == "rolls":
+        data["steps"][0][0][1] = [[n] for n in range(100_000)]
+    if part == "count":
+        data["counterexamples"] = [10**12]
+    text = msgspec.json.encode(data)
+    if part == "long":
+        text += b" " * (module.MOST_BYTES + 1)
+    if part == "deep":
+        text = text.replace(b'"steps":', b'"steps":' + b"[" * 200_000)
+    path.write_bytes(text)
+    start = time.monotonic()
+    lattice(tmp_path)
+    assert time.monotonic() - start < 60, "deciding anew included"
+    assert type(told[-1]) is (Confirmed if part == "count" else sp.Verdict)
+
+
+def test_forged_files_g5_archives_are_bounded_and_hold_numbers(tmp_path, told, monkeypatch) -> None:
+    monkeypatch.setattr("shiftproof.archive.MOST_BYTES", 2**24)
+    for name, content in (("more.npy", bytes(2**25)), ("image.npy", b"no array at all")):
+        lattice(tmp_path)
+        for path in tmp_path.glob("*/*.counterexample.npz"):
+            with zipfile.ZipFile(path) as archive:
+                members = {m.filename: archive.read(m) for m in archive.infolist()}
+            with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+                for member, data in {**members, name: content}.items():
+                    archive.writestr(member, data)
+        lattice(tmp_path)
+        assert type(told[-1]) is sp.Verdict
 
 
 def test_a_counterexample_must_be_about_this_claim_and_these_images(tmp_path) -> None:

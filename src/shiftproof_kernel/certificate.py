@@ -84,6 +84,10 @@ class Question:
         need(sized, "format", f"a grid has one to {DIMENSIONS} axes, not empty")
         need(moves == bool(self.axes), "format", "an equivariance, and no invariance, has axes")
         need(self.law in ("any", "same")[: 1 + moves], "format", "the law is unknown")
+        as_many = self.law == "any" or len(self.axes) == len(grid)
+        need(
+            as_many, "format", "an output that moves as the input does has as many axes as the grid"
+        )
         known = self.boundary == "torus" or (self.boundary == "scene" and moves)
         need(known, "format", "the boundary must be a torus, or, of an equivariance, a scene")
 
@@ -307,7 +311,7 @@ def _need_law(question: Question, shift: Shift, moved: Shift, shape: Shift) -> N
     asked = shift if question.law == "same" else moved
     if question.boundary == "torus":
         sizes = (shape[axis] for axis in question.axes)
-        asked = tuple(s % n for s, n in zip(asked, sizes, strict=False))
+        asked = tuple(s % n for s, n in zip(asked, sizes, strict=True))
     need(asked == moved, "claim", f"the output moves by {moved}, the input by {shift}")
 
 
