@@ -8,6 +8,7 @@ What is claimed is then judged by values, never by the rules.
 Over 600 lines, because the pieces are one list.
 """
 
+import dataclasses
 import math
 import random
 from collections.abc import Mapping, Sequence
@@ -17,8 +18,33 @@ from typing import Any
 import numpy as np
 from interpret import ORDER
 
-from shiftproof_kernel import Fact, Lost, Node, Program, Refusal, Scene
-from shiftproof_kernel.rules import BOUNDARIES, RULES, assume_constant
+from shiftproof_kernel import Fact, Lost, Node, Program, Refusal
+from shiftproof_kernel.derivation import Work, _Walk
+from shiftproof_kernel.program import (
+    Branch,
+    Broadcast,
+    Combine,
+    Concat,
+    Constant,
+    Dim,
+    Fourier,
+    Input,
+    Loop,
+    Map,
+    Mix,
+    Multiply,
+    Operation,
+    Pad,
+    Reshape,
+    Span,
+    Take,
+    Transpose,
+    Weight,
+    Whole,
+    Window,
+    kind,
+)
+from shiftproof_kernel.rules import BOUNDARIES
 
 MAX_CELLS = 400
 GRIDS = (
@@ -53,30 +79,33 @@ class Sample:
     rolls: Mapping[int, tuple[int, ...]]
     grid: tuple[int, ...]
     seed: int
-    boundary: str = "circular"
+    boundary: str = "torus"
 
     def __str__(self) -> str:
         lines = [f"seed {self.seed}, grid {self.grid}"]
         for number, node in enumerate(self.program.nodes):
             lines.append(
-                f"  {number} = {node.op}{list(node.inputs)} -> {node.shape}  {_short(node)}"
+                f"  {number} = {kind(node.op)}{list(node.inputs)} -> {node.shape}  {_short(node)}"
             )
         return "\n".join(lines)
 
 
 def _short(node: Node) -> str:
-    params = {}
-    for key, value in node.params.items():
-        if isinstance(value, Program):
-            value = [(n.op, n.inputs, n.shape, dict(n.params)) for n in value.nodes], value.outputs
-        params[key] = value
-    return str(params)
+    """The fields of an operation."""
+    found = {}
+    for name in type(node.op).__slots__:
+        value = getattr(node.op, name)
+        inner = value if isinstance(value, tuple) else (value,)
+        if inner and all(isinstance(one, Program) for one in inner):
+            value = [([(n.op, n.inputs, n.shape) for n in one.nodes], one.outputs) for one in inner]
+        found[name] = value
+    return str(found)
 
 
-def random_sample(seed: int, length: int = 14, boundary: str = "circular") -> Sample:
+def random_sample(seed: int, length: int = 14, boundary: str = "torus") -> Sample:
     """The program of a seed."""
     rng = random.Random(seed)
-    grid = rng.choice(GRIDS if boundary == "circular" else SCENES)
+    grid = rng.choice(GRIDS if boundary == "torus" else SCENES)
     shape, axes = list(grid), list(range(len(grid)))
     if rng.random() < 0.7:
         shape.append(rng.choice((1, 2, 2, 3, 4)))
@@ -92,7 +121,7 @@ def random_sample(seed: int, length: int = 14, boundary: str = "circular") -> Sa
     if not any(shift):
         shift = tuple(n // 2 for n in grid)
     grower = Grower(rng, shift, boundary=boundary)
-    grower.add("input", (), [shape[axis] for axis in order], grid=tuple(axes))
+    grower.add(Input(tuple(axes)), (), [shape[axis] for axis in order])
     grower.grow(length)
     program = Program(tuple(grower.nodes), (len(grower.nodes) - 1,))
     return Sample(program, grower.constants, grower.bodies, grower.rolls, grid, seed, boundary)
@@ -124,37 +153,31 @@ class Grower:
     bodies: dict[int, Any] = field(default_factory=dict)
     rolls: dict[int, tuple[int, ...]] = field(default_factory=dict)
     depth: int = 0
-    boundary: str = "circular"
+    boundary: str = "torus"
 
-    def add(self, op: str, inputs: Sequence[int], shape: Sequence[int], **params: Any) -> int:
+    def add(self, op: Operation, inputs: Sequence[int], shape: Sequence[int]) -> int:
         """A node; ValueError where it would be too large."""
         if math.prod(shape) > MAX_CELLS or any(n < 1 for n in shape) or len(shape) > 7:
             raise ValueError("size")
-        node = Node(op, tuple(inputs), tuple(int(n) for n in shape), params)
+        node = Node(op, tuple(inputs), tuple(int(n) for n in shape))
         self.nodes.append(node)
-        self.facts.append(self._fact(node))
+        self.facts.append(self._fact(len(self.facts), node))
         return len(self.nodes) - 1
 
-    def _fact(self, node: Node) -> Fact | None:
+    def _fact(self, number: int, node: Node) -> Fact | None:
+        """What the kernel's derivation says of one more node."""
         premises = [
             self.facts[source] or Lost(0, Refusal("lost", ""), self.shape(source))
             for source in node.inputs
         ]
-        if any(isinstance(premise, Lost) for premise in premises) and node.op != "concat":
-            return None
-        try:
-            if node.op == "input":
-                assume = BOUNDARIES[self.boundary]
-                return assume(node, self.shift) if self.given is None else self.given.pop(0)
-            if node.op == "constant":
-                return assume_constant(node, None)
-            fact = RULES[node.op](node, premises)
-            if not isinstance(fact, Fact) or fact.shape != node.shape:
-                return None
-            scenes = [f for factors in fact.axes for f in factors if isinstance(f, Scene)]
-            return fact if all(scene.low < scene.high for scene in scenes) else None
-        except Refusal:
-            return None
+        walk = _Walk(self._image, {}, Work())
+        outcome = walk._outcome(number, node, premises, (self.depth, number))
+        return outcome if isinstance(outcome, Fact) else None
+
+    def _image(self, node: Node, op: Input) -> Fact:
+        if self.given is None:
+            return BOUNDARIES[self.boundary](op, node.shape, self.shift)
+        return self.given.pop(0)
 
     def grow(self, length: int) -> None:
         """Pieces, until there are so many nodes."""
@@ -185,7 +208,7 @@ class Grower:
         good = [
             i
             for i, n in enumerate(self.nodes)
-            if self.facts[i] and n.op not in ("constant", "weight")
+            if self.facts[i] and not isinstance(n.op, Constant | Weight)
         ]
         if not good or self.rng.random() < 0.05:
             return self.rng.randrange(len(self.nodes))
@@ -224,12 +247,12 @@ class Grower:
         n, shape[axis] = shape[axis], count
         if count < 1 or not (0 <= start < n and 0 <= start + (count - 1) * step < n):
             raise ValueError("slice")
-        return self.add("take", [node], shape, axis=axis, index={"start": start, "step": step})
+        return self.add(Take(axis, Span(start, step)), [node], shape)
 
     def joined(self, parts: Sequence[int], axis: int) -> int:
         shape = list(self.shape(parts[0]))
         shape[axis] = sum(self.shape(part)[axis] for part in parts)
-        return self.add("concat", parts, shape, axis=axis)
+        return self.add(Concat(axis), parts, shape)
 
     def wrapped(self, node: int, axis: int, low: int, high: int) -> int:
         """An axis with its own cells put before and behind it, as often as needed."""
@@ -248,10 +271,10 @@ class Grower:
     def reshaped(self, node: int, shape: Sequence[int]) -> int:
         if math.prod(shape) != math.prod(self.shape(node)):
             raise ValueError("reshape")
-        return self.add("reshape", [node], shape)
+        return self.add(Reshape(), [node], shape)
 
     def weight(self, shape: Sequence[int]) -> int:
-        return self.add("weight", (), shape)
+        return self.add(Weight(), (), shape)
 
     def constant(self, shape: Sequence[int], periods: Sequence[int]) -> int:
         """Random numbers, repeated with the periods."""
@@ -259,12 +282,18 @@ class Grower:
         found = np.random.default_rng(block).integers(0, 2**64, periods, np.uint64, endpoint=False)
         for axis, (n, period) in enumerate(zip(shape, periods, strict=True)):
             found = found.take(np.arange(n) % period, axis)
-        number = self.add("constant", (), shape, periods=tuple(periods), rolls=())
+        number = self.add(Constant(tuple(periods), ()), (), shape)
         self.constants[number] = found
         return number
 
     def mixed(
-        self, nodes: Sequence[int], axes: Sequence[int], outs: Sequence[int] = (), **params: Any
+        self,
+        nodes: Sequence[int],
+        axes: Sequence[int],
+        outs: Sequence[int] = (),
+        *,
+        symmetric: bool,
+        sum: bool,
     ) -> int:
         """All cells of some axes together; `outs` gives the sizes of those that are made in their place."""
         shape = list(self.shape(nodes[0]))
@@ -275,7 +304,7 @@ class Grower:
         else:
             shape = [n for axis, n in enumerate(shape) if axis not in axes]
             places = ()
-        return self.add("mix", nodes, shape, axes=tuple(axes), outs=places, **params)
+        return self.add(Mix(tuple(axes), places, symmetric, sum), nodes, shape)
 
 
 def _function(g: Grower, node: int) -> int:
@@ -283,19 +312,19 @@ def _function(g: Grower, node: int) -> int:
     if g.rng.random() < 0.5:
         operands.append(g.rng.choice(g.alike(g.shape(node))))
     g.rng.shuffle(operands)
-    return g.add("map", operands, g.shape(node))
+    return g.add(Map(), operands, g.shape(node))
 
 
 def _with_weight(g: Grower, node: int) -> int:
     shape = [1 if g.rng.random() < 0.8 else n for n in g.shape(node)]
-    return g.add("map", [node, g.weight(shape)], g.shape(node))
+    return g.add(Map(), [node, g.weight(shape)], g.shape(node))
 
 
 def _with_table(g: Grower, node: int) -> int:
     """A table that repeats, or does not."""
     shape = g.shape(node)
     periods = [g.rng.choice([p for p in range(1, n + 1) if n % p == 0]) for n in shape]
-    return g.add("map", [node, g.constant(shape, periods)], shape)
+    return g.add(Map(), [node, g.constant(shape, periods)], shape)
 
 
 def _size_one(g: Grower, node: int) -> int:
@@ -307,7 +336,7 @@ def _size_one(g: Grower, node: int) -> int:
         if len(other.shape) == len(shape)
         and all(n in (1, m) for n, m in zip(other.shape, shape, strict=True))
     ]
-    return g.add("map", [node, g.rng.choice(fitting)], shape)
+    return g.add(Map(), [node, g.rng.choice(fitting)], shape)
 
 
 def _roll(g: Grower, node: int) -> int:
@@ -356,7 +385,7 @@ def _channels(g: Grower, node: int) -> int:
 
 def _dims(
     g: Grower, node: int, axes: Sequence[int], *, wrap: bool
-) -> tuple[int, list[dict[str, int]], list[int]]:
+) -> tuple[int, list[Dim], list[int]]:
     """A window along axes, the node wrapped so that it may fit, and the sizes of the result."""
     dims, sizes = [], []
     for axis in axes:
@@ -379,12 +408,7 @@ def _dims(
         places = (cells - 1 - reach) // stride + 1
         if places < 1 or cells < 1 or reach >= cells:
             raise ValueError("window")
-        dims.append(
-            {
-                "axis": axis, "out": axis, "size": size, "stride": stride,
-                "low": low, "high": high, "base": base, "dilation": dilation,
-            }
-        )  # fmt: skip
+        dims.append(Dim(axis, axis, size, stride, low, high, base, dilation))
         sizes.append(places)
     return node, dims, sizes
 
@@ -409,13 +433,12 @@ def _convolution(g: Grower, node: int) -> int:
     if g.rng.random() < 0.3:
         g.rng.shuffle(order)
     place = {axis: order.index(i) for i, axis in enumerate(outs)}
-    dims = tuple({**d, "out": place[d["axis"]]} for d in dims)
+    dims = tuple(dataclasses.replace(d, out=place[d.axis]) for d in dims)
     linear = g.rng.random() < 0.5
     inputs = [node, g.weight((2,))] if g.rng.random() < 0.5 else [node]
-    return g.add(
-        "window", inputs, [shape[i] for i in order], dims=dims,
-        kept=tuple((a, place[a]) for a in kept), symmetric=False, linear=linear,
-    )  # fmt: skip
+    keep = tuple((a, place[a]) for a in kept)
+    op = Window(dims, keep, symmetric=False, linear=linear)
+    return g.add(op, inputs, [shape[i] for i in order])
 
 
 def _pool(g: Grower, node: int) -> int:
@@ -425,9 +448,7 @@ def _pool(g: Grower, node: int) -> int:
     shape = [sizes[axes.index(a)] if a in axes else g.shape(node)[a] for a in range(rank)]
     kept = tuple((a, a) for a in range(rank) if a not in axes)
     linear = g.rng.random() < 0.5
-    return g.add(
-        "window", [node], shape, dims=tuple(dims), kept=kept, symmetric=True, linear=linear
-    )
+    return g.add(Window(tuple(dims), kept, symmetric=True, linear=linear), [node], shape)
 
 
 def _whole_period(g: Grower, node: int) -> int:
@@ -438,15 +459,12 @@ def _whole_period(g: Grower, node: int) -> int:
     stride = g.rng.choice((1, 1, 2, n))
     node = g.wrapped(node, axis, 0, g.rng.choice((0, 0, size - 1, n)))
     places = (g.shape(node)[axis] - size) // stride + 1
-    dim = {"axis": axis, "out": axis, "size": size, "stride": stride}
-    dim |= {"low": 0, "high": 0, "base": 1, "dilation": 1}
+    dim = Dim(axis, axis, size, stride, low=0, high=0, base=1, dilation=1)
     shape = list(g.shape(node))
     shape[axis] = places
     kept = tuple((a, a) for a in range(len(shape)) if a != axis)
     symmetric = g.rng.random() < 0.8
-    return g.add(
-        "window", [node], shape, dims=(dim,), kept=kept, symmetric=symmetric, linear=symmetric
-    )
+    return g.add(Window((dim,), kept, symmetric=symmetric, linear=symmetric), [node], shape)
 
 
 def _fold(g: Grower, node: int) -> int:
@@ -464,17 +482,10 @@ def _fold(g: Grower, node: int) -> int:
         cells = (n - 1) * base + 1 + low + high
         shape[axis] = (cells - 1 - reach) // stride + 1
         periods[axis] = n * base
-        dims.append(
-            {
-                "axis": axis, "out": axis, "size": size, "stride": stride,
-                "low": low, "high": high, "base": base, "dilation": dilation,
-            }
-        )  # fmt: skip
+        dims.append(Dim(axis, axis, size, stride, low, high, base, dilation))
     kept = tuple((a, a) for a in range(len(shape)) if a not in axes)
     linear = g.rng.random() < 0.9
-    node = g.add(
-        "window", [node], shape, dims=tuple(dims), kept=kept, symmetric=False, linear=linear
-    )
+    node = g.add(Window(tuple(dims), kept, symmetric=False, linear=linear), [node], shape)
     for axis in reversed(axes):
         n, period = g.shape(node)[axis], max(periods[axis] + g.wrong(0.1), 1)
         missing = -n % period
@@ -494,8 +505,7 @@ def _fold(g: Grower, node: int) -> int:
 def _padded(g: Grower, node: int, axis: int, low: int, high: int, inner: int, *, zero: bool) -> int:
     shape = list(g.shape(node))
     shape[axis] = (shape[axis] - 1) * (inner + 1) + 1 + low + high
-    params = {"axis": axis, "low": low, "high": high, "inner": inner, "zero": zero}
-    return g.add("pad", [node, g.weight(())], shape, **params)
+    return g.add(Pad(axis, low, high, inner, zero), [node, g.weight(())], shape)
 
 
 def _pad(g: Grower, node: int) -> int:
@@ -530,7 +540,7 @@ def _transpose(g: Grower, node: int) -> int:
     shape = g.shape(node)
     order = list(range(len(shape)))
     g.rng.shuffle(order)
-    return g.add("transpose", [node], [shape[a] for a in order], order=tuple(order))
+    return g.add(Transpose(tuple(order)), [node], [shape[a] for a in order])
 
 
 def _patches(g: Grower, node: int) -> int:
@@ -542,7 +552,7 @@ def _patches(g: Grower, node: int) -> int:
     rank = len(shape) + 1
     order = [a for a in range(rank) if a != axis + 1]
     order.insert(g.rng.randrange(rank), axis + 1)
-    made = g.add("transpose", [made], [g.shape(made)[a] for a in order], order=tuple(order))
+    made = g.add(Transpose(tuple(order)), [made], [g.shape(made)[a] for a in order])
     return _merge_axes(g, made) if g.rng.random() < 0.5 else made
 
 
@@ -575,7 +585,7 @@ def _pick(g: Grower, node: int) -> int:
     if g.rng.random() < 0.1:
         index[g.rng.randrange(len(index))] = g.rng.randrange(n)
     shape[axis] = len(index)
-    return g.add("take", [node], shape, axis=axis, index=tuple(index))
+    return g.add(Take(axis, tuple(index)), [node], shape)
 
 
 def _broadcast(g: Grower, node: int) -> int:
@@ -583,14 +593,14 @@ def _broadcast(g: Grower, node: int) -> int:
     axis = g.rng.randrange(len(shape) + 1)
     axes = [a for a in range(len(shape) + 1) if a != axis]
     shape.insert(axis, g.rng.choice((1, 2, 3)))
-    return g.add("broadcast", [node], shape, axes=tuple(axes))
+    return g.add(Broadcast(tuple(axes)), [node], shape)
 
 
 def _tile(g: Grower, node: int) -> int:
     axis, copies = g.axis(node), g.rng.choice((2, 3))
     shape = list(g.shape(node))
     axes = tuple(a for a in range(len(shape) + 1) if a != axis)
-    made = g.add("broadcast", [node], [*shape[:axis], copies, *shape[axis:]], axes=axes)
+    made = g.add(Broadcast(axes), [node], [*shape[:axis], copies, *shape[axis:]])
     shape[axis] *= copies
     return g.reshaped(made, shape)
 
@@ -617,8 +627,8 @@ def _repaired(g: Grower, node: int) -> int:
     total = g.rng.random() < 0.5
     found = g.mixed([node], axes, symmetric=True, sum=total)
     rest = tuple(a for a in range(len(shape)) if a not in axes)
-    wide = g.add("broadcast", [found], shape, axes=rest)
-    return g.add("map", [node, wide], shape)
+    wide = g.add(Broadcast(rest), [found], shape)
+    return g.add(Map(), [node, wide], shape)
 
 
 def _attention(g: Grower, node: int) -> int:
@@ -629,20 +639,20 @@ def _attention(g: Grower, node: int) -> int:
     other = g.rng.choice(g.alike(shape))
     rest = [a for a in range(rank) if a != axis]
     wide = [n, n, *(shape[a] for a in rest)]
-    moved = [g.add("transpose", [v], [n, *wide[2:]], order=(axis, *rest)) for v in (node, other)]
+    moved = [g.add(Transpose((axis, *rest)), [v], [n, *wide[2:]]) for v in (node, other)]
     tail = tuple(range(2, rank + 1))
-    left = g.add("broadcast", [moved[0]], wide, axes=(0, *tail))
-    right = g.add("broadcast", [moved[1]], wide, axes=(1, *tail))
-    scores = g.add("map", [left, right], wide)
+    left = g.add(Broadcast((0, *tail)), [moved[0]], wide)
+    right = g.add(Broadcast((1, *tail)), [moved[1]], wide)
+    scores = g.add(Map(), [left, right], wide)
     if rest and g.rng.random() < 0.5:
         scores = g.mixed([scores], [2], symmetric=False, sum=False)
         wide = wide[:2] + wide[3:]
     if g.rng.random() < 0.4:  # softmax
         norm = g.mixed([scores], [1], symmetric=True, sum=True)
         axes = (0, *range(2, len(wide)))
-        scores = g.add("map", [scores, g.add("broadcast", [norm], wide, axes=axes)], wide)
+        scores = g.add(Map(), [scores, g.add(Broadcast(axes), [norm], wide)], wide)
     if len(wide) == len(shape) + 1:
-        scores = g.add("map", [scores, right], wide)
+        scores = g.add(Map(), [scores, right], wide)
     return g.mixed([scores], [g.rng.choice((1, 1, 0))], symmetric=True, sum=g.rng.random() < 0.7)
 
 
@@ -660,7 +670,7 @@ def _spectral_layer(g: Grower, node: int) -> int:
         node = _truncated(g, node, axis, ends=axis != axes[0] or not half)
     shape = [n if a in axes or g.rng.random() < 0.5 else 1 for a, n in enumerate(g.shape(node))]
     conjugated = g.some((0, 1), 0.1)
-    node = g.add("multiply", [node, g.weight(shape)], g.shape(node), conjugated=tuple(conjugated))
+    node = g.add(Multiply(tuple(conjugated)), [node, g.weight(shape)], g.shape(node))
     if g.rng.random() < 0.5:
         node = _combined(g, node)
     for axis in axes[1:]:
@@ -677,7 +687,7 @@ def _transform(g: Grower, node: int, axis: int, made: int = 0, *, inverse: bool 
     if ORDER % full or many != (full // 2 + 1 if made else full):
         raise ValueError("no roots, or another half")
     shape[axis] = made or shape[axis]
-    return g.add("fourier", [node], shape, axis=axis, inverse=inverse, half=made > 0)
+    return g.add(Fourier(axis, inverse, half=made > 0), [node], shape)
 
 
 def _truncated(g: Grower, node: int, axis: int, *, ends: bool) -> int:
@@ -697,19 +707,19 @@ def _power(g: Grower, node: int) -> int:
     node = _transform(g, node, axis, inverse=g.rng.random() < 0.2)
     other = node if g.rng.random() < 0.5 else g.rng.choice(g.alike(g.shape(node)))
     conjugated = g.rng.choice(((1,), (0,), ()))
-    made = g.add("multiply", [node, other], g.shape(node), conjugated=conjugated)
+    made = g.add(Multiply(conjugated), [node, other], g.shape(node))
     return _transform(g, made, axis, inverse=True) if g.rng.random() < 0.5 else made
 
 
 def _combined(g: Grower, node: int) -> int:
     other = g.rng.choice(g.alike(g.shape(node)))
-    return g.add("combine", [node, other], g.shape(node))
+    return g.add(Combine(), [node, other], g.shape(node))
 
 
 def _multiplied(g: Grower, node: int) -> int:
     other = g.rng.choice(g.alike(g.shape(node)))
     conjugated = tuple(g.some((0, 1), 0.3))
-    return g.add("multiply", [node, other], g.shape(node), conjugated=conjugated)
+    return g.add(Multiply(conjugated), [node, other], g.shape(node))
 
 
 def _any_transform(g: Grower, node: int) -> int:
@@ -753,7 +763,7 @@ def _flatten(g: Grower, node: int) -> int:
     inputs = [node, g.weight((2,))] if g.rng.random() < 0.3 else [node]
     if g.rng.random() < 0.15:
         inputs.append(g.operand())
-    return g.add("whole", inputs, outs, kept=tuple((a, i) for i, a in enumerate(kept)))
+    return g.add(Whole(tuple((a, i) for i, a in enumerate(kept))), inputs, outs)
 
 
 def _circulant(g: Grower, node: int) -> int:
@@ -768,15 +778,15 @@ def _circulant(g: Grower, node: int) -> int:
     matrix = np.zeros((n, n), np.uint64)
     for k in range(n):
         matrix += np.roll(block, (k * down, k * across), (0, 1))
-    number = g.add("constant", (), (n, n), periods=(n, n), rolls=((down % n, across),))
+    number = g.add(Constant((n, n), ((down % n, across),)), (), (n, n))
     g.constants[number] = matrix
     g.rolls[number] = (down % n, across)
     rest = [a for a in range(len(shape)) if a != axis]
     wide = [n, n, *(shape[a] for a in rest)]
-    moved = g.add("transpose", [node], [n, *wide[2:]], order=(axis, *rest))
-    left = g.add("broadcast", [moved], wide, axes=(0, *range(2, len(wide))))
-    right = g.add("broadcast", [number], wide, axes=(0, 1))
-    products = g.add("map", [left, right], wide)
+    moved = g.add(Transpose((axis, *rest)), [node], [n, *wide[2:]])
+    left = g.add(Broadcast((0, *range(2, len(wide)))), [moved], wide)
+    right = g.add(Broadcast((0, 1)), [number], wide)
+    products = g.add(Map(), [left, right], wide)
     g.mixed([products], [0], symmetric=True, sum=True)
     return node  # seen as moving only with a choice, so nothing is asked here
 
@@ -792,7 +802,7 @@ def _body(
         raise ValueError("lost, or deep")
     inner = Grower(g.rng, (), given=list(facts), depth=g.depth + 1)  # type: ignore[arg-type]
     for shape in shapes:
-        inner.add("input", (), shape, grid=())
+        inner.add(Input(()), (), shape)
     inner.grow(len(shapes) + g.rng.randrange(1, 6))
     outputs = []
     for shape in wanted:
@@ -826,23 +836,17 @@ def _loop(g: Grower, node: int) -> int:
             g, facts[:inputs], shapes[:inputs], [g.rng.choice(state)]
         )
         if g.rng.random() < 0.8:
-            total = [n.shape for n in test.nodes]
-            last = len(total)
-            rank = len(total[test.outputs[0]])
-            made = Node(
-                "mix",
-                test.outputs,
-                (),
-                {"axes": tuple(range(rank)), "outs": (), "symmetric": True, "sum": True},
-            )
+            last = len(test.nodes)
+            rank = len(test.nodes[test.outputs[0]].shape)
+            total = Mix(tuple(range(rank)), (), symmetric=True, sum=True)
+            made = Node(total, test.outputs, ())
             test = Program((*test.nodes, made), (last,))
     body, body_constants, inside = _body(g, facts, shapes, [*state, *stacked])
     result = g.rng.randrange(len(state) + len(stacked))
     shape = body.nodes[body.outputs[result]].shape
     if result >= len(state):
         shape = (g.shape(sliced[0])[0] if sliced else 2, *shape)
-    params = {"body": body, "test": test, "constants": len(constants), "carries": len(carries)}
-    made = g.add("loop", operands, shape, **params, result=result)
+    made = g.add(Loop(body, test, len(constants), len(carries), result), operands, shape)
     g.bodies[made] = {
         "body": body_constants, "inside body": inside, "test": test_constants, "inside test": inside_test,
     }  # fmt: skip
@@ -860,7 +864,7 @@ def _branch(g: Grower, node: int) -> int:
         body, constants, deeper = _body(g, [g.facts[v] for v in operands], shapes, [g.shape(node)])
         bodies.append(body)
         inside |= {f"body {i}": constants, f"inside {i}": deeper}
-    made = g.add("branch", [choice, *operands], g.shape(node), bodies=tuple(bodies), result=0)
+    made = g.add(Branch(tuple(bodies), 0), [choice, *operands], g.shape(node))
     g.bodies[made] = inside
     return made
 

@@ -109,9 +109,9 @@ class Work:
 
 def _listed(node: Node) -> int:
     """How many numbers a rule goes through that are written in the node."""
-    lists = [value for name in node.op.__slots__ for value in [getattr(node.op, name)]]
-    count = sum(len(value) for value in lists if isinstance(value, tuple))
-    return count * (len(node.shape) + 1) if isinstance(node.op, Constant) else count
+    op = node.op
+    count = sum(len(v) for name in op.__slots__ if isinstance(v := getattr(op, name), tuple))
+    return count * (len(node.shape) + 1) if isinstance(op, Constant) else count
 
 
 def derive(

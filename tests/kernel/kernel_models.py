@@ -12,6 +12,7 @@ from shiftproof import zoo
 from shiftproof.proving.graph import build_graph
 from shiftproof.tracing.model import adapt, trace_model
 from shiftproof_kernel import Program, Refusal, make_certificate
+from shiftproof_kernel.program import Constant
 
 
 def strided(padding: str = "CIRCULAR") -> nnx.Module:
@@ -68,7 +69,7 @@ class Example:
     generators: tuple[tuple[int, int], ...]
     proved: int | None
     law: str = "any"
-    boundary: str = "circular"
+    boundary: str = "torus"
 
 
 EXAMPLES = {
@@ -98,7 +99,7 @@ def choices_of(program: Program) -> Iterator[dict[int, tuple[int, ...]]]:
     """No choice, or one constant that moves by a multiple of a roll that it is known to allow."""
     yield {}
     for number, node in enumerate(program.nodes):
-        for roll in node.params.get("rolls", ()):
+        for roll in node.op.rolls if isinstance(node.op, Constant) else ():
             for k in range(1, max(node.shape)):
                 yield {number: tuple(k * r % n for r, n in zip(roll, node.shape, strict=True))}
 

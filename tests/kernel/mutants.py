@@ -40,7 +40,6 @@ NAMED = ("part", "tag", "shape")
 """Keywords of theirs that are no numbers."""
 
 EQUIVALENT: dict[str, str] = {
-    "facts.tidy: n  ->  n + 1": "a period longer than the axis is cut to its length in the next lines",
     "rules.fourier: n  ->  n + 1": "step n / period is whole, and step / period less than 1",
     "rules._pieces: fact is not None  ->  True": "a window is None where its fact is",
     "derivation._concluded: isinstance(premise, Fact)  ->  True": "no operand of a rule is lost",

@@ -17,7 +17,7 @@ def test_conditions_and_numbers_of_every_module_are_changed() -> None:
     labels = {mutant.label for mutant in mutants.mutants()}
     assert "arithmetic.pads_inside: low < base  ->  True" in labels
     assert "arithmetic.stretch: step * base  ->  step * base + 1" in labels
-    assert "rules.mix: symmetric  ->  True" in labels
+    assert "rules._need_whole: symmetric  ->  True" in labels
     assert {label.split(".")[0] for label in labels} == set(mutants.MUTATED)
 
 
