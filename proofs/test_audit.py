@@ -15,6 +15,8 @@ from proofs.outcome import Outcome
 from shiftproof.refuting.counterexample import load_counterexample
 from shiftproof_kernel import check_text
 
+pytestmark = pytest.mark.xdist_group("audit page")  # one worker makes what these tests share
+
 PROVED = Outcome("t", "z3", "1 < 2", "proved")
 FAILED = Outcome("t", "cvc5", "1 < 2", "failed", "it is not")
 MISSING = Outcome("u", "coq", "1 < 2", "not run", "coqc is missing: apt install coq")

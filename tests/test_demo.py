@@ -17,6 +17,8 @@ from shiftproof import data, demo
 from shiftproof.demo import train
 from shiftproof.errors import InputError
 
+pytestmark = pytest.mark.xdist_group("demo")  # one worker makes what these tests share
+
 TRUNK = demo.Variant("CIRCULAR", 2, "flatten")
 CNN, DENSE = demo.Variant("CIRCULAR", 2, "global"), demo.Variant(None)
 SMALL = demo.Plan(

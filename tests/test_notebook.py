@@ -21,6 +21,8 @@ import shiftproof as sp
 from shiftproof.errors import InputError
 from shiftproof.report.notebook import BLUE, show
 
+pytestmark = pytest.mark.xdist_group("notebook")  # one worker makes what these tests share
+
 
 def model(x):
     return nnx.max_pool(x, (2, 2), (2, 2))

@@ -22,6 +22,8 @@ from shiftproof.report.pages import report_sweep
 from shiftproof.report.pictures import INK, PAPER, encode_png
 from shiftproof.report.verdict_page import report_verdict, verdict_examples
 
+pytestmark = pytest.mark.xdist_group("page")  # one worker makes what these tests share
+
 
 class Net(nnx.Module):
     """Two outputs: a map that keeps 2Z × 2Z, and scores that are invariant on it."""

@@ -18,6 +18,8 @@ from shiftproof.sweeping.engine import Engine
 from shiftproof.sweeping.processes import Crew
 from shiftproof.sweeping.store import Store
 
+pytestmark = pytest.mark.xdist_group("processes")  # one worker makes what these tests share
+
 SCRIPT = """
 import sys, time
 import jax

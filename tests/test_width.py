@@ -13,6 +13,8 @@ from shiftproof.report.maps import elided
 from shiftproof.report.pages import report_sweep
 from shiftproof.report.verdict_page import report_verdict
 
+pytestmark = pytest.mark.xdist_group("width")  # one worker makes what these tests share
+
 FILE = """
 from flax import nnx
 

@@ -32,6 +32,8 @@ from shiftproof import Lattice, data
 from shiftproof.refuting.counterexample import Counterexample
 from shiftproof_kernel import check_text
 
+pytestmark = pytest.mark.xdist_group("claims")  # one worker makes what these tests share
+
 ANSWERS = {
     "A1": "on the grid and the torus: proved; on a frame: amended",
     "A2": "proved",

@@ -13,6 +13,8 @@ import pytest
 from proofs import coq
 from proofs.outcome import Outcome
 
+pytestmark = pytest.mark.xdist_group("coq")  # one worker makes what these tests share
+
 REQUIRED = os.environ.get("SHIFTPROOF_REQUIRE_COQ") == "1"
 needs_coq = pytest.mark.skipif(
     shutil.which("coqc") is None and not REQUIRED, reason=f"coqc is missing: {coq.INSTALL}"
