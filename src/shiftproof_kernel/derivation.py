@@ -6,7 +6,7 @@ application is paid for before it is made: a derivation that would need more tha
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 
 from shiftproof_kernel import arithmetic
 from shiftproof_kernel.facts import (
@@ -171,6 +171,8 @@ class _Walk:
     ) -> Outcome:
         lost = [premise for premise in premises if isinstance(premise, Lost)]
         if lost and not isinstance(node.op, Loop | Branch | Concat):
+            # not refused here, but counted: a body may be gone through often, and there may be many generators
+            self.work.left -= 1 + len(premises)
             return dataclasses.replace(lost[0], shape=node.shape)
         try:
             self.work.apply(node, premises)
@@ -249,13 +251,13 @@ class _Walk:
 
     def _inside(self, program: Program, given: Sequence[Outcome], place: Place) -> list[Outcome]:
         """What holds of the outputs of a body, from what holds of its inputs."""
-        count = sum(isinstance(node.op, Input) for node in program.nodes)
-        need(count == len(given), "shape", "a body has another number of inputs than operands")
+        fits = program.images == len(given)
+        need(fits, "shape", "a body has another number of inputs than operands")
         self.work.pay(len(program.outputs))
         inputs = iter(given)
         walk = _Walk(lambda node, op: next(inputs), {}, self.work)
         outcomes = walk.outcomes(program, place)
-        before = [one.refusal for one in given if isinstance(one, Lost)]
+        before = {id(one.refusal) for one in given if isinstance(one, Lost)}
         return [_told(program, outcomes[output], before) for output in program.outputs]
 
     def _both(self, old: Outcome, new: Outcome, name: Place) -> Outcome:
@@ -269,9 +271,9 @@ class _Walk:
             return Lost(0, refusal)
 
 
-def _told(program: Program, outcome: Outcome, before: Sequence[Refusal]) -> Outcome:
-    """A loss within a body names its place there."""
-    if isinstance(outcome, Fact) or any(outcome.refusal is one for one in before):
+def _told(program: Program, outcome: Outcome, before: Set[int]) -> Outcome:
+    """A loss within a body names its place there; not one that came `before` it."""
+    if isinstance(outcome, Fact) or id(outcome.refusal) in before:
         return outcome
     node, refusal = program.nodes[outcome.number], outcome.refusal
     text = f"{refusal} ({' '.join([kind(node.op), node.source]).strip()})"

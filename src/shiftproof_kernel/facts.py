@@ -23,9 +23,10 @@ Where there are scenes it speaks of the cells that lie in the interiors of all o
 """
 
 import dataclasses
+import functools
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from shiftproof_kernel import arithmetic
 
@@ -297,8 +298,20 @@ def _unified_parts(lists: Sequence[Factors], kind: str) -> Factors:
     """The same part by part, wherever a part of any operand ends."""
     ends = {end for factors in lists for end in itertools.accumulate(map(size, parts(factors)))}
     need(len(ends) <= PARTS, "parts", f"axes meet that have more than {PARTS} parts together")
-    spans = itertools.pairwise([0, *sorted(ends)])
-    return join(unify([cut(factors, a, b - a) for factors in lists], b - a, kind) for a, b in spans)
+    sizes = [b - a for a, b in itertools.pairwise([0, *sorted(ends)])]
+    pieces = zip(*(_pieces(factors, sizes) for factors in lists), strict=True)
+    return join(unify(along, n, kind) for along, n in zip(pieces, sizes, strict=True))
+
+
+def _pieces(factors: Factors, sizes: Iterable[int]) -> Iterator[Factors]:
+    """The cells of an axis, so many at a time, of one part each."""
+    found = iter(parts(factors))
+    part, start = next(found), 0
+    for n in sizes:
+        if start == size(part):
+            part, start = next(found), 0
+        yield cut(part, start, n)
+        start += n
 
 
 def parts(factors: Factors) -> tuple[Factors, ...]:
@@ -347,7 +360,7 @@ def _join(heads: Sequence[Factor]) -> Factor:
     """Factors of one size meet: what moves must move alike, what stays must repeat within the step."""
     folded = any(isinstance(head, Fold) for head in heads)
     need(not folded, "fold", "overlapping laps are used before they are summed")
-    period = math.lcm(*(head.period for head in heads if isinstance(head, Still)))
+    n, periods = heads[0].n, {head.period for head in heads if isinstance(head, Still)}
     scenes = [head for head in heads if isinstance(head, Scene)]
     if scenes:
         step = scenes[0].step
@@ -356,18 +369,22 @@ def _join(heads: Sequence[Factor]) -> Factor:
         )
         need(alone, "laws", f"one operand moves by {step} of a scene, another by something else")
         text = f"values that stay in place meet values that move by {step}"
-        need(arithmetic.stays(step, period), "positions", text, step=step)
+        stays = all(all(arithmetic.stays(step, period)) for period in periods)
+        need(stays, "positions", text, step=step)
         low, high = max(scene.low for scene in scenes), min(scene.high for scene in scenes)
         return dataclasses.replace(scenes[0], low=low, high=high)
     moving = sorted((h for h in heads if isinstance(h, Moving)), key=lambda h: -h.period)
     if not moving:
-        return Still(heads[0].n, period)
+        # cut to the length on the way, since a multiple of many numbers is a very large one
+        return Still(n, functools.reduce(lambda one, other: min(n, math.lcm(one, other)), periods))
     first = moving[0]
     for other in moving[1:]:
         alike = arithmetic.moves_alike(first.period, first.step, other.period, other.step)
         text = f"one operand moves by {first.step} of {first.period}, another by {other.step} of {other.period}"
         need(alike, "laws", text)
-    repeats = arithmetic.holds_still(first.period, first.step, period)
+    repeats = all(
+        all(arithmetic.holds_still(first.period, first.step, period)) for period in periods
+    )
     text = f"values that stay in place meet values that move by {first.step} of {first.period}"
     need(repeats, "positions", text, step=first.step, period=first.period)
     return first

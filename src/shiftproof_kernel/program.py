@@ -277,6 +277,11 @@ class Program:
         """How deep programs lie within each other."""
         return 1 + max((body.depth for node in self.nodes for body in node.bodies), default=0)
 
+    @functools.cached_property
+    def images(self) -> int:
+        """How many inputs it has, not counting those of programs within it."""
+        return sum(isinstance(node.op, Input) for node in self.nodes)
+
     def to_json(self) -> dict[str, Any]:
         """The program as JSON data."""
         return plain(self)

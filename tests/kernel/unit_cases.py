@@ -309,7 +309,8 @@ def work_is_paid(k: Kernel) -> None:
     assert last(IMAGE, constant(4, 4, rolls=((1, 1), (2, 2)))) == 3 + (2 + 2) * 3
     assert last(IMAGE, whole((0,), (8,), [(0, 0)] * 100)) == 2 + 1 + 1 + 1 + 100
     lost = [IMAGE, weight(8), mapped((0, 1), 8)]
-    assert last(*lost, mapped((2,), 8)) == 0
+    assert last(*lost, mapped((2,), 8)) == 1 + 1
+    assert last(*lost, mapped((2, 0, 0), 8)) == 1 + 3
     assert last(*lost, concat((0, 2), 16)) == 2 + 2 + 1 + 1
     body = Inner([given(8), mapped((0,), 8)], (1, 0, 0))
     # its own price, the carry before and after the round, three outputs, and two nodes
