@@ -44,7 +44,7 @@ from shiftproof_kernel.program import (
 )
 
 SCHEMA = "shiftproof.certificate/4"
-LONGEST = 2**24
+LONGEST = 2**22
 """Bytes of a file."""
 DEEPEST = 100
 """Lists and objects within each other."""
