@@ -31,7 +31,7 @@ ORDER = (
     ("rewriting",),
     ("targets", "doctor", "answer"),
     ("report", "messages"),
-    ("demo", "assertions", "pitfalls"),
+    ("demo", "assertions", "pitfalls", "records"),
     ("cli", "pytest_plugin"),
     ("__main__", "__init__"),
 )
