@@ -29,7 +29,7 @@ ORDER = (
     ("refuting",),
     ("deciding",),
     ("rewriting",),
-    ("targets", "doctor", "answer"),
+    ("targets", "doctor", "answer", "comparing"),
     ("report", "messages"),
     ("demo", "assertions", "pitfalls", "records"),
     ("cli", "pytest_plugin"),

@@ -63,7 +63,9 @@ def _places(step: Any, size: int) -> list[int]:
     return [int(step) % size]
 
 
-def steps_asked(shifts: Sequence[Sequence[int | str]] | None, rank: int) -> tuple[int, ...]:
+def steps_asked(
+    shifts: Sequence[Sequence[int | str]] | np.ndarray | None, rank: int
+) -> tuple[int, ...]:
     """For each axis the step of which all shifts asked are multiples; 1 where all are asked about.
 
     >>> steps_asked([("4Z", 0), (2, "6Z")], 2)
