@@ -29,9 +29,9 @@ ORDER = (
     ("refuting",),
     ("deciding",),
     ("rewriting",),
-    ("targets", "doctor", "answer"),
+    ("targets", "doctor", "answer", "comparing"),
     ("report", "messages"),
-    ("demo", "assertions", "pitfalls"),
+    ("demo", "assertions", "pitfalls", "records"),
     ("cli", "pytest_plugin"),
     ("__main__", "__init__"),
 )

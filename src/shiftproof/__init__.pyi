@@ -15,6 +15,8 @@ from shiftproof.canvas import Canvas as Canvas
 from shiftproof.canvas import translate as translate
 from shiftproof.certificate import Certificate as Certificate
 from shiftproof.certificate import check as check
+from shiftproof.comparing.comparison import Comparison as Comparison
+from shiftproof.comparing.comparison import compare as compare
 from shiftproof.deciding.property import PropertyVerdict as PropertyVerdict
 from shiftproof.deciding.region import RegionVerdict as RegionVerdict
 from shiftproof.deciding.verdict import OutputVerdict as OutputVerdict

@@ -8,7 +8,6 @@ too but never to be mistaken for a failure of the model.
 import dataclasses
 import difflib
 import inspect
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,17 +15,17 @@ from typing import Any, Literal, TypedDict, Unpack, get_args
 
 import numpy as np
 
-from shiftproof.deciding.asked import asked_mask, shifts_of
+from shiftproof.deciding.asked import asked_mask, shifts_of, steps_asked
 from shiftproof.deciding.cache import Entry
 from shiftproof.deciding.property import PropertyVerdict
 from shiftproof.deciding.region import RegionVerdict
 from shiftproof.deciding.subject import Weights
-from shiftproof.deciding.verdict import Verdict
+from shiftproof.deciding.verdict import OutputVerdict, Verdict
 from shiftproof.deciding.verify import Law, ask, verify
 from shiftproof.deciding.words import Word
 from shiftproof.errors import InputError, UndecidedError
 from shiftproof.group import BoundaryName, check_boundary
-from shiftproof.listening import tell, verdicts_are_wanted
+from shiftproof.listening import expecting, tell, verdicts_are_wanted
 from shiftproof.messages import (
     failure_text,
     head,
@@ -170,7 +169,19 @@ class _Request:
             property: in question.
             wanted: (n1, ..., nd) of `Word`; shifts marked undecided are not asked about.
         """
+
+        def meets(_: Verdict, output: OutputVerdict) -> bool | None:
+            found = getattr(output, property)
+            if found is None:
+                return None
+            words = found.certified_map if self.evidence == "certificate" else found.map
+            return bool(np.array_equal(words[asked], wanted[asked]))
+
         asked = wanted != Word.UNDECIDED
+        with expecting(meets):
+            return self._settled(property, wanted, asked)
+
+    def _settled(self, property: Claimed, wanted: np.ndarray, asked: np.ndarray) -> Verdict | None:
         options = {"property": property, **self.options_for(verify)}
         if self.cache is None or options.get("exhaustive"):
             return verify(self.model, self.images, shifts=asked, **options)
@@ -451,8 +462,14 @@ def _assert_on_scene(request: _Request, shifts: Shifts) -> None:
     __tracebackhide__ = True
     law = request.options["law"]
     options = request.options_for(verify, apart="law")
-    verdict = verify(request.model, request.images, boundary="scene", **options)
-    asked = _steps_asked(shifts, len(verdict.grid))
+    asked = steps_asked(shifts, len(request.grid))
+
+    def meets(verdict: Verdict, output: OutputVerdict) -> bool | None:
+        row = next(row for row in verdict.layers if row.output == output.name)
+        return row.border.just_moves(asked, law) if row.border and row.has_grid else None
+
+    with expecting(meets):
+        verdict = verify(request.model, request.images, boundary="scene", **options)
     moving = [row for row in verdict.layers if row.output and row.has_grid]
     if not moving:
         raise InputError("no output has a grid, so there is no equivariance to ask about.")
@@ -461,11 +478,8 @@ def _assert_on_scene(request: _Request, shifts: Shifts) -> None:
         border, region = row.border, regions[row.output or ""]
         if border is None or region is None:
             raise AssertionError("a verdict on a scene has a border for every layer")
-        steps = [reach.step or 1 for reach in border.reaches]
-        same = law == "any" or all(reach.cells == reach.step for reach in border.reaches)
-        divide = all(a % step == 0 for a, step in zip(asked, steps, strict=True))
-        if not (border.proved and border.compared and divide and same):
-            broken = [] if divide else _broken(region, shifts)
+        if not border.just_moves(asked, law):
+            broken = [] if border.divides(asked) else _broken(region, shifts)
             is_refuted = region.word is Word.REFUTED or bool(broken)
             kind = AssertionError if is_refuted else UndecidedError
             word = "refuted" if is_refuted else "not proved for all shifts asked"
@@ -496,7 +510,15 @@ def _assert_on_background(request: _Request, property: Claimed) -> None:
     """Every output moves with an object, or stays the same, at every place."""
     __tracebackhide__ = True
     options = request.options_for(verify, apart="law")
-    verdict = verify(request.model, request.images, boundary="background", **options)
+
+    def meets(_: Verdict, output: OutputVerdict) -> bool | None:
+        region = output.region
+        if region is None or region.claim != property:
+            return None
+        return region.word is Word.PROVED
+
+    with expecting(meets):
+        verdict = verify(request.model, request.images, boundary="background", **options)
     regions = [(o.name, o.region) for o in verdict.outputs if o.region]
     asked = [(name, region) for name, region in regions if region.claim == property]
     if not asked:
@@ -508,18 +530,6 @@ def _assert_on_background(request: _Request, property: Claimed) -> None:
             word = "refuted" if refuted else "not proved"
             told = head(f"{property} of {name} on a background is {word}.", kind)
             request.fail(told + region_text(verdict, name, region), None if refuted else kind)
-
-
-def _steps_asked(shifts: Shifts, rank: int) -> tuple[int, ...]:
-    """For each axis the step of which all shifts asked are multiples."""
-    if shifts is None:
-        return (1,) * rank
-    rows = [[int(str(step).removesuffix("Z") or 1) for step in shift] for shift in shifts]
-    if not rows:
-        raise InputError("shifts= names no shift: leave it out to ask about all.")
-    if any(len(row) != rank for row in rows):
-        raise InputError(f"a shift of a grid of {rank} axes has {rank} steps; got {shifts}.")
-    return tuple(math.gcd(*(row[axis] for row in rows)) for axis in range(rank))
 
 
 def _assert_swept(

@@ -209,6 +209,51 @@ class Verify:
 
 
 @dataclasses.dataclass(frozen=True)
+class Diff:
+    """Compare two verdicts, two models or two revisions of a file, shift by shift.
+
+    Prints which shifts changed their word, and which layer did it. Exit code 0: nothing got worse; 1: something did.
+    """
+
+    first: Annotated[
+        Positional[str],
+        arg(
+            metavar="A",
+            help="A verdict (a file of verify --json, or a folder of --out), or a model as for verify.",
+        ),
+    ]
+    second: Annotated[Positional[str | None], arg(metavar="B")] = None
+    """Another one."""
+    rev: Annotated[
+        tuple[str, str] | None,
+        arg(
+            metavar="OLD NEW",
+            help="Compare these two git revisions of one file: shiftproof diff net.py --rev main HEAD.",
+        ),
+    ] = None
+    shape: Shape = None
+    grid: Grid = None
+    channels: Channels = None
+    boundary: Boundary = "torus"
+    """As for verify, like all options here; they belong to models."""
+    object: Sizes = None
+    """Sizes of the object on a background."""
+    property: Literal["both", "equivariance", "invariance"] = "both"
+    """What is compared."""
+    law: Literal["any", "same"] = "any"
+    """How far the output may move."""
+    weights: Weights = "all"
+    spatial_axes: SpatialAxes = None
+    output_axes: OutputAxes = None
+    exhaustive: bool = False
+    """Try every shift by itself, too."""
+    search_seconds: float = 40.0
+    """Seconds for the search for counterexamples, for each model."""
+    seed: Seed = 0
+    json: Json = False
+
+
+@dataclasses.dataclass(frozen=True)
 class Check:
     """Check the file of a proof, without JAX. Exit code 0 only if it proves."""
 
@@ -570,6 +615,40 @@ def _shared(command: Any, target: Any) -> dict[str, Any]:
     }
 
 
+def _diff(command: Diff, terminal: Terminal) -> int:
+    import tempfile
+
+    from shiftproof.comparing.comparison import compare
+    from shiftproof.comparing.sources import two_files
+
+    targets = [name for name in (command.first, command.second) if name is not None]
+    with tempfile.TemporaryDirectory(prefix="shiftproof-") as folder:
+        files = two_files(
+            targets, _verify_options(command), Path(folder), terminal.note, revisions=command.rev
+        )
+        found = compare(*(file for _, file in files))
+    found = dataclasses.replace(found, before=files[0][0], after=files[1][0])
+    if command.json:
+        _print_json(found.to_dict())
+    else:
+        Console().say(*str(found).split("\n"))
+    return 1 if found.is_worse else 0
+
+
+def _verify_options(command: Diff) -> list[str]:
+    """What was said beyond the defaults, as options of `verify`."""
+    own = ("first", "second", "rev", "json")
+    words: list[str] = []
+    for field in dataclasses.fields(command):
+        value = getattr(command, field.name)
+        if field.name in own or value == field.default:
+            continue
+        words.append(f"--{field.name.replace('_', '-')}")
+        if value is not True:
+            words += map(str, value if isinstance(value, tuple) else (value,))
+    return words
+
+
 def _check(command: Check, terminal: Terminal) -> int:
     from shiftproof_kernel.__main__ import main as check
 
@@ -699,6 +778,7 @@ COMMANDS: dict[type, Callable[[Any, Terminal], int]] = {
     Verify: _verify,
     Sweep: _sweep,
     Placements: _placements,
+    Diff: _diff,
     Check: _check,
     Replay: _replay,
     Rules: _rules,

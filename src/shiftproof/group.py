@@ -471,6 +471,19 @@ def simplest(mask: np.ndarray) -> Shift:
     return min((tuple(row) for row in np.argwhere(mask).tolist()), key=_simplicity)
 
 
+def nearest(mask: np.ndarray, count: int) -> list[Shift]:
+    """The shifts of a mask (n1, ..., nd) nearest to 0 on the torus, as they go there: backwards where that is less.
+
+    >>> nearest(np.ones((3, 1), bool), 2)
+    [(0, 0), (1, 0)]
+    """
+    places = np.argwhere(mask)
+    sizes = np.array(mask.shape)
+    signed = np.where(places > sizes // 2, places - sizes, places)
+    order = np.lexsort((*(-signed).T, np.abs(signed).sum(1)))
+    return [tuple(row) for row in signed[order[:count]].tolist()]
+
+
 def _simplicity(shift: Shift) -> tuple[int, int, Shift]:
     return sum(map(bool, shift)), sum(shift), shift
 

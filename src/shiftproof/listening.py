@@ -1,4 +1,4 @@
-"""Listeners: who is told of every verdict of this process, as a test run is that collects them.
+"""Listeners: who is told of every verdict of this process, as a test run is that collects them, and what is expected.
 
 Standard library only, so that the pytest plugin can listen without importing JAX.
 """
@@ -22,7 +22,11 @@ class Listener:
     complete: bool = False
 
 
+Meets = Callable[[Any, Any], bool | None]
+"""Whether a verdict says of one of its outputs what an assertion expects; None where it expects nothing of that one."""
+
 _listeners: list[Listener] = []
+_expectations: list[Meets] = []
 
 
 @contextlib.contextmanager
@@ -33,6 +37,21 @@ def listening(listener: Listener) -> Iterator[None]:
         yield
     finally:
         _listeners.remove(listener)
+
+
+@contextlib.contextmanager
+def expecting(meets: Meets) -> Iterator[None]:
+    """What is decided in the `with` block is expected to meet this."""
+    _expectations.append(meets)
+    try:
+        yield
+    finally:
+        _expectations.pop()
+
+
+def expectation() -> Meets | None:
+    """What is expected of the verdict that is told now; None where no assertion asked for it."""
+    return _expectations[-1] if _expectations else None
 
 
 def tell(answer: Any) -> None:

@@ -20,7 +20,7 @@ from shiftproof.deciding.verdict import Verdict
 from shiftproof.deciding.words import Word
 from shiftproof.errors import UndecidedError
 from shiftproof.files import file_name
-from shiftproof.group import Lattice, Shift
+from shiftproof.group import Lattice, Shift, nearest
 from shiftproof.proving.causes import Cause
 from shiftproof.refuting.counterexample import from_witness, replay_options
 from shiftproof.refuting.nearby import witness_nearby
@@ -285,11 +285,7 @@ def _cause_of(verdict: Verdict, shift: Shift) -> Cause | None:
 
 def _smallest(mask: np.ndarray) -> Shift:
     """The shift of the mask nearest to 0 on the torus."""
-    places = np.argwhere(mask)
-    sizes = np.array(mask.shape)
-    signed = np.where(places > sizes // 2, places - sizes, places)
-    order = np.lexsort((*(-signed).T, np.abs(signed).sum(1)))
-    return tuple(int(i) for i in signed[order[0]])
+    return nearest(mask, 1)[0]
 
 
 def _steps(shift: Shift) -> str:

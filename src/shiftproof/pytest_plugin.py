@@ -8,6 +8,7 @@ the reports of that test, so that it reaches the controller of xdist too, and is
 """
 
 import json
+import os
 import re
 import textwrap
 from collections import Counter
@@ -23,14 +24,19 @@ import pytest
 
 from shiftproof.listening import Listener, listening
 from shiftproof.plain import plain, plain_texts
+from shiftproof.records import (
+    UNEXPECTED,
+    annotations_of,
+    properties_of,
+    record_of,
+    settle,
+    summary_of,
+    undecided_of,
+)
 
 WIDTH = 80
 """Columns of what is printed at the end."""
 
-MOST_LINES = 8
-"""Undecided claims that are listed."""
-
-WORDS = ("proved", "refuted", "undecided")
 MARKER = (
     "shiftproof(**options): what the `shiftproof` fixture passes to every verification and assertion of a test, such "
     "as weights='these', apply_kwargs={'train': False}, spatial_axes=(1, 2), or for assertions evidence='certificate'; "
@@ -166,7 +172,7 @@ class Run:
             return (yield)
 
     def _hear(self, answer: Any) -> None:
-        record = _record(answer) | {"test": self._test}
+        record = record_of(answer) | {"test": self._test, "file": "", "line": 1}
         if self.report is not None:
             from shiftproof.report.verdict_page import report_verdict
 
@@ -180,11 +186,20 @@ class Run:
         self._names[name] += 1
         return name if self._names[name] == 1 else f"{name}-{self._names[name]}"
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self) -> Generator[None, Any, Any]:
-        """What was decided in a phase of a test travels with its report."""
+    # the outermost wrapper: that a test is expected to fail is known by then
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """What was decided in a phase of a test travels with its report, and as properties for JUnit's XML."""
         report = yield
-        report.shiftproof, self._here = self._here, []
+        here, self._here = self._here, []
+        settle(here, failed=report.outcome == "failed")
+        for record in here:
+            record["file"], record["line"] = _place_of(report, item.config.rootpath)
+        told = sum(name.endswith(".model") for name, _ in item.user_properties)
+        properties = list(properties_of(here, told + 1))
+        item.user_properties += properties  # of the reports of the phases that follow
+        report.user_properties += properties
+        report.shiftproof = here
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -210,86 +225,20 @@ class Run:
         for line in map(plain, lines):
             for part in textwrap.wrap(line, WIDTH, subsequent_indent="  ", break_long_words=False):
                 terminalreporter.write_line(part)
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            for line in annotations_of(self.records):
+                terminalreporter.write_line(line)
 
 
-def _record(answer: Any) -> dict[str, Any]:
-    """A verdict, or what a cache confirmed, as plain data; counts are of the shifts asked about."""
-    from shiftproof.deciding.verdict import Verdict
-    from shiftproof.deciding.words import Word
-
-    if isinstance(answer, Verdict):
-        found = [
-            (
-                v.claim,
-                v.map[answer.asked],
-                int((v.certified_map[answer.asked] == Word.PROVED).sum()),
-                int(v.numerical_map[answer.asked].sum()),
-                v.identity.error if v.identity is not None else "",
-                str(v.lattice),
-                next(iter(v.reasons.values()), ""),
-            )
-            for output in answer.outputs
-            for v in output.properties
-        ]
-    else:
-        words = answer.words[answer.words != Word.UNDECIDED]
-        # a cache confirms what certificates and rigorous counterexamples say, and no identity
-        certified = int((words == Word.PROVED).sum())
-        found = [(claim, words, certified, 0, "", "", "") for claim in answer.claims]
-    claims = [
-        {
-            "property": claim.property,
-            "output": claim.output,
-            "lattice": lattice,
-            "reason": reason,
-            **{str(word): int((words == word).sum()) for word in Word},
-            "refuted": int((words == Word.REFUTED).sum()) - numerically,
-            "numerically": numerically,
-            "by_identity": int((words == Word.PROVED).sum()) - certified,
-            "identity": error,
-        }
-        for claim, words, certified, numerically, error, lattice, reason in found
-    ]
-    return {
-        "model": answer.model,
-        "claims": claims,
-        "cached": not isinstance(answer, Verdict),
-    }
-
-
-def summary_of(records: list[dict[str, Any]]) -> str:
-    """One sentence on what a run decided.
-
-    >>> claim = {"proved": 4, "refuted": 12, "undecided": 0, "by_identity": 0, "numerically": 0}
-    >>> summary_of([{"test": "a", "claims": [claim, claim], "cached": False}])
-    '2 claims in 1 test: 8 shifts proved, 24 refuted, 0 undecided'
-    """
-    claims = [claim for record in records for claim in record["claims"]]
-    tests = len({record["test"] for record in records})
-    counts = {word: sum(claim[word] for claim in claims) for word in WORDS}
-    cached = sum(len(record["claims"]) for record in records if record["cached"])
-    identities = sum(claim["by_identity"] for claim in claims)
-    apart = f" ({identities:,} by identity)" if identities else ""
-    numerically = sum(claim["numerically"] for claim in claims)
-    seen = f", {numerically:,} refuted numerically" if numerically else ""
-    return (
-        f"{len(claims)} claim{'s' * (len(claims) != 1)} in {tests} test{'s' * (tests != 1)}: "
-        f"{counts['proved']:,} shifts proved{apart}, {counts['refuted']:,} refuted{seen}, "
-        f"{counts['undecided']:,} undecided"
-        + (f"; {cached} from the cache, checked again" if cached else "")
-    )
-
-
-def undecided_of(records: list[dict[str, Any]]) -> list[str]:
-    """One line for each of the first undecided claims: the test, the claim, and why."""
-    lines = [
-        f"undecided: {record['test']}: {claim['property']} of {claim['output']}: {claim['reason']}"
-        for record in records
-        for claim in record["claims"]
-        if claim["undecided"]
-    ]
-    more = len(lines) - MOST_LINES
-    return lines[:MOST_LINES] + ([f"and {more} more are undecided"] if more > 0 else [])
+def _place_of(report: pytest.TestReport, root: Path) -> tuple[str, int]:
+    """Where a test failed, in its own lines, else where it begins; the path as GitHub knows it, from its checkout."""
+    file, line, _ = report.location
+    crash = getattr(report.longrepr, "reprcrash", None)
+    path, number = (file, (line or 0) + 1) if crash is None else (crash.path, crash.lineno)
+    checkout = Path(os.environ.get("GITHUB_WORKSPACE") or root)
+    whole = root / path
+    inside = whole.relative_to(checkout) if whole.is_relative_to(checkout) else whole
+    return inside.as_posix(), number
 
 
 def _page(records: list[dict[str, Any]]) -> str:
@@ -298,12 +247,14 @@ def _page(records: list[dict[str, Any]]) -> str:
     for record in plain_texts(records):
         for claim in record["claims"]:
             link = f'<a href="{quote(record["folder"])}/report.html">{escape(record["test"])}</a>'
-            cells = [record["model"], f"{claim['property']} of {claim['output']}", claim["lattice"]]
+            cells = [record["model"], f"{claim['property']} of {claim['output']}"]
+            cells += [claim["status"], claim["lattice"]]
             cells += [
                 f"{claim[key]:,}"
                 for key in ("proved", "by_identity", "refuted", "numerically", "undecided")
             ]
-            rows.append(f"<tr><td>{link}" + "".join(f"<td>{escape(cell)}" for cell in cells))
+            wrong = ' class="unexpected"' if claim["status"] == UNEXPECTED else ""
+            rows.append(f"<tr{wrong}><td>{link}" + "".join(f"<td>{escape(cell)}" for cell in cells))
     style = resources.files("shiftproof.report").joinpath("style.css").read_text("utf-8")
     return PAGE.format(summary=escape(summary_of(records)), rows="\n".join(rows), style=style)
 
@@ -317,7 +268,8 @@ PAGE = """<!DOCTYPE html>
 <title>shiftproof: a test run</title>
 <style>
 {style}
-td:nth-child(n+5), th:nth-child(n+5) {{ text-align: right }}
+td:nth-child(n+6), th:nth-child(n+6) {{ text-align: right }}
+.unexpected td:nth-child(4) {{ font-weight: bold }}
 </style>
 </head>
 <body>
@@ -326,13 +278,16 @@ td:nth-child(n+5), th:nth-child(n+5) {{ text-align: right }}
 <p class="summary">{summary}.</p>
 <figure>
 <div class="scroll" tabindex="0" role="region" aria-label="the claims"><table>
-<thead><tr><th>test<th>model<th>claim<th>lattice<th>proved<th>by identity<th>refuted<th>numerically<th>undecided</thead>
+<thead><tr><th>test<th>model<th>claim<th>status<th>lattice
+<th>proved<th>by identity<th>refuted<th>numerically<th>undecided</thead>
 <tbody>
 {rows}
 </tbody>
 </table></div>
-<figcaption>Counts are of the shifts that the tests ask about. By identity: those of the proved that no certificate
-proves; they are decided in the field, with an error bound below 2^-100.</figcaption>
+<figcaption>As expected: what the assertion asks for; shifts that it expects to be refuted are no failure. Only
+asked: no assertion expects anything. Counts are of the shifts that the tests ask about; on a scene of the cells of the
+output, on a background of the places of the object. By identity: those of the proved that no certificate proves; they
+are decided in the field, with an error bound below 2^-100.</figcaption>
 </figure>
 </main>
 </body>

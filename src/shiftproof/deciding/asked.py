@@ -1,5 +1,6 @@
 """The shifts that a user asks about: single ones, and lattices such as `4Z`, as a mask over the grid."""
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -60,6 +61,24 @@ def _places(step: Any, size: int) -> list[int]:
             f"{step!r} is no step of a shift: write an integer, or 4Z for all multiples of 4."
         )
     return [int(step) % size]
+
+
+def steps_asked(
+    shifts: Sequence[Sequence[int | str]] | np.ndarray | None, rank: int
+) -> tuple[int, ...]:
+    """For each axis the step of which all shifts asked are multiples; 1 where all are asked about.
+
+    >>> steps_asked([("4Z", 0), (2, "6Z")], 2)
+    (2, 6)
+    """
+    if shifts is None:
+        return (1,) * rank
+    rows = [[int(str(step).removesuffix("Z") or 1) for step in shift] for shift in shifts]
+    if not rows:
+        raise InputError("shifts= names no shift: leave it out to ask about all.")
+    if any(len(row) != rank for row in rows):
+        raise InputError(f"a shift of a grid of {rank} axes has {rank} steps; got {shifts}.")
+    return tuple(math.gcd(*(row[axis] for row in rows)) for axis in range(rank))
 
 
 def shifts_of(words: Sequence[str]) -> list[tuple[int | str, ...]]:

@@ -139,7 +139,7 @@ class PropertyVerdict(Displayed):
     @functools.cached_property
     def map(self) -> np.ndarray:
         """(n1, ..., nd) of `Word`, made when it is first looked at."""
-        return _words(self._failing)
+        return words_of(self._failing)
 
     @functools.cached_property
     def numerical_map(self) -> np.ndarray:
@@ -182,7 +182,7 @@ class PropertyVerdict(Displayed):
     @functools.cached_property
     def certified_map(self) -> np.ndarray:
         """(n1, ..., nd) of `Word`: what the certificate and the counterexamples say without any identity."""
-        return _words(Failing(self.certified_lattice, self._failing.known))
+        return words_of(Failing(self.certified_lattice, self._failing.known))
 
     def word(self, shift: Sequence[int]) -> Word:
         """The word for one shift."""
@@ -286,7 +286,7 @@ class PropertyVerdict(Displayed):
         }
 
 
-def _words(failing: Failing) -> np.ndarray:
+def words_of(failing: Failing) -> np.ndarray:
     """(n1, ..., nd) of `Word`: proved in the lattice, refuted where shifts fail."""
     words = np.full(failing.lattice.grid, Word.UNDECIDED, np.uint8)
     words[failing.mask()] = Word.REFUTED

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -111,6 +111,16 @@ class Border:
     def is_box(self) -> bool:
         """Whether the interior is all cells between its first and its last along every axis."""
         return self.left[0] == math.prod(reach.high - reach.low for reach in self.reaches)
+
+    def divides(self, steps: Sequence[int]) -> bool:
+        """Whether its steps divide these, one along each axis."""
+        pairs = zip(steps, self.reaches, strict=True)
+        return all(step % (reach.step or 1) == 0 for step, reach in pairs)
+
+    def just_moves(self, steps: Sequence[int], law: str) -> bool:
+        """Whether the interior is proved to move with the scene in these steps; by the law `same`, as far as that."""
+        same = law == "any" or all(reach.cells == reach.step for reach in self.reaches)
+        return self.proved and self.compared and same and self.divides(steps)
 
     def count(self, word: Word) -> int:
         """How many cells have a word."""

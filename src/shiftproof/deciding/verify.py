@@ -164,8 +164,11 @@ def verify(
     if boundary != "torus":
         rows, causes = chain(subject)
         if boundary == "scene":
-            return decide_scene(subject, rows, causes, exhaustive=exhaustive)
-        return decide_background(subject, rows, causes, object=object, exhaustive=exhaustive)
+            verdict = decide_scene(subject, rows, causes, exhaustive=exhaustive)
+        else:
+            verdict = decide_background(subject, rows, causes, object=object, exhaustive=exhaustive)
+        tell(verdict)
+        return verdict
     asked = asked_mask(shifts, subject.grid)
     try:
         verdict = _decide(subject, claims, asked, exhaustive=exhaustive)

@@ -1,0 +1,1 @@
+"""Comparing: two verdicts side by side, from files, models, or revisions of a file."""
