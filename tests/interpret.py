@@ -340,9 +340,7 @@ def _mix(node: Node, operands: Sequence[Array], rng: np.random.Generator) -> Arr
     plain_sum = p.sum and len(operands) == 1
     if plain_sum and not p.outs:
         return value.sum(tuple(axis + 1 for axis in p.axes))
-    return _gathered(
-        node, value, made, rng, salts=(), linear=p.sum, symmetric=p.symmetric or p.sum
-    )
+    return _gathered(node, value, made, rng, salts=(), linear=p.sum, symmetric=p.symmetric or p.sum)
 
 
 def _whole(node: Node, operands: Sequence[Array], rng: np.random.Generator) -> Array:
