@@ -32,7 +32,7 @@ IMAGES_OR_SHAPES: dict[str, Case] = {
     "half a size": ((4.5, 4, 1), {}, "whole sizes"),
     "a truth for a size": ((True, 4, 1), {}, "whole sizes"),
     "no channels": ((4,), {}, r"no axis for channels.*\(4, 1\)"),
-    "a number": (4, {}, r"shape \(\); needed is \(batch"),
+    "a number": (4, {}, r"images are 4, one number: pass the shape"),
     "NaN": (IMAGES * np.nan, {}, r"NaN or infinity, first at index \(0, 0, 0, 0\)"),
     "objects": (IMAGES.astype(object), {}, "dtype object.*np.float32"),
     "texts": (IMAGES.astype(str), {}, "numbers are needed"),
@@ -129,7 +129,7 @@ ASSERTED: dict[str, Case] = {
     "an exception": (SHAPE, {"exception_type": 3}, "takes a class of exceptions"),
     "a number for a lattice": (SHAPE, {"lattice": 4}, "a text such as '4Z x 4Z'"),
     "a lattice of another rank": (SHAPE, {"lattice": "4Z"}, "write one step per axis"),
-    "a letter in a lattice": (SHAPE, {"lattice": "4Q x Z"}, "is no shift"),
+    "a letter in a lattice": (SHAPE, {"lattice": "4Q x Z"}, "is no lattice"),
     "both properties": (SHAPE, {"property": "both"}, "property must be one of"),
 }
 GENERAL = IMAGES_OR_SHAPES | AXES | OPTIONS
@@ -142,7 +142,7 @@ def assert_lattice(model: Any, images: Any, lattice: Any = "Z x Z", **options: A
 
 CALLS: dict[Callable, dict[str, Case]] = {
     sp.verify: GENERAL | VERIFIED,
-    sp.counterfactuals: IMAGES_OR_SHAPES | AXES | {"shifts": (SHAPE, {"shifts": 3}, "no argument")},
+    sp.counterfactuals: IMAGES_OR_SHAPES | AXES,
     sp.sweep: GENERAL | SWEPT,
     sp.placements: GENERAL | SWEPT | PLACED,
     sp.assert_equivariant: GENERAL | ASSERTED,
@@ -158,7 +158,7 @@ def taken(call: Callable) -> set[str]:
     """The arguments that a function takes by keyword."""
     known = inspect.signature(call).parameters
     if call is sp.counterfactuals:
-        return {"shifts", "spatial_axes", "output_axes"}
+        return {"spatial_axes", "output_axes"}
     if "options" in known:
         own = {"property"} if call is assert_lattice else set()
         return own | set(known) | (set(Options.__annotations__) - SWEPT_ALONE)

@@ -369,7 +369,9 @@ def test_options_are_declared_once_and_others_are_told() -> None:
     }
     with pytest.raises(TypeError, match=r"takes no argument wieghts=; did you mean weights=\?"):
         sp.assert_invariant(pool, (4, 4, 1), wieghts="these")  # type: ignore[call-arg]
-    with pytest.raises(TypeError, match=r"takes no argument qqq=; see shiftproof.assertions"):
+    with pytest.raises(
+        TypeError, match=r"assert_lattice takes no argument qqq=; it takes model, images"
+    ):
         sp.assert_lattice(pool, (4, 4, 1), "2Z x 2Z", qqq=1)  # type: ignore[call-arg]
     with pytest.raises(InputError, match="probes= does not go with evidence='proof'"):
         sp.assert_equivariant(pool, (4, 4, 1), probes=2)

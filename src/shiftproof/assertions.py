@@ -6,7 +6,6 @@ too but never to be mistaken for a failure of the model.
 """
 
 import dataclasses
-import difflib
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -41,6 +40,7 @@ from shiftproof.rewriting.counterfactuals import counterfactuals
 from shiftproof.sweeping.result import DOES_NOT_APPLY, Status
 from shiftproof.sweeping.sweep import sweep
 from shiftproof.tracing.arguments import (
+    at_the_door,
     check_choice,
     check_folder,
     check_integers,
@@ -121,16 +121,8 @@ class _Request:
         """The request of an assertion that was given these `Options`.
 
         Raises:
-            TypeError: an option is none of `Options`.
-            InputError: one has a value that it cannot have.
+            InputError: an option has a value that it cannot have.
         """
-        for name in given:
-            if name not in Options.__annotations__:
-                close = difflib.get_close_matches(name, Options.__annotations__, n=1)
-                hint = (
-                    f"did you mean {close[0]}=?" if close else "see shiftproof.assertions.Options."
-                )
-                raise TypeError(f"an assertion takes no argument {name}=; {hint}")
         if given.get("cache") is not None:
             check_folder("cache", given["cache"])
         kind = given.get("exception_type", AssertionError)
@@ -220,6 +212,7 @@ class _Request:
         raise (kind or self.exception_type)(plain_lines("\n".join(part for part in parts if part)))
 
 
+@at_the_door(also=Options.__annotations__)
 def assert_equivariant(
     model: Any,
     images: Any,
@@ -250,6 +243,7 @@ def assert_equivariant(
     _assert_holds(request, "equivariance", _multiples(stride, shifts, request))
 
 
+@at_the_door(also=Options.__annotations__)
 def assert_invariant(
     model: Any,
     images: Any,
@@ -267,6 +261,7 @@ def assert_invariant(
     _assert_holds(request, "invariance", _multiples(stride, shifts, request))
 
 
+@at_the_door(also=Options.__annotations__)
 def assert_breaks(
     model: Any,
     images: Any,
@@ -307,6 +302,7 @@ def assert_breaks(
         _check_certified(request, name, found, asked)
 
 
+@at_the_door(also=Options.__annotations__)
 def assert_lattice(
     model: Any,
     images: Any,
@@ -368,11 +364,16 @@ def _lattice_mask(lattice: str, grid: tuple[int, ...]) -> np.ndarray:
     if not isinstance(lattice, str):
         raise InputError(f"a lattice is a text such as '4Z x 4Z'; got {lattice!r}.")
     steps = [step.strip() for step in re.split(r"[x×]", lattice)]
+    example = " x ".join(["4Z"] * len(grid))
+    if not all(re.fullmatch(r"\d{0,9}Z|\d{1,9}", step) for step in steps):
+        raise InputError(
+            f"{lattice!r} is no lattice: write a step such as 4Z, Z or 0 for each axis, with x between them, "
+            f"such as {example!r}."
+        )
     if len(steps) != len(grid):
-        axes = " x ".join(["4Z"] * len(grid))
         raise InputError(
             f"the lattice {lattice!r} has {len(steps)} axes, the grid {grid} has {len(grid)}: "
-            f"write one step per axis, such as {axes!r}."
+            f"write one step per axis, such as {example!r}."
         )
     return asked_mask(shifts_of([",".join(steps)]), grid)
 

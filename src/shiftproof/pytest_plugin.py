@@ -43,6 +43,11 @@ MARKER = (
     "the nearest marker wins."
 )
 
+UNREAD = (
+    "@pytest.mark.shiftproof changes nothing in this test: the fixture `shiftproof` reads it, so add that argument to "
+    "the test, and call shiftproof.assert_invariant(...) and the like on it; or pass the options to each assertion."
+)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Options of the command line and of the configuration file."""
@@ -85,7 +90,21 @@ def shiftproof(request: pytest.FixtureRequest) -> "Bound":
                 f"@pytest.mark.shiftproof takes keyword arguments, such as weights='these'; got {marker.args}."
             )
         options |= marker.kwargs
+    if options:
+        _check_options(options)
     return Bound(options, _cache_of(request.config))
+
+
+def _check_options(options: dict[str, Any]) -> None:
+    """Stop where a marker has an option that nothing takes."""
+    from shiftproof.assertions import Options
+    from shiftproof.tracing.arguments import check_names
+
+    __tracebackhide__ = True
+    try:
+        check_names("@pytest.mark.shiftproof", options, [*Options.__annotations__, "property"])
+    except TypeError as error:
+        pytest.fail(str(error), pytrace=False)
 
 
 def _cache_of(config: pytest.Config) -> Path | None:
@@ -163,6 +182,12 @@ class Run:
         self._here: list[dict[str, Any]] = []
         self._test = ""
         self._names: Counter[str] = Counter()
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Warn where a test's own marker is read by nothing; one of a module or class may be meant for other tests."""
+        marked = any(marker.name == "shiftproof" for marker in item.own_markers)
+        if marked and "shiftproof" not in getattr(item, "fixturenames", ()):
+            item.warn(pytest.PytestWarning(UNREAD))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:

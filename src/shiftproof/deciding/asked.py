@@ -41,14 +41,24 @@ def _listed(shifts: Any, grid: tuple[int, ...]) -> list[Sequence[Any]]:
     Raises:
         InputError: it is one shift instead of several, or something else.
     """
-    listed = list(shifts) if isinstance(shifts, (Sequence, np.ndarray)) else [shifts]
+    several = isinstance(shifts, (Sequence, np.ndarray)) and not isinstance(shifts, str)
+    listed: list[Any] = list(shifts) if several else [shifts]
     if not all(isinstance(shift, (tuple, list, np.ndarray)) for shift in listed):
-        example = ", ".join("2" for _ in grid) + ("," if len(grid) == 1 else "")
         raise InputError(
-            f"shifts= takes several shifts, each with one step per axis of the grid {grid}, such as [({example})]; "
-            f"got {shifts!r}."
+            f"shifts= takes several shifts, each with one step per axis of the grid {grid}; got {shifts!r}. "
+            f"{_meant(listed, grid)}"
         )
     return listed
+
+
+def _meant(steps: Sequence[Any], grid: tuple[int, ...]) -> str:
+    """What to write in place of steps."""
+    if len(steps) == len(grid) > 1 and all(map(is_whole, steps)):
+        return f"For that one shift write shifts=[{tuple(map(int, steps))}]."
+    if len(steps) == 1 and re.fullmatch(r"\d+Z?", str(steps[0])):
+        multiples = f"{str(steps[0]).removesuffix('Z')}Z"
+        return f"For its multiples along every axis write shifts=[{(multiples,) * len(grid)}]."
+    return f"For one shift write shifts=[{(2,) * len(grid)}]."
 
 
 def _places(step: Any, size: int) -> list[int]:

@@ -7,6 +7,7 @@ contradicts a proof, verification stops: neither is chosen.
 """
 
 import dataclasses
+import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -44,7 +45,13 @@ from shiftproof.proving.polyphase import Conditional, conditional
 from shiftproof.refuting.bench import Bench
 from shiftproof.refuting.budget import SEARCH_SECONDS, Budget
 from shiftproof.refuting.sensitivity import DEAD, sensitivity
-from shiftproof.tracing.arguments import check_choice, check_integers, check_seed, read_images
+from shiftproof.tracing.arguments import (
+    at_the_door,
+    check_choice,
+    check_integers,
+    check_seed,
+    read_images,
+)
 from shiftproof.tracing.model import (
     Model,
     adapt,
@@ -66,6 +73,7 @@ MOST_COLOURS = 4
 """An image with no more rows than this, and many more columns and channels, may have its channels first."""
 
 
+@at_the_door()
 @float64_device()
 def verify(
     model: Any,
@@ -185,6 +193,7 @@ def verify(
     return verdict
 
 
+@at_the_door(also=[name for name in inspect.signature(verify).parameters if name != "boundary"])
 def verify_scene(model: Any, images: Any, **options: Any) -> Verdict:
     """`verify` with `boundary="scene"`: where a model just moves with a scene of which its input is a window."""
     return verify(model, images, boundary="scene", **options)

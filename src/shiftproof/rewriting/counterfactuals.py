@@ -16,7 +16,6 @@ from typing import Any, Literal
 from shiftproof.deciding.decision import Case
 from shiftproof.deciding.verdict import Verdict
 from shiftproof.deciding.verify import Analysis, analyse, ask, verify
-from shiftproof.errors import InputError
 from shiftproof.exactness.calibration import float64_device
 from shiftproof.group import Lattice
 from shiftproof.proving.geometry import geometry_of
@@ -24,6 +23,7 @@ from shiftproof.rewriting.changes import Change, Skipped
 from shiftproof.rewriting.heads import Head, find_heads
 from shiftproof.rewriting.padding import find_paddings
 from shiftproof.rewriting.positions import Tables, find_positions
+from shiftproof.tracing.arguments import at_the_door
 from shiftproof.tracing.model import Model, adapt, weights_in
 from shiftproof.tracing.rewrite import Leaf, rewrite
 from shiftproof.tracing.settings import settings
@@ -345,6 +345,7 @@ def lines(sources: Sequence[str]) -> str:
     return ", ".join(told)
 
 
+@at_the_door(also=[*inspect.signature(ask).parameters][2:])  # `shifts` are always all
 @float64_device()
 def counterfactuals(
     model: Any, images: Any, *, refute: bool = True, verdict: Verdict | None = None, **options: Any
@@ -374,7 +375,6 @@ def counterfactuals(
     >>> [(row.label, row.outputs[0].proved) for row in found.rows]
     [('as is', 1), ('circular padding', 16)]
     """
-    _check_options(options)
     inner = dict(options)
     adapted = adapt(
         model, apply_kwargs=inner.pop("apply_kwargs", None), name=inner.pop("name", None)
@@ -409,16 +409,6 @@ def counterfactuals(
         rows=tuple(rows),
         chain=tuple(chain),
     )
-
-
-def _check_options(options: Mapping[str, Any]) -> None:
-    """Stop where an option is none of those that the search for causes takes; `shifts` are always all."""
-    known = inspect.signature(ask).parameters
-    for name in options:
-        if name not in known:
-            raise InputError(
-                f"counterfactuals takes no argument {name}=; it takes {', '.join(list(known)[2:])}."
-            )
 
 
 def _gain(row: Row) -> tuple[int, int]:

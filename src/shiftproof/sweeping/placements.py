@@ -48,7 +48,13 @@ from shiftproof.sweeping.result import (
     Sweep,
 )
 from shiftproof.sweeping.sweep import Progress, make_groups, make_header, make_maps, place_rows
-from shiftproof.tracing.arguments import check_choice, check_seed, check_sizes, read_images
+from shiftproof.tracing.arguments import (
+    at_the_door,
+    check_choice,
+    check_seed,
+    check_sizes,
+    read_images,
+)
 from shiftproof.tracing.model import adapt
 from shiftproof.tracing.settings import current_device, settings
 
@@ -193,6 +199,7 @@ class Placements(Displayed):
         return ["", "By the place of the object's first corner:", *legend, "", *rows]
 
 
+@at_the_door()
 def placements(
     model: Any,
     objects: Any,

@@ -52,6 +52,7 @@ from shiftproof.sweeping.question import (
 from shiftproof.sweeping.result import EQUAL_WITHIN, SCHEMA, CosetRecord, Header, LayerRecord, Sweep
 from shiftproof.sweeping.store import PLAN_SCHEMA, Plan, Store
 from shiftproof.tracing.arguments import (
+    at_the_door,
     check_choice,
     check_folder,
     check_seed,
@@ -68,6 +69,7 @@ LIFTED_SAMPLE = 8
 """Lifted shifts that are computed as well."""
 
 
+@at_the_door()
 def sweep(
     model: Any,
     images: Any,

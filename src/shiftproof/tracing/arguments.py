@@ -1,18 +1,65 @@
 """Arguments: what a user passes, checked before anything runs. A mistake is told with what to write instead."""
 
 import dataclasses
+import difflib
+import functools
+import inspect
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
 
-from shiftproof.errors import InputError
+from shiftproof.errors import ContradictionError, InputError, ShiftproofError
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 NO_IMAGES = (str, bytes, Mapping, set, frozenset)
 """Kinds of arguments of which NumPy makes arrays that are none of numbers."""
+
+
+def at_the_door(*, also: Iterable[str] = ()) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Make a public function tell a wrong call on one screen: the line that called, and what to write instead.
+
+    Args:
+        also: names that it takes as `**options`.
+    """
+
+    def door(function: Callable[P, R]) -> Callable[P, R]:
+        taken = inspect.signature(function).parameters.values()
+        known = [*(p.name for p in taken if p.kind is not p.VAR_KEYWORD), *also]
+
+        @functools.wraps(function)
+        def called(*arguments: P.args, **options: P.kwargs) -> R:
+            __tracebackhide__ = True  # pytest then shows the line of the test, and not these
+            check_names(function.__name__, options, known)
+            try:
+                return function(*arguments, **options)
+            except ContradictionError:
+                raise  # a defect of ours: every frame may help
+            except ShiftproofError as error:
+                raise error.with_traceback(None)  # noqa: B904  it is the same error
+
+        return called
+
+    return door
+
+
+def check_names(function: str, given: Iterable[str], known: Sequence[str]) -> None:
+    """Stop where a function was given an argument that it does not know.
+
+    Raises:
+        TypeError: as Python does, with the name that is close.
+    """
+    __tracebackhide__ = True
+    for name in given:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}=?" if close else f"it takes {', '.join(known)}."
+            raise TypeError(f"{function} takes no argument {name}=; {hint}")
 
 
 def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
@@ -149,6 +196,11 @@ def _shape_of(images: Any) -> tuple[int, ...] | None:
         raise InputError(
             f"images are {told}: pass the shape of one image, such as (28, 28, 1), or numbers in an array (batch, "
             "*grid, channels)."
+        )
+    if is_whole(images):
+        raise InputError(
+            f"images are {images}, one number: pass the shape of one image, height, width and channels, such as "
+            f"({images}, {images}, 1)."
         )
     numbers = (int, float, complex, np.number, np.bool_)
     if not isinstance(images, (tuple, list)) or not all(isinstance(n, numbers) for n in images):

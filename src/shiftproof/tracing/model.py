@@ -21,7 +21,7 @@ from shiftproof.errors import InputError, ModelCallError, WideningError
 from shiftproof.plain import plain
 from shiftproof.tracing.arguments import check_keywords
 from shiftproof.tracing.settings import Precision, settings
-from shiftproof.tracing.trace import Program, dotted, trace
+from shiftproof.tracing.trace import Program, dotted, trace, with_user_frames
 from shiftproof.tracing.widen import widen
 
 
@@ -178,7 +178,7 @@ def trace_model(model: Model, weights: Sequence[Any], images: Any) -> Program:
         raise ModelCallError(
             f"{model.name} cannot be called on images of shape {images.shape}, {images.dtype}: "
             f"{_first_line(error)}\n{_remedy(error) or _right_call(model, images, str(error))}"
-        ) from error
+        ) from with_user_frames(error)
 
 
 def _check_outputs(model: Model, program: Program) -> None:

@@ -13,6 +13,7 @@ import hashlib
 import os
 import re
 import sysconfig
+import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -664,6 +665,19 @@ def _library_roots() -> tuple[str, ...]:
 def _is_library(file: str) -> bool:
     # the zoo is written as a user would write it, and is traced as user code
     return file.startswith(_library_roots()) and not file.startswith(f"{_OWN}zoo{os.sep}")
+
+
+def with_user_frames(error: Exception) -> Exception:
+    """An error of the user's code with the frames of that code alone; those of JAX and Flax fill screens."""
+    frames, traceback = [], error.__traceback__
+    while traceback is not None:
+        if not _is_library(traceback.tb_frame.f_code.co_filename):
+            frames.append(traceback)
+        traceback = traceback.tb_next
+    found = None
+    for frame in reversed(frames):
+        found = types.TracebackType(found, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+    return error.with_traceback(found)
 
 
 @functools.cache
