@@ -92,7 +92,11 @@ def wrong_calls(tmp_path_factory, request) -> str:
 
 
 def test_h8_wrong_calls_fit_a_screen(wrong_calls) -> None:
-    shown = re.split(r"^_+ (?:ERROR at setup of )?(test_\w+) _+$|^=+ \w[\w ]* =+$", wrong_calls, flags=re.MULTILINE)
+    shown = re.split(
+        r"^_+ (?:ERROR at setup of )?(test_\w+) _+$|^=+ \w[\w ]* =+$",
+        wrong_calls,
+        flags=re.MULTILINE,
+    )
     texts = {name: text for name, text in zip(shown[1::2], shown[2::2], strict=True) if name}
     assert len(texts) == 11
     for name, text in texts.items():

@@ -216,7 +216,7 @@ class Run:
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """What was decided in a phase of a test travels with its report, and as properties for JUnit's XML."""
         report = yield
-        here, self._here = self._here, []
+        here, self._here = plain_texts(self._here), []  # halves of characters cannot travel
         settle(here, failed=report.outcome == "failed")
         for record in here:
             record["file"], record["line"] = _place_of(report, item.config.rootpath)
