@@ -42,5 +42,6 @@ from shiftproof.sweeping.result import Status as Status
 from shiftproof.sweeping.result import Sweep as Sweep
 from shiftproof.sweeping.result import load_sweep as load_sweep
 from shiftproof.sweeping.sweep import sweep as sweep
+from shiftproof.tolerance import assert_close_under_shifts as assert_close_under_shifts
 from shiftproof.tracing.model import Model as Model
 from shiftproof.tracing.model import adapt as adapt

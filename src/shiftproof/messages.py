@@ -85,7 +85,7 @@ def undecided_text(name: str, found: PropertyVerdict, asked: np.ndarray) -> str:
         f"{int(asked.sum())} shifts asked: neither proved nor refuted."
     )
     rows = [
-        ("smallest", _steps(shift)),
+        ("smallest", steps_text(shift)),
         ("because", found.reason(tuple(s % n for s, n in zip(shift, left.shape, strict=True)))),
         ("to do", 'write that line in another way, or accept what was only seen: evidence="sweep"'),
     ]
@@ -104,7 +104,7 @@ def uncertified_text(name: str, found: PropertyVerdict, asked: np.ndarray) -> st
     certified = found.certified_map == Word.PROVED
     rows = [
         ("certified", f"{int((asked & certified).sum())} of {int(asked.sum())} shifts asked"),
-        ("smallest", f"{_steps(shift)}: {found.evidence(shift).text}"),
+        ("smallest", f"{steps_text(shift)}: {found.evidence(shift).text}"),
         (
             "to do",
             'accept identities: evidence="proof"; or ask only about the shifts that have a certificate',
@@ -137,10 +137,10 @@ def failure_text(
         rows.append(("repair", verified) if verified else ("to do", cause.repair))
     rows.append(("fails for", residues(found.lattice)[1]))
     if nearer is None:
-        rows.append(("smallest", f"{_steps(shift)}: {evidence.text}"))
+        rows.append(("smallest", f"{steps_text(shift)}: {evidence.text}"))
     at = shift if nearer else witness.shift
-    shown = f"{_steps(at)}: the outputs differ by {_strength(witness)}, for this image:"
-    lines = _rows([*rows, ("smallest" if nearer else "example", shown)])
+    shown = f"{steps_text(at)}: the outputs differ by {_strength(witness)}, for this image:"
+    lines = label_rows([*rows, ("smallest" if nearer else "example", shown)])
     lines += [" " * INDENT + line for line in draw_image(witness.image, verdict.spatial_axes)]
     options = replay_options(verdict.spatial_axes, verdict.shape)
     lines += [
@@ -155,9 +155,9 @@ def kept_text(found: PropertyVerdict, kept: np.ndarray) -> str:
     shift = _smallest(kept)
     rows = [
         ("holds for", residues(found.lattice)[0]),
-        ("smallest", f"{_steps(shift)}: {found.evidence(shift).text}"),
+        ("smallest", f"{steps_text(shift)}: {found.evidence(shift).text}"),
     ]
-    return "\n".join(_rows(rows))
+    return "\n".join(label_rows(rows))
 
 
 def swept_text(
@@ -176,13 +176,13 @@ def swept_text(
     told = f"the outputs deviate by {deviation:.4g}"
     if np.isnan(deviation):
         told = "the output would move by no whole number of cells"
-    rows = [("smallest", f"{_steps(shift)}: {told}")]
+    rows = [("smallest", f"{steps_text(shift)}: {told}")]
     lattice = everything.lattice(property, output) if torus else None
     if lattice is not None:
         kept, lost = residues(lattice)
         rows.insert(0, ("holds for", kept) if breaks else ("fails for", lost))
     if breaks:
-        return "\n".join(_rows(rows))
+        return "\n".join(label_rows(rows))
     if property == "equivariance":
         broken = (
             layer
@@ -192,7 +192,7 @@ def swept_text(
         first = next(broken, None)
         if first is not None:
             rows.append(("breaks at", f"{first.name} ({first.source})"))
-    return "\n".join(_rows(rows))
+    return "\n".join(label_rows(rows))
 
 
 def scene_text(
@@ -230,7 +230,7 @@ def scene_text(
         else "larger images, or less padding"
     )
     rows.append(("to do", f'{remedy}; evidence="sweep" accepts what was only seen'))
-    return "\n".join(_rows(rows))
+    return "\n".join(label_rows(rows))
 
 
 def region_text(verdict: Verdict, output: str, region: RegionVerdict) -> str:
@@ -244,7 +244,7 @@ def region_text(verdict: Verdict, output: str, region: RegionVerdict) -> str:
         rows.append(("breaks at", f"{lost.name} ({lost.source})"))
     if region.undecided:
         rows.append(("undecided", f"at {region.undecided}: {region.reason or verdict.notes[-1]}"))
-    return "\n".join(_rows(rows))
+    return "\n".join(label_rows(rows))
 
 
 def head(text: str, kind: type[Exception] = AssertionError) -> str:
@@ -257,10 +257,10 @@ def head(text: str, kind: type[Exception] = AssertionError) -> str:
 
 def _unanswered(sentence: str, rows: Sequence[tuple[str, str]]) -> str:
     """The message of an `UndecidedError`."""
-    return head(sentence, UndecidedError) + "\n".join(_rows(rows))
+    return head(sentence, UndecidedError) + "\n".join(label_rows(rows))
 
 
-def _rows(rows: Sequence[tuple[str, str]]) -> list[str]:
+def label_rows(rows: Sequence[tuple[str, str]]) -> list[str]:
     """Labels in a column, texts beside them, wrapped."""
     lines = []
     for label, text in rows:
@@ -288,7 +288,8 @@ def _smallest(mask: np.ndarray) -> Shift:
     return nearest(mask, 1)[0]
 
 
-def _steps(shift: Shift) -> str:
+def steps_text(shift: Shift) -> str:
+    """A shift with the names of its axes, such as `(dy=0, dx=1)`."""
     names = axis_names(len(shift))
     return "(" + ", ".join(f"{n}={s}" for n, s in zip(names, shift, strict=True)) + ")"
 
