@@ -30,6 +30,7 @@ from shiftproof.cli import main
 from shiftproof.errors import InputError, ResumeError, ShiftproofWarning
 from shiftproof.files import file_name, plain_json
 from shiftproof.progress import reporting
+from shiftproof.records import record_of
 from shiftproof.refuting.counterexample import load_counterexample
 from shiftproof.report.html import Prose, Section, render_report
 from shiftproof.report.pages import report_sweep
@@ -527,7 +528,7 @@ def test_no_output_is_written_outside_of_the_folder(tmp_path) -> None:
 
 
 def test_the_page_of_a_test_run_is_plain(verdict) -> None:
-    record = pytest_plugin._record(verdict) | {"test": WILDER + BREAKOUT, "folder": "x"}
+    record = record_of(verdict) | {"test": WILDER + BREAKOUT, "folder": "x"}
     record["model"] = WILDER + BREAKOUT
     page = pytest_plugin._page([record])
     assert_plain(page)
