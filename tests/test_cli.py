@@ -377,6 +377,7 @@ COMMANDS = {
     "help": ["--help"],
     **{f"help of {name}": [name, "--help"] for name in ("demo", "verify", "sweep")},
     "help of placements": ["placements", "--help"],
+    "help of diff": ["diff", "--help"],
     "verify": ["verify", "mine.py", "--sweep"],
     "verify with files": ["verify", "lenet-global", "--out", "out"],
     "sweep": ["sweep", "mine.py"],

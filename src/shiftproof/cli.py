@@ -1,8 +1,9 @@
 """The command line: options of several commands, a class of options for each, the functions that run them, one table.
 
 Nothing heavy is imported before a command runs, so that `--help` answers at once. Exit codes: 0 done (for `verify` and
-`check`: proved; for `replay`: reproduced), 1 refuted (or not proved, not reproduced), 2 a mistake in the call or its
-input, 3 undecided (`replay`: nothing was run), 4 a defect of shiftproof itself, 130 interrupted.
+`check`: proved; for `replay`: reproduced; for `diff`: not worse), 1 refuted (or not proved, not reproduced, worse), 2 a
+mistake in the call or its input, 3 undecided (`replay`: nothing was run), 4 a defect of shiftproof itself, 130
+interrupted.
 
 Over 600 lines, because the commands are one list, most of it help.
 """
@@ -210,9 +211,11 @@ class Verify:
 
 @dataclasses.dataclass(frozen=True)
 class Diff:
-    """Compare two verdicts, two models or two revisions of a file, shift by shift.
+    """Compare two verdicts, models or revisions of a file, shift by shift.
 
-    Prints which shifts changed their word, and which layer did it. Exit code 0: nothing got worse; 1: something did.
+    Prints which shifts changed their word, and which layer did it.
+
+    Exit code 0: nothing got worse; 1: something did.
     """
 
     first: Annotated[
