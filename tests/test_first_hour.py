@@ -6,6 +6,8 @@ import subprocess
 import sys
 import traceback
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -25,6 +27,8 @@ def halved(x):
 # --- H8, H10: under pytest ---
 
 WRONG = """
+import jax.numpy as jnp
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -92,7 +96,11 @@ def wrong_calls(tmp_path_factory, request) -> str:
 
 
 def test_h8_wrong_calls_fit_a_screen(wrong_calls) -> None:
-    shown = re.split(r"^_+ (?:ERROR at setup of )?(test_\w+) _+$|^=+ \w[\w ]* =+$", wrong_calls, flags=re.MULTILINE)
+    shown = re.split(
+        r"^_+ (?:ERROR at setup of )?(test_\w+) _+$|^=+ \w[\w ]* =+$",
+        wrong_calls,
+        flags=re.MULTILINE,
+    )
     texts = {name: text for name, text in zip(shown[1::2], shown[2::2], strict=True) if name}
     assert len(texts) == 11
     for name, text in texts.items():
@@ -168,3 +176,65 @@ def test_h9_lattices(lattice) -> None:
 def test_h9_a_shape_of_one_number(size) -> None:
     with pytest.raises(InputError, match=r"images are 16, one number: .* such as \(16, 16, 1\)"):
         sp.verify(halved, size)
+
+
+# --- H12: whose weights, and random bits ---
+
+KERNEL = jnp.arange(1.0, 10).reshape(3, 3, 1, 1)
+
+
+def convolved(kernel, x):
+    wrapped = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="wrap")
+    return jax.lax.conv_general_dilated(
+        wrapped, kernel, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+
+
+def test_h12_all_weights_of_a_callable_that_hides_them() -> None:
+    def model(x):
+        return convolved(KERNEL, x)
+
+    for ask in (sp.verify, sp.assert_equivariant, sp.counterfactuals):
+        with pytest.raises(
+            InputError, match=r"Pass \(function, params\), to be called as function"
+        ):
+            ask(model, (4, 4, 1), weights="all")
+    assert sp.verify(model, (4, 4, 1)).weights == "these"
+    assert sp.verify(halved, (4, 4, 1), weights="all").weights == "all"  # it has none
+
+
+def test_h12_a_function_with_its_parameters() -> None:
+    verdict = sp.verify((convolved, KERNEL), (4, 4, 1))
+    assert (verdict.weights, verdict.model) == ("all", "convolved")
+    assert verdict.equivariance.certified == 16
+    assert verdict.invariance.refuted == 15
+    # weights that are equal keep every shift, but not all weights are
+    own = (lambda row, x: (x * row[:, None]).sum((1, 2, 3)), jnp.ones(4))
+    assert sp.verify(own, (4, 4, 1), weights="these").invariance.proved == 16
+    assert sp.verify(own, (4, 4, 1)).invariance.refuted
+    with pytest.raises(InputError, match=r"params of \(function, params\) are a pytree of arrays"):
+        sp.verify((convolved, "weights"), (4, 4, 1))
+
+
+def dropped(x):
+    return jnp.where(jax.random.bernoulli(jax.random.key(0), 0.5, x.shape), 2 * x, 0)
+
+
+def noisy(x):
+    return x + jax.random.normal(jax.random.key(0), x.shape)
+
+
+@pytest.mark.parametrize("model", [dropped, noisy])
+def test_h12_random_bits_under_a_fixed_key(model) -> None:
+    causes = sp.verify(model, (4, 4, 1)).causes
+    assert causes
+    assert all(cause.words.startswith("random bits under a fixed key") for cause in causes)
+
+
+def test_h12_a_table_is_a_table() -> None:
+    table = jax.random.normal(jax.random.key(0), (4, 4, 1))
+    causes = sp.verify(
+        lambda x: noisy(x)[..., ::-1].mean((1, 2)) + (x * table).sum((1, 2)), (4, 4, 1)
+    ).causes
+    words = [cause.words for cause in causes]
+    assert any("position table" in said for said in words), words

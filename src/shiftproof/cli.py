@@ -51,8 +51,11 @@ Channels = Annotated[
     int | None, arg(help="Channels of one image. By default they are found out from the model.")
 ]
 Weights = Annotated[
-    Literal["all", "these"],
-    arg(help="Ask about all weights (the architecture), or about those that the model has."),
+    Literal["all", "these"] | None,
+    arg(
+        help="Ask about all weights (the architecture; default), or about those that the model has (default for a "
+        "plain function, whose weights cannot be told from its constants)."
+    ),
 ]
 SpatialAxes = Annotated[
     Sizes, arg(help="Axes of one image that shift, batch not counted. All but the last by default.")
@@ -185,7 +188,7 @@ class Verify:
     """Whether the output moves with the image (equivariance), stays the same (invariance), or both questions."""
     law: Literal["any", "same"] = "any"
     """How far the output may move: any shift that fits, or the same as the image."""
-    weights: Weights = "all"
+    weights: Weights = None
     shifts: tuple[str, ...] | None = None
     """Shifts that the exit code is about: some, such as 4,0 0,4, or every 4th: 4Z,4Z. All by default."""
     spatial_axes: SpatialAxes = None

@@ -357,7 +357,7 @@ def counterfactuals(
     that tell the story, and the cheapest repair among them, are decided in full.
 
     Args:
-        model: an `nnx.Module`, linen `(module, variables)`, or a callable on batches.
+        model: an `nnx.Module`, linen `(module, variables)`, `(function, params)`, or a callable on batches.
         images: the shape of one image, or images (batch, *shape).
         refute: whether counterexamples are sought too, which runs the model; else all counts are of proved shifts.
         verdict: of the model as it is, where it was made already.
