@@ -1,10 +1,13 @@
 """The first hour of somebody new: wrong calls, messages, files and pictures, each named by its fault."""
 
 import importlib.metadata
+import os
 import re
 import subprocess
 import sys
+import tempfile
 import traceback
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +15,9 @@ import numpy as np
 import pytest
 
 import shiftproof as sp
+from shiftproof.cli import main
 from shiftproof.errors import InputError
+from shiftproof.files import private_folder
 
 INSTALLED = bool(importlib.metadata.entry_points(group="pytest11", name="shiftproof"))
 NAMED = () if INSTALLED else ("-p", "shiftproof.pytest_plugin")
@@ -238,3 +243,95 @@ def test_h12_a_table_is_a_table() -> None:
     ).causes
     words = [cause.words for cause in causes]
     assert any("position table" in said for said in words), words
+
+
+# --- H2: files of counterexamples ---
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch) -> Path:
+    """The folder for temporary files of this test alone."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def failure_of(model) -> str:
+    with pytest.raises(AssertionError) as caught:
+        sp.assert_equivariant(model, (4, 4, 1), name="model")
+    return str(caught.value)
+
+
+def test_h2_each_model_and_user_has_files_of_its_own(temporary) -> None:
+    messages = [failure_of(halved), failure_of(lambda x: x[:, :, ::2]), failure_of(halved)]
+    paths = [Path(message.split()[-1]) for message in messages]
+    assert paths[0] == paths[2] != paths[1]
+    assert all(path.is_file() for path in paths)
+    (folder,) = temporary.iterdir()
+    assert folder.stat().st_mode & 0o077 == 0  # nobody else's business
+    assert {path.parent for path in paths} == {folder}
+
+
+@pytest.mark.parametrize("way", ["a file", "a link", "another user", "read only"])
+def test_h2_the_message_survives_a_file_that_cannot_be_saved(temporary, monkeypatch, way) -> None:
+    folder = private_folder()
+    if way == "a file":
+        folder.rmdir()
+        folder.write_text("in the way")
+    elif way == "a link":
+        folder.rmdir()
+        (temporary / "elsewhere").mkdir()
+        folder.symlink_to(temporary / "elsewhere")
+    elif way == "another user":
+        found = folder.lstat()
+        other = os.stat_result((*found[:4], found.st_uid + 1, *found[5:]))
+        monkeypatch.setattr(Path, "lstat", lambda _: other)
+    else:
+
+        def refuse(path, content):
+            raise PermissionError(13, "Permission denied", str(path))
+
+        monkeypatch.setattr("shiftproof.archive.write_atomic", refuse)
+    message = failure_of(halved)
+    assert "is refuted under" in message
+    assert "stride 2" in message
+    assert "not saved" in message
+    assert "shiftproof replay" not in message
+    assert not list(temporary.rglob("*.npz"))
+
+
+REPLAYED = """
+def halved(x):
+    return x[:, ::2]
+
+def doubled(x):
+    return 2 * x[:, ::2]
+
+def empty(x):
+    return 0 * x[:, ::2]
+
+def named(x):
+    return {"features": x}
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "code", "told"),
+    [
+        ("halved", 0, "reproduced: the outputs differ"),
+        ("doubled", 5, "another model than the file is about, on which it is reproduced"),
+        ("empty", 5, "another model than the file is about, on which it is NOT reproduced"),
+        ("named", 2, "has the outputs output.features; the file is about output"),
+    ],
+)
+def test_h2_replay_says_that_the_model_is_another(tmp_path, capsys, target, code, told) -> None:
+    source = tmp_path / "nets.py"
+    source.write_text(REPLAYED)
+    with pytest.raises(SystemExit):
+        main([*f"verify {source}:halved --shape 4 4 1 --no-why --out {tmp_path}".split()])
+    file = next(tmp_path.rglob("*invariance*.counterexample.npz"))
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as left:
+        main(["replay", str(file), "--target", f"{source}:{target}"])
+    said = " ".join(" ".join(capsys.readouterr()).split())
+    assert left.value.code == code, said
+    assert told in said
