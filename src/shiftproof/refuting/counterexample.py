@@ -128,6 +128,9 @@ class Counterexample:
         """Write one `.npz` file, atomically."""
         return write_archive(path, self.header, {name: getattr(self, name) for name in _ARRAYS})
 
+    def __repr__(self) -> str:
+        return f"Counterexample({self})"
+
     def __str__(self) -> str:
         h = self.header
         how = grounds_of(h)

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from shiftproof.deciding.decision import Case
 from shiftproof.deciding.verdict import Verdict
 from shiftproof.deciding.verify import Analysis, analyse, ask, verify
+from shiftproof.display import Displayed
 from shiftproof.exactness.calibration import float64_device
 from shiftproof.group import Lattice
 from shiftproof.proving.geometry import geometry_of
@@ -128,7 +129,7 @@ class Row:
 
 
 @dataclasses.dataclass(frozen=True)
-class Counterfactuals:
+class Counterfactuals(Displayed):
     """The lattice of a model under every combination of interventions.
 
     Attributes:
@@ -284,6 +285,9 @@ class Counterfactuals:
         if intervention == "mean":
             return f"with a mean over the grid before {self._head}"
         return f"before {self._head}"
+
+    def __repr__(self) -> str:
+        return f"Counterfactuals({self.model}: {self.summary})"
 
     def __str__(self) -> str:
         text = [f"{self.model}: {self.summary}."]
