@@ -1,24 +1,37 @@
 """The first hour of somebody new: wrong calls, messages, files and pictures, each named by its fault."""
 
 import importlib.metadata
+import inspect
+import io
+import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 import traceback
+from html import unescape
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
+from rich.console import Console
 
 import shiftproof as sp
 from shiftproof.cli import main
 from shiftproof.errors import InputError
 from shiftproof.files import private_folder
+from shiftproof.zoo import ENTRIES
 
+ROOT = Path(__file__).parents[1]
 INSTALLED = bool(importlib.metadata.entry_points(group="pytest11", name="shiftproof"))
 NAMED = () if INSTALLED else ("-p", "shiftproof.pytest_plugin")
 SCREEN = 40
@@ -335,3 +348,174 @@ def test_h2_replay_says_that_the_model_is_another(tmp_path, capsys, target, code
     said = " ".join(" ".join(capsys.readouterr()).split())
     assert left.value.code == code, said
     assert told in said
+
+
+# --- H4: pictures ---
+
+
+class Encoder(nnx.Module):
+    """Two layers with long names."""
+
+    def __init__(self, padding: str) -> None:
+        self.stages_of_the_encoder = nnx.Conv(1, 2, (3, 3), padding=padding, rngs=nnx.Rngs(0))
+        self.projection_to_features = nnx.Linear(2, 3, rngs=nnx.Rngs(0))
+
+    def __call__(self, x):
+        return self.projection_to_features(self.stages_of_the_encoder(x))
+
+
+def boxes_of(figure: Figure) -> list[tuple[str, Bbox]]:
+    """The texts that a figure shows, those of its legend too, with their places."""
+    FigureCanvasAgg(figure).draw()
+    axes = [axis for each in figure.axes for axis in (each.xaxis, each.yaxis)]
+    beyond = [
+        label
+        for axis in axes
+        for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks())
+        for label in (tick.label1, tick.label2)
+        if not inside(tick.get_loc(), axis.get_view_interval())  # never drawn
+    ]
+    texts = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip()]
+    found = [(t.get_text(), t.get_window_extent()) for t in texts if t not in beyond]
+    return [(text, box) for text, box in found if box.width]
+
+
+def inside(place: float, room) -> bool:
+    return min(room) <= place <= max(room)
+
+
+def overlaps(figure: Figure) -> list[tuple[str, str]]:
+    boxes = boxes_of(figure)
+    pairs = [
+        (one, other)
+        for number, (one, a) in enumerate(boxes)
+        for other, b in boxes[number + 1 :]
+        if min(a.x1, b.x1) > max(a.x0, b.x0) and min(a.y1, b.y1) > max(a.y0, b.y0)
+    ]
+    whole = figure.bbox
+    return pairs + [
+        (text, "the edge")
+        for text, b in boxes
+        if min(b.x0, b.y0) < -0.5 or b.x1 > whole.x1 + 0.5 or b.y1 > whole.y1 + 0.5
+    ]
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 1), (4, 20, 1), (20, 4, 1)], ids=str)
+@pytest.mark.parametrize("padding", ["SAME", "CIRCULAR"])
+def test_h4_texts_of_maps_do_not_overlap(shape, padding) -> None:
+    swept = sp.sweep(Encoder(padding), shape)
+    assert len(swept.layers) == 2
+    for figure in (swept.plot(), swept.plot(layer=0)):
+        assert any(text.startswith("stages_of") for text, _ in boxes_of(figure))
+        assert not overlaps(figure)
+
+
+def test_h4_the_test_of_overlaps_sees_one() -> None:
+    figure = sp.sweep(Encoder("SAME"), (8, 8, 1)).plot()
+    figure.text(0.1, 0.02, "over the legend and more")
+    assert overlaps(figure)
+
+
+@pytest.mark.parametrize("boundary", ["torus", "scene", "background"])
+def test_h4_figures_show_themselves_in_a_notebook(boundary) -> None:
+    figure = sp.verify(Encoder("SAME"), (8, 8, 1), boundary=boundary).plot()
+    assert figure._repr_png_().startswith(b"\x89PNG")  # what a notebook asks for
+    assert not overlaps(figure)
+
+
+# --- H5: one line each ---
+
+
+def test_h5_representations_are_one_line() -> None:
+    verdict = sp.verify(Encoder("SAME"), (28, 28, 1))
+    found = sp.counterfactuals(Encoder("SAME"), (28, 28, 1))
+    shown = [verdict.equivariance, verdict.invariance, found, *verdict.witnesses]
+    shown += verdict.counterexamples()
+    assert verdict.witnesses
+    for thing in shown:
+        assert "\n" not in repr(thing)
+        assert len(repr(thing)) < 250, repr(thing)
+        assert type(thing).__name__ in repr(thing)
+    assert len(repr(verdict.witnesses)) < 250 * len(verdict.witnesses)
+    assert "proved 1/784 (only 0), refuted 783, undecided 0" in repr(verdict.equivariance)
+
+
+def test_h5_counterfactuals_have_a_view() -> None:
+    found = sp.counterfactuals(Encoder("SAME"), (8, 8, 1))
+    html = found._repr_html_()
+    assert found.summary in unescape(html)
+    assert "What would hold" in html
+    assert "circular padding" in html
+    console = Console(file=io.StringIO(), width=100)
+    console.print(found)
+    assert "cheapest repair" in console.file.getvalue()
+
+
+# --- H16: what there is ---
+
+
+def said_by(capsys, *arguments: str) -> str:
+    with pytest.raises(SystemExit) as left:
+        main([*arguments])
+    assert left.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_h16_the_zoo_is_listed(capsys) -> None:
+    lines = said_by(capsys, "zoo").splitlines()
+    assert [line.split()[0] for line in lines[: len(ENTRIES)]] == [*ENTRIES]
+    assert lines[0].endswith(next(iter(ENTRIES.values())).about)
+    rows = json.loads(said_by(capsys, "zoo", "--json"))
+    assert [row["name"] for row in rows] == [*ENTRIES]
+
+
+def test_h16_help_shows_the_version(capsys) -> None:
+    told = said_by(capsys, "--help")
+    assert sp.__version__ in told
+    assert "--version" in told
+    assert " zoo " in told
+
+
+def test_h16_help_of_benchmarks_shows_the_quick_run() -> None:
+    command = [sys.executable, "-m", "benchmarks", "--help"]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "--quick" in told
+
+
+@pytest.mark.parametrize("module", [sp.data, sp.errors, sp.layers, sp.zoo], ids=str)
+def test_h16_modules_show_their_own_names_alone(module) -> None:
+    for name in dir(module):
+        value = getattr(module, name)
+        assert not inspect.ismodule(value), name
+        assert getattr(value, "__module__", module.__name__).startswith("shiftproof"), name
+
+
+def test_h16_errors_are_at_the_top() -> None:
+    kinds = {name for name in dir(sp.errors) if name != "WideningError"}  # met inside only
+    assert "UndecidedError" in kinds
+    assert kinds <= set(dir(sp))
+    assert all(getattr(sp, name) is getattr(sp.errors, name) for name in kinds)
+
+
+# --- H18: instructions that work ---
+
+
+def test_h18_remedies_name_what_pip_finds(monkeypatch) -> None:
+    swept = sp.sweep(halved, (4, 4, 1))
+    for module, call in (("xarray", swept.to_xarray), ("sklearn.datasets", sp.data.digits)):
+        monkeypatch.setitem(sys.modules, module, None)
+        with pytest.raises(
+            ImportError, match=r'checkout of shiftproof pip install -e "\.\['
+        ) as found:
+            call()
+        assert '"shiftproof[' not in str(found.value)
+
+
+def test_h18_the_page_of_the_package_stands_alone() -> None:
+    readme = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["readme"]
+    assert readme["content-type"] == "text/markdown"
+    assert "equivariance" in readme["text"]
+    assert not re.search(r"!\[|<img|\]\((?!https://)", readme["text"])
+    code = re.search(r"```python\n(.*?)```", readme["text"], re.DOTALL)
+    assert code is not None
+    exec(compile(code[1], "pyproject.toml", "exec"), {})

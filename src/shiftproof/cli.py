@@ -252,6 +252,13 @@ class Pitfalls:
 
 
 @dataclasses.dataclass(frozen=True)
+class Zoo:
+    """List the models that come with shiftproof; each name is a TARGET."""
+
+    json: Json = False
+
+
+@dataclasses.dataclass(frozen=True)
 class Doctor:
     """Print versions and devices, and check that whole numbers stay exact on them."""
 
@@ -696,6 +703,21 @@ def _pitfalls(command: Pitfalls, _: Terminal) -> int:
     return 1 if wrong else 0
 
 
+def _zoo(command: Zoo, _: Terminal) -> int:
+    from shiftproof.zoo import ENTRIES
+
+    if command.json:
+        rows = [{"name": e.name, "shape": e.shape, "about": e.about} for e in ENTRIES.values()]
+        _print_json(rows)
+        return 0
+    shapes = {entry.name: "x".join(map(str, entry.shape)) for entry in ENTRIES.values()}
+    width, wide = max(map(len, ENTRIES)), max(map(len, shapes.values()))
+    for entry in ENTRIES.values():
+        print(f"{entry.name:{width}}  {shapes[entry.name]:{wide}}  {entry.about}")
+    print("\nshiftproof verify NAME decides one; shiftproof sweep NAME measures it.")
+    return 0
+
+
 def _doctor(command: Doctor, _: Terminal) -> int:
     from shiftproof.doctor import examine, render
 
@@ -716,6 +738,7 @@ COMMANDS: dict[type, Callable[[Any, Terminal], int]] = {
     Replay: _replay,
     Rules: _rules,
     Pitfalls: _pitfalls,
+    Zoo: _zoo,
     Doctor: _doctor,
 }
 """The commands, in the order of `--help`; each is called by the name of its class."""
@@ -734,7 +757,8 @@ def main(arguments: list[str] | None = None) -> None:
             command = tyro.cli(
                 functools.reduce(operator.or_, COMMANDS),
                 prog="shiftproof",
-                description="What does a Flax model make of a shifted image? Every shift is decided.",
+                description="What does a Flax model make of a shifted image? Every shift is decided.\n\n"
+                f"shiftproof {__version__} (--version prints that).",
                 args=arguments,
                 config=(tyro.conf.FlagCreatePairsOff,),
             )
