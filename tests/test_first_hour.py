@@ -9,10 +9,13 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import tomllib
 import traceback
 from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +29,7 @@ from matplotlib.transforms import Bbox
 from rich.console import Console
 
 import shiftproof as sp
+from shiftproof import progress
 from shiftproof.cli import main
 from shiftproof.errors import InputError
 from shiftproof.files import private_folder
@@ -519,3 +523,77 @@ def test_h18_the_page_of_the_package_stands_alone() -> None:
     code = re.search(r"```python\n(.*?)```", readme["text"], re.DOTALL)
     assert code is not None
     exec(compile(code[1], "pyproject.toml", "exec"), {})
+
+
+# --- H17: cells of a notebook ---
+
+
+def test_h17_a_cell_has_a_number_in_place_of_the_name_of_its_file(monkeypatch) -> None:
+    file = f"{tempfile.gettempdir()}/ipykernel_71/1428937316.py"
+    code = "def model(x):\n    return x[:, ::2]\n"
+    names: dict[str, object] = {}
+    exec(compile(code, file, "exec"), names)
+    assert sp.verify(names["model"], (4, 4, 1)).causes[0].source == "1428937316.py:2"
+
+    def named(name: str):  # as IPython's compiler does
+        return ("Cell", "In[3]") if name == file else None
+
+    shell = SimpleNamespace(compile=SimpleNamespace(format_code_name=named))
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    verdict = sp.verify(names["model"], (4, 4, 1))
+    assert [cause.source for cause in verdict.causes] == ["cell 3, line 2"]
+    assert sp.check(verdict.certificates["output.equivariance"]).checked.proved == 8
+    assert sp.verify(halved, (4, 4, 1)).causes[0].source.startswith("test_first_hour.py:")
+
+
+# --- H19: long work says so ---
+
+
+class Terminal(io.StringIO):
+    """What is written to standard error, of a terminal or of a pipe."""
+
+    def __init__(self, *, is_terminal: bool) -> None:
+        super().__init__()
+        self.is_terminal = is_terminal
+
+    def isatty(self) -> bool:
+        return self.is_terminal
+
+
+def slow(x):
+    time.sleep(0.3)
+    return x[:, ::2]
+
+
+@pytest.mark.parametrize("ask", [sp.verify, sp.counterfactuals])
+@pytest.mark.parametrize(("is_terminal", "quiet"), [(True, 0.1), (True, 60), (False, 0.1)])
+def test_h19_a_line_of_progress_on_a_terminal(monkeypatch, ask, is_terminal, quiet) -> None:
+    stream = Terminal(is_terminal=is_terminal)
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(progress, "QUIET_SECONDS", quiet)
+    ask(slow, (4, 4, 1))
+    said = stream.getvalue()
+    if not is_terminal or quiet > 1:
+        assert said == ""
+        return
+    assert said.startswith(f"\r\x1b[2K{ask.__name__}: tracing the model, 0 s")
+    assert said.endswith("\r\x1b[2K")  # and is gone
+    assert "\n" not in said
+
+
+def test_h19_the_line_is_gone_after_an_error_too(monkeypatch) -> None:
+    def fails(x):
+        time.sleep(0.3)
+        raise ValueError("of the model")
+
+    stream = Terminal(is_terminal=True)
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(progress, "QUIET_SECONDS", 0.1)
+    with pytest.raises(sp.ModelCallError):
+        sp.verify(fails, (4, 4, 1))
+    assert stream.getvalue().endswith("\r\x1b[2K")
+    assert not [thread for thread in threading.enumerate() if type(thread).__name__ == "_Line"]
+
+
+def test_h19_two_seconds_are_quiet() -> None:
+    assert progress.QUIET_SECONDS == 2.0

@@ -35,6 +35,7 @@ from shiftproof.exactness.calibration import float64_device
 from shiftproof.files import plain_json, write_atomic
 from shiftproof.group import BoundaryName, check_boundary
 from shiftproof.listening import tell
+from shiftproof.progress import waiting
 from shiftproof.provenance import provenance
 from shiftproof.proving.analysis import Claim, Prover
 from shiftproof.proving.asked import in_floats
@@ -74,6 +75,7 @@ MOST_COLOURS = 4
 
 
 @at_the_door()
+@waiting("verify")
 @float64_device()
 def verify(
     model: Any,

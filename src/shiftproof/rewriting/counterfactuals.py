@@ -19,6 +19,7 @@ from shiftproof.deciding.verify import Analysis, analyse, ask, verify
 from shiftproof.display import Displayed
 from shiftproof.exactness.calibration import float64_device
 from shiftproof.group import Lattice
+from shiftproof.progress import waiting
 from shiftproof.proving.geometry import geometry_of
 from shiftproof.rewriting.changes import Change, Skipped
 from shiftproof.rewriting.heads import Head, find_heads
@@ -350,6 +351,7 @@ def lines(sources: Sequence[str]) -> str:
 
 
 @at_the_door(also=[*inspect.signature(ask).parameters][2:])  # `shifts` are always all
+@waiting("counterfactuals")
 @float64_device()
 def counterfactuals(
     model: Any, images: Any, *, refute: bool = True, verdict: Verdict | None = None, **options: Any

@@ -89,7 +89,9 @@ def adapt(
     if isinstance(model, tuple) and len(model) == 2 and isinstance(model[0], linen.Module):
         return _adapt_linen(model[0], model[1], arguments, name or type(model[0]).__name__)
     if _is_function_with_weights(model):
-        return _adapt_function(*model, arguments, name or getattr(model[0], "__name__", "function"))
+        function, params = model
+        label = name or getattr(function, "__name__", "function")
+        return _adapt_function(function, params, arguments, label)
     if isinstance(model, linen.Module) and model.scope is not None:
         return _adapt_linen(*model.unbind(), arguments, name or type(model).__name__)
     if isinstance(model, linen.Module):
