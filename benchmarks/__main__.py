@@ -137,7 +137,9 @@ def main() -> int:
     chosen = tyro.cli(
         command,
         prog="python -m benchmarks",
-        description="Convolution against dense, sweeps and verdicts: recorded, never asserted.",
+        description="Convolution against dense, sweeps and verdicts: recorded, never asserted.\n\n"
+        "Without a part all run, for hours; --quick takes small cases only, for a look. Parts also take --device gpu, "
+        "--minutes 8, --out FILE and more: see `python -m benchmarks all --help`.",
         config=(tyro.conf.FlagCreatePairsOff,),
         args=arguments,
     )

@@ -96,7 +96,7 @@ def test_digits_are_the_real_ones_doubled_and_centred():
 
 def test_digits_without_scikit_learn_name_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(ImportError, match=r'pip install "shiftproof\[digits\]"'):
+    with pytest.raises(ImportError, match=r'pip install -e "\.\[digits\]"'):
         data.digits()
 
 

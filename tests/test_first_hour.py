@@ -1,17 +1,41 @@
 """The first hour of somebody new: wrong calls, messages, files and pictures, each named by its fault."""
 
 import importlib.metadata
+import inspect
+import io
+import json
+import os
 import re
 import subprocess
 import sys
+import tempfile
+import threading
+import time
+import tomllib
 import traceback
+from html import unescape
+from pathlib import Path
+from types import SimpleNamespace
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
+from rich.console import Console
 
 import shiftproof as sp
+from shiftproof import progress
+from shiftproof.cli import main
 from shiftproof.errors import InputError
+from shiftproof.files import private_folder
+from shiftproof.zoo import ENTRIES
 
+ROOT = Path(__file__).parents[1]
 INSTALLED = bool(importlib.metadata.entry_points(group="pytest11", name="shiftproof"))
 NAMED = () if INSTALLED else ("-p", "shiftproof.pytest_plugin")
 SCREEN = 40
@@ -25,6 +49,8 @@ def halved(x):
 # --- H8, H10: under pytest ---
 
 WRONG = """
+import jax.numpy as jnp
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -172,3 +198,402 @@ def test_h9_lattices(lattice) -> None:
 def test_h9_a_shape_of_one_number(size) -> None:
     with pytest.raises(InputError, match=r"images are 16, one number: .* such as \(16, 16, 1\)"):
         sp.verify(halved, size)
+
+
+# --- H12: whose weights, and random bits ---
+
+KERNEL = jnp.arange(1.0, 10).reshape(3, 3, 1, 1)
+
+
+def convolved(kernel, x):
+    wrapped = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="wrap")
+    return jax.lax.conv_general_dilated(
+        wrapped, kernel, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+
+
+def test_h12_all_weights_of_a_callable_that_hides_them() -> None:
+    def model(x):
+        return convolved(KERNEL, x)
+
+    for ask in (sp.verify, sp.assert_equivariant, sp.counterfactuals):
+        with pytest.raises(
+            InputError, match=r"Pass \(function, params\), to be called as function"
+        ):
+            ask(model, (4, 4, 1), weights="all")
+    assert sp.verify(model, (4, 4, 1)).weights == "these"
+    assert sp.verify(halved, (4, 4, 1), weights="all").weights == "all"  # it has none
+
+
+def test_h12_a_function_with_its_parameters() -> None:
+    verdict = sp.verify((convolved, KERNEL), (4, 4, 1))
+    assert (verdict.weights, verdict.model) == ("all", "convolved")
+    assert verdict.equivariance.certified == 16
+    assert verdict.invariance.refuted == 15
+    # weights that are equal keep every shift, but not all weights are
+    own = (lambda row, x: (x * row[:, None]).sum((1, 2, 3)), jnp.ones(4))
+    assert sp.verify(own, (4, 4, 1), weights="these").invariance.proved == 16
+    assert sp.verify(own, (4, 4, 1)).invariance.refuted
+    with pytest.raises(InputError, match=r"params of \(function, params\) are a pytree of arrays"):
+        sp.verify((convolved, "weights"), (4, 4, 1))
+
+
+def dropped(x):
+    return jnp.where(jax.random.bernoulli(jax.random.key(0), 0.5, x.shape), 2 * x, 0)
+
+
+def noisy(x):
+    return x + jax.random.normal(jax.random.key(0), x.shape)
+
+
+@pytest.mark.parametrize("model", [dropped, noisy])
+def test_h12_random_bits_under_a_fixed_key(model) -> None:
+    causes = sp.verify(model, (4, 4, 1)).causes
+    assert causes
+    assert all(cause.words.startswith("random bits under a fixed key") for cause in causes)
+
+
+def test_h12_a_table_is_a_table() -> None:
+    table = jax.random.normal(jax.random.key(0), (4, 4, 1))
+    causes = sp.verify(
+        lambda x: noisy(x)[..., ::-1].mean((1, 2)) + (x * table).sum((1, 2)), (4, 4, 1)
+    ).causes
+    words = [cause.words for cause in causes]
+    assert any("position table" in said for said in words), words
+
+
+# --- H2: files of counterexamples ---
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch) -> Path:
+    """The folder for temporary files of this test alone."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def failure_of(model) -> str:
+    with pytest.raises(AssertionError) as caught:
+        sp.assert_equivariant(model, (4, 4, 1), name="model")
+    return str(caught.value)
+
+
+def test_h2_each_model_and_user_has_files_of_its_own(temporary) -> None:
+    messages = [failure_of(halved), failure_of(lambda x: x[:, :, ::2]), failure_of(halved)]
+    paths = [Path(message.split()[-1]) for message in messages]
+    assert paths[0] == paths[2] != paths[1]
+    assert all(path.is_file() for path in paths)
+    (folder,) = temporary.iterdir()
+    assert folder.stat().st_mode & 0o077 == 0  # nobody else's business
+    assert {path.parent for path in paths} == {folder}
+
+
+@pytest.mark.parametrize("way", ["a file", "a link", "another user", "read only"])
+def test_h2_the_message_survives_a_file_that_cannot_be_saved(temporary, monkeypatch, way) -> None:
+    folder = private_folder()
+    if way == "a file":
+        folder.rmdir()
+        folder.write_text("in the way")
+    elif way == "a link":
+        folder.rmdir()
+        (temporary / "elsewhere").mkdir()
+        folder.symlink_to(temporary / "elsewhere")
+    elif way == "another user":
+        found = folder.lstat()
+        other = os.stat_result((*found[:4], found.st_uid + 1, *found[5:]))
+        monkeypatch.setattr(Path, "lstat", lambda _: other)
+    else:
+
+        def refuse(path, content):
+            raise PermissionError(13, "Permission denied", str(path))
+
+        monkeypatch.setattr("shiftproof.archive.write_atomic", refuse)
+    message = failure_of(halved)
+    assert "is refuted under" in message
+    assert "stride 2" in message
+    assert "not saved" in message
+    assert "shiftproof replay" not in message
+    assert not list(temporary.rglob("*.npz"))
+
+
+REPLAYED = """
+def halved(x):
+    return x[:, ::2]
+
+def doubled(x):
+    return 2 * x[:, ::2]
+
+def empty(x):
+    return 0 * x[:, ::2]
+
+def named(x):
+    return {"features": x}
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "code", "told"),
+    [
+        ("halved", 0, "reproduced: the outputs differ"),
+        ("doubled", 5, "another model than the file is about, on which it is reproduced"),
+        ("empty", 5, "another model than the file is about, on which it is NOT reproduced"),
+        ("named", 2, "has the outputs output.features; the file is about output"),
+    ],
+)
+def test_h2_replay_says_that_the_model_is_another(tmp_path, capsys, target, code, told) -> None:
+    source = tmp_path / "nets.py"
+    source.write_text(REPLAYED)
+    with pytest.raises(SystemExit):
+        main([*f"verify {source}:halved --shape 4 4 1 --no-why --out {tmp_path}".split()])
+    file = next(tmp_path.rglob("*invariance*.counterexample.npz"))
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as left:
+        main(["replay", str(file), "--target", f"{source}:{target}"])
+    said = " ".join(" ".join(capsys.readouterr()).split())
+    assert left.value.code == code, said
+    assert told in said
+
+
+# --- H4: pictures ---
+
+
+class Encoder(nnx.Module):
+    """Two layers with long names."""
+
+    def __init__(self, padding: str) -> None:
+        self.stages_of_the_encoder = nnx.Conv(1, 2, (3, 3), padding=padding, rngs=nnx.Rngs(0))
+        self.projection_to_features = nnx.Linear(2, 3, rngs=nnx.Rngs(0))
+
+    def __call__(self, x):
+        return self.projection_to_features(self.stages_of_the_encoder(x))
+
+
+def boxes_of(figure: Figure) -> list[tuple[str, Bbox]]:
+    """The texts that a figure shows, those of its legend too, with their places."""
+    FigureCanvasAgg(figure).draw()
+    axes = [axis for each in figure.axes for axis in (each.xaxis, each.yaxis)]
+    beyond = [
+        label
+        for axis in axes
+        for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks())
+        for label in (tick.label1, tick.label2)
+        if not inside(tick.get_loc(), axis.get_view_interval())  # never drawn
+    ]
+    texts = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip()]
+    found = [(t.get_text(), t.get_window_extent()) for t in texts if t not in beyond]
+    return [(text, box) for text, box in found if box.width]
+
+
+def inside(place: float, room) -> bool:
+    return min(room) <= place <= max(room)
+
+
+def overlaps(figure: Figure) -> list[tuple[str, str]]:
+    boxes = boxes_of(figure)
+    pairs = [
+        (one, other)
+        for number, (one, a) in enumerate(boxes)
+        for other, b in boxes[number + 1 :]
+        if min(a.x1, b.x1) > max(a.x0, b.x0) and min(a.y1, b.y1) > max(a.y0, b.y0)
+    ]
+    whole = figure.bbox
+    return pairs + [
+        (text, "the edge")
+        for text, b in boxes
+        if min(b.x0, b.y0) < -0.5 or b.x1 > whole.x1 + 0.5 or b.y1 > whole.y1 + 0.5
+    ]
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 1), (4, 20, 1), (20, 4, 1)], ids=str)
+@pytest.mark.parametrize("padding", ["SAME", "CIRCULAR"])
+def test_h4_texts_of_maps_do_not_overlap(shape, padding) -> None:
+    swept = sp.sweep(Encoder(padding), shape)
+    assert len(swept.layers) == 2
+    for figure in (swept.plot(), swept.plot(layer=0)):
+        assert any(text.startswith("stages_of") for text, _ in boxes_of(figure))
+        assert not overlaps(figure)
+
+
+def test_h4_the_test_of_overlaps_sees_one() -> None:
+    figure = sp.sweep(Encoder("SAME"), (8, 8, 1)).plot()
+    figure.text(0.1, 0.02, "over the legend and more")
+    assert overlaps(figure)
+
+
+@pytest.mark.parametrize("boundary", ["torus", "scene", "background"])
+def test_h4_figures_show_themselves_in_a_notebook(boundary) -> None:
+    figure = sp.verify(Encoder("SAME"), (8, 8, 1), boundary=boundary).plot()
+    assert figure._repr_png_().startswith(b"\x89PNG")  # what a notebook asks for
+    assert not overlaps(figure)
+
+
+# --- H5: one line each ---
+
+
+def test_h5_representations_are_one_line() -> None:
+    verdict = sp.verify(Encoder("SAME"), (28, 28, 1))
+    found = sp.counterfactuals(Encoder("SAME"), (28, 28, 1))
+    shown = [verdict.equivariance, verdict.invariance, found, *verdict.witnesses]
+    shown += verdict.counterexamples()
+    assert verdict.witnesses
+    for thing in shown:
+        assert "\n" not in repr(thing)
+        assert len(repr(thing)) < 250, repr(thing)
+        assert type(thing).__name__ in repr(thing)
+    assert len(repr(verdict.witnesses)) < 250 * len(verdict.witnesses)
+    assert "proved 1/784 (only 0), refuted 783, undecided 0" in repr(verdict.equivariance)
+
+
+def test_h5_counterfactuals_have_a_view() -> None:
+    found = sp.counterfactuals(Encoder("SAME"), (8, 8, 1))
+    html = found._repr_html_()
+    assert found.summary in unescape(html)
+    assert "What would hold" in html
+    assert "circular padding" in html
+    console = Console(file=io.StringIO(), width=100)
+    console.print(found)
+    assert "cheapest repair" in console.file.getvalue()
+
+
+# --- H16: what there is ---
+
+
+def said_by(capsys, *arguments: str) -> str:
+    with pytest.raises(SystemExit) as left:
+        main([*arguments])
+    assert left.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_h16_the_zoo_is_listed(capsys) -> None:
+    lines = said_by(capsys, "zoo").splitlines()
+    assert [line.split()[0] for line in lines[: len(ENTRIES)]] == [*ENTRIES]
+    assert lines[0].endswith(next(iter(ENTRIES.values())).about)
+    rows = json.loads(said_by(capsys, "zoo", "--json"))
+    assert [row["name"] for row in rows] == [*ENTRIES]
+
+
+def test_h16_help_shows_the_version(capsys) -> None:
+    told = said_by(capsys, "--help")
+    assert sp.__version__ in told
+    assert "--version" in told
+    assert " zoo " in told
+
+
+def test_h16_help_of_benchmarks_shows_the_quick_run() -> None:
+    command = [sys.executable, "-m", "benchmarks", "--help"]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "--quick" in told
+
+
+@pytest.mark.parametrize("module", [sp.data, sp.errors, sp.layers, sp.zoo], ids=str)
+def test_h16_modules_show_their_own_names_alone(module) -> None:
+    for name in dir(module):
+        value = getattr(module, name)
+        assert not inspect.ismodule(value), name
+        assert getattr(value, "__module__", module.__name__).startswith("shiftproof"), name
+
+
+def test_h16_errors_are_at_the_top() -> None:
+    kinds = {name for name in dir(sp.errors) if name != "WideningError"}  # met inside only
+    assert "UndecidedError" in kinds
+    assert kinds <= set(dir(sp))
+    assert all(getattr(sp, name) is getattr(sp.errors, name) for name in kinds)
+
+
+# --- H18: instructions that work ---
+
+
+def test_h18_remedies_name_what_pip_finds(monkeypatch) -> None:
+    swept = sp.sweep(halved, (4, 4, 1))
+    for module, call in (("xarray", swept.to_xarray), ("sklearn.datasets", sp.data.digits)):
+        monkeypatch.setitem(sys.modules, module, None)
+        with pytest.raises(
+            ImportError, match=r'checkout of shiftproof pip install -e "\.\['
+        ) as found:
+            call()
+        assert '"shiftproof[' not in str(found.value)
+
+
+def test_h18_the_page_of_the_package_stands_alone() -> None:
+    readme = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["readme"]
+    assert readme["content-type"] == "text/markdown"
+    assert "equivariance" in readme["text"]
+    assert not re.search(r"!\[|<img|\]\((?!https://)", readme["text"])
+    code = re.search(r"```python\n(.*?)```", readme["text"], re.DOTALL)
+    assert code is not None
+    exec(compile(code[1], "pyproject.toml", "exec"), {})
+
+
+# --- H17: cells of a notebook ---
+
+
+def test_h17_a_cell_has_a_number_in_place_of_the_name_of_its_file(monkeypatch) -> None:
+    file = f"{tempfile.gettempdir()}/ipykernel_71/1428937316.py"
+    code = "def model(x):\n    return x[:, ::2]\n"
+    names: dict[str, object] = {}
+    exec(compile(code, file, "exec"), names)
+    assert sp.verify(names["model"], (4, 4, 1)).causes[0].source == "1428937316.py:2"
+
+    def named(name: str):  # as IPython's compiler does
+        return ("Cell", "In[3]") if name == file else None
+
+    shell = SimpleNamespace(compile=SimpleNamespace(format_code_name=named))
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    verdict = sp.verify(names["model"], (4, 4, 1))
+    assert [cause.source for cause in verdict.causes] == ["cell 3, line 2"]
+    assert sp.check(verdict.certificates["output.equivariance"]).checked.proved == 8
+    assert sp.verify(halved, (4, 4, 1)).causes[0].source.startswith("test_first_hour.py:")
+
+
+# --- H19: long work says so ---
+
+
+class Terminal(io.StringIO):
+    """What is written to standard error, of a terminal or of a pipe."""
+
+    def __init__(self, *, is_terminal: bool) -> None:
+        super().__init__()
+        self.is_terminal = is_terminal
+
+    def isatty(self) -> bool:
+        return self.is_terminal
+
+
+def slow(x):
+    time.sleep(0.3)
+    return x[:, ::2]
+
+
+@pytest.mark.parametrize("ask", [sp.verify, sp.counterfactuals])
+@pytest.mark.parametrize(("is_terminal", "quiet"), [(True, 0.1), (True, 60), (False, 0.1)])
+def test_h19_a_line_of_progress_on_a_terminal(monkeypatch, ask, is_terminal, quiet) -> None:
+    stream = Terminal(is_terminal=is_terminal)
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(progress, "QUIET_SECONDS", quiet)
+    ask(slow, (4, 4, 1))
+    said = stream.getvalue()
+    if not is_terminal or quiet > 1:
+        assert said == ""
+        return
+    assert said.startswith(f"\r\x1b[2K{ask.__name__}: tracing the model, 0 s")
+    assert said.endswith("\r\x1b[2K")  # and is gone
+    assert "\n" not in said
+
+
+def test_h19_the_line_is_gone_after_an_error_too(monkeypatch) -> None:
+    def fails(x):
+        time.sleep(0.3)
+        raise ValueError("of the model")
+
+    stream = Terminal(is_terminal=True)
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(progress, "QUIET_SECONDS", 0.1)
+    with pytest.raises(sp.ModelCallError):
+        sp.verify(fails, (4, 4, 1))
+    assert stream.getvalue().endswith("\r\x1b[2K")
+    assert not [thread for thread in threading.enumerate() if type(thread).__name__ == "_Line"]
+
+
+def test_h19_two_seconds_are_quiet() -> None:
+    assert progress.QUIET_SECONDS == 2.0

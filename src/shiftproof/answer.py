@@ -21,6 +21,7 @@ from shiftproof.deciding.verify import ask
 from shiftproof.deciding.words import Word
 from shiftproof.display import Displayed
 from shiftproof.group import BOUNDARIES
+from shiftproof.progress import waiting
 from shiftproof.proving.causes import Cause
 from shiftproof.rewriting.counterfactuals import Counterfactuals, counterfactuals
 
@@ -195,6 +196,7 @@ def _kept(found: Places) -> int:
     return found.count(Word.PROVED)
 
 
+@waiting("explain")
 def explain(
     verdict: Verdict,
     model: Any,

@@ -66,7 +66,7 @@ class Options(TypedDict, total=False):
         evidence: `proof` (default): a certificate, or an identity in the field with an error bound below 2^-100.
             `certificate`: certificates only. `sweep`: equality seen for the images (integer probes for a shape) is
             enough; the law `any` is then swept as Δ/s, s being the stride.
-        weights: `all` (default) or `these`.
+        weights: `all` or `these`; by default as for `verify`.
         cache: folder of evidence from earlier runs. Proofs are taken again by the kernel, and counterexamples run
             again; only the search is saved.
         custom_message: put before the message, or in its place where `include_default_message` is false.
@@ -81,7 +81,7 @@ class Options(TypedDict, total=False):
     boundary: BoundaryName
     object: Sequence[int] | None
     evidence: Evidence
-    weights: Weights
+    weights: Weights | None
     cache: str | Path | None
     custom_message: str | None
     include_default_message: bool
@@ -131,7 +131,7 @@ class _Request:
         check_boundary(given.get("boundary", "torus"))
         own = {field.name for field in dataclasses.fields(cls)} & set(given)
         passed = {name: value for name, value in given.items() if name not in own}
-        options = {"law": "any", "weights": "all", **passed}
+        options = {"law": "any", "weights": None, **passed}
         return cls(model, images, options, **{name: given[name] for name in own})
 
     def options_for(self, call: Callable[..., Any], *, apart: str = "") -> dict[str, Any]:
@@ -224,7 +224,7 @@ def assert_equivariant(
     """Fail unless every output that has a grid moves with the image, under all shifts asked.
 
     Args:
-        model: an `nnx.Module`, linen `(module, variables)`, or a callable on batches.
+        model: an `nnx.Module`, linen `(module, variables)`, `(function, params)`, or a callable on batches.
         images: the shape of one image, or images (batch, *shape).
         stride: ask for the multiples of this many pixels along every axis, or one number per axis.
         shifts: ask for these shifts; all by default. A step may be a string such as `4Z`.

@@ -2,8 +2,8 @@
 
 Nothing heavy is imported before a command runs, so that `--help` answers at once. Exit codes: 0 done (for `verify` and
 `check`: proved; for `replay`: reproduced; for `diff`: not worse), 1 refuted (or not proved, not reproduced, worse), 2 a
-mistake in the call or its input, 3 undecided (`replay`: nothing was run), 4 a defect of shiftproof itself, 130
-interrupted.
+mistake in the call or its input, 3 undecided (`replay`: nothing was run), 4 a defect of shiftproof itself, 5 `replay`
+on another model than the file is about, 130 interrupted.
 
 Over 600 lines, because the commands are one list, most of it help.
 """
@@ -52,8 +52,11 @@ Channels = Annotated[
     int | None, arg(help="Channels of one image. By default they are found out from the model.")
 ]
 Weights = Annotated[
-    Literal["all", "these"],
-    arg(help="Ask about all weights (the architecture), or about those that the model has."),
+    Literal["all", "these"] | None,
+    arg(
+        help="Ask about all weights (the architecture; default), or about those that the model has (default for a "
+        "plain function, whose weights cannot be told from its constants)."
+    ),
 ]
 SpatialAxes = Annotated[
     Sizes, arg(help="Axes of one image that shift, batch not counted. All but the last by default.")
@@ -186,7 +189,7 @@ class Verify:
     """Whether the output moves with the image (equivariance), stays the same (invariance), or both questions."""
     law: Literal["any", "same"] = "any"
     """How far the output may move: any shift that fits, or the same as the image."""
-    weights: Weights = "all"
+    weights: Weights = None
     shifts: tuple[str, ...] | None = None
     """Shifts that the exit code is about: some, such as 4,0 0,4, or every 4th: 4Z,4Z. All by default."""
     spatial_axes: SpatialAxes = None
@@ -268,7 +271,7 @@ class Check:
 class Replay:
     """Print what a counterexample claims; with --target run it again on your model.
 
-    Exit code 0: the outputs differ again; 1: they do not; 3: nothing was run.
+    Exit code 0: the outputs differ again; 1: they do not; 3: nothing was run; 5: it was run on another model.
     """
 
     file: File
@@ -296,6 +299,13 @@ class Pitfalls:
 
 
 @dataclasses.dataclass(frozen=True)
+class Zoo:
+    """List the models that come with shiftproof; each name is a TARGET."""
+
+    json: Json = False
+
+
+@dataclasses.dataclass(frozen=True)
 class Doctor:
     """Print versions and devices, and check that whole numbers stay exact on them."""
 
@@ -306,6 +316,7 @@ MOST = 20
 """Layers whose table is printed without --full."""
 
 EXITS = {"proved": 0, "refuted": 1, "undecided": 3}
+OTHER_MODEL = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -690,6 +701,7 @@ def _replay(command: Replay, _: Terminal) -> int:
         _print_json(
             {
                 "reproduced": result.reproduced,
+                "other_model": result.other,
                 "deviation": result.deviation,
                 "floor": result.floor,
                 "bound": result.bound,
@@ -697,11 +709,18 @@ def _replay(command: Replay, _: Terminal) -> int:
                 "changed": list(result.changed),
             }
         )
-        return 0 if result.reproduced else 1
+        return _replayed(result)
     console.say(str(example))
     for line in result.changed:
         console.say(f"changed since: {line}", style="yellow")
     console.say(result.text())
+    return _replayed(result)
+
+
+def _replayed(result: Any) -> int:
+    """The exit code: what another model does says nothing about the claim of the file."""
+    if result.other:
+        return OTHER_MODEL
     return 0 if result.reproduced else 1
 
 
@@ -765,6 +784,21 @@ def _pitfalls(command: Pitfalls, _: Terminal) -> int:
     return 1 if wrong else 0
 
 
+def _zoo(command: Zoo, _: Terminal) -> int:
+    from shiftproof.zoo import ENTRIES
+
+    if command.json:
+        rows = [{"name": e.name, "shape": e.shape, "about": e.about} for e in ENTRIES.values()]
+        _print_json(rows)
+        return 0
+    shapes = {entry.name: "x".join(map(str, entry.shape)) for entry in ENTRIES.values()}
+    width, wide = max(map(len, ENTRIES)), max(map(len, shapes.values()))
+    for entry in ENTRIES.values():
+        print(f"{entry.name:{width}}  {shapes[entry.name]:{wide}}  {entry.about}")
+    print("\nshiftproof verify NAME decides one; shiftproof sweep NAME measures it.")
+    return 0
+
+
 def _doctor(command: Doctor, _: Terminal) -> int:
     from shiftproof.doctor import examine, render
 
@@ -786,6 +820,7 @@ COMMANDS: dict[type, Callable[[Any, Terminal], int]] = {
     Replay: _replay,
     Rules: _rules,
     Pitfalls: _pitfalls,
+    Zoo: _zoo,
     Doctor: _doctor,
 }
 """The commands, in the order of `--help`; each is called by the name of its class."""
@@ -804,7 +839,8 @@ def main(arguments: list[str] | None = None) -> None:
             command = tyro.cli(
                 functools.reduce(operator.or_, COMMANDS),
                 prog="shiftproof",
-                description="What does a Flax model make of a shifted image? Every shift is decided.",
+                description="What does a Flax model make of a shifted image? Every shift is decided.\n\n"
+                f"shiftproof {__version__} (--version prints that).",
                 args=arguments,
                 config=(tyro.conf.FlagCreatePairsOff,),
             )

@@ -15,10 +15,16 @@ from pathlib import Path
 
 import numpy as np
 
+__all__ = ["Images", "digits", "mnist", "place", "png"]
+
 PIXEL_TYPE = 0x08  # The IDX code of an unsigned byte.
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_END = b"IEND\xaeB`\x82"  # The last chunk of every PNG, with its checksum.
 DOWNLOAD_AGAIN = "download it again"
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 @dataclass(frozen=True, eq=False)  # Arrays have no single truth value to compare by.
@@ -107,7 +113,8 @@ def digits(*, small: bool = False) -> Images:
         from sklearn.datasets import load_digits  # Optional, and heavy.
     except ImportError as error:
         raise ImportError(
-            'the digits come with scikit-learn, which is missing; pip install "shiftproof[digits]"'
+            "the digits come with scikit-learn, which is missing: pip install scikit-learn, or in a checkout of "
+            'shiftproof pip install -e ".[digits]"'
         ) from error
     levels, classes = load_digits(return_X_y=True)
     images = np.asarray(levels, np.float32).reshape(-1, 8, 8, 1) / 16

@@ -6,6 +6,10 @@ from typing import Any
 from shiftproof.plain import hanging
 
 
+def __dir__() -> list[str]:
+    return sorted(name for name in globals() if name.endswith(("Error", "Warning")))
+
+
 class _Told:
     """Its message may quote names, paths and messages of others, so it is told in plain text."""
 

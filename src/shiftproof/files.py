@@ -1,9 +1,11 @@
 """Files on disk: written whole or not at all, and read back only if unchanged."""
 
 import contextlib
+import getpass
 import hashlib
 import os
 import re
+import stat
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -60,6 +62,23 @@ def write_atomic(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def private_folder() -> Path:
+    """The folder of this user among the temporary files, which no other user can write; made where it is missing.
+
+    Raises:
+        OSError: it cannot be made, is a file, or is another user's.
+    """
+    user = os.getuid() if hasattr(os, "getuid") else None
+    folder = Path(tempfile.gettempdir()) / file_name(
+        f"shiftproof-{getpass.getuser() if user is None else user}"
+    )
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()  # not of what a link of somebody else points to
+    if not stat.S_ISDIR(found.st_mode) or (user is not None and found.st_uid != user):
+        raise PermissionError(f"{folder} is not a folder of this user")
+    return folder
 
 
 def _umask() -> int:

@@ -4,8 +4,8 @@ Labels in a column, and beside them which shifts fail, the smallest one with its
 the layer and the user's line, the cheapest repair, and how to replay it.
 """
 
+import hashlib
 import re
-import tempfile
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ from shiftproof.deciding.rows import LayerVerdict
 from shiftproof.deciding.verdict import Verdict
 from shiftproof.deciding.words import Word
 from shiftproof.errors import UndecidedError
-from shiftproof.files import file_name
+from shiftproof.files import file_name, private_folder
 from shiftproof.group import Lattice, Shift, nearest
 from shiftproof.proving.causes import Cause
 from shiftproof.refuting.counterexample import from_witness, replay_options
@@ -142,12 +142,7 @@ def failure_text(
     shown = f"{steps_text(at)}: the outputs differ by {_strength(witness)}, for this image:"
     lines = label_rows([*rows, ("smallest" if nearer else "example", shown)])
     lines += [" " * INDENT + line for line in draw_image(witness.image, verdict.spatial_axes)]
-    options = replay_options(verdict.spatial_axes, verdict.shape)
-    lines += [
-        f"  {'replay':<{INDENT - 4}}  shiftproof replay --target YOUR_FILE.py:FACTORY{options} \\",
-        " " * INDENT + str(_stored(verdict, witness)),
-    ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_replay_lines(verdict, witness)])
 
 
 def kept_text(found: PropertyVerdict, kept: np.ndarray) -> str:
@@ -329,10 +324,29 @@ def draw_image(image: np.ndarray, axes: Sequence[int]) -> list[str]:
     return [" ".join(glyph(float(v)) for v in row) for row in rows] + note
 
 
+def _replay_lines(verdict: Verdict, witness: Witness) -> list[str]:
+    """The command that runs the counterexample again; why there is none where the file cannot be written."""
+    try:
+        stored = _stored(verdict, witness)
+    except OSError as error:  # a full disk, a folder of another user: the message matters more
+        return label_rows([("not saved", f"the counterexample: {error}")])
+    options = replay_options(verdict.spatial_axes, verdict.shape)
+    return [
+        f"  {'replay':<{INDENT - 4}}  shiftproof replay --target YOUR_FILE.py:FACTORY{options} \\",
+        " " * INDENT + str(stored),
+    ]
+
+
 def _stored(verdict: Verdict, witness: Witness) -> Path:
-    """The counterexample as a file in the folder for temporary files."""
-    folder = Path(tempfile.gettempdir()) / "shiftproof"
+    """The counterexample as a file of this user; of two models with one name each has its own.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     example = from_witness(witness, model=verdict.model, spatial_axes=verdict.spatial_axes)
+    h = example.header
+    told = f"{h.program}{h.weights_sha256}{h.arrays}{h.law}"
+    digest = hashlib.sha256(told.encode()).hexdigest()[:8]
     steps = "_".join(map(str, witness.shift))
-    name = f"{verdict.model}.{witness.claim.output}.{witness.claim.property}.{steps}.counterexample.npz"
-    return example.save(folder / file_name(re.sub(r"[^\w.-]", "_", name)))
+    name = f"{h.model}.{h.output}.{h.property}.{steps}.{digest}.counterexample.npz"
+    return example.save(private_folder() / file_name(re.sub(r"[^\w.-]", "_", name)))

@@ -194,7 +194,7 @@ def check(data: Any) -> Checked:
     _need_shallow(data)
     schema = data.get("schema") if isinstance(data, Mapping) else None
     old = isinstance(schema, str) and schema.startswith("shiftproof.certificate/")
-    again = ": it is older; `shiftproof verify FILE --out FOLDER` makes it again" if old else ""
+    again = ": `shiftproof verify FILE --out FOLDER` makes it again" if old else ""
     need(schema == SCHEMA, "format", f"this is no certificate of the schema {SCHEMA}{again}")
     made = ("statement", "program", "program_sha256", "generators", "made_with", "sha256")
     expect_keys(data, ("schema", *made), "certificate")

@@ -99,6 +99,12 @@ class PropertyVerdict(Displayed):
             doubt += f"; {self.conditional}"
         return f"{self.proved}/{self.total} {self.lattice}{doubt}"
 
+    def __repr__(self) -> str:
+        return (
+            f"PropertyVerdict({self.claim.property} of {self.claim.output}: proved {self.proved}/{self.total} "
+            f"({self.lattice}), refuted {self.refuted_text}, undecided {self.undecided})"
+        )
+
     @property
     def total(self) -> int:
         """Number of shifts."""

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from shiftproof.progress import tell_stage
 from shiftproof.proving.graph import Graph, build_graph
 from shiftproof.proving.identity import Identities
 from shiftproof.proving.layers import Layer
@@ -106,13 +107,24 @@ def identities_of(subject: Subject) -> Identities:
         return Identities(question_of(subject))
 
 
+STAGES = {
+    "trace": "tracing the model",
+    "analysis": "proving",
+    "identities": "trying shifts in the field",
+    "witnesses": "searching for counterexamples",
+    "certificates": "checking certificates",
+}
+"""What a line of progress says of a stage."""
+
+
 class timed:
-    """Adds the seconds spent inside to an entry."""
+    """Adds the seconds spent inside to an entry, and says what is done in the line of progress."""
 
     def __init__(self, seconds: dict[str, float], stage: str) -> None:
         self.seconds, self.stage = seconds, stage
 
     def __enter__(self) -> None:
+        tell_stage(STAGES[self.stage])
         self.start = time.perf_counter()
 
     def __exit__(self, *_: object) -> None:

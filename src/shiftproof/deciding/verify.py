@@ -35,6 +35,7 @@ from shiftproof.exactness.calibration import float64_device
 from shiftproof.files import plain_json, write_atomic
 from shiftproof.group import BoundaryName, check_boundary
 from shiftproof.listening import tell
+from shiftproof.progress import waiting
 from shiftproof.provenance import provenance
 from shiftproof.proving.analysis import Claim, Prover
 from shiftproof.proving.asked import in_floats
@@ -74,6 +75,7 @@ MOST_COLOURS = 4
 
 
 @at_the_door()
+@waiting("verify")
 @float64_device()
 def verify(
     model: Any,
@@ -83,7 +85,7 @@ def verify(
     object: Sequence[int] | None = None,
     property: Property = "both",
     law: Law = "any",
-    weights: Weights = "all",
+    weights: Weights | None = None,
     shifts: Sequence[Sequence[int | str]] | np.ndarray | None = None,
     spatial_axes: Sequence[int] | None = None,
     output_axes: Sequence[int] | None = None,
@@ -101,7 +103,8 @@ def verify(
     a background at which places of an object, with the output shift Δ divided by the stride.
 
     Args:
-        model: an `nnx.Module`, linen `(module, variables)`, or a callable on batches.
+        model: an `nnx.Module`, linen `(module, variables)`, `(function, params)` that is called as
+            `function(params, images)`, or a callable on batches.
         images: the shape of one image, such as `(28, 28, 1)`; or images (batch, *shape), tried first.
         boundary: what enters where content leaves: on the `torus` what leaves on the other side; on a `scene`, of which
             the image is a window, new content; on a `background`, where an object moves on an empty image, nothing.
@@ -109,7 +112,8 @@ def verify(
         property: `equivariance`, `invariance` or `both`; on the torus.
         law: of the output shift: `any`, or the `same` as that of the image; on the torus.
         weights: `all` asks about the architecture, for any weights; `these` about the model with its own. The arrays
-            that a plain callable closes over are part of the function, so it is always taken as it is.
+            that a plain callable closes over are part of the function, so the default for it is `these`, and else
+            `all`.
         shifts: on the torus, the shifts asked about, for `Verdict.word`; all by default. A step may be a string such as
             `4Z`, all multiples of 4. Every shift is decided in any case.
         spatial_axes: grid axes of one image (batch not counted), in the order of a shift; all but the last by default.
@@ -204,7 +208,7 @@ def chain(subject: Subject) -> tuple[list[LayerVerdict], tuple[Cause, ...]]:
     with settings(subject.dtype):
         prover = Prover(graph_of(subject), subject.grid)
         steps = layer_steps(prover, subject.layers)
-        return _rows(subject, steps), tuple(find_causes(prover, subject.layers))
+        return _rows(subject, steps), tuple(find_causes(prover, subject.layers, subject.program))
 
 
 def _rows(
@@ -246,7 +250,7 @@ def ask(
     *,
     property: Property = "both",
     law: Law = "any",
-    weights: Weights = "all",
+    weights: Weights | None = None,
     spatial_axes: Sequence[int] | None = None,
     output_axes: Sequence[int] | None = None,
     apply_kwargs: Mapping[str, Any] | None = None,
@@ -257,7 +261,8 @@ def ask(
     """What `verify` decides: the traced model, and one claim per output and property; arguments are its own."""
     check_choice("property", property, get_args(Property))
     check_choice("law", law, get_args(Law))
-    check_choice("weights", weights, get_args(Weights))
+    if weights is not None:
+        check_choice("weights", weights, get_args(Weights))
     adapted = adapt(model, apply_kwargs=apply_kwargs, name=name)
     check_seed(seed)
     given = read_images(images, spatial_axes)
@@ -266,14 +271,26 @@ def ask(
         given.shape,
         given.batch_axes,
         output_axes=output_axes,
-        # what a plain callable closes over cannot be told apart from its constants
-        weights="these" if adapted.kind == "callable" else weights,
+        weights=weights or ("these" if adapted.kind == "callable" else "all"),
         images=None if given.array is None else given.array.astype(np.float64),
         seed=seed,
         search_seconds=search_seconds,
         notes=_taken(given.shape) if spatial_axes is None else (),
     )
+    _check_weights(subject)
     return subject, _claims(subject, property, law)
+
+
+def _check_weights(subject: Subject) -> None:
+    """Stop where all weights are asked about, and what a plain callable closes over cannot be told from constants."""
+    held = [number for number, array in subject.traced.constants.items() if np.size(array) > 1]
+    if subject.weights == "all" and subject.model.kind == "callable" and held:
+        shapes = ", ".join(str(tuple(subject.traced.avals[number].shape)) for number in held[:3])
+        raise InputError(
+            f'weights="all" needs to know which arrays are weights, and {subject.model.name} closes over arrays of '
+            f"shapes {shapes}. Pass (function, params), to be called as function(params, images), or the nnx or linen "
+            'module itself; or ask about weights="these".'
+        )
 
 
 def _taken(shape: tuple[int, ...]) -> tuple[str, ...]:
@@ -425,7 +442,7 @@ def _analyse(subject: Subject, claims: Sequence[Claim], *, exhaustive: bool = Fa
         cases = [Case(c, prover, identities, swept=swept.get(c)) for c in claims]
     with timed(seconds, "analysis"), settings(subject.dtype):
         steps = layer_steps(prover, subject.layers)
-        causes = tuple(find_causes(prover, subject.layers))
+        causes = tuple(find_causes(prover, subject.layers, subject.program))
     with timed(seconds, "analysis"), settings(""):
         # polyphase layers are told by the text of what was traced; values have the same numbers in both programs
         kept = conditional(prover, subject.traced, claims, subject.grid)

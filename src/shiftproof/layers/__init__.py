@@ -33,3 +33,7 @@ __all__ = [
     "max_pool",
     "min_pool",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -12,7 +12,7 @@ from shiftproof.group import axis_shift, divisors
 from shiftproof.proving.analysis import Prover
 from shiftproof.proving.graph import Graph
 from shiftproof.proving.layers import Layer
-from shiftproof.tracing.trace import Equation
+from shiftproof.tracing.trace import Equation, Program
 from shiftproof_kernel import Lost, Moving, Refusal, Theorem, equivariant
 from shiftproof_kernel.program import Window
 
@@ -30,6 +30,13 @@ THINGS: Mapping[str, str] = {
     "select_n": "a mask",
 }
 """What a user calls an operation; others go by their own name."""
+
+RANDOM = frozenset(
+    {"random_bits", "random_gamma", "rng_bit_generator", "rng_uniform", "threefry2x32"}
+)
+"""The primitives that make random numbers of a key."""
+RANDOM_WORDS = "random bits under a fixed key: dropout or noise that is the same for every image"
+RANDOM_REPAIR = "switch it off, such as by deterministic=True, or model.eval() before"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,14 +101,29 @@ def _node_steps(prover: Prover, holds: Callable[[Theorem | Lost], bool]) -> list
     return rows
 
 
-def find_causes(prover: Prover, layers: Sequence[Layer]) -> list[Cause]:
-    """All equations at which the lattice of some axis shrinks, in order of execution."""
+def find_causes(prover: Prover, layers: Sequence[Layer], program: Program) -> list[Cause]:
+    """All equations at which the lattice of some axis shrinks, in order of execution.
+
+    Args:
+        prover: of the graph of
+        program: the traced model.
+        layers: of it.
+    """
+    drawn = {o for eqn in program.equations if eqn.name in RANDOM for o in eqn.outputs}
+    fixed = program.depending_on(drawn) - program.from_images
     known, whole = _node_steps(prover, _is_known), _node_steps(prover, _moves_whole)
     found = [*_losses_of(prover, layers, known), *_cut_short(prover, layers, whole)]
     unique: dict[tuple[int, int], Cause] = {}
     for number, cause in sorted(found, key=lambda pair: pair[0]):
-        unique.setdefault((id(prover.graph.origins[number]), cause.axis), cause)
+        origin = prover.graph.origins[number]
+        if cause.code == "positions" and origin and fixed.intersection(_values(origin)):
+            cause = dataclasses.replace(cause, words=RANDOM_WORDS, repair=RANDOM_REPAIR)
+        unique.setdefault((id(origin), cause.axis), cause)
     return list(unique.values())
+
+
+def _values(eqn: Equation) -> list[int]:
+    return [operand for operand in eqn.inputs if isinstance(operand, int)]
 
 
 def _losses_of(

@@ -128,6 +128,9 @@ class Counterexample:
         """Write one `.npz` file, atomically."""
         return write_archive(path, self.header, {name: getattr(self, name) for name in _ARRAYS})
 
+    def __repr__(self) -> str:
+        return f"Counterexample({self})"
+
     def __str__(self) -> str:
         h = self.header
         how = grounds_of(h)
@@ -259,6 +262,7 @@ class Replay:
         gap: by how much the real outputs differ at least.
         bound: units met, of
         limit: units that the number format holds; for exact evidence.
+        other: whether it was run on another program, or with other weights, than the file is about.
         changed: what is not as it was when the file was written.
         still: the output for the image (or each of several), now.
         moved: the output for the shifted image, now.
@@ -271,6 +275,7 @@ class Replay:
     gap: float
     bound: float
     limit: float
+    other: bool
     changed: tuple[str, ...]
     still: np.ndarray
     moved: np.ndarray
@@ -278,6 +283,8 @@ class Replay:
     def text(self) -> str:
         """One line: reproduced or not, and on what grounds."""
         word = "reproduced" if self.reproduced else "NOT reproduced"
+        if self.other:
+            word = f"another model than the file is about, on which it is {word}"
         grounds = grounds_of(self)
         return f"{word}: the outputs differ by {self.deviation:.6g}, {grounds}"
 
@@ -329,10 +336,12 @@ def replay(
     if h.images == 1:
         still, moved = still[0], moved[0]
     exactness = trial.exactness[h.leaf]
-    changed = []
+    other, changed = False, []
     if trial.weights_sha256 != h.weights_sha256:
+        other = True
         changed.append("the weights are others")
     if trial.program.fingerprint != h.program:
+        other = True
         changed.append("the program is another (another model, or another version of JAX or Flax)")
     if not np.array_equal(still, counterexample.still) or not np.array_equal(
         moved, counterexample.moved
@@ -346,6 +355,7 @@ def replay(
         gap=witness.gap if witness else 0.0,
         bound=exactness.bound,
         limit=exactness.limit,
+        other=other,
         changed=tuple(changed),
         still=still,
         moved=moved,

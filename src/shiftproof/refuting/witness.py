@@ -85,6 +85,10 @@ class Witness:
     gap: float = 0.0
     others: tuple[Pair, ...] = ()
 
+    def __repr__(self) -> str:
+        told = f"{self.claim.property} of {self.claim.output} under {self.shift}"
+        return f"Witness({told}: differs by {self.difference.deviation:.4g}, {self.strength})"
+
     @property
     def is_rigorous(self) -> bool:
         """Whether the real outputs are shown to differ."""

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from shiftproof.report.cells import axis_shifts, central
+from shiftproof.report.shown_figure import ShownFigure
 from shiftproof.report.tables import labels_text, lattice_text, mark_of, question_of
 from shiftproof.sweeping.result import Property, Status, Sweep
 
@@ -93,7 +94,7 @@ def single_maps(sweep: Sweep) -> dict[str, Figure]:
     figures = {}
     for panel in panels:
         size = (PANEL + 0.3, PANEL * _proportion(sweep) + 0.3)
-        figure = Figure(figsize=size, layout="constrained", facecolor="white")
+        figure = ShownFigure(figsize=size, layout="constrained", facecolor="white")
         _draw(figure.add_subplot(), panel, norm)
         figures[str(panel.layer)] = figure
     return figures
@@ -196,7 +197,7 @@ def _grid(sweeps: Sequence[Sweep], *, columns: int, panel: float) -> tuple[Figur
     tallest = max(_proportion(sweep) for sweep in sweeps)
     width = panel if any(len(sweep.grid) > 1 for sweep in sweeps) else 1.6 * panel
     size = (columns * (width + 0.4) + 0.9, rows * (width * tallest + 0.72) + 0.75)
-    figure = Figure(figsize=size, layout="constrained", facecolor="white")
+    figure = ShownFigure(figsize=size, layout="constrained", facecolor="white")
     axes = [figure.add_subplot(rows, columns, place + 1) for place in range(len(sweeps))]
     return figure, axes
 

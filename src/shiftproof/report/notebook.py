@@ -20,6 +20,7 @@ from shiftproof.deciding.words import Word
 from shiftproof.group import Lattice
 from shiftproof.plain import plain, plain_lines
 from shiftproof.report.cells import central, centred
+from shiftproof.report.counterfactuals import counterfactual_table
 from shiftproof.report.html import page_environment
 from shiftproof.report.pictures import indexed_png
 from shiftproof.report.tables import (
@@ -37,6 +38,7 @@ from shiftproof.report.verdicts import (
     text_map,
     verdict_tables,
 )
+from shiftproof.rewriting.counterfactuals import Counterfactuals
 from shiftproof.sweeping.placements import Placements
 from shiftproof.sweeping.result import Status, Sweep
 
@@ -75,7 +77,8 @@ def html_of(result: Any) -> str:
     """A result as HTML that stands alone in a notebook.
 
     Args:
-        result: a verdict, an answer, one of its properties, a sweep, placements, a lattice or a certificate.
+        result: a verdict, an answer, one of its properties, counterfactuals, a sweep, placements, a lattice or a
+            certificate.
     """
     return page_environment().get_template("notebook.html.jinja").render(shown=show(result))
 
@@ -84,7 +87,8 @@ def rich_of(result: Any) -> Any:
     """A result as rich prints it.
 
     Args:
-        result: a verdict, an answer, one of its properties, a sweep, placements, a lattice or a certificate.
+        result: a verdict, an answer, one of its properties, counterfactuals, a sweep, placements, a lattice or a
+            certificate.
     """
     match result:
         case Verdict():
@@ -156,6 +160,13 @@ def _(verdict: PropertyVerdict) -> Shown:
         (_word_map(claim.property, verdict),),
         _keys(WORDS, [verdict.map]),
     )
+
+
+@show.register
+def _(found: Counterfactuals) -> Shown:
+    title, *lines = str(found).split("\n")
+    told = tuple(line.strip() for line in lines)
+    return Shown(title, told, folded=(("What would hold", counterfactual_table(found)),))
 
 
 @show.register

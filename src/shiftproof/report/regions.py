@@ -14,6 +14,7 @@ from shiftproof.files import write_atomic
 from shiftproof.report.html import Block, Commands, Picture, Prose, Section, write_report
 from shiftproof.report.maps import EQUAL_COLOUR, elided, to_png
 from shiftproof.report.pages import check_commands, write_all, write_json
+from shiftproof.report.shown_figure import ShownFigure
 from shiftproof.report.verdicts import layer_table, region_table, region_text, summary_of
 
 NOTHING = 3
@@ -66,7 +67,7 @@ def region_maps(verdict: Verdict) -> Figure:
     """One map a layer, in the colours of the words."""
     layers = mapped(verdict)
     columns, rows = min(COLUMNS, max(1, len(layers))), max(1, -(-len(layers) // COLUMNS))
-    figure = Figure(figsize=(max(3, 2.2 * columns), 2.5 * rows + 0.5), layout="constrained")
+    figure = ShownFigure(figsize=(max(3, 2.2 * columns), 2.5 * rows + 0.5), layout="constrained")
     colours = ListedColormap([COLOURS[n] for n in range(NOTHING + 1)])
     present: set[int] = set()
     for number, layer in enumerate(layers):

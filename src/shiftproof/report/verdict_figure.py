@@ -10,6 +10,7 @@ from shiftproof.deciding.verdict import Verdict
 from shiftproof.deciding.words import Word
 from shiftproof.report.cells import centred
 from shiftproof.report.maps import EQUAL_COLOUR, elided, label_axes, map_extent, mark_sparse
+from shiftproof.report.shown_figure import ShownFigure
 
 COLOURS = {Word.PROVED: EQUAL_COLOUR, Word.REFUTED: "#f3d9a4", Word.UNDECIDED: "#7d7d7d"}
 
@@ -21,7 +22,7 @@ def verdict_maps(verdict: Verdict) -> Figure:
     rows = -(-len(shown) // columns)
     height = 3.3 if len(verdict.grid) > 1 else 1.1  # a line, or a square
     size = (3.1 * columns + 0.2, height * rows + 0.4)
-    figure = Figure(figsize=size, layout="constrained", facecolor="white")
+    figure = ShownFigure(figsize=size, layout="constrained", facecolor="white")
     for place, (name, v) in enumerate(shown):
         _draw(figure.add_subplot(rows, columns, place + 1), name, v)
     keys = [Patch(facecolor=COLOURS[w], label=str(w)) for w in (Word.PROVED, Word.REFUTED)]

@@ -16,8 +16,10 @@ from typing import Any, Literal
 from shiftproof.deciding.decision import Case
 from shiftproof.deciding.verdict import Verdict
 from shiftproof.deciding.verify import Analysis, analyse, ask, verify
+from shiftproof.display import Displayed
 from shiftproof.exactness.calibration import float64_device
 from shiftproof.group import Lattice
+from shiftproof.progress import waiting
 from shiftproof.proving.geometry import geometry_of
 from shiftproof.rewriting.changes import Change, Skipped
 from shiftproof.rewriting.heads import Head, find_heads
@@ -128,7 +130,7 @@ class Row:
 
 
 @dataclasses.dataclass(frozen=True)
-class Counterfactuals:
+class Counterfactuals(Displayed):
     """The lattice of a model under every combination of interventions.
 
     Attributes:
@@ -285,6 +287,9 @@ class Counterfactuals:
             return f"with a mean over the grid before {self._head}"
         return f"before {self._head}"
 
+    def __repr__(self) -> str:
+        return f"Counterfactuals({self.model}: {self.summary})"
+
     def __str__(self) -> str:
         text = [f"{self.model}: {self.summary}."]
         replaced: dict[str, list[str]] = {}
@@ -346,6 +351,7 @@ def lines(sources: Sequence[str]) -> str:
 
 
 @at_the_door(also=[*inspect.signature(ask).parameters][2:])  # `shifts` are always all
+@waiting("counterfactuals")
 @float64_device()
 def counterfactuals(
     model: Any, images: Any, *, refute: bool = True, verdict: Verdict | None = None, **options: Any
@@ -357,7 +363,7 @@ def counterfactuals(
     that tell the story, and the cheapest repair among them, are decided in full.
 
     Args:
-        model: an `nnx.Module`, linen `(module, variables)`, or a callable on batches.
+        model: an `nnx.Module`, linen `(module, variables)`, `(function, params)`, or a callable on batches.
         images: the shape of one image, or images (batch, *shape).
         refute: whether counterexamples are sought too, which runs the model; else all counts are of proved shifts.
         verdict: of the model as it is, where it was made already.

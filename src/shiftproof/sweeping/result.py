@@ -291,7 +291,7 @@ class Sweep(Displayed):
             import xarray
         except ImportError as error:
             raise ImportError(
-                'to_xarray needs xarray: pip install "shiftproof[xarray]".'
+                'to_xarray needs xarray: pip install xarray, or in a checkout of shiftproof pip install -e ".[xarray]".'
             ) from error
         axes = axis_names(len(self.grid))
         coordinates = {"layer": [record.name for record in self.layers]}

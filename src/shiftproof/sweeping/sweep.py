@@ -97,7 +97,7 @@ def sweep(
     """Compare every layer of a model under every integer shift of its grid.
 
     Args:
-        model: an `nnx.Module`, linen `(module, variables)`, or a callable on batches.
+        model: an `nnx.Module`, linen `(module, variables)`, `(function, params)`, or a callable on batches.
         images: (batch, *grid, channels) numbers; or the shape of one image, such as `(28, 28, 1)`, for integer probes.
         spatial_axes: grid axes of one image (batch not counted), in the order of a shift; all but the last by default.
         output_axes: grid axes of the batched outputs, where they cannot be followed through the program.

@@ -1,4 +1,4 @@
-"""Models: one adapter for `nnx.Module`, linen `(module, variables)` and any callable on batches.
+"""Models: one adapter for `nnx.Module`, linen `(module, variables)`, `(function, params)` and any callable on batches.
 
 A `Model` is a pure function `(weights, images) -> outputs` plus its weights. An `nnx.Module` is taken in its evaluation
 view (dropout off, stored statistics), which is a copy: the user's model is never changed. Every failure of the
@@ -31,7 +31,7 @@ class Model:
 
     Attributes:
         name: for reports.
-        kind: `nnx`, `linen` or `callable`.
+        kind: `nnx`, `linen`, `function` (with its parameters) or `callable` (which may close over some).
         call: `(weights, images) -> pytree of arrays`; images have the batch as axis 0.
         weights: pytree of arrays; empty for a callable.
         replaceable: for each leaf of `weights`, whether it is a parameter (and no statistic, table or key).
@@ -71,7 +71,8 @@ def adapt(
     """Make a `Model` of anything callable on a batch of images.
 
     Args:
-        model: an `nnx.Module`, a linen `(module, variables)` pair, a callable, or a `Model`.
+        model: an `nnx.Module`, a linen `(module, variables)` pair, a pair `(function, params)` that is called as
+            `function(params, images)`, a callable on batches, or a `Model`.
         apply_kwargs: keyword arguments of the call, such as `{"train": False}`; `method` and `rngs` for linen too.
         name: for reports; the class or function name by default.
 
@@ -87,6 +88,10 @@ def adapt(
         return _adapt_nnx(model, arguments, name or type(model).__name__)
     if isinstance(model, tuple) and len(model) == 2 and isinstance(model[0], linen.Module):
         return _adapt_linen(model[0], model[1], arguments, name or type(model[0]).__name__)
+    if _is_function_with_weights(model):
+        function, params = model
+        label = name or getattr(function, "__name__", "function")
+        return _adapt_function(function, params, arguments, label)
     if isinstance(model, linen.Module) and model.scope is not None:
         return _adapt_linen(*model.unbind(), arguments, name or type(model).__name__)
     if isinstance(model, linen.Module):
@@ -98,11 +103,34 @@ def adapt(
         raise InputError(f"{model.__name__} is a class: pass a model that was made of it.")
     if not callable(model):
         raise InputError(
-            f"a model is an nnx.Module, a linen (module, variables) pair or a callable on batches; "
-            f"got {type(model).__name__}."
+            "a model is an nnx.Module, a linen (module, variables) pair, a pair (function, params) or a callable on "
+            f"batches; got {type(model).__name__}."
         )
     label = name or getattr(model, "__name__", type(model).__name__)
     return Model(label, "callable", lambda _, images: model(images, **arguments), (), (), ())
+
+
+def _is_function_with_weights(model: Any) -> bool:
+    if not (isinstance(model, tuple) and len(model) == 2 and callable(model[0])):
+        return False
+    return not isinstance(model[0], (type, nnx.Module, linen.Module, Model))
+
+
+def _adapt_function(
+    function: Callable[..., Any], params: Any, arguments: dict[str, Any], name: str
+) -> Model:
+    leaves = jax.tree_util.tree_leaves(params)
+    if not all(
+        isinstance(leaf, (jax.Array, np.ndarray, np.generic, int, float)) for leaf in leaves
+    ):
+        kinds = sorted({type(leaf).__name__ for leaf in leaves})
+        raise InputError(f"the params of (function, params) are a pytree of arrays; got {kinds}.")
+    free = _floating(params, [True] * len(leaves))
+
+    def call(weights: Any, images: Any) -> Any:
+        return function(weights, images, **arguments)
+
+    return Model(name, "function", call, params, free, free)
 
 
 def _adapt_nnx(module: nnx.Module, arguments: dict[str, Any], name: str) -> Model:

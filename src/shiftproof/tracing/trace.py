@@ -12,6 +12,7 @@ import functools
 import hashlib
 import os
 import re
+import sys
 import sysconfig
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
@@ -61,7 +62,18 @@ class Frame:
     function: str
 
     def __str__(self) -> str:
+        cell = _cell_number(self.file)
+        if cell:
+            return f"cell {cell}, line {self.line}"
         return f"{plain(os.path.basename(self.file))}:{self.line}"
+
+
+def _cell_number(file: str) -> str:
+    """The number of the cell of a notebook whose code IPython keeps under this name of a file; "" elsewhere."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    named = getattr(getattr(shell, "compile", None), "format_code_name", lambda _: None)(file)
+    found = re.fullmatch(r"In\s*\[(\d+)\]", named[1]) if named else None
+    return found[1] if found else ""
 
 
 @dataclasses.dataclass(frozen=True)

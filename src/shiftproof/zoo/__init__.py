@@ -47,6 +47,10 @@ __all__ = [
 Model = Callable[[jax.Array], jax.Array]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class Build(Protocol):
     """Makes a fresh model; the seed draws its weights."""
 
