@@ -320,12 +320,12 @@ MISTAKES = {
     "one shift for several": (
         lambda: sp.verify(lambda x: x, (4, 4, 1), shifts=(2, 0)),  # type: ignore[arg-type]
         InputError,
-        r"takes several shifts.* such as \[\(2, 2\)\]; got \(2, 0\)",
+        r"takes several shifts.*; got \(2, 0\).*write shifts=\[\(2, 0\)\]",
     ),
     "a number for shifts": (
         lambda: sp.verify(lambda x: x, (4, 1), shifts=2),  # type: ignore[arg-type]
         InputError,
-        r"such as \[\(2,\)\]; got 2",
+        r"got 2.*write shifts=\[\('2Z',\)\]",
     ),
 }
 
