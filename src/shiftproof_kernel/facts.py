@@ -23,7 +23,6 @@ Where there are scenes it speaks of the cells that lie in the interiors of all o
 """
 
 import dataclasses
-import functools
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -360,7 +359,7 @@ def _join(heads: Sequence[Factor]) -> Factor:
     """Factors of one size meet: what moves must move alike, what stays must repeat within the step."""
     folded = any(isinstance(head, Fold) for head in heads)
     need(not folded, "fold", "overlapping laps are used before they are summed")
-    n, periods = heads[0].n, {head.period for head in heads if isinstance(head, Still)}
+    period = math.lcm(*(head.period for head in heads if isinstance(head, Still)))
     scenes = [head for head in heads if isinstance(head, Scene)]
     if scenes:
         step = scenes[0].step
@@ -369,22 +368,18 @@ def _join(heads: Sequence[Factor]) -> Factor:
         )
         need(alone, "laws", f"one operand moves by {step} of a scene, another by something else")
         text = f"values that stay in place meet values that move by {step}"
-        stays = all(all(arithmetic.stays(step, period)) for period in periods)
-        need(stays, "positions", text, step=step)
+        need(arithmetic.stays(step, period), "positions", text, step=step)
         low, high = max(scene.low for scene in scenes), min(scene.high for scene in scenes)
         return dataclasses.replace(scenes[0], low=low, high=high)
     moving = sorted((h for h in heads if isinstance(h, Moving)), key=lambda h: -h.period)
     if not moving:
-        # cut to the length on the way, since a multiple of many numbers is a very large one
-        return Still(n, functools.reduce(lambda one, other: min(n, math.lcm(one, other)), periods))
+        return Still(heads[0].n, period)
     first = moving[0]
     for other in moving[1:]:
         alike = arithmetic.moves_alike(first.period, first.step, other.period, other.step)
         text = f"one operand moves by {first.step} of {first.period}, another by {other.step} of {other.period}"
         need(alike, "laws", text)
-    repeats = all(
-        all(arithmetic.holds_still(first.period, first.step, period)) for period in periods
-    )
+    repeats = arithmetic.holds_still(first.period, first.step, period)
     text = f"values that stay in place meet values that move by {first.step} of {first.period}"
     need(repeats, "positions", text, step=first.step, period=first.period)
     return first
