@@ -114,7 +114,7 @@ class Audit:
         name: str,
         property: Property = "equivariance",
         law: Literal["any", "same"] = "any",
-        weights: Literal["all", "these"] = "all",
+        weights: Literal["all", "these"] | None = None,
     ) -> tuple[Evidence, PropertyVerdict]:
         """The verdict on a model, and evidence that holds where the lattice is the product of these steps, exactly.
 
@@ -126,7 +126,7 @@ class Audit:
             name: of the model; files are called after it.
             property: in question.
             law: of the output shift.
-            weights: `all`, or `these` of the model.
+            weights: `all`, or `these` of the model; by default all that it is known to have.
         """
         verdict = sp.verify(model, shape, property=property, law=law, weights=weights, name=name)
         found = getattr(verdict, property)

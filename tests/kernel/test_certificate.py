@@ -697,7 +697,7 @@ def test_files_that_are_no_certificate(change: Callable[[str], str], reason: str
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_an_older_file_says_how_to_make_it_again(number: int) -> None:
     old = {"schema": f"shiftproof.certificate/{number}", "statement": {}}
-    with pytest.raises(Refusal, match=r"older; `shiftproof verify FILE --out FOLDER` makes it ag"):
+    with pytest.raises(Refusal, match=r"`shiftproof verify FILE --out FOLDER` makes it again"):
         check(old)
 
 
