@@ -633,7 +633,7 @@ def _diff(command: Diff, terminal: Terminal) -> int:
     import tempfile
 
     from shiftproof.comparing.comparison import compare
-    from shiftproof.comparing.sources import two_files
+    from shiftproof.comparing.sources import is_saved, two_files
 
     targets = [name for name in (command.first, command.second) if name is not None]
     with tempfile.TemporaryDirectory(prefix="shiftproof-") as folder:
@@ -645,7 +645,10 @@ def _diff(command: Diff, terminal: Terminal) -> int:
     if command.json:
         _print_json(found.to_dict())
     else:
-        Console().say(*str(found).split("\n"))
+        told = str(found).split("\n")
+        if any(map(is_saved, targets)):
+            told.append("What a file says is believed; nothing in it was proved again.")
+        Console().say(*told)
     return 1 if found.is_worse else 0
 
 

@@ -213,10 +213,10 @@ def annotations_of(records: list[dict[str, Any]]) -> list[str]:
 
 
 def _sentence(record: dict[str, Any], claim: dict[str, Any]) -> str:
-    refuted = claim["refuted"] + claim["numerically"]
+    seen = f", {claim['numerically']:,} refuted numerically" if claim["numerically"] else ""
     told = (
         f"{record['test']}: {claim['property']} of {claim['output']} of {record['model']} is not as expected: "
-        f"{claim['proved']:,} {claim['unit']} proved, {refuted:,} refuted, {claim['undecided']:,} undecided"
+        f"{claim['proved']:,} {claim['unit']} proved, {claim['refuted']:,} refuted{seen}, {claim['undecided']:,} undecided"
     )
     if record["cause"]:
         told += f"; because of {record['cause']}"

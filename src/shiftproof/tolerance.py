@@ -5,10 +5,10 @@ and `assert_invariant` do.
 """
 
 import dataclasses
-import math
 import numbers
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from fractions import Fraction
+from typing import Any, cast, get_args
 
 import jax
 import numpy as np
@@ -19,7 +19,7 @@ from shiftproof.errors import InputError
 from shiftproof.group import Shift, nearest
 from shiftproof.messages import head, label_rows, steps_text
 from shiftproof.plain import plain_lines
-from shiftproof.sweeping.compare import Law
+from shiftproof.sweeping.compare import Law, output_step
 from shiftproof.sweeping.result import LayerRecord, Property, Sweep
 from shiftproof.sweeping.sweep import sweep
 from shiftproof.tracing.arguments import check_choice, read_images
@@ -179,9 +179,24 @@ class Deviations:
     @property
     def _whole(self) -> tuple[str, ...]:
         """The shifts that move the output by whole cells, as `shifts=` takes them."""
+        return tuple(f"{step.denominator}Z".removeprefix("1") for step in self.steps)
+
+    @property
+    def steps(self) -> tuple[Fraction, ...]:
+        """Cells of output shift per pixel of input shift, along each axis of the grid."""
+        layer = self.layer
+        axes = zip(layer.grid, layer.strides, self.result.grid, strict=True)
         return tuple(
-            "Z" if axis is None else f"{size // math.gcd(size, self.layer.shape[axis])}Z"
-            for axis, size in zip(self.layer.grid, self.result.grid, strict=True)
+            Fraction(0)
+            if axis is None or stride is None
+            else output_step(
+                cast(Law, self.result.header.law),
+                Fraction(stride),
+                layer.shape[axis],
+                size,
+                wraps=True,
+            )
+            for axis, stride, size in axes
         )
 
     def _at(self, shift: Shift) -> float:
@@ -231,14 +246,11 @@ def _gap(at_rest: np.ndarray, shifted: np.ndarray, found: Deviations) -> np.ndar
         steps = np.ndindex(*(layer.shape[axis] for axis in axes))
         gaps = (np.abs(shifted - np.roll(at_rest, step, axes)) for step in steps)
         return min(gaps, key=lambda gap: float(gap.max()))
-    moved = []
-    for axis, stride, size, step in zip(
-        layer.grid, layer.strides, found.result.grid, found.worst, strict=True
-    ):
-        if axis is not None:
-            sign = -1 if str(stride).startswith("-") else 1
-            cells = step if law == "same" else sign * step * layer.shape[axis] // size
-            moved.append(cells)
+    moved = [
+        int(step * shift)
+        for axis, step, shift in zip(layer.grid, found.steps, found.worst, strict=True)
+        if axis is not None
+    ]
     return np.abs(shifted - np.roll(at_rest, moved, axes))
 
 

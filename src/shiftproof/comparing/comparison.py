@@ -292,7 +292,12 @@ def _told(found: SavedProperty | SavedRegion | None, grid: tuple[int, ...]) -> s
     match found:
         case SavedProperty():
             lattice = Lattice(grid, tuple(found.lattice))
-            doubt = f" ({found.undecided} undecided)" if found.undecided else ""
+            counts = {
+                "undecided": found.undecided,
+                "refuted numerically": found.refuted_numerically,
+            }
+            doubts = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+            doubt = f" ({doubts})" if doubts else ""
             return f"{found.proved}/{math.prod(grid)} {lattice}{doubt}"
         case SavedRegion():
             rest = f", {found.refuted} refuted, {found.undecided} undecided"

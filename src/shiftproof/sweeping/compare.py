@@ -24,22 +24,29 @@ ROWS = ("equivariance", "equivariance_cells", "invariance", "invariance_cells", 
 
 
 def output_steps(layer: Layer, canvas: Canvas, law: Law) -> tuple[Fraction, ...]:
-    """Cells of output shift per pixel of input shift, per axis; 0 along axes that the layer does not have.
+    """Cells of output shift per pixel of input shift, per axis; 0 along axes that the layer does not have."""
+    axes = zip(layer.grid, layer.strides, canvas.grid, strict=True)
+    return tuple(
+        Fraction(0)
+        if axis is None
+        else output_step(law, stride, layer.shape[axis], size, wraps=canvas.wraps)
+        for axis, stride, size in axes
+    )
+
+
+def output_step(
+    law: Law, stride: Fraction | None, cells: int, pixels: int, *, wraps: bool
+) -> Fraction:
+    """The same along one axis of so many cells, for a grid of so many pixels; 0 where there is no stride.
 
     The law `stride` is `Δ' = Δ / s`. On the torus s is the ratio of the sizes, the only law that is linear there, and
     negative after a flip; elsewhere it is the stride composed through the layers.
     """
-    steps = []
-    for axis, stride, size in zip(layer.grid, layer.strides, canvas.grid, strict=True):
-        if axis is None or stride is None:
-            steps.append(Fraction(0))
-        elif law == "same":
-            steps.append(Fraction(1))
-        elif canvas.wraps:
-            steps.append(Fraction(layer.shape[axis], size) * (1 if stride > 0 else -1))
-        else:
-            steps.append(1 / stride)
-    return tuple(steps)
+    if stride is None:
+        return Fraction(0)
+    if law == "same":
+        return Fraction(1)
+    return Fraction(cells, pixels) * (1 if stride > 0 else -1) if wraps else 1 / stride
 
 
 def defined(shifts: np.ndarray, steps: Sequence[Fraction]) -> np.ndarray:
