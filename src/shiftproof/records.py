@@ -216,7 +216,8 @@ def _sentence(record: dict[str, Any], claim: dict[str, Any]) -> str:
     seen = f", {claim['numerically']:,} refuted numerically" if claim["numerically"] else ""
     told = (
         f"{record['test']}: {claim['property']} of {claim['output']} of {record['model']} is not as expected: "
-        f"{claim['proved']:,} {claim['unit']} proved, {claim['refuted']:,} refuted{seen}, {claim['undecided']:,} undecided"
+        f"{claim['proved']:,} {claim['unit']} proved, {claim['refuted']:,} refuted{seen}, "
+        f"{claim['undecided']:,} undecided"
     )
     if record["cause"]:
         told += f"; because of {record['cause']}"
