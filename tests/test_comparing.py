@@ -12,6 +12,7 @@ import shiftproof as sp
 from shiftproof.cli import main
 from shiftproof.comparing.comparison import Change
 from shiftproof.deciding.words import Word
+from shiftproof.files import plain_json
 
 
 class Net(nnx.Module):
@@ -268,3 +269,13 @@ def test_a_model_is_compared_with_what_was_saved(capfd, tmp_path) -> None:
     code, out, err = call(capfd, "diff", before, tmp_path / "none.py")
     assert code == 2
     assert "there is no verdict on" in " ".join(err.split())
+
+
+def test_what_is_refuted_numerically_says_so(tmp_path) -> None:
+    verdict = sp.verify(lambda x: x[:, ::2], (4, 1), name="half")
+    data = verdict.to_dict()
+    found = data["outputs"][0]["equivariance"]
+    found["refuted"], found["refuted_numerically"] = 0, found["refuted"]
+    path = tmp_path / "verdict.json"
+    path.write_bytes(plain_json(data))
+    assert "2/4 2Z (2 refuted numerically)" in str(sp.compare(verdict, path))
