@@ -41,7 +41,7 @@ class Case:
         refuted: how many must be refuted at least; all that are false where None.
         true: how many are true; as many as must be proved where None.
         leaf: the output that is counted.
-        weights: `all` or `these`.
+        weights: `all` or `these`; as `verify` takes it by default where None.
         axes: grid axes of the batched output, where they are not the first ones after the batch.
         options: further arguments of `verify`.
         reals: makes a program of the same meaning over the reals that floats compute well, where `build` does not.
@@ -60,7 +60,7 @@ class Case:
     refuted: int | None = None
     true: int | None = None
     leaf: int = 0
-    weights: str = "all"
+    weights: str | None = None
     axes: tuple[int, ...] | None = None
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     reals: Callable[[], Any] | None = None
@@ -240,7 +240,7 @@ def truths(
 @functools.cache
 def truth(case: Case) -> Truth:
     """What brute force says of the counted output of a case."""
-    functions = calls((case.reals or case.build)(), weights=case.weights)
+    functions = calls((case.reals or case.build)(), weights=case.weights or "all")
     axes = case.axes or tuple(range(1, 1 + len(case.grid_axes)))
     pictures = [*images(case.shape), *(np.reshape(p, case.shape) for p in case.pictures)]
     with jax.enable_x64(case.dtype == "float64"):
