@@ -248,7 +248,7 @@ class Diff:
     """What is compared."""
     law: Literal["any", "same"] = "any"
     """How far the output may move."""
-    weights: Weights = "all"
+    weights: Weights = None
     spatial_axes: SpatialAxes = None
     output_axes: OutputAxes = None
     exhaustive: bool = False
