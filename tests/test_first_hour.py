@@ -455,6 +455,68 @@ def test_h5_counterfactuals_have_a_view() -> None:
     assert "cheapest repair" in console.file.getvalue()
 
 
+# --- H11: flags, and the shifts asked ---
+
+NET = """
+from flax import nnx
+
+class Net(nnx.Module):
+    def __init__(self, rngs):
+        self.conv = nnx.Conv(1, 2, (3, 3), padding="CIRCULAR", rngs=rngs)
+
+    def __call__(self, x):
+        return nnx.max_pool(self.conv(x), (2, 2), (2, 2))
+"""
+
+
+def run_on_net(capsys, folder, monkeypatch, *arguments: str) -> tuple[int, str, str]:
+    monkeypatch.chdir(folder)
+    (folder / "net.py").write_text(NET)
+    with pytest.raises(SystemExit) as left:
+        main([arguments[0], "net.py", *arguments[1:]])
+    out, err = capsys.readouterr()
+    return int(left.value.code or 0), out, " ".join(err.split())
+
+
+@pytest.mark.parametrize(
+    ("command", "flags"),
+    [
+        ("verify --no-why", "--shape 32 32 1"),
+        ("sweep --count 1 --layers conv", "--shape 32 32 1"),
+        ("placements --count 1", "--canvas 32 32 --object 3 3 1"),
+    ],
+)
+def test_h11_flags_that_a_note_names_are_taken(
+    capsys, tmp_path, monkeypatch, command, flags
+) -> None:
+    words = command.split()
+    code, _, err = run_on_net(capsys, tmp_path, monkeypatch, *words)
+    assert f"to say otherwise: {flags}." in err, (code, err)
+    smaller = flags.replace("32", "8").split()
+    code, out, err = run_on_net(capsys, tmp_path, monkeypatch, *words, *smaller)
+    assert code in (0, 1), err
+    assert "8x8" in out or "8×8" in out
+    assert "otherwise" not in err
+
+
+@pytest.mark.parametrize(
+    ("shifts", "code", "told"),
+    [
+        ("2Z,2Z", 0, ["Net: 16 of 64 shifts of", "output: equivariant under 16 of 16 asked."]),
+        ("2,0 1,0", 1, ["Net: 2 of 64", "equivariant under 1 of 2 asked; refuted under 1."]),
+        ("Z,Z", 1, ["Net: all 64 shifts", "output: equivariant under 16 of 64 shifts (2Z × 2Z)"]),
+    ],
+)
+def test_h11_the_first_lines_answer_what_was_asked(
+    capsys, tmp_path, monkeypatch, shifts, code, told
+) -> None:
+    asked = ["--shifts", *shifts.split(), "--property", "equivariance", "--grid", "8", "8"]
+    left, out, _ = run_on_net(capsys, tmp_path, monkeypatch, "verify", "--no-why", *asked)
+    assert left == code
+    for line, words in zip(out.splitlines(), told, strict=False):
+        assert words in line
+
+
 # --- H16: what there is ---
 
 

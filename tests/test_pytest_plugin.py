@@ -5,7 +5,9 @@ import json
 import re
 import subprocess
 import sys
+import textwrap
 import tomllib
+from importlib import resources
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -313,3 +315,18 @@ def test_the_wheel_names_the_plugin() -> None:
     project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())
     assert project["project"]["entry-points"]["pytest11"] == {"shiftproof": PLUGIN}
     assert not INSTALLED or importlib.import_module(PLUGIN).pytest_configure
+
+
+def test_the_sample_of_the_guide_runs(pytester) -> None:
+    guide = resources.files("shiftproof").joinpath("GUIDE.md").read_text("utf-8")
+    (sample,) = re.findall(r"```python\n(def test_.*?)```", guide, re.DOTALL)
+    made = """
+        import pytest
+        from flax import nnx
+
+        def make_backbone():
+            return nnx.Conv(1, 2, (3, 3), strides=2, padding="CIRCULAR", rngs=nnx.Rngs(0))
+    """
+    pytester.makepyfile(textwrap.dedent(made) + "\n" + sample)
+    result, _ = run(pytester)
+    result.assert_outcomes(passed=2)

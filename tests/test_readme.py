@@ -2,7 +2,9 @@
 
 import re
 import shlex
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,17 +24,27 @@ def blocks(language: str, page: str = README) -> list[str]:
 
 
 def commands(page: str) -> list[str]:
-    """The commands of shiftproof in the blocks for a shell, without their comments."""
+    """The commands of shiftproof and its kernel in the blocks for a shell, without their comments."""
     lines = "".join(blocks("bash", page)).splitlines()
-    return [line.partition(" #")[0].strip() for line in lines if line.startswith("shiftproof ")]
+    ours = ("shiftproof ", "python -m shiftproof_kernel ")
+    return [line.partition(" #")[0].strip() for line in lines if line.startswith(ours)]
 
 
-def test_the_six_lines_print_what_they_say(capsys) -> None:
-    _, code = blocks("python")
+def test_the_python_lines_run_in_order_and_print_what_they_say(capsys) -> None:
+    _, code, asserted = blocks("python")
     assert len([line for line in code.splitlines() if line.strip()]) <= 6
-    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+    names: dict[str, Any] = {"__name__": "readme"}
+    exec(compile(code, "README.md", "exec"), names)
     expected = re.findall(r"# (\d+/\d+ .*)$", code, re.MULTILINE)
     assert capsys.readouterr().out.split("\n")[:-1] == expected
+    exec(compile(asserted, "README.md", "exec"), names)
+    with pytest.raises(AssertionError, match="refuted under"):
+        exec(compile(asserted.replace("stride=2", "stride=1"), "README.md", "exec"), names)
+
+
+def words(command: str) -> list[str]:
+    """The arguments of shiftproof in a line for a shell."""
+    return shlex.split(command.replace("python -m shiftproof_kernel", "shiftproof", 1))[1:]
 
 
 @pytest.mark.parametrize("command", dict.fromkeys(commands(README) + commands(GUIDE)))
@@ -40,7 +52,7 @@ def test_every_command_is_understood(command, monkeypatch) -> None:
     understood = []
     monkeypatch.setattr(cli, "run", lambda parsed: understood.append(parsed) or 0)
     with pytest.raises(SystemExit) as stop:
-        cli.main(shlex.split(command)[1:])
+        cli.main(words(command))
     assert stop.value.code == 0
     assert understood
 
@@ -53,20 +65,30 @@ def test_a_command_that_is_wrong_is_noticed(monkeypatch) -> None:
 
 
 @pytest.mark.slow
-def test_the_commands_run_one_after_the_other(capsys, tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize("page", [README, GUIDE], ids=["readme", "guide"])
+def test_the_commands_run_one_after_the_other(page, capsys, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("NO_COLOR", "1")
-    (tmp_path / "net.py").write_text(blocks("python")[0])
+    net = blocks("python")[0]
+    for revision in (net, net.replace("rngs=rngs)", 'padding="CIRCULAR", rngs=rngs)', 1), net):
+        (tmp_path / "net.py").write_text(revision)
+        for command in ("init -q", "add net.py", "commit -q -m net"):
+            who = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+            subprocess.run(["git", *who, *command.split()], check=True, timeout=60)
     printed = {}
-    for command in commands(README):
+    for command in commands(page):
         with pytest.raises(SystemExit) as stop:
-            cli.main(shlex.split(command)[1:])
+            cli.main(words(command))
         out, err = capsys.readouterr()
         assert stop.value.code in (0, 1, 3), (command, err)
         printed[command] = out
-    (answer,) = (block for block in blocks("text") if block.startswith("Net: "))
-    assert printed["shiftproof verify net.py"] == answer
+    if page is README:
+        (answer,) = (block for block in blocks("text") if block.startswith("Net: "))
+        assert printed["shiftproof verify net.py"] == answer
+    else:
+        assert "proves" in printed[next(c for c in printed if c.startswith("python -m"))]
+        assert "no shift changed." in printed["shiftproof diff before/ net.py"]
 
 
 def test_ci_runs_the_test_command_literally() -> None:

@@ -87,7 +87,7 @@ def test_without_a_name_the_likely_candidate_is_taken_or_asked_for(load) -> None
 def test_the_size_of_a_flattened_image_is_found(load) -> None:
     target = load(FLAT)
     assert target.shape == (28, 28, 1)
-    with pytest.raises(InputError, match="shape 28x28x1: say --grid 28 28 --channels 1"):
+    with pytest.raises(InputError, match="shape 28x28x1: say --shape 28 28 1"):
         load(FLAT, grid=(32, 32))
 
 
@@ -106,7 +106,7 @@ def test_a_linen_module_gets_weights_and_its_inference_switch(load) -> None:
     assert takes(target.model, (8, 8, 1))
     assert "Net is called with train=False, for inference." in target.notes
     assert "the weights of Net are those of its initialisation with key 0." in target.notes
-    with pytest.raises(InputError, match="add --grid 32 32 --channels 3"):
+    with pytest.raises(InputError, match="add --shape 32 32 3"):
         load(LINEN)
     pair = LINEN + (
         "def make():\n    net = Net()\n"

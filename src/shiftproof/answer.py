@@ -11,6 +11,8 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from shiftproof.deciding.background import decide_background
 from shiftproof.deciding.property import PropertyVerdict
 from shiftproof.deciding.region import Places, by_identity
@@ -18,7 +20,7 @@ from shiftproof.deciding.rows import LayerVerdict
 from shiftproof.deciding.scene import decide_scene
 from shiftproof.deciding.verdict import OutputVerdict, Verdict
 from shiftproof.deciding.verify import ask
-from shiftproof.deciding.words import Word
+from shiftproof.deciding.words import Word, refuted_words
 from shiftproof.display import Displayed
 from shiftproof.group import BOUNDARIES
 from shiftproof.progress import waiting
@@ -57,7 +59,7 @@ class Answer(Displayed):
     def paragraphs(self) -> list[tuple[str, tuple[str, ...]]]:
         """What is told, in order: sentences, each list under a name of one or two words."""
         found = [
-            ("", (self._head(), *self._outputs())),
+            ("", (self._head(), *self._asked(), *self._outputs())),
             ("because", self._because()),
             ("without", () if self.why is None else tuple(self.why.parts[1:])),
             ("repair", self._repair()),
@@ -84,8 +86,18 @@ class Answer(Displayed):
         verdict = self.verdict
         count, sizes = math.prod(verdict.grid), "x".join(map(str, verdict.grid))
         weights = "for all weights" if verdict.weights == "all" else "with its own weights"
-        told = f"{verdict.model}: all {count} shifts of {sizes} pixels, {weights}"
+        asked = np.count_nonzero(verdict.asked)
+        which = f"all {count}" if asked == count else f"{asked} of {count}"
+        told = f"{verdict.model}: {which} shifts of {sizes} pixels, {weights}"
         return f"{told}; {BOUNDARIES[verdict.boundary].words}."
+
+    def _asked(self) -> tuple[str, ...]:
+        """What holds of the shifts asked, before what holds of all; nothing where all are."""
+        if self.verdict.asked.all():
+            return ()
+        shown = [(o, v) for o in self.verdict.outputs for v in o.properties][:MOST_OUTPUTS]
+        told = (_of_asked(o, v, self.verdict.asked) for o, v in shown)
+        return (*told, f"Of all {math.prod(self.verdict.grid)} shifts:")
 
     def _outputs(self) -> tuple[str, ...]:
         shown = [(o, v) for o in self.verdict.outputs for v in o.properties]
@@ -137,12 +149,26 @@ def _named(layer: str, source: str) -> str:
     return f"{layer} ({source})" if source else layer
 
 
+def _of_asked(output: OutputVerdict, found: PropertyVerdict, asked: np.ndarray) -> str:
+    """One sentence about an output, on the shifts asked."""
+    words, numerically = found.map[asked], np.count_nonzero(found.numerical_map[asked])
+    proved, refuted, undecided = (
+        np.count_nonzero(words == word) for word in (Word.PROVED, Word.REFUTED, Word.UNDECIDED)
+    )
+    told = f"{output.name}: {_adjective(found)} under {proved} of {words.size} asked"
+    told += (
+        f"; refuted under {refuted_words(refuted - numerically, numerically)}" if refuted else ""
+    )
+    return f"{told}; undecided under {undecided}." if undecided else f"{told}."
+
+
+def _adjective(found: PropertyVerdict) -> str:
+    return {"equivariance": "equivariant", "invariance": "invariant"}[found.claim.property]
+
+
 def _decided(output: OutputVerdict, found: PropertyVerdict) -> str:
     """One sentence about an output."""
-    adjective = {"equivariance": "equivariant", "invariance": "invariant"}[found.claim.property]
-    told = (
-        f"{output.name}: {adjective} under {found.proved} of {found.total} shifts ({found.lattice})"
-    )
+    told = f"{output.name}: {_adjective(found)} under {found.proved} of {found.total} shifts ({found.lattice})"
     rest = []
     if found.by_identity:
         rest.append(f"{found.identity_text}")

@@ -425,7 +425,8 @@ def _placements(command: Placements, terminal: Terminal) -> int:
         shape = objects.shape[1:]
     elif canvas is not None and objects is not None:
         shape = (*canvas, objects[-1])
-    target = _load(command, terminal, shape=shape)
+    flag = "--canvas {grid} --object 3 3 {channels}"
+    target = _load(command, terminal, shape=shape, flag=flag)
     if not command.digits and target.shape is not None:
         canvas = canvas or target.shape[:-1]
         objects = objects or (*(max(1, size // 4) for size in canvas), target.shape[-1])

@@ -50,6 +50,9 @@ SWITCHES = {"train": False, "training": False, "is_training": False, "determinis
 SIZES = (32, 28, 224, 64, 16, 8, 128, 96, 256, 384, 512)
 """Sizes of the grid that are tried, in order."""
 
+SHAPE_FLAG = "--shape {grid} {channels}"
+"""How the shape of an image is said on the command line."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Target:
@@ -75,6 +78,7 @@ def load_target(
     shape: Sequence[int] | None = None,
     grid: Sequence[int] | None = None,
     channels: int | None = None,
+    flag: str = SHAPE_FLAG,
 ) -> Target:
     """Load what `text` names.
 
@@ -84,6 +88,7 @@ def load_target(
         shape: of one image, where it was said.
         grid: its grid, where that was said.
         channels: its channels, where they were said.
+        flag: what remedies tell the user to say, with `{grid}` and `{channels}`.
 
     Raises:
         InputError: no such file, module, name or zoo model, several candidates, or a factory that needs arguments or
@@ -112,13 +117,13 @@ def load_target(
         said = ", ".join(f"{key}={value}" for key, value in switch.items())
         notes.append(f"{name} is called with {said}, for inference.")
     if isinstance(built, linen.Module):
-        built = _initialised(built, name, shape, switch, seed, notes)
+        built = _initialised(built, name, shape, switch, seed, notes, flag)
     try:
         model = adapt(built, apply_kwargs=switch, name=name)
     except InputError as error:
         raise InputError(f"{place}:{name}: {error}") from error
     if shape is None:
-        shape = _found_shape(model, grid, channels, notes)
+        shape = _found_shape(model, grid, channels, notes, flag)
     return Target(name, model, shape, tuple(notes))
 
 
@@ -310,12 +315,13 @@ def _initialised(
     switch: dict[str, Any],
     seed: int,
     notes: list[str],
+    flag: str,
 ) -> tuple[linen.Module, Any]:
     """A linen module with weights of its own initialisation."""
     if shape is None:
         raise InputError(
-            f"{name} is a linen module without weights, and they depend on the shape of the images: add --grid 32 32 "
-            "--channels 3, or return (module, variables) from a factory."
+            f"{name} is a linen module without weights, and they depend on the shape of the images: add "
+            f"{_flag(flag, (32, 32, 3))}, or return (module, variables) from a factory."
         )
     keys = {"params": jax.random.key(seed), "dropout": jax.random.key(seed + 1)}
     try:
@@ -372,14 +378,18 @@ def _as_shape(value: Any) -> tuple[int, ...] | None:
 
 
 def _found_shape(
-    model: Model, grid: Sequence[int] | None, channels: int | None, notes: list[str]
+    model: Model,
+    grid: Sequence[int] | None,
+    channels: int | None,
+    notes: list[str],
+    flag: str,
 ) -> tuple[int, ...] | None:
     """The first usual shape on which the model can be called, told as a note; None where there is none."""
     shape = _first_taken(model, grid, channels)
     if shape is not None:
         notes.append(
             f"images are taken to have the shape {_times(shape)}, on which {model.name} can be called; "
-            "--grid and --channels say otherwise."
+            f"to say otherwise: {_flag(flag, shape)}."
         )
         return shape
     first = channels_first(model, _grids(model, grid))
@@ -394,7 +404,7 @@ def _found_shape(
         if other is not None:
             raise InputError(
                 f"{model.name} cannot be called on such images, but on those of the shape {_times(other)}: "
-                f"say --grid {' '.join(map(str, other[:-1]))} --channels {other[-1]}."
+                f"say {_flag(flag, other)}."
             )
     return shape
 
@@ -411,6 +421,10 @@ def _grids(model: Model, grid: Sequence[int] | None) -> list[Sequence[int]]:
     """The grid that was said, else usual ones of the ranks of its kernels."""
     ranks = grid_ranks(model) or [2]
     return [grid] if grid else [rank * (size,) for rank in ranks for size in SIZES]
+
+
+def _flag(flag: str, shape: Sequence[int]) -> str:
+    return flag.format(grid=" ".join(map(str, shape[:-1])), channels=shape[-1])
 
 
 def _times(shape: Sequence[int]) -> str:
