@@ -151,9 +151,9 @@ def _named(layer: str, source: str) -> str:
 
 def _of_asked(output: OutputVerdict, found: PropertyVerdict, asked: np.ndarray) -> str:
     """One sentence about an output, on the shifts asked."""
-    words, numerically = found.map[asked], np.count_nonzero(found.numerical_map[asked])
+    words, numerically = found.map[asked], int(np.count_nonzero(found.numerical_map[asked]))
     proved, refuted, undecided = (
-        np.count_nonzero(words == word) for word in (Word.PROVED, Word.REFUTED, Word.UNDECIDED)
+        int(np.count_nonzero(words == w)) for w in (Word.PROVED, Word.REFUTED, Word.UNDECIDED)
     )
     told = f"{output.name}: {_adjective(found)} under {proved} of {words.size} asked"
     told += (

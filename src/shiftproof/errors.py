@@ -10,15 +10,15 @@ def __dir__() -> list[str]:
     return sorted(name for name in globals() if name.endswith(("Error", "Warning")))
 
 
-class _Told:
+def _told(self: BaseException) -> str:
     """Its message may quote names, paths and messages of others, so it is told in plain text."""
-
-    def __str__(self) -> str:
-        return hanging(super().__str__())
+    return hanging(BaseException.__str__(self))
 
 
-class ShiftproofError(_Told, Exception):
+class ShiftproofError(Exception):
     """Base of all errors that shiftproof raises on purpose."""
+
+    __str__ = _told
 
 
 class InputError(ShiftproofError, ValueError):
@@ -53,8 +53,10 @@ class ResultFileError(ShiftproofError, ValueError):
     """A stored result is truncated, altered, or of an unknown schema."""
 
 
-class ShiftproofWarning(_Told, UserWarning):
+class ShiftproofWarning(UserWarning):
     """Base of all warnings of shiftproof."""
+
+    __str__ = _told
 
 
 class BatchCoupledWarning(ShiftproofWarning):

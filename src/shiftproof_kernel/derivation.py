@@ -344,7 +344,7 @@ def equivariant(theorem: Theorem, axes: Sequence[int]) -> Shift | None:
 
 def interior(theorem: Theorem, axes: Sequence[int]) -> tuple[tuple[int, int, int], ...] | None:
     """Step and interior, (step, low, high), along each of the axes given, where the theorem says of a scene that the
-    value moves by these steps; None where it does not. For every k and every u: A[u](T^k X) = A[u - k steps](X), if
+    value moves by these steps; None where it does not. For every k and every u: `A[u](T^k X) = A[u - k steps](X)`, if
     u and u - k steps lie in the interior.
 
     Every axis named must show a scene, or stay, which counts as step 0; all other axes must stay.
