@@ -223,6 +223,93 @@ def test_one_padding_that_is_left_breaks_the_proof() -> None:
     assert counts(proved(rewrite(model, steps, leaf, name="whole"), (32, 32, 3))) == [64]
 
 
+class Valid(nnx.Module):
+    """Layers without padding, or their twins that go around the border."""
+
+    def __init__(self, padding, pool, *, rngs):
+        self.first = nnx.Conv(1, 2, (3, 3), padding=padding, rngs=rngs)
+        self.second = nnx.Conv(2, 2, (5, 3), strides=(2, 1), padding=padding, rngs=rngs)
+        self.last = nnx.Conv(2, 3, (3, 3), padding="CIRCULAR", rngs=rngs)
+        self.pool = pool
+
+    def __call__(self, x):
+        x = self.pool(nnx.relu(self.first(x)), (2, 2))
+        x = self.last(jnp.tanh(self.second(x)))
+        return x * jax.nn.sigmoid(x.mean((1, 2), keepdims=True)) + jnp.ones(x.shape)
+
+
+@pytest.mark.parametrize("pool", ["max_pool", "avg_pool", "min_pool"])
+def test_layers_without_padding_go_around_the_border(pool) -> None:
+    valid = Valid("VALID", getattr(nnx, pool), rngs=nnx.Rngs(0))
+    wrapped = Valid("CIRCULAR", getattr(sp.layers, pool), rngs=nnx.Rngs(0))
+    found = proved(valid, (12, 12, 1))
+    assert (counts(found), counts(found, "padding")) == ([1], [72])
+    assert [c.grows for c in found.changes] == [True] * 3  # the last one goes around already
+    assert found.steps(found.row("padding"))[1][1] == f"shiftproof.layers.{pool}"
+    row = found.row("padding").model
+    assert row.call(row.weights, jnp.zeros((1, 12, 12, 1))).shape == (1, 6, 12, 3)
+    twins = [
+        proved(adapt(lambda x, m=m: m(x)), (12, 12, 1)).as_is.outputs[0].lattice
+        for m in (wrapped, valid)
+    ]
+    assert [lattice.count for lattice in twins] == [72, 1]
+
+
+@pytest.mark.parametrize("strides", [1, 2])
+def test_a_convolution_without_padding_becomes_its_circular_twin(strides) -> None:
+    valid, twin = (
+        nnx.Conv(1, 2, (3, 3), strides, padding=p, rngs=nnx.Rngs(0)) for p in ("VALID", "CIRCULAR")
+    )
+    row = proved(valid, (8, 8, 1)).row("padding")
+    assert row.outputs[0].proved == 64 // strides**2
+    assert alike(outputs(row.model, (8, 8, 1)), outputs(twin, (8, 8, 1)))
+
+
+class Flat(nnx.Module):
+    """Convolutions without padding before a dense layer for as many cells as they leave."""
+
+    def __init__(self, rngs, *, mean=False, tail=False):
+        self.conv = nnx.Conv(1, 2, (3, 3), padding="VALID", rngs=rngs)
+        self.tail = nnx.Conv(2, 2, (6, 6), padding="VALID", rngs=rngs) if tail else lambda x: x
+        self.dense = nnx.Linear(2 if mean or tail else 72, 3, rngs=rngs)
+        self.mean = mean
+
+    def __call__(self, x):
+        x = self.tail(nnx.relu(self.conv(x)))
+        return self.dense(x.mean((1, 2)) if self.mean else x.reshape(len(x), -1))
+
+
+def test_a_dense_layer_for_the_cells_that_are_left_needs_a_mean_as_well() -> None:
+    found = proved(Flat(nnx.Rngs(0)), (8, 8, 1))
+    assert {row.interventions for row in found.rows} == {
+        (),
+        ("mean",),
+        ("head",),
+        ("padding", "mean"),
+        ("padding", "head"),
+    }
+    assert counts(found, "padding", "mean") == counts(found, "padding", "head") == [64]
+    assert found.repair is found.row("padding", "mean")
+    assert counts(proved(Flat(nnx.Rngs(0), mean=True), (8, 8, 1)), "padding") == [64]
+
+
+def test_a_layer_over_all_that_is_left_keeps_its_size() -> None:
+    found = proved(Flat(nnx.Rngs(0), tail=True), (8, 8, 1))
+    assert not [change for change in found.changes if change.eqn.params["window_strides"] == (6, 6)]
+    assert all("no padding" not in step for _, step in found.steps(found.rows[-1]))
+
+
+def test_a_table_for_the_cells_that_are_left_cannot_grow() -> None:
+    table = jax.random.normal(jax.random.key(0), (6, 6, 1))
+    found = proved(lambda x: nnx.avg_pool(x, (3, 3)) + table, (8, 8, 1), name="tabled")
+    assert not found.changes or all(not change.grows for change in found.changes)
+    (skipped,) = found.to_dict()["skipped"]
+    assert (skipped["primitive"], skipped["reason"].split(" at ")[0]) == (
+        "reduce_window_sum",
+        "add",
+    )
+
+
 def test_what_cannot_be_replaced_is_said() -> None:
     model = nnx.ConvTranspose(1, 1, (3, 3), 2, padding="VALID", rngs=nnx.Rngs(0))
     found = proved(model, (4, 4, 1))

@@ -7,7 +7,8 @@ import dataclasses
 from typing import Literal
 
 from shiftproof.proving.cells import Label, Labels
-from shiftproof.tracing.rewrite import Place, Step
+from shiftproof.tracing.regrow import Step
+from shiftproof.tracing.rewrite import Place
 from shiftproof.tracing.trace import Equation
 
 Kind = Literal["padding", "positions"]
@@ -25,6 +26,7 @@ class Change:
         what: what was replaced by what.
         repair: the change of the user's code that does the same.
         step: the other meaning.
+        grows: whether its result is longer than what was traced.
     """
 
     kind: Kind
@@ -34,6 +36,7 @@ class Change:
     what: str
     repair: str
     step: Step
+    grows: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,6 +13,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+import jax
+
 from shiftproof.deciding.decision import Case
 from shiftproof.deciding.verdict import Verdict
 from shiftproof.deciding.verify import Analysis, analyse, ask, verify
@@ -27,6 +29,7 @@ from shiftproof.rewriting.padding import find_paddings
 from shiftproof.rewriting.positions import Tables, find_positions
 from shiftproof.tracing.arguments import at_the_door
 from shiftproof.tracing.model import Model, adapt, weights_in
+from shiftproof.tracing.regrow import UnfitError
 from shiftproof.tracing.rewrite import Leaf, rewrite
 from shiftproof.tracing.settings import settings
 from shiftproof.tracing.trace import known_values
@@ -387,10 +390,12 @@ def counterfactuals(
     )
     adapted = dataclasses.replace(adapted, lasting=True)  # one trace for all rows
     analysis = analyse(adapted, images, **inner)
-    found = _find(analysis)
+    found = _fitting(adapted, analysis, _find(analysis))
     rows = [_row((), "as is", adapted, analysis)]
     for interventions in _combinations(found):
         changed = _rewritten(adapted, analysis, found, interventions)
+        if _unfit(changed, analysis):
+            continue
         own = {k: v for k, v in inner.items() if k != "output_axes" or "head" not in interventions}
         label = ", ".join(_label(i) for i in interventions)
         rows.append(_row(interventions, label, changed, analyse(changed, images, **own)))
@@ -443,6 +448,29 @@ def _find(analysis: Analysis) -> _Found:
         tables = Tables(program, analysis.prover, known_values(program, known))
         changes = [*find_paddings(program, geometry), *find_positions(program, labels, tables)]
         return _Found(changes, find_heads(program, labels, analysis.prover.grid))
+
+
+def _fitting(model: Model, analysis: Analysis, found: _Found) -> _Found:
+    """Without the changes that make values longer, if all that they lead to depends on how long those are."""
+    growing = [c for c in found.changes if isinstance(c, Change) and c.grows]
+    if not growing:
+        return found
+    padded = (i for i in _combinations(found) if "padding" in i)
+    reasons = [_unfit(_rewritten(model, analysis, found, i), analysis) for i in padded]
+    if not all(reasons):
+        return found
+    skipped = [Skipped(c.place, c.eqn, c.source, reasons[0]) for c in growing]
+    return _Found([*(c for c in found.changes if c not in growing), *skipped], found.heads)
+
+
+def _unfit(model: Model, analysis: Analysis) -> str:
+    """Why a rewritten model has no output; "" where it has."""
+    images = analysis.subject.traced.avals[analysis.subject.traced.images]
+    try:
+        jax.eval_shape(model.call, model.weights, images)
+    except UnfitError as error:
+        return str(error)
+    return ""
 
 
 def _combinations(found: _Found) -> Iterator[tuple[Intervention, ...]]:

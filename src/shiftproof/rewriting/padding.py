@@ -16,11 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from shiftproof.proving.cells import Labels
+from shiftproof.proving.cells import Label, Labels
 from shiftproof.proving.geometry import LOOPS, Geometry
 from shiftproof.rewriting.changes import Change, Skipped, runs_along_grid, source_of
 from shiftproof.tracing.primitives import CELLS, PLACES, WINDOWS
-from shiftproof.tracing.rewrite import Place, Step, places
+from shiftproof.tracing.regrow import Step
+from shiftproof.tracing.rewrite import Place, places
 from shiftproof.tracing.trace import Equation, Literal, Program, apply
 from shiftproof_kernel.arithmetic import pads_inside, reach
 
@@ -30,6 +31,12 @@ Pads = dict[int, tuple[int, int]]
 
 WRAPPED = 'jnp.pad(x, ..., mode="wrap") before it, and the same cells cropped behind'
 BY_HAND = 'jnp.pad(x, ..., mode="wrap") before the pool, padding="VALID" in it'
+LAYERS = {
+    "reduce_window_max": "shiftproof.layers.max_pool",
+    "reduce_window_min": "shiftproof.layers.min_pool",
+    "reduce_window_sum": "shiftproof.layers.avg_pool",
+}
+"""By primitive, the pool that goes around the border as `SAME` places it."""
 MOST_CELLS = 2**22
 """Values with more cells are not searched for pieces of themselves."""
 
@@ -47,7 +54,7 @@ def find_paddings(
     """
     labels = geometry.all_labels(program)
     full = {**labels, **_labels_of_fixed(program, labels)}
-    context = _Context(program, full, around)
+    context = _Context(program, full, around, within, geometry.sizes)
     for place, eqn in places(program, within):
         known = [full[o] if isinstance(o, int) else (None,) * np.ndim(o.value) for o in eqn.inputs]
         if eqn.name in LOOPS:
@@ -67,10 +74,48 @@ class _Context:
     program: Program
     labels: Mapping[int, Labels]
     around: str
+    within: Place
+    sizes: Mapping[int, int]
 
-    def change(self, place: Place, eqn: Equation, what: str, repair: str, step: Step) -> Change:
+    def change(
+        self,
+        place: Place,
+        eqn: Equation,
+        what: str,
+        repair: str,
+        step: Step,
+        *,
+        grows: bool = False,
+    ) -> Change:
         text = f"{what} became wrap padding"
-        return Change("padding", place, eqn, source_of(eqn, self.around), text, repair, step)
+        source = source_of(eqn, self.around)
+        return Change("padding", place, eqn, source, text, repair, step, grows)
+
+    def period(self, label: Label | None) -> int:
+        """Cells of the whole torus along an axis that runs along the grid."""
+        assert label is not None
+        assert label.jump is not None
+        return int(self.sizes[label.axes[0]] / abs(label.jump))
+
+    def is_padded(self, operand: int | Literal, axis: int) -> bool:
+        """Whether cells were put around a value along an axis, by hand or as `CIRCULAR` does it."""
+        while isinstance(operand, int) and (eqn := self.makers.get(operand)) is not None:
+            if eqn.name == "pad":
+                if any(eqn.params["padding_config"][axis]):
+                    return True
+                operand = eqn.inputs[0]
+            elif eqn.name == "concatenate":
+                if eqn.params["dimension"] == axis:
+                    return True
+                operand = _longest(self, eqn)
+            else:
+                return False
+        return False
+
+    @property
+    def may_grow(self) -> bool:
+        """Whether a value may be made longer: not in the body of a loop, whose carry keeps its size."""
+        return not self.within
 
     def skipped(self, place: Place, eqn: Equation, reason: str) -> Skipped:
         return Skipped(place, eqn, source_of(eqn, self.around), reason)
@@ -117,13 +162,19 @@ def _convolution(context: _Context, place: Place, eqn: Equation, labels: Labels)
     target = context.shape(eqn.outputs[0])
     pads: dict[int, tuple[int, int]] = {}
     bases: dict[int, int] = {}
+    grows = False
     for i, axis in enumerate(numbers.lhs_spec[2:]):
         low, high = (int(n) for n in p["padding"][i])
         stride, base = int(p["window_strides"][i]), int(p["lhs_dilation"][i])
-        if not runs_along_grid(labels[axis]) or all(pads_inside(low, high, base)):
-            continue
         window = reach(int(kernel[numbers.rhs_spec[2 + i]]), int(p["rhs_dilation"][i])) + 1
         n, out = shape[axis], target[numbers.out_spec[2 + i]]
+        if not runs_along_grid(labels[axis]):
+            continue
+        period = context.period(labels[axis])
+        valid = base == 1 and low == high == 0 and _cuts(n, period, window, stride)
+        valid = valid and not context.is_padded(eqn.inputs[0], axis)
+        if all(pads_inside(low, high, base)) and not (valid and context.may_grow):
+            continue
         if base > 1:
             if _makes_laps(context, eqn.outputs[0]):
                 return  # Flax's own circular transposed convolution: laps that are summed
@@ -133,16 +184,26 @@ def _convolution(context: _Context, place: Place, eqn: Equation, labels: Labels)
                 )
                 return
             high = window - 1 - low
-        elif (low, high) == _same(n, window, stride):
+        elif valid or (low, high) == _same(n, window, stride):
             low, high = (window - 1) // 2, window // 2
-        pads[axis], bases[axis] = (low, high), base
+        pads[axis], bases[axis], grows = (low, high), base, grows or valid
     if pads:
         kind = "transposed convolution" if max(bases.values()) > 1 else "convolution"
         step = _convolve(pads, bases)
         # Flax's Conv takes no circular padding together with input_dilation
         typed = max(bases.values()) == 1 or eqn.site.callee == "conv_transpose"
         repair = 'padding="CIRCULAR"' if typed else WRAPPED
-        yield context.change(place, eqn, f"zero padding of a {kind}", repair, step)
+        what = f"no padding (VALID) of a {kind}" if grows else f"zero padding of a {kind}"
+        yield context.change(place, eqn, what, repair, step, grows=grows)
+
+
+def _cuts(n: int, period: int, window: int, stride: int) -> bool:
+    """Whether a window without padding loses cells of a torus of that period which it would keep around the border.
+
+    An axis that is longer than its period was wrapped before, and loses what was put there. A window over all that is
+    left is a layer that reads the whole image.
+    """
+    return n <= period and period % stride == 0 and stride < window < n
 
 
 def _same(n: int, window: int, stride: int) -> tuple[int, int]:
@@ -185,18 +246,29 @@ def _wrapped(image: Any, pads: Pads) -> Any:
 
 
 def _window(context: _Context, place: Place, eqn: Equation, labels: Labels) -> Found:
-    p = eqn.params
-    pads = {}
+    p, shape = eqn.params, context.shape(eqn.inputs[0])
+    pads, grows = {}, False
     for axis, (low, high) in enumerate(p["padding"]):
         base = (p.get("base_dilation") or (1,) * len(labels))[axis]
-        if not runs_along_grid(labels[axis]) or all(pads_inside(low, high, base)):
+        stride = p["window_strides"][axis]
+        if not runs_along_grid(labels[axis]):
             continue
+        period, dilation = context.period(labels[axis]), p.get("window_dilation")
+        window = reach(p["window_dimensions"][axis], dilation[axis] if dilation else 1) + 1
+        valid = base == 1 and low == high == 0 and _cuts(shape[axis], period, window, stride)
+        valid = valid and not context.is_padded(eqn.inputs[0], axis)
+        if all(pads_inside(low, high, base)) and not (valid and context.may_grow):
+            continue
+        if valid:
+            (low, high), grows = _same(period, window, stride), True
         if base > 1:
             yield context.skipped(place, eqn, "a pool over cells that were pulled apart")
             return
         pads[axis] = int(low), int(high)
     if pads:
-        yield context.change(place, eqn, "padding of a pool", BY_HAND, _pool(pads))
+        what = "no padding (VALID) of a pool" if grows else "padding of a pool"
+        repair = LAYERS.get(eqn.name, BY_HAND) if grows else BY_HAND
+        yield context.change(place, eqn, what, repair, _pool(pads), grows=grows)
 
 
 def _pool(pads: Pads) -> Step:
@@ -281,6 +353,8 @@ def _pieces(context: _Context, place: Place, eqn: Equation) -> Found:
 
     def step(_: Equation, arrays: Sequence[Any]) -> Sequence[Any]:
         # the longest part is the value itself, or what an earlier step made of it
+        if arrays[position].shape != context.shape(core):
+            raise ValueError("the pieces are counted in cells")
         return [_wrapped(arrays[position][before], pads)]
 
     what = "constant padding" if np.any(found < 0) else "padding by mirrored or repeated cells"

@@ -16,7 +16,8 @@ from shiftproof.proving.building import is_plain
 from shiftproof.proving.cells import Labels
 from shiftproof.proving.periods import periods, rolls
 from shiftproof.rewriting.changes import Change, moves, source_of
-from shiftproof.tracing.rewrite import Place, Step, places
+from shiftproof.tracing.regrow import Step
+from shiftproof.tracing.rewrite import Place, places
 from shiftproof.tracing.trace import Equation, Literal, Program
 from shiftproof_kernel import Still, Theorem
 

@@ -17,6 +17,7 @@ from jax import lax
 
 from shiftproof.errors import ModelCallError
 from shiftproof.tracing.model import Model, trace_once
+from shiftproof.tracing.regrow import Step, Unfit, UnfitError, has_grown, regrow
 from shiftproof.tracing.trace import (
     Equation,
     Literal,
@@ -30,9 +31,6 @@ from shiftproof.tracing.trace import (
 
 Place = tuple[tuple[str, int], ...]
 """An equation of a program; of the body of a loop: the loop, the number of its body, and the equation in it."""
-
-Step = Callable[[Equation, Sequence[Any]], Sequence[Any]]
-"""(equation, arrays of its operands) -> its results."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +68,9 @@ def rewrite(
         steps: by place, what is done there instead.
         leaves: the outputs; one alone is returned bare, several as a dict.
         name: for reports.
+
+    Raises, when it is called or traced:
+        UnfitError: a step made a value longer, and an output depends on how long it was.
     """
 
     def call(weights: Any, images: Any) -> Any:
@@ -92,6 +93,8 @@ def rewrite(
             else:
                 place, position = leaf.value
                 value = values[found[place].outputs[position]]
+            if isinstance(value, Unfit):
+                raise UnfitError(value.reason)
             outputs[leaf.name.removeprefix("output.")] = (
                 value.mean(leaf.mean) if leaf.mean else value
             )
@@ -114,6 +117,8 @@ def _run(
         place, _ = next(known)
         arrays = [o.value if isinstance(o, Literal) else o for o in operands]
         with located(eqn.site):
+            if has_grown(program, eqn, operands):
+                return regrow(program, eqn, operands, steps.get(place))
             if place in steps:
                 return steps[place](eqn, arrays)
             if any(other[: len(place)] == place for other in steps):
