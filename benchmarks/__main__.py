@@ -207,7 +207,9 @@ def _measure(command: Any) -> None:
     if command.repeats < 5:
         raise ValueError("--repeats must be at least 5: medians of fewer say little.")
     if command.quick and isinstance(command, Learning):
-        raise ValueError(f"learning has no quick run: {UNTRAINED} Leave --quick out: it takes some minutes.")
+        raise ValueError(
+            f"learning has no quick run: {UNTRAINED} Leave --quick out: it takes some minutes."
+        )
     _choose(command.device)
     parts = PARTS if isinstance(command, All) else (type(command),)
     console = Console()

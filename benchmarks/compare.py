@@ -3,10 +3,10 @@
     rows of OLD, rows of NEW -> pairs of the same figure of the same case on the same device -> ratios with their spread
 
 Compared is what costs: seconds and bytes. Rates and ratios within one run say the same again, and accuracies are no
-cost. The *ratio* is that of the medians. Its *spread* goes from the lower quartile of NEW over the upper quartile of OLD
-to the upper over the lower: the two boxes of the report, one over the other. A ratio is *noise* where its spread holds
-1. Of two runs that do not differ, about 3 in 100 figures lie outside by chance, for samples that are independent; what
-differs from run to run is not seen by one run. So files may hold several runs: the samples of a figure are pooled.
+cost. The *ratio* is that of the medians. Its *spread* goes from the lower quartile of NEW over the upper quartile of
+OLD to the upper over the lower. A ratio is *noise* where its spread holds 1. Of two runs that do not differ, about 3 in
+100 figures lie outside by chance, if samples are independent. One run does not show what differs from run to run, so
+files may hold several runs: the samples of a figure are pooled.
 """
 
 import dataclasses
@@ -181,8 +181,8 @@ def _table(pairs: Sequence[Pair]) -> Table:
         flexible=frozenset({1, 2}),
         optional=(0, 3, 4),
         note="new/old: of the medians. spread: lower quartile of new over upper quartile of old, to upper over lower. "
-        "noise: the spread holds 1; about 3 in 100 figures of equal speed lie outside by chance, more where the machine "
-        f"is busy. no spread: fewer than {FEWEST} samples.",
+        "noise: the spread holds 1; about 3 in 100 figures of equal speed lie outside by chance, more where the "
+        f"machine is busy. no spread: fewer than {FEWEST} samples.",
     )
 
 

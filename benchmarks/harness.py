@@ -335,7 +335,7 @@ def compile_program(function: Callable[..., Any], inputs: Sequence[Sequence[Any]
     )
 
 
-PREFIXES = (1e12, "T"), (1e9, "G"), (1e6, "M"), (1, "")
+PREFIXES = (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1, "")
 
 
 def scale(value: float, unit: str) -> tuple[float, str]:
@@ -348,9 +348,7 @@ def scale(value: float, unit: str) -> tuple[float, str]:
         factor, name = scale(value * 1e-6, "s")
         return (1, name) if name == "µs" else (factor * 1e6, name)
     if unit == "s":
-        return next(
-            ((f, n) for f, n in ((1, "s"), (1e-3, "ms")) if abs(value) >= f), (1e-6, "µs")
-        )
+        return next(((f, n) for f, n in ((1, "s"), (1e-3, "ms")) if abs(value) >= f), (1e-6, "µs"))
     if unit in ("FLOP/s", "B/s", "B"):
         factor, prefix = next((pair for pair in PREFIXES if abs(value) >= pair[0]), (1, ""))
         return factor, prefix + unit
@@ -401,9 +399,7 @@ def figure_table(title: str, rows: Iterable[Row], *, machines: bool = False) -> 
     )
     columns = ("case", "figure", "median", "quartiles", "aim", *(("machine",) if machines else ()))
     return used_columns(
-        Table(
-            title, columns, cells, numbers=frozenset({2, 3, 4}), flexible=frozenset({0, 1, 3, 5})
-        )
+        Table(title, columns, cells, numbers=frozenset({2, 3, 4}), flexible=frozenset({0, 1, 3, 5}))
     )
 
 
@@ -441,7 +437,10 @@ def machine_box(named: Mapping[str, Sequence[Machine]]) -> Table:
         "commit": lambda m: m.git[:10] + (" and changes" if m.dirty else ""),
     }
     rows = [
-        (name, *(", ".join(dict.fromkeys(map(ask, machines))) for machines in named.values()))
+        (
+            name,
+            *(", ".join(filter(None, dict.fromkeys(map(ask, found)))) for found in named.values()),
+        )
         for name, ask in asked.items()
     ]
     loads = [[m.load for m in machines if m.load is not None] for machines in named.values()]
