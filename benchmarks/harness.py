@@ -8,7 +8,9 @@ a test.
 
 import dataclasses
 import hashlib
+import inspect
 import itertools
+import json
 import math
 import os
 import platform
@@ -105,6 +107,14 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     aim: float | None
     facts: dict[str, Fact]
     machine: Machine
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a row, with descriptions as every version of msgspec would write them."""
+    found = json.loads(msgspec.json.encode(msgspec.json.schema(Row)))
+    for definition in found["$defs"].values():
+        definition["description"] = inspect.cleandoc(definition["description"])
+    return found
 
 
 def read_rows(path: Path) -> list[Row]:

@@ -9,7 +9,7 @@ import io
 import itertools
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from benchmarks.harness import Row, plain_number
+from shiftproof.report.html import Block
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 """Okabe and Ito's, which the colour-blind tell apart."""
@@ -59,6 +60,10 @@ class Plot:
         with matplotlib.rc_context(STYLE):
             self.figure.savefig(buffer, format="svg", metadata={"Date": None})
         return buffer.getvalue()
+
+
+Blocks = list[Block | Plot]
+"""Of a section of the page."""
 
 
 def blank(question: str, height: float = 3.9, width: float = WIDTH) -> tuple[Figure, Axes]:
@@ -171,3 +176,34 @@ def dots(
     axes.set(xlabel=label, yticks=(), ylim=(len(groups) - 0.5, -0.75))
     finish(figure, axes, log="x")
     return figure
+
+
+# --- rows, and words for them ---
+
+
+def grouped(rows: Iterable[Row], key: Callable[[Row], Any]) -> list[tuple[Any, list[Row]]]:
+    """Rows by a key, in the order in which the keys appear."""
+    found: dict[Any, list[Row]] = {}
+    for row in rows:
+        found.setdefault(key(row), []).append(row)
+    return list(found.items())
+
+
+def series_name(*words: str, machine: str, names: dict[str, str]) -> str:
+    """The name of a series; that of its machine is in it where there are several."""
+    return ", ".join([*words, *([names[machine]] if len(names) > 1 else [])])
+
+
+def on_machine(machine: str, names: dict[str, str]) -> str:
+    """How a sentence on one machine begins."""
+    return f"{names[machine]}: " if len(names) > 1 else ""
+
+
+def sentences(parts: Iterable[str]) -> str:
+    """Sentences, each with a capital letter and a full stop."""
+    return " ".join(f"{part[0].upper()}{part[1:]}." for part in parts if part)
+
+
+def label_of(row: Row) -> str:
+    """The label of its machine."""
+    return row.machine.label
