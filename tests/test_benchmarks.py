@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import compare, exact, harness, layer_plots, layers, learning, report, zoo
+from benchmarks import compare, exact, harness, layer_plots, layers, learning, plots, report, zoo
 from benchmarks.harness import Row, Rows, read_rows
 from benchmarks.layers import Convolution, Roof, equal_pair, exponent, sweeps, too_large
 from tests.chromium import Browser, needs_chromium
@@ -281,9 +281,9 @@ def test_a_memory_that_knows_no_caches_would_put_that_pass_above_the_roof(rows) 
     roof, names = Roof.of(rows.rows), {rows.machine.label: "this"}
     cached = add_pass(rows, 2**21 / 30e9, size=2**21)
     assert (roof.least_seconds(cached) or 0) > cached.median
-    plots = {b.name: b for b in layer_plots.draw_layers(rows.rows, names) if hasattr(b, "name")}
+    drawn = {b.name: b for b in layer_plots.draw_layers(rows.rows, names) if hasattr(b, "name")}
     assert (
-        "Above the roof: 1 of 1 passes, at most 300 %: the machine" in plots["layers-roof"].answer
+        "Above the roof: 1 of 1 passes, at most 300 %: the machine" in drawn["layers-roof"].answer
     )
 
 
@@ -333,6 +333,29 @@ def test_the_report_is_written_in_plain_numbers(committed) -> None:
     for svg in committed.glob("*.svg"):
         # a tick such as 6x10^-1 is drawn in mathtext
         assert "mathdefault" not in svg.read_text(), svg.name
+
+
+def overlaps(figure, legend) -> bool:
+    figure.canvas.draw()
+    return figure.axes[0].bbox.overlaps(legend.get_window_extent())
+
+
+def test_legends_stand_beside_the_data_and_ticks_are_plain() -> None:
+    figure, axes = plots.blank("How long is it?")
+    values = np.array([[0.4, 0.3, 0.5], [0.7, 0.6, 0.8]])
+    plots.curves(axes, {"a": ([1, 2], values), "b": ([1, 2], values + 0.1)})
+    plots.finish(figure, axes, log="y")
+    assert not overlaps(figure, figure.legends[0])
+    plain = [text.get_text() for text in axes.get_yticklabels()]
+    assert "0.5" in plain
+    assert not any("$" in text for text in plain)
+    # matplotlib's own would do neither
+    figure, axes = plots.blank("How long is it?")
+    plots.curves(axes, {"a": ([1, 2], values), "b": ([1, 2], values + 0.1)})
+    axes.set_yscale("log")
+    assert overlaps(figure, axes.legend())
+    labels = axes.get_yticklabels() + axes.get_yticklabels(minor=True)
+    assert any("$" in text.get_text() for text in labels)
 
 
 def test_an_answer_is_computed_of_the_rows(committed) -> None:
