@@ -218,9 +218,8 @@ def run(path: Path, *, repeats: int, quick: bool, until: float, sizes: Sequence[
                     console.print(f"left out: {reason}", highlight=False)
                     continue
                 _equal_function(rows, varied, case, direction, repeats=repeats)
-        measure_roof(
-            rows, repeats=repeats, quick=quick
-        )  # once more: a busy machine is slow at times
+        # once more: a busy machine is slow at times
+        measure_roof(rows, repeats=repeats, quick=quick)
     rows.show(console, units=("ratio", "FLOP/s", "B/s"))
 
 
