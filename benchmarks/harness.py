@@ -351,7 +351,7 @@ PREFIXES = (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1, "")
 def scale(value: float, unit: str) -> tuple[float, str]:
     """What to divide by, and the unit that people then read: ms, GB/s, GFLOP/s.
 
-    >>> scale(0.00047, "s"), scale(1.794e11, "FLOP/s"), scale(12, "us")
+    >>> scale(0.0047, "s"), scale(1.794e11, "FLOP/s"), scale(12, "us")
     ((0.001, 'ms'), (1000000000.0, 'GFLOP/s'), (1, 'µs'))
     """
     if unit == "us":
@@ -379,8 +379,8 @@ def plain_number(value: float) -> str:
 def quantity(value: float, unit: str) -> str:
     """A value with its unit.
 
-    >>> quantity(0.0004749, "s"), quantity(6.16e9, "B/s"), quantity(1.4, "ratio")
-    ('0.475 ms', '6.16 GB/s', '1.4')
+    >>> quantity(0.004749, "s"), quantity(6.16e9, "B/s"), quantity(1.4, "ratio")
+    ('4.75 ms', '6.16 GB/s', '1.4')
     """
     factor, name = scale(value, unit)
     return f"{plain_number(value / factor)} {name}".rstrip()
