@@ -1,7 +1,7 @@
 """`python -m benchmarks [PART]`: rows to a file, a table to look at.
 
-Parts are exact, layers, learning, sweep, verify, field, zoo and scale; report draws their rows. Without a part it runs
-all, each in its share of `--minutes` where there is a limit.
+Parts are exact, layers, learning, sweep, verify, field, zoo and scale; report draws their rows, compare sets two files
+of them side by side. Without a part it runs all, each in its share of `--minutes` where there is a limit.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import jax
 import tyro
 
-from benchmarks import exact, field, layers, learning, report, scale, sweep, verify, zoo
+from benchmarks import compare, exact, field, layers, learning, report, scale, sweep, verify, zoo
 from shiftproof.terminal import Console
 
 
@@ -28,7 +28,7 @@ class _Part:
     repeats: int = 7
     """Interleaved repetitions; medians need at least 5."""
     quick: bool = False
-    """Small cases only, for a look."""
+    """Small cases only, to see that everything runs; leaves learning out."""
     device: str | None = None
     """Platform to run on, such as cpu, gpu or tpu; JAX's own choice by default."""
     minutes: float | None = None
@@ -98,7 +98,19 @@ class Report:
     files: tyro.conf.Positional[tuple[Path, ...]]
     """JSON Lines as the other parts write them."""
     out: Path = Path("benchmarks-report")
-    """Folder for report.html and the plots."""
+    """Folder for report.html, and for every figure as SVG and PNG."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Compare:
+    """Ratios of two files of rows, new over old, with their spread."""
+
+    old: tyro.conf.Positional[Path]
+    """JSON Lines as the parts write them."""
+    new: tyro.conf.Positional[Path]
+    """The same of a later commit, or of another machine."""
+    fail_if: float | None = None
+    """Exit with 1 where a ratio is above this one beyond its spread, such as 1.2."""
 
 
 RUNS: dict[type, Callable[[Any], None]] = {
@@ -106,7 +118,7 @@ RUNS: dict[type, Callable[[Any], None]] = {
     Layers: lambda c: layers.run(
         c.out, repeats=c.repeats, quick=c.quick, until=c.until, sizes=c.sizes
     ),
-    Learning: lambda c: learning.run(c.out, quick=c.quick, until=c.until, mnist=c.mnist),
+    Learning: lambda c: learning.run(c.out, until=c.until, mnist=c.mnist),
     Sweep: lambda c: sweep.run(c.out, repeats=c.repeats, quick=c.quick, until=c.until),
     Verify: lambda c: verify.run(
         c.out, repeats=c.repeats, quick=c.quick, until=c.until, cases=c.cases
@@ -116,7 +128,18 @@ RUNS: dict[type, Callable[[Any], None]] = {
     Scale: lambda c: scale.run(c.out, repeats=c.repeats, quick=c.quick, until=c.until),
 }
 PARTS = tuple(RUNS)
-COMMANDS = (*PARTS, All, Report)
+COMMANDS = (*PARTS, All, Report, Compare)
+EXAMPLES = """Convolution against dense, sweeps and verdicts: recorded, never asserted.
+
+$ python -m benchmarks                    all parts, for hours
+$ python -m benchmarks --quick            small cases only, 5 minutes
+$ python -m benchmarks layers --quick     one part
+$ python -m benchmarks report FILE        tables and figures of recorded rows
+$ python -m benchmarks compare OLD NEW    what has become slower
+
+All parts take --quick, --repeats 7, --device gpu, --minutes 8 and --out FILE."""
+UNTRAINED = "networks that are trained for seconds say nothing of what they learn."
+QUICK = "quick run: small cases, that say nothing of larger ones"
 
 
 def main() -> int:
@@ -137,18 +160,20 @@ def main() -> int:
     chosen = tyro.cli(
         command,
         prog="python -m benchmarks",
-        description="Convolution against dense, sweeps and verdicts: recorded, never asserted.\n\n"
-        "Without a part all run, for hours; --quick takes small cases only, for a look. Parts also take --device gpu, "
-        "--minutes 8, --out FILE and more: see `python -m benchmarks all --help`.",
+        description=EXAMPLES,
         config=(tyro.conf.FlagCreatePairsOff,),
         args=arguments,
+        default=All(),
     )
     try:
-        _run(chosen)
-    except (ValueError, OSError, ImportError) as error:
+        return _run(chosen)
+    except OSError as error:
+        told = f"{error.filename}: {error.strerror}" if error.filename else error
+        Console(stderr=True).say(f"error: {told}.", style="red")
+        return 2
+    except (ValueError, ImportError) as error:
         Console(stderr=True).say(f"error: {error}", style="red")
         return 2
-    return 0
 
 
 def _choose(platform: str | None) -> None:
@@ -165,15 +190,32 @@ def _choose(platform: str | None) -> None:
         ) from error
 
 
-def _run(command: Any) -> None:
-    if isinstance(command, Report):
-        for written in report.write(command.files, command.out):
-            Console().say(f"wrote {written}")
-        return
+def _run(command: Any) -> int:
+    match command:
+        case Compare(old, new, fail_if):
+            return compare.compare(old, new, fail_if=fail_if)
+        case Report(files, out):
+            for written in report.write(files, out):
+                Console().say(f"wrote {written}")
+        case _:
+            _measure(command)
+    return 0
+
+
+def _measure(command: Any) -> None:
+    """Run one part, or all."""
     if command.repeats < 5:
         raise ValueError("--repeats must be at least 5: medians of fewer say little.")
+    if command.quick and isinstance(command, Learning):
+        raise ValueError(
+            f"learning has no quick run: {UNTRAINED} Leave --quick out: it takes some minutes."
+        )
     _choose(command.device)
     parts = PARTS if isinstance(command, All) else (type(command),)
+    console = Console()
+    if command.quick:
+        console.rule(QUICK)
+        parts = tuple(part for part in parts if part is not Learning)
     end = math.inf if command.minutes is None else time.monotonic() + 60 * command.minutes
     for number, part in enumerate(parts):
         begin = time.monotonic()
@@ -182,7 +224,11 @@ def _run(command: Any) -> None:
         known = {field.name for field in dataclasses.fields(part)}
         RUNS[part](part(**{name: options[name] for name in known & options.keys()}))
         if len(parts) > 1:
-            Console().rule(f"{part.__name__.lower()}: {time.monotonic() - begin:.0f} s")
+            console.rule(f"{part.__name__.lower()}: {time.monotonic() - begin:.0f} s")
+    if command.quick:
+        console.rule(QUICK)
+        if isinstance(command, All):
+            console.say(f"learning was left out: {UNTRAINED} For it: python -m benchmarks learning")
 
 
 if __name__ == "__main__":

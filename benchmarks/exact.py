@@ -34,7 +34,7 @@ def run(path: Path, *, quick: bool, until: float) -> None:
     Raises:
         ValueError: the device rounds where the benchmarks rely on it.
     """
-    rows, console = Rows(path, part="exact", until=until), Console()
+    rows, console = Rows(path, part="exact", until=until, quick=quick), Console()
     device = jax.local_devices()[0]
     for dtype, precision in FORMATS:
         found = calibrate(device, dtype, precision)

@@ -47,7 +47,7 @@ QUICK = ("lenet-28",)
 
 def run(path: Path, *, repeats: int, quick: bool, until: float) -> None:
     """Measure every case, append the rows to `path`, print a table."""
-    rows, console = Rows(path, part="field", until=until), Console()
+    rows, console = Rows(path, part="field", until=until, quick=quick), Console()
     for case in rows.in_time(case for case in CASES if not quick or case.name in QUICK):
         console.print(f"{case.name} ...")
         model = case.build()

@@ -8,25 +8,29 @@ a test.
 
 import dataclasses
 import hashlib
+import inspect
 import itertools
+import json
 import math
 import os
 import platform
+import re
 import statistics
 import subprocess
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import jax
 import msgspec
-from rich.table import Table
+import numpy as np
 
 from shiftproof.plain import plain_texts
 from shiftproof.provenance import provenance
 from shiftproof.proving import runs
 from shiftproof.refuting import trials
+from shiftproof.report.tables import Table
 from shiftproof.terminal import Console
 
 SCHEMA = "shiftproof.benchmark/2"
@@ -59,10 +63,17 @@ class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     clock_mhz: float | None = None
 
     @property
+    def kind(self) -> str:
+        """What computes, such as `AMD EPYC, 2 cores` or `NVIDIA H200`."""
+        if self.platform != "cpu":
+            return self.device
+        name = re.sub(r"\(R\)|\(TM\)| Processor", "", self.processor)
+        return f"{name}, {self.processors} cores"
+
+    @property
     def label(self) -> str:
-        """Short, for tables that hold rows of several machines."""
-        kind = self.processor if self.platform == "cpu" else self.device
-        return f"{self.devices} x {kind} ({self.processors} processors), jax {self.jax}"
+        """One line; rows of the same label were measured on the same kind of machine."""
+        return f"{self.devices} x {self.kind}, jax {self.jax}"
 
 
 Fact = str | int | float | bool | None | list[int | float | list[float]]
@@ -92,10 +103,18 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     median: float
     quartile_low: float
     quartile_high: float
-    samples: list[float]
+    samples: Annotated[list[float], msgspec.Meta(min_length=1)]
     aim: float | None
     facts: dict[str, Fact]
     machine: Machine
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a row, with descriptions as every version of msgspec would write them."""
+    found = json.loads(msgspec.json.encode(msgspec.json.schema(Row)))
+    for definition in found["$defs"].values():
+        definition["description"] = inspect.cleandoc(definition["description"])
+    return found
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -186,13 +205,16 @@ class Rows:
         path: of the file.
         part: of the benchmarks.
         until: the time (`time.monotonic`) after which no case begins.
+        quick: a quick run; every row then has the fact `quick`.
 
     Raises:
         ValueError: the file cannot be written.
     """
 
-    def __init__(self, path: Path, *, part: str, until: float = math.inf) -> None:
-        self.path, self.part, self.until = path, part, until
+    def __init__(
+        self, path: Path, *, part: str, until: float = math.inf, quick: bool = False
+    ) -> None:
+        self.path, self.part, self.until, self.quick = path, part, until, quick
         self.machine = machine()
         self.rows: list[Row] = []
         try:
@@ -230,7 +252,7 @@ class Rows:
             *spread(samples),
             list(samples),
             aim,
-            facts,
+            facts | ({"quick": True} if self.quick else {}),
             self.machine,
         )
         self.rows.append(row)
@@ -239,7 +261,9 @@ class Rows:
 
     def show(self, console: Console, units: Container[str] | None = None) -> None:
         """The rows so far, or those of some units, as a table."""
-        console.print(table(row for row in self.rows if units is None or row.unit in units))
+        shown = [row for row in self.rows if units is None or row.unit in units]
+        title = self.machine.label + (", quick run" if self.quick else "")
+        console.print(figure_table(title, shown))
         console.print(f"{len(self.rows)} rows in {self.path}", highlight=False)
 
 
@@ -321,21 +345,124 @@ def compile_program(function: Callable[..., Any], inputs: Sequence[Sequence[Any]
     )
 
 
-def table(rows: Iterable[Row]) -> Table:
-    """Medians and quartiles of some rows."""
-    rows = list(rows)
-    drawn = Table(title=rows[0].machine.label if rows else None)
-    for heading in ("case", "figure", "median", "quartiles", "aim"):
-        numeric = heading in ("median", "quartiles", "aim")
-        drawn.add_column(heading, justify="right" if numeric else "left")
-    for row in rows:
-        unit = "" if row.unit in ("ratio", "count") else f" {row.unit}"
-        several = len(row.samples) > 1
-        drawn.add_row(
+PREFIXES = (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1, "")
+
+
+def scale(value: float, unit: str) -> tuple[float, str]:
+    """What to divide by, and the unit that people then read: ms, GB/s, GFLOP/s.
+
+    >>> scale(0.0047, "s"), scale(1.794e11, "FLOP/s"), scale(12, "us")
+    ((0.001, 'ms'), (1000000000.0, 'GFLOP/s'), (1, 'µs'))
+    """
+    if unit == "us":
+        factor, name = scale(value * 1e-6, "s")
+        return (1, name) if name == "µs" else (factor * 1e6, name)
+    if unit == "s":
+        return next(((f, n) for f, n in ((1, "s"), (1e-3, "ms")) if abs(value) >= f), (1e-6, "µs"))
+    if unit in ("FLOP/s", "B/s", "B"):
+        factor, prefix = next((pair for pair in PREFIXES if abs(value) >= pair[0]), (1, ""))
+        return factor, prefix + unit
+    return 1, {"ratio": "", "count": "", "1/s": "/s"}.get(unit, unit)
+
+
+def plain_number(value: float) -> str:
+    """Three digits, thousands apart, never an exponent.
+
+    >>> plain_number(0.4749), plain_number(50171.7), plain_number(3), plain_number(0.0000123)
+    ('0.475', '50,172', '3', '0.0000123')
+    """
+    if abs(value) >= 99.95 or value == 0:
+        return f"{value:,.0f}"
+    return np.format_float_positional(value, precision=3, fractional=False, trim="-")
+
+
+def quantity(value: float, unit: str) -> str:
+    """A value with its unit.
+
+    >>> quantity(0.004749, "s"), quantity(6.16e9, "B/s"), quantity(1.4, "ratio")
+    ('4.75 ms', '6.16 GB/s', '1.4')
+    """
+    factor, name = scale(value, unit)
+    return f"{plain_number(value / factor)} {name}".rstrip()
+
+
+def quartiles(row: Row) -> str:
+    """In the unit of the median; "" where there is one sample."""
+    if len(row.samples) == 1:
+        return ""
+    factor, _ = scale(row.median, row.unit)
+    return " .. ".join(plain_number(q / factor) for q in (row.quartile_low, row.quartile_high))
+
+
+def figure_table(title: str, rows: Iterable[Row], *, machines: bool = False) -> Table:
+    """Medians and quartiles of some rows; with `machines`, where each was measured."""
+    cells = tuple(
+        (
             row.case,
             row.figure,
-            f"{row.median:.4g}{unit}",
-            f"{row.quartile_low:.4g} .. {row.quartile_high:.4g}" if several else "",
-            "" if row.aim is None else f"{row.aim:g}",
+            quantity(row.median, row.unit),
+            quartiles(row),
+            "" if row.aim is None else plain_number(row.aim),
+            *((row.machine.label,) if machines else ()),
         )
-    return drawn
+        for row in rows
+    )
+    columns = ("case", "figure", "median", "quartiles", "aim", *(("machine",) if machines else ()))
+    return used_columns(
+        Table(title, columns, cells, numbers=frozenset({2, 3, 4}), flexible=frozenset({0, 1, 3, 5}))
+    )
+
+
+def used_columns(table: Table) -> Table:
+    """The table without the columns in which no row has anything."""
+    kept = [i for i in range(len(table.columns)) if any(row[i] for row in table.rows)]
+    place = {old: new for new, old in enumerate(kept)}
+    return dataclasses.replace(
+        table,
+        columns=tuple(table.columns[i] for i in kept),
+        rows=tuple(tuple(row[i] for i in kept) for row in table.rows),
+        numbers=frozenset(place[i] for i in table.numbers if i in place),
+        flexible=frozenset(place[i] for i in table.flexible if i in place),
+        optional=tuple(place[i] for i in table.optional if i in place),
+    )
+
+
+def machine_box(named: Mapping[str, Sequence[Machine]]) -> Table:
+    """One column a machine, or a file: what was measured on, all that is known of it."""
+    asked: dict[str, Callable[[Machine], str]] = {
+        "device": lambda m: f"{m.devices} x {m.device}",
+        "processor": lambda m: m.processor,
+        "cores": lambda m: str(m.processors),
+        "memory of the device": lambda m: quantity(m.memory_bytes, "B") if m.memory_bytes else "",
+        "highest clock": lambda m: f"{m.clock_mhz:,.0f} MHz" if m.clock_mhz else "",
+        "system": lambda m: m.system,
+        "python": lambda m: m.python,
+        "jax, jaxlib": lambda m: f"{m.jax}, {m.jaxlib}",
+        "flax": lambda m: m.flax,
+        "numpy": lambda m: m.numpy,
+        "shiftproof": lambda m: m.shiftproof,
+        "precision of products": lambda m: m.matmul_precision,
+        "XLA_FLAGS": lambda m: m.xla_flags,
+        "processes": lambda m: str(m.processes),
+        "commit": lambda m: m.git[:10] + (" and changes" if m.dirty else ""),
+    }
+    rows = [
+        (
+            name,
+            *(", ".join(filter(None, dict.fromkeys(map(ask, found)))) for found in named.values()),
+        )
+        for name, ask in asked.items()
+    ]
+    loads = [[m.load for m in machines if m.load is not None] for machines in named.values()]
+    rows.append(
+        (
+            "load (busy processes)",
+            *(f"{min(found):.1f} .. {max(found):.1f}" if found else "" for found in loads),
+        )
+    )
+    return Table(
+        "Where it was measured",
+        ("", *named),
+        tuple(row for row in rows if any(row[1:])),
+        flexible=frozenset(range(1, len(named) + 1)),
+    )

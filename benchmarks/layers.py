@@ -5,13 +5,15 @@ read the same image. The *equal function*: the same convolution and its own matr
 either is timed, so that what differs is weight sharing alone. The *sweeps*: over image size, channels, kernel, batch
 and number format, forward and backward.
 
-Arithmetic and bytes are counted by formula, and as the compiler counts them. What a program achieves is a share of the
-roofline: of what a large matrix product and a large copy reach in the same run.
+Arithmetic and bytes are counted by formula, and as the compiler counts them. What a program achieves is a share of its
+*roof*: of the speed it would have if it computed as fast as a large matrix product, or read its bytes as fast as this
+machine reads a block of that size, whichever is slower. A block that fits into a cache is read faster than one that
+does not, so the roof is measured for blocks of many sizes.
 """
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.harness import Rows, compile_program, interleaved, ratios
+from benchmarks.harness import Row, Rows, compile_program, interleaved, ratios
 from shiftproof.sweeping.engine import free_memory
 from shiftproof.terminal import Console
 from shiftproof.tracing.settings import settings
@@ -131,12 +133,14 @@ class Layer:
         """Parameters, arithmetic and bytes of one call, by formula."""
         work = 2 * self.multiplications * len(images)
         parameters = sum(weight.size for weight in self.weights)
-        moved = images.itemsize * (parameters + images.size + outputs * len(images))
-        # backward: the forward pass, and one product of the same size for each of the two gradients
+        read = parameters + images.size
+        # backward: the forward pass, and one product of the same size for each of the two gradients, which are as
+        # large as what is read
+        written = read if direction == "backward" else outputs * len(images)
         return {
             "parameters": parameters,
             "flops": work * (3 if direction == "backward" else 1),
-            "bytes": moved * (2 if direction == "backward" else 1),
+            "bytes": images.itemsize * (read + written),
         }
 
 
@@ -199,10 +203,10 @@ def run(path: Path, *, repeats: int, quick: bool, until: float, sizes: Sequence[
     for size in sizes:
         if size < 2 or (reason := too_large(dataclasses.replace(QUESTION, size=size))):
             raise ValueError(reason if size >= 2 else f"size {size} is smaller than the kernel, 2.")
-    rows, console = Rows(path, part="layers", until=until), Console()
+    rows, console = Rows(path, part="layers", until=until, quick=quick), Console()
     with settings("float32"):
-        peak = roofline(rows, repeats=repeats, quick=quick)
-        _question(rows, peak, repeats=repeats)
+        measure_roof(rows, repeats=repeats, quick=quick)
+        _question(rows, repeats=repeats)
         cases = (
             [("size", dataclasses.replace(QUESTION, size=n), ("forward",)) for n in sizes]
             if sizes
@@ -213,31 +217,93 @@ def run(path: Path, *, repeats: int, quick: bool, until: float, sizes: Sequence[
                 if reason := too_large(case, direction):
                     console.print(f"left out: {reason}", highlight=False)
                     continue
-                _equal_function(rows, peak, varied, case, direction, repeats=repeats)
+                _equal_function(rows, varied, case, direction, repeats=repeats)
+        # once more: a busy machine is slow at times
+        measure_roof(rows, repeats=repeats, quick=quick)
     rows.show(console, units=("ratio", "FLOP/s", "B/s"))
 
 
-def roofline(rows: Rows, *, repeats: int, quick: bool) -> dict[str, tuple[float, float]]:
-    """By dtype the floating point operations and the bytes per second that this machine reaches."""
-    found = {}
+BLOCKS = tuple(2**k for k in range(16, 29, 2))
+"""Bytes of the blocks that are read, 64 KiB to 256 MiB: of every cache, and of the memory."""
+LARGE_BLOCKS = tuple(2**k for k in range(20, 33, 2))
+"""The same on an accelerator, up to 4 GiB: small ones take no longer than a start."""
+
+
+def measure_roof(rows: Rows, *, repeats: int, quick: bool) -> None:
+    """Record the operations per second of a large product, and the bytes per second of reading blocks.
+
+    A block is read by a sum and by a product with a vector; each sample is of the faster one.
+    """
     large = rows.machine.platform != "cpu"
-    n, copied = (512, 2**24) if quick else (8192, 2**29) if large else (2048, 2**26)
+    n = 1024 if quick else 8192 if large else 2048
+    facts = {"precision": rows.machine.matmul_precision}
     for dtype in ("float32", "bfloat16"):
         ones = [[jnp.full((n, n), i, dtype)] * 2 for i in range(2)]
-        arrays = [[jnp.full(copied, i, dtype)] for i in range(2)]
         product = compile_program(jnp.matmul, ones)
-        copy = compile_program(lambda x: x + 1, arrays)
-        seconds = interleaved({"product": product.run, "copy": copy.run}, repeats=repeats)
-        rates = [2 * n**3 / s for s in seconds["product"]]
-        bandwidths = [2 * arrays[0][0].nbytes / s for s in seconds["copy"]]
-        facts = {"dtype": dtype, "precision": rows.machine.matmul_precision}
-        rows.add(f"roofline {dtype}", "matrix product", rates, unit="FLOP/s", size=n, **facts)
-        rows.add(f"roofline {dtype}", "copy", bandwidths, unit="B/s", elements=copied, **facts)
-        found[dtype] = max(rates), max(bandwidths)
-    return found
+        seconds = interleaved({"product": product.run}, repeats=repeats)["product"]
+        rates = [2 * n**3 / s for s in seconds]
+        rows.add(
+            f"roof, {dtype}", "matrix product", rates, unit="FLOP/s", size=n, dtype=dtype, **facts
+        )
+    for size in LARGE_BLOCKS if large else BLOCKS:
+        side = math.isqrt(size // 4)
+        block = jnp.ones((side, side), jnp.float32)
+        inputs = [(block, jnp.full(side, i, jnp.float32)) for i in range(2)]
+        ways = {
+            "sum": compile_program(lambda block, x: jnp.sum(block) + x[0], inputs),
+            "product": compile_program(lambda block, x: block @ x, inputs),
+        }
+        seconds = interleaved({name: way.run for name, way in ways.items()}, repeats=repeats)
+        rates = [size / min(pair) for pair in zip(*seconds.values(), strict=True)]
+        name = f"{size // 2**20} MiB" if size >= 2**20 else f"{size // 2**10} KiB"
+        rows.add("roof", f"reading {name}", rates, unit="B/s", bytes=size, **facts)
 
 
-def _question(rows: Rows, peak: dict[str, tuple[float, float]], *, repeats: int) -> None:
+@dataclasses.dataclass(frozen=True)
+class Roof:
+    """What one machine reaches at most.
+
+    Attributes:
+        products: by dtype, operations per second of a matrix product.
+        reading: by bytes of a block, bytes per second of reading it.
+    """
+
+    products: dict[str, float]
+    reading: dict[int, float]
+
+    @classmethod
+    def of(cls, rows: Iterable[Row]) -> "Roof":
+        """The best samples of the rows that `measure_roof` made."""
+        products: dict[str, float] = {}
+        reading: dict[int, float] = {}
+        for row in rows:
+            match row.facts:
+                case {"bytes": int(size)} if row.case == "roof":
+                    reading[size] = max([reading.get(size, 0), *row.samples])
+                case {"dtype": str(dtype)} if row.case == f"roof, {dtype}":
+                    products[dtype] = max([products.get(dtype, 0), *row.samples])
+        return cls(products, reading)
+
+    def bandwidth(self, size: float) -> float:
+        """Bytes per second at which so many bytes can be read, at most.
+
+        A smaller block is never read more slowly than a larger one, so that this is the best of all blocks but those
+        that are smaller than the next one below `size`: they may lie in a cache into which `size` does not fit.
+        """
+        below = max([block for block in self.reading if block <= size], default=0)
+        return max(rate for block, rate in self.reading.items() if block >= below)
+
+    def least_seconds(self, row: Row) -> float | None:
+        """The seconds that the roof allows for a layer's pass; None where no roof was measured for it."""
+        match row.facts:
+            case {"dtype": str(dtype), "flops": int(work), "bytes": int(size)} if (
+                self.reading and dtype in self.products
+            ):
+                return max(work / self.products[dtype], size / self.bandwidth(size))
+        return None
+
+
+def _question(rows: Rows, *, repeats: int) -> None:
     """The filters of the question against dense layers that read the same image."""
     case = QUESTION
     filters, bias, images = case.draw(0)
@@ -248,19 +314,11 @@ def _question(rows: Rows, peak: dict[str, tuple[float, float]], *, repeats: int)
         layers.append(Layer(f"dense {case.inputs} -> {hidden}", multiply, weights, dense.size))
     outputs = [case.outputs, *HIDDEN]
     for direction in ("forward", "backward"):
-        _compare(
-            rows, peak, f"question, {direction}", layers, outputs, case, images, direction, repeats
-        )
+        _compare(rows, f"question, {direction}", layers, outputs, case, images, direction, repeats)
 
 
 def _equal_function(
-    rows: Rows,
-    peak: dict[str, tuple[float, float]],
-    varied: str,
-    case: Convolution,
-    direction: Direction,
-    *,
-    repeats: int,
+    rows: Rows, varied: str, case: Convolution, direction: Direction, *, repeats: int
 ) -> None:
     """A convolution and its matrix: equal integers first, then time."""
     convolution, matrix, images = equal_pair(case)
@@ -269,7 +327,7 @@ def _equal_function(
         Layer("its matrix", multiply, matrix, matrix[0].size),
     ]
     name = f"equal function, {varied} {getattr(case, varied)}, {direction}"
-    _compare(rows, peak, name, layers, [case.outputs] * 2, case, images, direction, repeats)
+    _compare(rows, name, layers, [case.outputs] * 2, case, images, direction, repeats)
 
 
 Weights = tuple[np.ndarray, np.ndarray]
@@ -304,7 +362,6 @@ def equal_pair(case: Convolution) -> tuple[Weights, Weights, np.ndarray]:
 
 def _compare(
     rows: Rows,
-    peak: dict[str, tuple[float, float]],
     name: str,
     layers: Sequence[Layer],
     outputs: Sequence[int],
@@ -329,13 +386,10 @@ def _compare(
             **programs[layer.name].facts,
         }
     seconds = interleaved({n: p.run for n, p in programs.items()}, repeats=repeats)
-    rate, bandwidth = peak[case.dtype]
     first = layers[0].name
     for layer in layers:
         samples, known = seconds[layer.name], facts[layer.name]
-        median = float(np.median(samples))
-        least = max(known["flops"] / rate, known["bytes"] / bandwidth)
-        known |= {"roofline_share": least / median, "images_per_second": case.batch / median}
+        known["images_per_second"] = case.batch / float(np.median(samples))
         rows.add(name, layer.name, samples, unit="s", **known)
         if layer.name != first:
             ratio = ratios(samples, seconds[first])

@@ -50,9 +50,6 @@ class Plan:
     batch: int = 32
 
 
-QUICK = Plan(seeds=2, sizes=(50, 200), test=100, steps=40, batch=16)
-
-
 # --- networks ---
 
 
@@ -251,9 +248,9 @@ def accuracies(
 # --- measurements ---
 
 
-def run(path: Path, *, quick: bool, until: float, mnist: Path | None = None) -> None:
+def run(path: Path, *, until: float, mnist: Path | None = None) -> None:
     """Train every kind, append the rows to `path`, print a table."""
-    plan, digits = QUICK if quick else Plan(), load(mnist)
+    plan, digits = Plan(), load(mnist)
     rows, console = Rows(path, part="learning", until=until), Console()
     if plan.sizes[-1] + plan.test > len(digits.images):
         raise ValueError(

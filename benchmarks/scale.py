@@ -48,7 +48,7 @@ def run(path: Path, *, repeats: int, quick: bool, until: float) -> None:
     Raises:
         ArithmeticError: two crews give different bytes.
     """
-    rows, console = Rows(path, part="scale", until=until), Console()
+    rows, console = Rows(path, part="scale", until=until, quick=quick), Console()
     name = "lenet-global" if quick else "resnet"
     crews = QUICK if quick else CREWS
     digests: dict[tuple[int, int], bytes] = {}

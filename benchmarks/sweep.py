@@ -112,7 +112,7 @@ def hand_loop(setup: Setup, shifts: np.ndarray) -> Callable[[], None]:
 
 def run(path: Path, *, repeats: int, quick: bool, until: float) -> None:
     """Measure every case, append the rows to `path`, print a table."""
-    rows, console = Rows(path, part="sweep", until=until), Console()
+    rows, console = Rows(path, part="sweep", until=until, quick=quick), Console()
     for name, count in rows.in_time(list(CASES.items())[: 1 if quick else None]):
         console.print(f"{name}: compiling ...")
         setup = prepare(name, count=count)

@@ -79,7 +79,7 @@ def run(path: Path, *, repeats: int, quick: bool, until: float, cases: Sequence[
     if unknown := [name for name in cases if name not in names]:
         raise ValueError(f"there is no case {unknown[0]!r}; there are {', '.join(names)}.")
     chosen = cases or (QUICK if quick else names)
-    rows, console = Rows(path, part="verify", until=until), Console()
+    rows, console = Rows(path, part="verify", until=until, quick=quick), Console()
     for case in rows.in_time(case for case in CASES if case.name in chosen):
         console.print(f"{case.name} ...")
         _decide(rows, case, repeats)

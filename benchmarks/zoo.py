@@ -46,7 +46,7 @@ FIRST, AGAIN, BRUTE, RATIO = (
 
 def run(path: Path, *, repeats: int, quick: bool, until: float) -> None:
     """Measure every family, append the rows to `path`, print a table."""
-    rows, console = Rows(path, part="zoo", until=until), Console()
+    rows, console = Rows(path, part="zoo", until=until, quick=quick), Console()
     families = [family for family in all_families() if not quick or family.name in QUICK]
     for number, family in enumerate(rows.in_time(families), 1):
         console.print(f"{number}/{len(families)} {family.name} ...", highlight=False)
