@@ -71,10 +71,9 @@ def _process(notebook: Any, folder: Path) -> Iterator[NotebookClient]:
     client = NotebookClient(notebook, timeout=SECONDS, kernel_name="python3", coalesce_streams=True)
     paths = [str(Path(shiftproof.__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
     here = {"PYTHONPATH": os.pathsep.join(paths), "JAX_PLATFORMS": "cpu"}
+    here["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
     # what a user has set up for Jupyter is not read, and what it writes is thrown away
-    here |= {
-        f"{name}_DIR": str(folder) for name in ("IPYTHON", "JUPYTER_CONFIG", "JUPYTER_RUNTIME")
-    }
+    here |= dict.fromkeys(("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR"), str(folder))
     with mock.patch.dict(os.environ, here), client.setup_kernel(cwd=str(folder)):
         yield client
 
