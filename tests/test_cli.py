@@ -30,6 +30,7 @@ def call(capsys, *arguments: object) -> tuple[int, str, str]:
         ["verify", "--help"],
         ["placements", "--help"],
         ["demo", "--help"],
+        ["notebooks", "--help"],
         ["--version"],
     ],
 )

@@ -8,12 +8,10 @@ from hypothesis import strategies as st
 
 from shiftproof.errors import InputError
 from shiftproof.group import Background, Failing, Lattice, find_lattice, largest_lattice, simplest
+from shiftproof.testing import strategies
+from shiftproof.testing.strategies import lattices, shifts
 
-grids = st.lists(st.integers(1, 9), min_size=1, max_size=3).map(tuple)
-
-
-def shifts(grid):
-    return st.tuples(*(st.integers(0, n - 1) for n in grid))
+grids = strategies.grids(max_side=9)
 
 
 def times(k, shift, grid):
@@ -57,7 +55,7 @@ def test_lattices_agree_with_brute_force(data) -> None:
 @given(st.data())
 def test_cosets_are_told_apart(data) -> None:
     grid = data.draw(grids)
-    lattice = Lattice(grid, tuple(data.draw(st.lists(shifts(grid), max_size=2))))
+    lattice = data.draw(lattices(grid))
     a, b = data.draw(shifts(grid)), data.draw(shifts(grid))
     gap = tuple(x - y for x, y in zip(a, b, strict=True))
     cosets = lattice.cosets()
@@ -105,7 +103,7 @@ def test_overgroups_are_all_minimal_larger_groups(grid, generators) -> None:
 @given(st.data())
 def test_a_shift_fails_where_one_of_its_multiples_does(data) -> None:
     grid = data.draw(grids)
-    lattice = Lattice(grid, tuple(data.draw(st.lists(shifts(grid), max_size=2))))
+    lattice = data.draw(lattices(grid))
     outside = [o.shift for o in lattice.overgroups]
     drawn = data.draw(st.lists(st.sampled_from(outside), max_size=3)) if outside else []
     drawn += [s for s in data.draw(st.lists(shifts(grid), max_size=2)) if s not in lattice]
@@ -139,7 +137,7 @@ def test_a_set_that_is_no_subgroup_is_no_lattice(data) -> None:
 @given(st.data())
 def test_the_largest_lattice_is_found_by_asking(data) -> None:
     grid = data.draw(grids)
-    wanted = Lattice(grid, tuple(data.draw(st.lists(shifts(grid), max_size=2))))
+    wanted = data.draw(lattices(grid))
     generators, found = largest_lattice(grid, lambda shift: shift in wanted)
     assert found == wanted == Lattice(grid, tuple(generators))
     assert all(

@@ -31,7 +31,7 @@ ORDER = (
     ("rewriting",),
     ("targets", "doctor", "answer", "comparing"),
     ("report", "messages"),
-    ("demo", "assertions", "pitfalls", "records", "tolerance"),
+    ("demo", "assertions", "notebooks", "pitfalls", "records", "testing", "tolerance"),
     ("cli", "pytest_plugin"),
     ("__main__", "__init__"),
 )
@@ -157,7 +157,8 @@ def test_no_absolute_paths_or_lock_files_are_tracked() -> None:
     offenders = [
         str(p)
         for p in tracked
-        if p.suffix in {".py", ".toml", ".md", ".jinja", ".json", ".jsonl"} and p != Path(__file__)
+        if p.suffix in {".py", ".toml", ".md", ".jinja", ".json", ".jsonl", ".ipynb"}
+        and p != Path(__file__)
         if p.exists() and pattern.search(p.read_text())
     ]
     assert not offenders

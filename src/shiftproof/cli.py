@@ -13,6 +13,7 @@ import dataclasses
 import functools
 import io
 import operator
+import shlex
 import sys
 import textwrap
 import warnings
@@ -296,6 +297,17 @@ class Pitfalls:
 
     name: Annotated[Positional[str | None], arg(metavar="NAME")] = None
     """The one to run, or all. Without a name they are listed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Notebooks:
+    """Copy three notebooks for students, with exercises, to a folder.
+
+    What a shift is, where pooling breaks it, and how to repair your own network.
+    """
+
+    out: Path = Path("shiftproof-notebooks")
+    """Folder for the notebooks. Files that were changed in it are never overwritten."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -788,6 +800,25 @@ def _pitfalls(command: Pitfalls, _: Terminal) -> int:
     return 1 if wrong else 0
 
 
+def _notebooks(command: Notebooks, _: Terminal) -> int:
+    import importlib.util
+
+    from shiftproof.notebooks import copy_notebooks
+
+    written = copy_notebooks(command.out)
+    console = Console()
+    console.say(f"wrote {command.out}: {', '.join(path.name for path in written)}")
+    needed = {"jupyterlab": "jupyterlab", "sklearn": "scikit-learn"}
+    missing = [name for module, name in needed.items() if not importlib.util.find_spec(module)]
+    if missing:
+        console.say(
+            f"They need {' and '.join(missing)}: pip install {' '.join(missing)}, or in a checkout of shiftproof pip "
+            'install -e ".[notebooks]".'
+        )
+    console.say(f"To open them: jupyter lab {shlex.quote(str(written[0]))}")
+    return 0
+
+
 def _zoo(command: Zoo, _: Terminal) -> int:
     from shiftproof.zoo import ENTRIES
 
@@ -824,6 +855,7 @@ COMMANDS: dict[type, Callable[[Any, Terminal], int]] = {
     Replay: _replay,
     Rules: _rules,
     Pitfalls: _pitfalls,
+    Notebooks: _notebooks,
     Zoo: _zoo,
     Doctor: _doctor,
 }
