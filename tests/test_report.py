@@ -309,8 +309,8 @@ def test_compare_table(sweep):
     other = make_sweep(
         [np.zeros((28, 28))], layers=[make_layer("scores", output="o")], model="other"
     )
-    table = compare_table({"one": sweep, "two": other}, headings={"pool": "P"})
-    assert table.columns == ("network", "P\nE", "scores\nI")
+    table = compare_table({"one": sweep, "two": other})
+    assert table.columns == ("network", "pool\nE", "scores\nI")
     assert table.rows == (("one", "49", "≈48?"), ("two", "", "784"))
     assert "784" in table.title
     assert max(map(len, printed(table).splitlines())) <= 100

@@ -31,6 +31,7 @@ ORDER = (
     ("rewriting",),
     ("targets", "doctor", "answer", "comparing"),
     ("report", "messages"),
+    ("claims",),
     ("demo", "assertions", "pitfalls", "records", "tolerance"),
     ("cli", "pytest_plugin"),
     ("__main__", "__init__"),

@@ -299,6 +299,21 @@ class Pitfalls:
 
 
 @dataclasses.dataclass(frozen=True)
+class Claims:
+    """Show common claims about CNNs: exact statement, verdict, counterexample.
+
+    Writes the page of the audit that comes with shiftproof, opens it where there is a display, and lists the claims.
+    """
+
+    id: Annotated[Positional[str | None], arg(metavar="ID")] = None
+    """A claim to print in full, such as A1; writes no page."""
+    out: Path = Path("shiftproof-claims")
+    """Folder for the page."""
+    json: Json = False
+    """Print the claims as JSON; writes no page."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Zoo:
     """List the models that come with shiftproof; each name is a TARGET."""
 
@@ -787,6 +802,27 @@ def _pitfalls(command: Pitfalls, _: Terminal) -> int:
     return 1 if wrong else 0
 
 
+def _claims(command: Claims, _: Terminal) -> int:
+    import webbrowser
+
+    from shiftproof.claims import claims_table, find_claim, load_claims, write_claims
+
+    claims = load_claims() if command.id is None else (find_claim(command.id),)
+    if command.json:
+        _print_json(claims)
+        return 0
+    console = Console()
+    if command.id is not None:
+        console.say(*str(claims[0]).split("\n"))
+        return 0
+    page = write_claims(command.out)
+    console.print(claims_table(claims))
+    console.say("", "shiftproof claims ID prints one, with its statements and evidence.")
+    opened = console.has_display and webbrowser.open(page.resolve().as_uri())
+    console.say(f"{'opened' if opened else 'wrote'} {page}")
+    return 0
+
+
 def _zoo(command: Zoo, _: Terminal) -> int:
     from shiftproof.zoo import ENTRIES
 
@@ -823,6 +859,7 @@ COMMANDS: dict[type, Callable[[Any, Terminal], int]] = {
     Replay: _replay,
     Rules: _rules,
     Pitfalls: _pitfalls,
+    Claims: _claims,
     Zoo: _zoo,
     Doctor: _doctor,
 }
