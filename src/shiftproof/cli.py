@@ -302,7 +302,7 @@ class Pitfalls:
 class Claims:
     """Show common claims about CNNs: exact statement, verdict, counterexample.
 
-    Writes the page of the audit that comes with shiftproof, opens it where there is a display, and lists the claims.
+    Lists the claims, writes the page of their audit, and opens it where there is a display.
     """
 
     id: Annotated[Positional[str | None], arg(metavar="ID")] = None
@@ -310,7 +310,6 @@ class Claims:
     out: Path = Path("shiftproof-claims")
     """Folder for the page."""
     json: Json = False
-    """Print the claims as JSON; writes no page."""
 
 
 @dataclasses.dataclass(frozen=True)

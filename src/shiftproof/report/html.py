@@ -288,10 +288,11 @@ def drawn_width(png: bytes) -> int:
 
     Its letters are then as large as they were said to be: 8 points are 10.7 pixels.
     """
-    (width,) = struct.unpack_from(">I", png, 16)
-    at = png.find(b"pHYs")
-    metre = 0.0254
-    return 0 if at < 0 else round(width / (struct.unpack_from(">I", png, at + 4)[0] * metre) * 96)
+    at = png.find(b"pHYs")  # pixels per metre, after the size
+    if at < 0:
+        return 0
+    (width,), (density,) = (struct.unpack_from(">I", png, place) for place in (16, at + 4))
+    return round(width / density / 0.0254 * 96)
 
 
 def embedded(data: Any) -> Markup:
