@@ -302,7 +302,7 @@ class Pitfalls:
 class Claims:
     """Show common claims about CNNs: exact statement, verdict, counterexample.
 
-    Lists the claims, writes the page of their audit, and opens it where there is a display.
+    Lists them, writes the page of their audit and, on a display, opens it.
     """
 
     id: Annotated[Positional[str | None], arg(metavar="ID")] = None
