@@ -62,7 +62,9 @@ def write_page(
         for piece in claim.findings.evidence:
             for name, content in piece.files.items():
                 _write(directory / place(claim, name), content)
-    data = {"settings": settings, "claims": [*map(audited, decided)], "theorems": outcomes}
+    # without the time that each took, so that the same findings give the same bytes
+    theorems = [{k: v for k, v in vars(o).items() if k != "seconds"} for o in outcomes]
+    data = {"settings": settings, "claims": [*map(audited, decided)], "theorems": theorems}
     write_atomic(directory / "audit.json", msgspec.json.format(msgspec.json.encode(data)) + b"\n")
     path = directory / "audit.html"
     write_atomic(path, render(decided, outcomes, settings=settings).encode())
