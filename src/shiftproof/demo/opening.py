@@ -46,10 +46,7 @@ SCORED = (
 OPENING = (
     Terms(
         (
-            (
-                "equivariance",
-                "the output moves when the image does: f(T x) = T′ f(x), where T shifts the image and T′ the output.",
-            ),
+            ("equivariance", "the output moves when the image does: f(T x) = T′ f(x)."),
             ("invariance", "the output stays the same: f(T x) = f(x)."),
         )
     ),
@@ -62,7 +59,8 @@ OPENING = (
         "Small networks were trained on real digits. A name says how the convolutions pad (circular: the image wraps "
         "around; SAME: zeros), the stride of the two max pools, and the head: flatten, where a dense layer reads every "
         "position, or global, where it reads the mean over all positions. The dense net has no convolutions. A shift "
-        "(dy, dx) is so many pixels down and to the right; what leaves on one side enters on the other."
+        "T by (dy, dx) moves the image so many pixels down and to the right, and T′ the output; what leaves on one "
+        "side enters on the other."
     ),
 )
 """What stands before everything else."""
