@@ -3,6 +3,7 @@
 import argparse
 import importlib.metadata
 import platform
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -12,12 +13,10 @@ from rich.console import Console
 
 from proofs import certificates
 from proofs.claims.audit import Audit
-from proofs.claims.claim import KINDS, Decided
-from proofs.notation import to_text
-from proofs.page import summary, write_page
+from proofs.page import audited, summary, write_page
 from proofs.running import PROVED, REFUTED, USAGE, Report, choose, examine, prove_theorems
+from shiftproof.claims import PAGE, claims_table
 from shiftproof.files import write_atomic
-from shiftproof.report.tables import Table
 
 
 def main(arguments: list[str]) -> int:
@@ -26,11 +25,18 @@ def main(arguments: list[str]) -> int:
     console = Console()
     if options.command == "certificates":
         return _certificates(console, write=options.write)
+    if options.ship:
+        if options.quick or options.only:
+            _say(
+                console,
+                "error: --ship takes all claims at full sizes: leave out --quick and --only.",
+            )
+            return USAGE
+        options.out, options.strict = PAGE, True
     try:
         claims = choose(options.only)
-        write_atomic(
-            options.out / "audit.html", b""
-        )  # before minutes are spent on what cannot be written
+        write_atomic(options.out / ".writable", b"")  # before minutes are spent
+        (options.out / ".writable").unlink()
     except ValueError as error:
         _say(console, f"error: {error}")
         return USAGE
@@ -45,9 +51,13 @@ def main(arguments: list[str]) -> int:
     outcomes = prove_theorems(tell)
     decided = examine(claims, Audit(outcomes, quick=options.quick), tell)
     report = Report(decided, outcomes, strict=options.strict)
-    settings = _settings(quick=options.quick) | {"seconds": f"{time.monotonic() - begin:.0f}"}
-    path = write_page(options.out, decided, outcomes, settings=settings)
     _print(console, report)
+    if options.ship and report.exit_code:
+        _say(console, f"error: {PAGE} stays as it was: only a page on which all is decided ships.")
+        return report.exit_code
+    if options.ship:
+        shutil.rmtree(PAGE, ignore_errors=True)  # with files that no claim has any more
+    path = write_page(options.out, decided, outcomes, settings=_settings(quick=options.quick))
     _say(console, f"page: {path}")
     return report.exit_code
 
@@ -64,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--out", type=Path, default=Path("shiftproof-audit"), help="folder of the page"
+    )
+    parser.add_argument(
+        "--ship", action="store_true", help="write the page that `shiftproof claims` shows; strict"
     )
     parser.add_argument("--only", default="", metavar="A1,B2", help="these claims only")
     commands = parser.add_subparsers(dest="command")
@@ -91,10 +104,9 @@ def _say(console: Console, text: str) -> None:
 
 
 def _print(console: Console, report: Report) -> None:
-    rows = tuple(_row(claim) for claim in report.decided)
-    columns = ("claim", "verdict", "condition", "evidence")
     console.print()
-    console.print(Table(summary(report.decided), columns, rows, flexible=frozenset({1, 2, 3})))
+    console.print(claims_table(tuple(map(audited, report.decided))))
+    _say(console, summary(report.decided))
     for claim in report.undecided:
         for reason in claim.reasons:
             _say(console, f"{claim.claim.id} is undecided: {reason}")
@@ -102,13 +114,6 @@ def _print(console: Console, report: Report) -> None:
         _say(console, f"failed: {outcome.name} by {outcome.method}: {outcome.detail}")
     for method, why in report.missing.items():
         _say(console, f"not run: {method}. {why}")
-
-
-def _row(decided: Decided) -> tuple[str, str, str, str]:
-    kinds = dict.fromkeys(
-        KINDS[piece.kind] for piece in decided.findings.evidence if piece.word != "not run"
-    )
-    return decided.claim.id, decided.verdict, to_text(decided.condition), "; ".join(kinds)
 
 
 def _certificates(console: Console, *, write: bool) -> int:

@@ -4,6 +4,8 @@ audit.html                     the claims, their statements, evidence and pictur
 evidence/ID/NAME.certificate.json   python -m shiftproof_kernel check FILE
 evidence/ID/NAME.counterexample.npz image, shift, weights and both outputs
 audit.json                     the verdicts and all findings as data
+
+The page that ships with shiftproof is one of these, see `shiftproof.claims`; `differences` compares it with an audit.
 """
 
 import dataclasses
@@ -18,10 +20,20 @@ from markupsafe import Markup
 from proofs.claims.claim import KINDS, Decided, Evidence
 from proofs.notation import to_html, to_text
 from proofs.outcome import Outcome
+from shiftproof.claims import AuditedClaim, AuditedEvidence, AuditedStatement
 from shiftproof.files import write_atomic
 from shiftproof.refuting.counterexample import Counterexample
-from shiftproof.report.html import page_environment
+from shiftproof.refuting.witness import Pair
+from shiftproof.report.html import Example, page_environment
+from shiftproof.report.pictures import pair_tiles
 
+QUESTIONS = {
+    "A": "What are shifts, equivariance and invariance?",
+    "B": "Which component gives which: convolution, pooling?",
+    "C": "One image at three places: are activations and class scores the same?",
+    "D": "How many parameters does weight sharing save, and what else does it do?",
+}
+"""What the claims of each letter are about."""
 MARKS = {"holds": "✓", "fails": "✗", "measured": "●", "undecided": "?", "not run": "–"}
 
 
@@ -50,8 +62,9 @@ def write_page(
         for piece in claim.findings.evidence:
             for name, content in piece.files.items():
                 _write(directory / place(claim, name), content)
-    data = {"settings": dict(settings), "claims": [_data(claim) for claim in decided]}
-    data["theorems"] = [dataclasses.asdict(outcome) for outcome in outcomes]
+    # without the time that each took, so that the same findings give the same bytes
+    theorems = [{k: v for k, v in vars(o).items() if k != "seconds"} for o in outcomes]
+    data = {"settings": settings, "claims": [*map(audited, decided)], "theorems": theorems}
     write_atomic(directory / "audit.json", msgspec.json.format(msgspec.json.encode(data)) + b"\n")
     path = directory / "audit.html"
     write_atomic(path, render(decided, outcomes, settings=settings).encode())
@@ -90,35 +103,64 @@ def anchor(id: str) -> str:
     return id.replace("'", "-prime")
 
 
-def _data(decided: Decided) -> dict[str, Any]:
+def audited(decided: Decided) -> AuditedClaim:
+    """A claim as data, in plain text."""
     claim = decided.claim
-    return {
-        "claim": claim.id,
-        "told": to_text(claim.told),
-        "verdict": decided.verdict,
-        "statements": [
-            {
-                "key": s.key,
-                "role": s.role,
-                "case": s.case,
-                "text": to_text(s.text),
-                "word": decided.settled(s),
-            }
-            for s in claim.statements
-        ],
-        "evidence": [
-            {
-                "about": e.about,
-                "kind": e.kind,
-                "word": e.word,
-                "text": e.text,
-                "files": [place(decided, name) for name in e.files],
-            }
-            for e in decided.findings.evidence
-        ],
-        "reasons": list(decided.reasons),
-        "seconds": round(decided.seconds, 1),
-    }
+    statements = (
+        AuditedStatement(s.key, s.role, s.case, to_text(s.text), decided.settled(s))
+        for s in claim.statements
+    )
+    evidence = (
+        AuditedEvidence(e.about, e.kind, e.word, e.text, tuple(place(decided, f) for f in e.files))
+        for e in decided.findings.evidence
+    )
+    return AuditedClaim(
+        claim.id,
+        to_text(claim.told),
+        decided.verdict,
+        to_text(decided.condition),
+        to_text(claim.remark),
+        tuple(statements),
+        tuple(evidence),
+        decided.reasons,
+    )
+
+
+def differences(shipped: Sequence[AuditedClaim], decided: Sequence[Decided]) -> list[str]:
+    """Where a page says other than an audit finds: claims, statements, words, verdicts, remarks.
+
+    Evidence is not compared, since an audit of smaller sizes counts other shifts.
+
+    Args:
+        shipped: the claims of the page.
+        decided: what the audit found.
+    """
+    said, found = (
+        {claim.id: dataclasses.replace(claim, evidence=(), reasons=()) for claim in claims}
+        for claims in (shipped, map(audited, decided))
+    )
+    return [
+        f"{id}: the page says {said.get(id)!r}, the audit finds {found.get(id)!r}"
+        for id in dict.fromkeys([*said, *found])
+        if said.get(id) != found.get(id)
+    ]
+
+
+def example_of(piece: Evidence, key: str) -> Example | None:
+    """The first counterexample of a piece of evidence, drawn; None where it has none of one image.
+
+    Args:
+        piece: with its files.
+        key: unique on the page.
+    """
+    for found in piece.files.values():
+        if isinstance(found, Counterexample) and found.header.images == 1:
+            h = found.header
+            pair = Pair(found.image, found.still, found.moved)
+            fitted = found.difference.output_shift
+            tiles = pair_tiles(found.claim, h.shift, pair, h.spatial_axes, fitted=fitted)
+            return Example(key, f"{h.property.capitalize()} fails under {h.shift}:", tiles)
+    return None
 
 
 def render(
@@ -132,11 +174,14 @@ def render(
         "kindname": lambda kind: KINDS[kind],
         "tone": tone,
         "label": label,
+        "plainmath": to_text,
     }
     return environment.get_template("audit.html.jinja").render(
         title="What shifts do to CNNs: the claims, decided",
         decided=decided,
         summary=summary(decided),
+        groups=grouped(decided),
+        example=example_of,
         statements=_statements,
         place=place,
         kinds=KINDS,
@@ -144,6 +189,15 @@ def render(
         theorems=by_name(outcomes),
         settings=settings,
     )
+
+
+def grouped(decided: Sequence[Decided]) -> list[tuple[str, list[Decided]]]:
+    """The claims under the question that each helps to answer."""
+    return [
+        (question, found)
+        for letter, question in QUESTIONS.items()
+        if (found := [one for one in decided if one.claim.id.startswith(letter)])
+    ]
 
 
 def tone(verdict: str) -> str:

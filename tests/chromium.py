@@ -62,6 +62,66 @@ OUTSIDE = """
 """
 """What runs out of the window. Figures may stand in a box that scrolls by itself, tables may not. All that is folded is
 opened."""
+UNREADABLE = """
+(() => {
+  for (const folded of document.querySelectorAll("details")) folded.open = true;
+  const found = [], style = (e) => getComputedStyle(e);
+  const seen = (box, e) => {
+    let { left, right, top, bottom } = box;
+    for (; e && e !== document.body; e = e.parentElement)
+      if (style(e).overflowX !== "visible" || style(e).overflowY !== "visible") {
+        const clip = e.getBoundingClientRect();
+        left = Math.max(left, clip.left); right = Math.min(right, clip.right);
+        top = Math.max(top, clip.top); bottom = Math.min(bottom, clip.bottom);
+      }
+    return right - left > 1 && bottom - top > 1 ? { left, right, top, bottom } : null;
+  };
+  const texts = (root) => {
+    const walk = document.createTreeWalker(root, NodeFilter.SHOW_TEXT), boxes = [];
+    for (let node = walk.nextNode(); node; node = walk.nextNode()) {
+      if (!node.data.trim() || node.parentElement.closest("script, style, noscript")) continue;
+      const range = document.createRange();
+      range.selectNodeContents(node);
+      for (const box of range.getClientRects()) {
+        const part = seen(box, node.parentElement);
+        if (part) boxes.push({ ...part, node });
+      }
+    }
+    return boxes;
+  };
+  for (const figure of document.querySelectorAll("figure")) {
+    const boxes = texts(figure);
+    boxes.forEach((a, i) => boxes.slice(0, i).forEach((b) => {
+      const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+      const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+      // lines of one paragraph may touch: their boxes are higher than their letters
+      if (a.node !== b.node && across > 1 && down > 4)
+        found.push(`"${a.node.data.trim().slice(0, 30)}" lies on "${b.node.data.trim().slice(0, 30)}"`);
+    }));
+  }
+  for (const row of document.querySelectorAll("tr")) {
+    const drawn = [...row.querySelectorAll("svg, img, canvas")].map((e) => seen(e.getBoundingClientRect(), e));
+    const parts = [...texts(row), ...drawn].filter(Boolean), box = row.getBoundingClientRect();
+    const used = Math.max(...parts.map((p) => p.bottom)) - Math.min(...parts.map((p) => p.top));
+    if (parts.length && box.height > used + 40)
+      found.push(`a row of ${Math.round(box.height)} shows ${Math.round(used)}`);
+  }
+  for (const e of document.querySelectorAll("*")) {
+    const slides = /auto|scroll/.test(style(e).overflowX) && e.scrollWidth > e.clientWidth + 1;
+    const hint = e.previousElementSibling;
+    if (slides && !(hint && hint.matches(".sideways") && hint.getClientRects().length))
+      found.push(`${e.tagName} ${e.className} scrolls sideways without a word`);
+  }
+  for (const img of document.querySelectorAll("img.wide")) {
+    const drawn = parseFloat(img.style.width), shown = img.getBoundingClientRect().width;
+    if (shown && shown < 0.9 * drawn) found.push(`a figure of ${drawn} is shown at ${Math.round(shown)}`);
+  }
+  return found;
+})()
+"""
+"""What cannot be read: texts of a figure that lie on each other, rows that hidden text makes tall, what scrolls
+sideways and does not say so, and figures whose letters are smaller than they were drawn. All that is folded is
+opened."""
 KEYS = {
     "ArrowLeft": 37,
     "ArrowUp": 38,
@@ -204,6 +264,10 @@ class Page:
     def outside(self) -> list[str]:
         """The elements that run out of the window at its left or right, in words."""
         return self.value(OUTSIDE)
+
+    def unreadable(self) -> list[str]:
+        """What cannot be read, in words."""
+        return self.value(UNREADABLE)
 
     def settle(self) -> None:
         """Wait until what was asked for is drawn; only the tab in front draws."""

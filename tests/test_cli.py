@@ -376,7 +376,7 @@ def test_a_file_alone_is_enough(capsys, tmp_path, monkeypatch) -> None:
 
 COMMANDS = {
     "help": ["--help"],
-    **{f"help of {name}": [name, "--help"] for name in ("demo", "verify", "sweep")},
+    **{f"help of {name}": [name, "--help"] for name in ("demo", "verify", "sweep", "claims")},
     "help of placements": ["placements", "--help"],
     "help of diff": ["diff", "--help"],
     "verify": ["verify", "mine.py", "--sweep"],
@@ -387,6 +387,8 @@ COMMANDS = {
     "scene": ["verify", "mine.py", "--boundary", "scene"],
     "background": ["verify", "mine.py", "--boundary", "background"],
     "pitfalls": ["pitfalls"],
+    "claims": ["claims"],
+    "one claim": ["claims", "B1'"],
     "check": ["check", "{certificate}"],
     "replay": ["replay", "{example}", "--target", "mine.py"],
     "a claim": ["replay", "{example}"],

@@ -8,17 +8,31 @@ import re
 import matplotlib.image
 import numpy as np
 import pytest
+from figures import overlaps, smallest_letters
 from matplotlib.colors import LogNorm, to_rgba
+from matplotlib.figure import Figure
 from rich.console import Console
 
 from shiftproof import load_sweep
 from shiftproof.report.activations import Strip, activation_figure
 from shiftproof.report.cells import central
-from shiftproof.report.html import Folded, Gallery, Picture, Prose, Section, render_report
+from shiftproof.report.html import (
+    Folded,
+    Gallery,
+    Picture,
+    Prose,
+    Reference,
+    Section,
+    Terms,
+    drawn_width,
+    render_report,
+)
 from shiftproof.report.maps import (
     EQUAL_COLOUR,
+    LETTERS,
     UNCLEAR_COLOUR,
     break_map,
+    compare_maps,
     deviation_colours,
     label_maps,
     layer_maps,
@@ -26,6 +40,7 @@ from shiftproof.report.maps import (
     to_png,
 )
 from shiftproof.report.pages import report_sweep
+from shiftproof.report.pictures import encode_png
 from shiftproof.report.tables import Table, compare_table, lattice_text, sweep_table
 from shiftproof.sweeping.result import SCHEMA, Header, LayerRecord, Sweep
 
@@ -260,6 +275,48 @@ def test_activation_figure():
     assert to_png(figure).startswith(b"\x89PNG")
 
 
+NETWORKS = tuple(f"circular stride {i} flatten" for i in range(9))
+
+
+def demo_figures(sweep) -> dict[str, Figure]:
+    """Of as many networks, layers and scores as the demo shows, with names as long."""
+    shifts = ((0, 0), (0, 1), (4, 4))
+    notes, equal = ("", "= moved copy", "differs by 1.2e+03"), (None, True, False)
+    maps = [
+        Strip(name, (np.eye(28),) * 3, notes, equal) for name in ("input", "conv1", "max_pool_2")
+    ]
+    notes = ("", "≈ same scores", "differs by 16")
+    bars = [
+        Strip("circular\nstride 2 flatten", (np.arange(10.0),) * 3, notes, equal) for _ in range(4)
+    ]
+    return single_maps(sweep) | {
+        "layers": activation_figure(maps, shifts=shifts),
+        "scores": activation_figure(bars, shifts=shifts),
+        "networks": compare_maps(dict.fromkeys(NETWORKS, sweep), columns=3),
+        "labels": label_maps(dict.fromkeys(NETWORKS, sweep), columns=3),
+    }
+
+
+def test_letters_of_the_demo_can_be_read(sweep):
+    for name, figure in demo_figures(sweep).items():
+        assert not overlaps(figure), name
+        assert smallest_letters(figure) >= LETTERS, name
+
+
+def test_letters_that_cannot_be_read_are_noticed(sweep):
+    figure = demo_figures(sweep)["scores"]
+    figure.axes[0].set_title("a title as long as two columns of the figure")
+    assert overlaps(figure)
+    figure.axes[0].set_title("small", fontsize=6)
+    assert smallest_letters(figure) == 6
+
+
+@pytest.mark.parametrize("dpi", [96, 150, 220])
+def test_a_page_knows_how_large_a_figure_was_drawn(dpi):
+    assert drawn_width(to_png(Figure(figsize=(4, 1)), dpi=dpi)) == 384
+    assert drawn_width(encode_png(np.eye(3), ((0, 0, 0), (9, 9, 9)))) == 0
+
+
 # --- tables ---
 
 
@@ -309,8 +366,8 @@ def test_compare_table(sweep):
     other = make_sweep(
         [np.zeros((28, 28))], layers=[make_layer("scores", output="o")], model="other"
     )
-    table = compare_table({"one": sweep, "two": other}, headings={"pool": "P"})
-    assert table.columns == ("network", "P\nE", "scores\nI")
+    table = compare_table({"one": sweep, "two": other})
+    assert table.columns == ("network", "pool\nE", "scores\nI")
     assert table.rows == (("one", "49", "≈48?"), ("two", "", "784"))
     assert "784" in table.title
     assert max(map(len, printed(table).splitlines())) <= 100
@@ -399,6 +456,8 @@ def test_every_block_is_rendered():
     table = Table("T", ("a", "b"), (("1 < 2", "3"),), numbers=frozenset({1}), note="N")
     blocks = (
         Prose("P & Q"),
+        Terms((("word", "what < it says"),)),
+        Reference("It is", "there", "claims/audit.html"),
         table,
         Picture(b"png", 'say "it"', "C"),
         Gallery((Picture(b"png", "what is seen", "C2", title="T2"),)),
@@ -410,3 +469,15 @@ def test_every_block_is_rendered():
         words in seen
         for words in ("P & Q", "1 < 2", "N", "C", "T2", "C2", "inside", "deep", "S", "H")
     )
+    assert "word what < it says It is there" in " ".join(seen.split())
+    assert "<nav" not in render_report("T", summary="S", sections=[])
+
+
+def test_a_page_with_an_opening_lists_its_sections():
+    sections = [Section("First <one>", ()), Section("Second", ())]
+    text = render_report("T", summary="S", sections=sections, opening=(Prose("before"),))
+    Page(text)
+    assert text.index("before") < text.index('class="summary"') < text.index("<nav")
+    for number, title in enumerate(("First &lt;one&gt;", "Second"), start=1):
+        assert f'<a href="#section-{number}">{title}</a>' in text
+        assert f'<section id="section-{number}">\n<h2>{title}</h2>' in text

@@ -31,6 +31,7 @@ ORDER = (
     ("rewriting",),
     ("targets", "doctor", "answer", "comparing"),
     ("report", "messages"),
+    ("claims",),
     ("demo", "assertions", "notebooks", "pitfalls", "records", "testing", "tolerance"),
     ("cli", "pytest_plugin"),
     ("__main__", "__init__"),

@@ -88,9 +88,9 @@ def test_lattice_chain_of_a_network() -> None:
         x.name: str(result.lattice("equivariance", x.name)) for x in result.layers if x.has_grid
     }
     assert chain == {
-        "convolutions.0": "all shifts",
+        "conv1": "all shifts",
         "max_pool": "2Z × 2Z",
-        "convolutions.1": "2Z × 2Z",
+        "conv2": "2Z × 2Z",
         "max_pool_2": "4Z × 4Z",
     }
     assert [x.output for x in result.layers][-1] == "output"

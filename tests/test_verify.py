@@ -430,7 +430,7 @@ def test_the_schema_is_stable() -> None:
 def test_layers_and_causes_name_the_line_and_the_repair() -> None:
     verdict = sp.verify(zoo.build("lenet-global"), (28, 28, 1))
     lattices = {layer.name: layer.lattice for layer in verdict.layers}
-    assert lattices["convolutions.0"] == "all shifts"
+    assert lattices["conv1"] == "all shifts"
     assert lattices["max_pool"] == "2Z × 2Z"
     assert lattices["max_pool_2"] == "4Z × 4Z"
     assert {(c.layer, c.before, c.after) for c in verdict.causes} == {

@@ -111,6 +111,7 @@ def test_nothing_runs_out_of_the_window(pages, browser, name, width) -> None:
     page = browser.open(pages[name], width=width, touch=width < 400)
     assert page.value("document.documentElement.clientWidth") == width
     assert page.outside() == []
+    assert page.unreadable() == []
     assert page.errors == []
 
 
@@ -141,6 +142,59 @@ def test_what_runs_out_is_found(browser, tmp_path, broken, said) -> None:
     found = browser.open(path, width=390).outside()
     assert set(said) <= set(found)
     assert bool(said) == bool(found)
+
+
+@needs_chromium
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ("<figure><p>one<p style='margin-top: -30px'>two</figure>", ['"two" lies on "one"']),
+        ("<p>one<p style='margin-top: -30px'>two", []),
+        (
+            "<table><tr><td>a<td><div style='width: 9px; overflow: hidden; height: 90px'></div></table>",
+            ["a row of 9"],
+        ),
+        (
+            "<table><tr><td>a<td><div style='width: 0; overflow: hidden'>so many hidden words</div></table>",
+            ["a row of "],
+        ),
+        (
+            "<div style='overflow-x: auto'><p style='width: 2000px'>scrolls</p></div>",
+            ["DIV  scrolls sideways without a word"],
+        ),
+        (
+            "<p class=sideways>→</p><div style='overflow-x: auto'><p style='width: 2000px'>scrolls</p></div>",
+            [],
+        ),
+        (
+            "<p class=sideways hidden>→</p><div style='overflow-x: auto'><p style='width: 2000px'>scrolls</p></div>",
+            ["DIV  scrolls sideways without a word"],
+        ),
+        (
+            "<img class=wide style='width: 800px; max-width: 100%' src='data:image/gif;base64,"
+            "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7'>",
+            ["a figure of 800 is shown at 390"],
+        ),
+    ],
+    ids=[
+        "texts on texts",
+        "texts of no figure",
+        "an empty box",
+        "hidden words",
+        "no word",
+        "a word",
+        "a hidden word",
+        "a stamp",
+    ],
+)
+def test_what_cannot_be_read_is_found(browser, tmp_path, broken, said) -> None:
+    path = tmp_path / "page.html"
+    path.write_text(
+        f"<!DOCTYPE html><meta name=viewport content='width=device-width'><body style='margin: 0'>{broken}"
+    )
+    found = browser.open(path, width=390).unreadable()
+    assert len(found) == len(said)
+    assert all(text.startswith(start) for text, start in zip(found, said, strict=True)), found
 
 
 @needs_chromium

@@ -10,18 +10,8 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
+from shiftproof.claims import KINDS, Kind
 from shiftproof.report.html import Picture
-
-Kind = Literal["theorem", "verdict", "count", "sweep", "counterexample", "training"]
-KINDS: Mapping[Kind, str] = {
-    "theorem": "theorem for all sizes",
-    "verdict": "decided on Flax",
-    "count": "exact count",
-    "sweep": "exhaustive sweep",
-    "counterexample": "counterexample",
-    "training": "training runs",
-}
-"""The kinds of evidence, as the page calls them."""
 
 Word = Literal["holds", "fails", "measured", "undecided", "not run"]
 Settled = Literal["proved", "refuted", "measured", "undecided"]

@@ -7,6 +7,7 @@ import inspect
 import json
 from fractions import Fraction
 
+import msgspec
 import numpy as np
 import pytest
 from flax import nnx
@@ -28,7 +29,9 @@ from proofs.claims import (
 from proofs.claims.audit import STRIDES, WINDOWS, Audit, files_of, filled, judged
 from proofs.claims.claim import Claim, Decided, Findings, decide
 from proofs.outcome import Outcome, Status
+from proofs.page import differences
 from shiftproof import Lattice, data
+from shiftproof.claims import PAGE, AuditedClaim, load_claims
 from shiftproof.refuting.counterexample import Counterexample
 from shiftproof_kernel import check_text
 
@@ -120,6 +123,53 @@ def test_all_theorems_exist() -> None:
     known |= {name for names in coq.THEOREMS.values() for name in names}
     assert wanted <= known, wanted - known
     assert {"shifts add", "full_reductions_are_invariant"} <= wanted
+
+
+# --- the page that ships ---
+
+
+def test_the_page_that_ships_says_what_this_audit_finds(decided) -> None:
+    assert differences(load_claims(), list(decided.values())) == []
+
+
+def changed(claim: AuditedClaim, what: str) -> AuditedClaim:
+    first, *others = claim.statements
+    match what:
+        case "verdict":
+            return dataclasses.replace(claim, verdict="refuted")
+        case "told":
+            return dataclasses.replace(claim, told=f"{claim.told} Not.")
+        case "word":
+            first = dataclasses.replace(first, word="refuted")
+        case "text":
+            first = dataclasses.replace(first, text=first.text.replace("all", "some"))
+        case "statement":
+            return dataclasses.replace(claim, statements=tuple(others))
+    return dataclasses.replace(claim, statements=(first, *others))
+
+
+@pytest.mark.parametrize("what", ["verdict", "told", "word", "text", "statement"])
+def test_a_page_that_says_otherwise_is_noticed(decided, what) -> None:
+    shipped = [changed(c, what) if c.id == "B1" else c for c in load_claims()]
+    (difference,) = differences(shipped, list(decided.values()))
+    assert difference.startswith("B1: the page says")
+
+
+def test_a_claim_too_few_or_too_many_is_noticed(decided) -> None:
+    found = list(decided.values())
+    assert [d[:2] for d in differences(load_claims()[1:], found)] == ["A1"]
+    assert [d[:2] for d in differences(load_claims(), found[:-1])] == ["D5"]
+
+
+def test_the_theorems_that_ship_are_those_of_today_and_all_are_proved() -> None:
+    shipped = msgspec.json.decode((PAGE / "audit.json").read_bytes())["theorems"]
+    assert {outcome["status"] for outcome in shipped} == {"proved"}
+    said = {outcome["name"]: outcome["statement"] for outcome in shipped}
+    found = {lemma.name: lemma.statement for lemma in lemmas.LEMMAS}
+    assert found.items() <= said.items()
+    assert {name for names in coq.THEOREMS.values() for name in names} <= said.keys()
+    changed = found | {next(iter(found)): "1 = 2"}
+    assert not changed.items() <= said.items()
 
 
 # --- theorems and verdicts as evidence ---

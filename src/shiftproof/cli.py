@@ -311,6 +311,20 @@ class Notebooks:
 
 
 @dataclasses.dataclass(frozen=True)
+class Claims:
+    """Show common claims about CNNs: exact statement, verdict, counterexample.
+
+    Lists them, writes the page of their audit and, on a display, opens it.
+    """
+
+    id: Annotated[Positional[str | None], arg(metavar="ID")] = None
+    """A claim to print in full, such as A1; writes no page."""
+    out: Path = Path("shiftproof-claims")
+    """Folder for the page."""
+    json: Json = False
+
+
+@dataclasses.dataclass(frozen=True)
 class Zoo:
     """List the models that come with shiftproof; each name is a TARGET."""
 
@@ -819,6 +833,27 @@ def _notebooks(command: Notebooks, _: Terminal) -> int:
     return 0
 
 
+def _claims(command: Claims, _: Terminal) -> int:
+    import webbrowser
+
+    from shiftproof.claims import claims_table, find_claim, load_claims, write_claims
+
+    claims = load_claims() if command.id is None else (find_claim(command.id),)
+    if command.json:
+        _print_json(claims)
+        return 0
+    console = Console()
+    if command.id is not None:
+        console.say(*str(claims[0]).split("\n"))
+        return 0
+    page = write_claims(command.out)
+    console.print(claims_table(claims))
+    console.say("", "shiftproof claims ID prints one, with its statements and evidence.")
+    opened = console.has_display and webbrowser.open(page.resolve().as_uri())
+    console.say(f"{'opened' if opened else 'wrote'} {page}")
+    return 0
+
+
 def _zoo(command: Zoo, _: Terminal) -> int:
     from shiftproof.zoo import ENTRIES
 
@@ -855,6 +890,7 @@ COMMANDS: dict[type, Callable[[Any, Terminal], int]] = {
     Replay: _replay,
     Rules: _rules,
     Pitfalls: _pitfalls,
+    Claims: _claims,
     Notebooks: _notebooks,
     Zoo: _zoo,
     Doctor: _doctor,

@@ -5,6 +5,8 @@ movements of its progress bars. `say` is for sentences.
 """
 
 import itertools
+import os
+import sys
 import textwrap
 from collections.abc import Iterable
 
@@ -26,6 +28,15 @@ class Console(rich.console.Console):
         for segment in super().render(renderable, options):
             # a segment with control codes is rich's own, and holds no text of ours
             yield segment if segment.control else segment._replace(text=plain_lines(segment.text))
+
+    @property
+    def has_display(self) -> bool:
+        """Whether somebody looks at this terminal, on a machine that can open a window."""
+        windows = sys.platform in ("darwin", "win32") or os.environ.keys() & {
+            "DISPLAY",
+            "WAYLAND_DISPLAY",
+        }
+        return self.is_terminal and bool(windows)
 
     def say(self, *lines: str, style: str = "") -> None:
         """Print lines without markup, wrapped to the room there is; nothing but a line given here begins one.

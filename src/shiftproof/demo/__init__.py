@@ -4,7 +4,7 @@
     report.html
 
 Nine networks: pool stride 2 or 1, head flatten or global mean, padding circular or zero, and a
-dense net. Five of them also see test images at every place of the canvas.
+dense net. All see test images at every place of the canvas, too.
 """
 
 from pathlib import Path
@@ -13,6 +13,8 @@ from typing import Any
 from rich.console import Console
 
 from shiftproof import data
+from shiftproof.claims import write_claims
+from shiftproof.demo.opening import OPENING
 from shiftproof.demo.pages import (
     draw_maps,
     make_figures,
@@ -42,7 +44,7 @@ def run_demo(
     plan: Plan | None = None,
     console: Console | None = None,
 ) -> dict[str, Any]:
-    """Train, sweep, and write `report.html`, PNGs and `results.json`; prints the same as tables.
+    """Train, sweep, and write `report.html`, PNGs, `results.json` and the claims; prints the same as tables.
 
     Args:
         directory: for the files; made if it does not exist.
@@ -82,8 +84,10 @@ def run_demo(
         directory / "report.html",
         "What shifts do to CNNs",
         summary=results["summary"],
-        sections=make_sections(results, tables, figures, swept, picture=picture),
+        sections=make_sections(results, tables, figures, swept),
+        opening=OPENING,
     )
+    write_claims(directory / "claims")  # to which the opening leads
     print_findings(console, tables, summary=results["summary"], path=path)
     return results
 

@@ -1,4 +1,4 @@
-"""What the page of the demo shows first: break maps with a sentence each, then one digit at three places.
+"""What the page of the demo shows first: two definitions, break maps, then one digit at three places.
 
 sweep of one digit -> a map and a sentence per layer
 the digit at three places -> which networks give the same scores, and Figure 1
@@ -15,9 +15,16 @@ from shiftproof.demo.train import Network, Variant
 from shiftproof.group import Lattice, Shift
 from shiftproof.proving.layers import find_layers
 from shiftproof.report.activations import Strip, activation_figure
-from shiftproof.report.html import Gallery, Picture, Prose, Section
+from shiftproof.report.html import (
+    Folded,
+    Gallery,
+    Picture,
+    Prose,
+    Reference,
+    Section,
+    Terms,
+)
 from shiftproof.report.maps import single_maps, to_png
-from shiftproof.report.pictures import INK, PAPER, encode_png
 from shiftproof.report.tables import Table, question_of
 from shiftproof.sweeping.checks import read_values
 from shiftproof.sweeping.result import Status
@@ -36,16 +43,27 @@ SCORED = (
     Variant(None),
 )
 """The networks whose scores Figure 1 shows."""
-HEADINGS = {
-    "convolutions.0": "conv1",
-    "max_pool": "pool1",
-    "convolutions.1": "conv2",
-    "max_pool_2": "pool2",
-    "reshape": "flat",
-}
-"""Short names of the layers."""
-ENLARGED = 8
-"""Pixels of the screen, along each axis, for one pixel of a digit."""
+OPENING = (
+    Terms(
+        (
+            ("equivariance", "the output moves when the image does: f(T x) = T′ f(x)."),
+            ("invariance", "the output stays the same: f(T x) = f(x)."),
+        )
+    ),
+    Reference(
+        "What courses say about this, each claim stated exactly and decided (also by the command shiftproof claims):",
+        "the audited claims",
+        "claims/audit.html",
+    ),
+    Prose(
+        "Small networks were trained on real digits. A name says how the convolutions pad (circular: the image wraps "
+        "around; SAME: zeros), the stride of the two max pools, and the head: flatten, where a dense layer reads every "
+        "position, or global, where it reads the mean over all positions. The dense net has no convolutions. A shift "
+        "T by (dy, dx) moves the image so many pixels down and to the right, and T′ the output; what leaves on one "
+        "side enters on the other."
+    ),
+)
+"""What stands before everything else."""
 
 
 # --- break maps ---
@@ -59,12 +77,32 @@ def break_map_section(swept: Mapping[str, Swept]) -> Section:
         Picture(to_png(figure), f"Break map of {layer}", _layer_sentence(shown, layer), title=layer)
         for layer, figure in single_maps(sweep).items()
     ]
-    guide = (
-        f"What {network} makes of one digit, layer by layer. One square is one shift of the image, shift (0, 0) in "
-        "the middle. Blue: the layer moves with the image, or stays the same. Yellow to red: it differs, red the most. "
-        "The name of a network says its padding, the stride of its pools, and its head: a flatten or a global mean."
+    counts = ", ".join(
+        f"{layer.name} {sweep.count(question_of(layer), layer.name).equal}"
+        for layer in sweep.layers
     )
-    return Section("Which shifts each layer follows", (Prose(guide), Gallery(tuple(pictures))))
+    total = sweep.count("invariance").total
+    return Section(
+        "Which shifts does each layer follow?",
+        (
+            answer(
+                f"Of {total} shifts, in {network} on one digit: {counts}.",
+                "A convolution that wraps around computes the same sum at every place, so it moves with every shift. A "
+                "pool of stride 2 looks at every second place, so it keeps every second shift in each direction; a "
+                "second one keeps every fourth.",
+            ),
+            Prose(
+                "One square is one shift, shift (0, 0) in the middle. Blue: the layer moves with the image, or stays "
+                "the same. Yellow to red: it differs, red the most."
+            ),
+            Gallery(tuple(pictures)),
+        ),
+    )
+
+
+def answer(text: str, why: str) -> Terms:
+    """What a section found, and the reason."""
+    return Terms((("Answer", text), ("Why", why)))
 
 
 def _layer_sentence(swept: Swept, layer: str) -> str:
@@ -96,42 +134,40 @@ def _which(lattice: Lattice | None) -> str:
 
 
 def position_section(
-    results: Mapping[str, Any], figure: bytes, swept: Mapping[str, Swept], picture: np.ndarray
+    results: Mapping[str, Any], figures: Mapping[str, bytes], swept: Mapping[str, Swept]
 ) -> Section:
     """The digit at three places, which networks answer the same there, and Figure 1."""
     positions = ", ".join(map(str, SHIFTS))
-    caption = (
-        f"The same three images inside {results['layers_of']}: of each layer with a grid its most active channel. On "
-        "the right the class scores (softmax) of a few networks. Blue notes: a moved copy, or the same scores; red "
-        "notes: the largest difference."
+    inside = (
+        f"Figure 1. {results['pictured']} Inside {results['layers_of']}: of each layer with a grid its most active "
+        "channel. Blue: a moved copy. Red: the largest difference from a moved copy."
     )
-    digits = tuple(_digit(shift, swept, picture) for shift in SHIFTS)
+    outside = (
+        "The class scores (softmax) of a few networks for the same three images, the largest in black. Blue: the same "
+        "scores. Red: the largest difference."
+    )
     return Section(
-        "One digit at three places",
+        "One digit at three places: are the scores the same?",
         (
-            Prose(f"{results['pictured']} What leaves on one side enters on the other."),
-            Gallery(digits),
-            _answer_table(swept),
-            Picture(figure, f"One image at the shifts {positions}, layer by layer", caption),
+            answer(
+                " ".join(_same_at(shift, swept) for shift in SHIFTS[1:]),
+                "The shift (4, 4) is a multiple of 4, the two strides multiplied. (0, 1) is not, and a pool of "
+                "stride 2 then sees other windows. A dense layer reads every position by its own weights, so its "
+                "scores change whenever the maps below it move; a mean over all positions does not see where they "
+                "are. Zero padding shows where the border is, if the digit comes near.",
+            ),
+            Picture(figures["figure1"], f"One image at the shifts {positions}, by layer", inside),
+            Picture(figures["figure1-scores"], f"Class scores at the shifts {positions}", outside),
+            Folded("What each network answers", (_answer_table(swept),)),
         ),
     )
 
 
-def _digit(shift: Shift, swept: Mapping[str, Swept], picture: np.ndarray) -> Picture:
-    """The digit at one place, and which networks give the same scores there."""
-    plane = np.roll(picture, shift, (1, 2))[0, :, :, 0]
-    large = np.kron(plane / (np.abs(plane).max() or 1), np.ones((ENLARGED, ENLARGED)))
-    png = encode_png(large, (PAPER, INK))
-    if not any(shift):
-        return Picture(png, "The digit, not moved", "where it was.", title="The digit")
+def _same_at(shift: Shift, swept: Mapping[str, Swept]) -> str:
+    """Which networks give the same scores for the moved digit."""
     same = [name for name, one in swept.items() if _answer(one, shift) == SAME_SCORES]
-    words = f"same scores from {len(same)} of {len(swept)} networks"
-    return Picture(
-        png,
-        f"The digit, moved by {shift}",
-        f"{words}{': ' if same else ''}{', '.join(same)}.",
-        title=f"Moved by {shift}:",
-    )
+    words = f"the same scores from {len(same)} of {len(swept)} networks"
+    return f"Moved by {shift}: {words}{': ' if same else ''}{', '.join(same)}."
 
 
 SAME_SCORES, SAME_LABEL, OTHER_LABEL = "same scores", "same digit, other scores", "another digit"
@@ -149,26 +185,28 @@ def _answer(swept: Swept, shift: Shift) -> str:
 def _answer_table(swept: Mapping[str, Swept]) -> Table:
     moved = SHIFTS[1:]
     return Table(
-        "Which network answers the same",
+        "Compared with the digit at rest",
         ("network", *(f"moved by {shift}" for shift in moved)),
         tuple((name, *(_answer(one, shift) for shift in moved)) for name, one in swept.items()),
         flexible=frozenset(range(len(SHIFTS))),
-        note="On this one digit. What holds for every image stands in the next section.",
+        note="On this one digit. What holds for every image is in the next section.",
     )
 
 
 # --- Figure 1 ---
 
 
-def figure_one(swept: Mapping[str, Swept], picture: np.ndarray) -> Figure:
+def figure_one(swept: Mapping[str, Swept], picture: np.ndarray) -> dict[str, Figure]:
     """The image at three positions: the layers of one CNN, and the scores of a few networks."""
     images = np.concatenate([np.roll(picture, shift, (1, 2)) for shift in SHIFTS])
     strips = [Strip("input", tuple(images[..., 0]), ("",) * len(SHIFTS), (None,) * len(SHIFTS))]
     strips += _layer_strips(pictured(swept), images)
-    strips += [
-        _score_strip(swept[variant.name], images) for variant in SCORED if variant.name in swept
-    ]
-    return activation_figure(strips, shifts=SHIFTS)
+    shown = [variant.name for variant in SCORED if variant.name in swept]
+    bars = [_score_strip(swept[name], images) for name in shown or [*swept][-1:]]
+    return {
+        "figure1": activation_figure(strips, shifts=SHIFTS),
+        "figure1-scores": activation_figure(bars, shifts=SHIFTS),
+    }
 
 
 def _layer_strips(swept: Swept, images: np.ndarray) -> list[Strip]:
@@ -184,8 +222,7 @@ def _layer_strips(swept: Swept, images: np.ndarray) -> list[Strip]:
     for layer, value in zip(layers, values, strict=True):
         channel = int(value[0].sum(axis=(0, 1)).argmax())
         notes, equal = _notes(swept, layer.name, alike="moved copy")
-        title = HEADINGS.get(layer.name, layer.name)
-        strips.append(Strip(title, tuple(value[..., channel]), notes, equal))
+        strips.append(Strip(layer.name, tuple(value[..., channel]), notes, equal))
     return strips
 
 

@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from shiftproof.deciding.verdict import Verdict
-from shiftproof.demo.opening import HEADINGS, break_map_section, figure_one, position_section
-from shiftproof.demo.sweeps import Swept, all_placed
+from shiftproof.demo.opening import answer, break_map_section, figure_one, position_section
+from shiftproof.demo.sweeps import Swept, moved_sentence, placed_sentence, proved_sentence
 from shiftproof.demo.train import GRAIN, Stage
 from shiftproof.report.html import Folded, Picture, Prose, Section
 from shiftproof.report.maps import compare_maps, label_maps, layer_maps, to_png
-from shiftproof.report.pages import explorer, maps_picture, provenance_blocks, reading_guide
+from shiftproof.report.pages import explorer, provenance_blocks, reading_guide
 from shiftproof.report.tables import Table, compare_table, labels_text
 
 # --- tables and figures ---
@@ -26,88 +26,84 @@ from shiftproof.report.tables import Table, compare_table, labels_text
 def make_tables(swept: Mapping[str, Swept]) -> dict[str, Table]:
     """Verdicts, architectures, one image, accuracy; each row fits one line of 80 columns."""
     total = next(iter(swept.values())).architecture.count("invariance").total
-    named = {one.network.variant.short: one for one in swept.values()}
     return {
         "verdict": _verdict_table(swept),
         "architecture": compare_table(
-            {name: one.architecture for name, one in named.items()},
-            title=f"The architectures (/2: pool stride 2): equal shifts of {total}, integer weights",
-            headings=HEADINGS,
+            {name: one.architecture for name, one in swept.items()},
+            title=f"The architectures, with integer weights: equal shifts of {total}",
         ),
         "digit": compare_table(
-            {name: one.digit for name, one in named.items()},
+            {name: one.digit for name, one in swept.items()},
             title=f"The trained networks on one image: equal shifts of {total}",
-            headings=HEADINGS,
         ),
         "accuracy": _accuracy_table(swept),
     }
 
 
 def _verdict_table(swept: Mapping[str, Swept]) -> Table:
-    found = {one.network.variant.short: one.verdict for one in swept.values()}
+    found = {name: one.verdict for name, one in swept.items()}
     rows = tuple(
         (
             name,
             f"{verdict.invariance.proved}/{verdict.invariance.total}",
             verdict.invariance.refuted_text,
-            str(verdict.invariance.undecided),
             str(verdict.invariance.lattice),
             _first_break(verdict),
         )
         for name, verdict in found.items()
     )
+    undecided = sum(verdict.invariance.undecided for verdict in found.values())
+    left = f" {undecided} shifts are undecided." if undecided else " No shift is undecided."
     return Table(
-        "Invariance of the class scores, every shift decided",
-        ("network", "proved", "refuted", "undecided", "lattice", "breaks first at"),
+        "Shifts that keep the class scores",
+        ("network", "proved", "refuted", "lattice", "first cause"),
         rows,
-        numbers=frozenset({1, 2, 3}),
-        flexible=frozenset({0, 5}),
-        note="proved: for all inputs and weights. refuted: by counterexamples with some weights; few decide all "
-        "shifts, since those that keep a property form a group.",
-        optional=(5,),
+        numbers=frozenset({1, 2}),
+        flexible=frozenset({0, 4}),
+        note="proved: for all images and weights. refuted: by counterexamples with some weights; few decide all "
+        f"shifts, since those that keep a property form a group. 4Z × 4Z: every 4th shift in both directions.{left}",
+        optional=(4,),
     )
 
 
 def _first_break(verdict: Verdict) -> str:
-    """The first layer at which the lattice shrinks, and its line."""
+    """The first layer at which the lattice shrinks, and why."""
     if not verdict.causes:
-        return "-"
+        return "none: nothing is lost"
     cause = verdict.causes[0]
-    return f"{cause.layer} ({cause.source})" if cause.source else cause.layer
+    return f"{cause.layer}: {cause.words}"
 
 
 def _accuracy_table(swept: Mapping[str, Swept]) -> Table:
-    first = next(iter(all_placed(swept).values()))
+    first = next(iter(swept.values())).placed
     return Table(
         "Accuracy on centred images; labels kept over placements",
         ("network", "parameters", "trained", "rounded", "labels kept"),
         tuple(map(_accuracy_row, swept.values())),
         numbers=frozenset({1, 2, 3, 4}),
         flexible=frozenset({0}),
-        note=f"/2, /1: stride of the pools. rounded: weights rounded to multiples of 1/{GRAIN}, as "
-        f"swept. labels kept: share of {first.header.images} images × "
-        f"{first.count('invariance').total} placements whose label is that of the centred image, "
-        "right or wrong; - not measured.",
+        note=f"rounded: weights rounded to multiples of 1/{GRAIN}, as swept. labels kept: share of "
+        f"{first.header.images} images × {first.count('invariance').total} placements whose label is that of the "
+        "centred image, right or wrong.",
     )
 
 
 def _accuracy_row(swept: Swept) -> tuple[str, ...]:
     network = swept.network
     return (
-        network.variant.short,
+        network.variant.name,
         f"{network.parameters:,}",
         f"{100 * network.trained:.1f} %",
         f"{100 * network.rounded:.1f} %",
-        labels_text(swept.placed, -1) if swept.placed else "-",
+        labels_text(swept.placed, -1),
     )
 
 
 def make_figures(swept: Mapping[str, Swept], picture: np.ndarray) -> dict[str, bytes]:
     """File name without suffix -> PNG, of all figures but the maps."""
-    figures = {
-        "figure1": figure_one(swept, picture),
-        "scores": compare_maps({name: one.digit for name, one in swept.items()}),
-        "labels": label_maps(all_placed(swept)),
+    figures = figure_one(swept, picture) | {
+        "scores": compare_maps({name: one.digit for name, one in swept.items()}, columns=3),
+        "labels": label_maps({name: one.placed for name, one in swept.items()}, columns=3),
     }
     return {name: to_png(figure) for name, figure in figures.items()}
 
@@ -130,34 +126,62 @@ def make_sections(
     tables: Mapping[str, Table],
     figures: Mapping[str, bytes],
     swept: Mapping[str, Swept],
-    *,
-    picture: np.ndarray,
 ) -> list[Section]:
-    """The report, in order."""
+    """The report, in order: each section a question, its answer and the reason."""
     return [
         break_map_section(swept),
-        position_section(results, figures["figure1"], swept, picture),
-        Section("Every shift decided", (tables["verdict"],)),
+        position_section(results, figures, swept),
         Section(
-            "Every shift, exactly", (tables["architecture"], Prose(_architecture_words(swept)))
-        ),
-        Section("The trained networks", (tables["accuracy"], *_training_words(results))),
-        Section("One real image, every shift", (tables["digit"], *_digit_blocks(results, figures))),
-        Section("Real images at every place", (_labels_picture(figures, swept),)),
-        Section(
-            "Every layer of every network",
-            tuple(
-                block
-                for name, one in swept.items()
-                for block in (
-                    maps_picture(one.digit, figures[maps_name(name)]),
-                    Folded(f"{name}: every shift of every layer", (explorer(one.digit),)),
-                )
+            "Which networks keep their class scores, whatever the image?",
+            (
+                answer(
+                    proved_sentence(swept),
+                    "Three things lose shifts: zero padding shows where the border is, a stride above 1 skips places, "
+                    "and a dense layer reads every position by its own weights. What has none of the three keeps all.",
+                ),
+                tables["verdict"],
+                Folded(
+                    "Layer by layer", (tables["architecture"], Prose(_architecture_words(swept)))
+                ),
             ),
         ),
-        Section("How to read a map", reading_guide()),
-        Section("Provenance", _provenance(swept)),
+        Section(
+            "Does a trained network keep its label, wherever the digit is?",
+            (
+                answer(
+                    placed_sentence(swept),
+                    "Training showed digits in the middle only. What was learnt there holds at other places as far as "
+                    "the architecture keeps shifts; beyond that nothing makes it hold.",
+                ),
+                tables["accuracy"],
+                _labels_picture(figures, swept),
+                Folded("How they were trained", _training_words(results)),
+            ),
+        ),
+        Section(
+            "How far do the scores of one image move?",
+            (
+                answer(
+                    moved_sentence(swept),
+                    "A shift that the architecture keeps changes nothing. All others may change the scores, and the "
+                    "maps show by how much they do for this image.",
+                ),
+                _scores_picture(figures),
+                Folded("Layer by layer", (tables["digit"], Prose(_digit_words(results)))),
+            ),
+        ),
+        Section("Every layer of every network", _explorers(swept)),
+        Section(
+            "How this was made",
+            (Folded("How to read a map", reading_guide()), _provenance(swept)),
+        ),
     ]
+
+
+def _explorers(swept: Mapping[str, Swept]) -> tuple[Any, ...]:
+    guide = "Open a network, choose a layer, and point at a shift."
+    maps = (Folded(name, (explorer(one.digit),)) for name, one in swept.items())
+    return (Prose(guide), *maps)
 
 
 def _architecture_words(swept: Mapping[str, Swept]) -> str:
@@ -188,43 +212,40 @@ def _training_words(results: Mapping[str, Any]) -> tuple[Prose, ...]:
     )
 
 
-def _digit_blocks(results: Mapping[str, Any], figures: Mapping[str, bytes]) -> tuple[Any, ...]:
-    caption = (
-        "Class scores of each network: which shifts leave them unchanged, and how far the others "
-        "move them."
-    )
+def _digit_words(results: Mapping[str, Any]) -> str:
     checks = [network["agreement"] for network in results["networks"]]
     layers = sum(len(check["layers"]) for check in checks)
     broken = sum(len(check["contradicted"]) for check in checks)
     same = sum(len(check["identical"]) for check in checks)
     return (
-        Prose(
-            f"Against the architectures: {layers} layers are exact in both sweeps. In "
-            f"{layers - broken} of them every shift that the architecture keeps is kept here too; "
-            f"in {same} of them the very same shifts are. In the others this one image passes more "
-            "shifts than the architecture can promise, such as a digit far enough from a zero "
-            "padded border."
-        ),
-        Picture(figures["scores"], caption, caption),
+        f"Against the architectures: {layers} layers are exact in both sweeps. In {layers - broken} of them every "
+        f"shift that the architecture keeps is kept here too; in {same} of them the very same shifts are. In the "
+        "others this one image passes more shifts than the architecture can promise, such as a digit far enough from a "
+        "zero padded border."
     )
 
 
+def _scores_picture(figures: Mapping[str, bytes]) -> Picture:
+    caption = "Class scores: which shifts leave them as they are, and how far the others move them."
+    return Picture(figures["scores"], caption, caption)
+
+
 def _labels_picture(figures: Mapping[str, bytes], swept: Mapping[str, Swept]) -> Picture:
-    placed = all_placed(swept)
+    images = next(iter(swept.values())).placed.header.images
     caption = (
-        f"Share of {next(iter(placed.values())).header.images} test images that keep the label of "
-        "the centred image, for every placement that keeps them inside the frame (zero "
-        f"background); measured for {len(placed)} of {len(swept)} networks."
+        f"Share of {images} test images that keep the label of the centred image, place by place."
     )
     return Picture(figures["labels"], caption, caption)
 
 
-def _provenance(swept: Mapping[str, Swept]) -> tuple[Folded, ...]:
-    return tuple(
+def _provenance(swept: Mapping[str, Swept]) -> Folded:
+    """Settings and versions of all sweeps."""
+    each = tuple(
         Folded(f"{name}, {which}", provenance_blocks(result))
         for name, one in swept.items()
         for which, result in (("integers", one.architecture), ("one image", one.digit))
     )
+    return Folded("Settings and versions", each)
 
 
 # --- the terminal ---

@@ -23,7 +23,14 @@ from shiftproof.proving.asked import in_floats
 from shiftproof.proving.layers import find_layers
 from shiftproof.refuting.judging import judge
 from shiftproof.refuting.trials import Draw, Trial, make_trial
-from shiftproof.refuting.witness import Doubt, Evidence, Witness, compare_pairs
+from shiftproof.refuting.witness import (
+    Difference,
+    Doubt,
+    Evidence,
+    Witness,
+    compare_outputs,
+    compare_pairs,
+)
 from shiftproof.tracing.arguments import read_images
 from shiftproof.tracing.model import Model
 from shiftproof.tracing.settings import current_device, settings
@@ -123,6 +130,20 @@ class Counterexample:
     def images(self) -> np.ndarray:
         """All images, (images, *image shape)."""
         return self.image if self.header.images > 1 else self.image[None]
+
+    @property
+    def claim(self) -> Claim:
+        """What fails."""
+        h = self.header
+        return Claim(h.output, h.leaf, h.property, h.axes, h.sizes, h.law)
+
+    @property
+    def difference(self) -> Difference:
+        """How the outputs in the file differ, for the output shift that fits best."""
+        doubt = Doubt(self.claim, self.header.shift, self.claim.expected(self.header.shift))
+        if self.header.images == 1:
+            return compare_outputs(doubt, self.still, self.moved)
+        return compare_pairs(doubt, self.still, self.moved)
 
     def save(self, path: str | Path) -> Path:
         """Write one `.npz` file, atomically."""
@@ -328,7 +349,7 @@ def replay(
             f"{model.name} has the outputs {', '.join(names)}; the file is about {h.output}."
         )
     _check_axes(h, model.name, trial, given.batch_axes, output_axes)
-    claim = Claim(h.output, h.leaf, h.property, h.axes, h.sizes, h.law)
+    claim = counterexample.claim
     doubt = Doubt(claim, h.shift, claim.expected(h.shift))
     witness, pairs = judge(trial, doubt, images, axes=h.spatial_axes, seed=h.seed)
     still, moved = (np.stack([getattr(pair, name) for pair in pairs]) for name in _ARRAYS[1:])

@@ -39,17 +39,18 @@ def activation_figure(strips: Sequence[Strip], *, shifts: Sequence[tuple[int, ..
         shifts: one per row, in pixels.
     """
     rows, columns = len(shifts), len(strips)
+    height = 1.72 if any(strip.values[0].ndim > 1 for strip in strips) else 1.45
     figure = Figure(
-        figsize=(1.55 * columns + 0.5, 1.72 * rows + 0.35), layout="constrained", facecolor="white"
+        figsize=(1.55 * columns + 0.5, height * rows + 0.4), layout="constrained", facecolor="white"
     )
     for row, shift in enumerate(shifts):
         for column, strip in enumerate(strips):
             axes = figure.add_subplot(rows, columns, row * columns + column + 1)
             _draw(axes, strip, row)
             if row == 0:
-                axes.set_title(strip.title, fontsize=8, fontweight="bold", parse_math=False)
+                axes.set_title(strip.title, fontsize=9, fontweight="bold", parse_math=False)
             if column == 0:
-                axes.set_ylabel(f"shift {shift}", fontsize=8)
+                axes.set_ylabel(f"shift {shift}", fontsize=9)
     return figure
 
 
@@ -65,7 +66,7 @@ def _draw(axes: Axes, strip: Strip, row: int) -> None:
         axes.set_yticks([])
     equal = strip.equal[row]
     colour = "black" if equal is None else EQUAL_COLOUR if equal else OTHER_COLOUR
-    axes.set_xlabel(strip.notes[row], fontsize=7, color=colour, labelpad=3, parse_math=False)
+    axes.set_xlabel(strip.notes[row], fontsize=8.5, color=colour, labelpad=3, parse_math=False)
 
 
 def _draw_scores(axes: Axes, scores: np.ndarray) -> None:
@@ -75,8 +76,8 @@ def _draw_scores(axes: Axes, scores: np.ndarray) -> None:
     colours = ["black" if i == shares.argmax() else "#b0b0b0" for i in range(len(shares))]
     axes.bar(range(len(shares)), shares, color=colours)
     axes.set_ylim(0, 1)
-    axes.set_box_aspect(0.86)
+    axes.set_box_aspect(0.6)
     axes.set_xticks(range(len(shares)))
     axes.set_yticks([])
-    axes.tick_params(labelsize=6, length=0, pad=1.5)
+    axes.tick_params(labelsize=8, length=0, pad=1.5)
     axes.spines[["top", "right", "left"]].set_visible(False)

@@ -9,6 +9,7 @@ is escaped, and plain.
 
 import base64
 import dataclasses
+import struct
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -32,6 +33,32 @@ class Prose:
 
 
 @dataclasses.dataclass(frozen=True)
+class Terms:
+    """Words in bold, and what is said of each: definitions, or an answer and its reason.
+
+    Attributes:
+        rows: word, sentence.
+    """
+
+    rows: tuple[tuple[str, str], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """A sentence that ends in a link.
+
+    Attributes:
+        text: before the link.
+        label: what the link says.
+        address: a file beside the page.
+    """
+
+    text: str
+    label: str
+    address: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Commands:
     """Lines for a shell."""
 
@@ -46,7 +73,8 @@ class Picture:
         png: its bytes.
         alternative: says what is to be seen, for those who do not see it.
         caption: below it.
-        wide: too detailed for a phone; there it scrolls sideways.
+        wide: as large as it was drawn, so that its letters can be read; on a phone it scrolls sideways. Otherwise as
+            wide as the column of text.
         title: in bold before the caption.
     """
 
@@ -136,7 +164,19 @@ class Folded:
     blocks: tuple["Block", ...]
 
 
-Block = Prose | Commands | Picture | Gallery | Table | Example | Explorer | Chain | Folded
+Block = (
+    Prose
+    | Terms
+    | Reference
+    | Commands
+    | Picture
+    | Gallery
+    | Table
+    | Example
+    | Explorer
+    | Chain
+    | Folded
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,7 +188,12 @@ class Section:
 
 
 def write_report(
-    path: str | Path, title: str, *, summary: str, sections: Sequence[Section]
+    path: str | Path,
+    title: str,
+    *,
+    summary: str,
+    sections: Sequence[Section],
+    opening: Sequence[Block] | None = None,
 ) -> Path:
     """Write the page, atomically; the same content gives the same bytes.
 
@@ -157,17 +202,25 @@ def write_report(
         title: of the page.
         summary: one sentence, on top.
         sections: in order.
+        opening: what stands before the summary; a page that has one lists its sections, too.
 
     Raises:
         OSError: the folder cannot be written.
     """
     path = Path(path)
-    write_atomic(path, render_report(title, summary=summary, sections=sections).encode("utf-8"))
+    page = render_report(title, summary=summary, sections=sections, opening=opening)
+    write_atomic(path, page.encode("utf-8"))
     return path
 
 
-def render_report(title: str, *, summary: str, sections: Sequence[Section]) -> str:
-    """The page as text.
+def render_report(
+    title: str,
+    *,
+    summary: str,
+    sections: Sequence[Section],
+    opening: Sequence[Block] | None = None,
+) -> str:
+    """The page as text; arguments as for `write_report`.
 
     >>> "<h1>a &lt; b</h1>" in render_report("a < b", summary="", sections=())
     True
@@ -176,7 +229,7 @@ def render_report(title: str, *, summary: str, sections: Sequence[Section]) -> s
     return (
         page_environment()
         .get_template("page.html.jinja")
-        .render(title=title, summary=summary, sections=sections, explores=explores)
+        .render(title=title, summary=summary, sections=sections, opening=opening, explores=explores)
     )
 
 
@@ -195,8 +248,17 @@ def page_environment(*folders: Path) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"kind": _kind, "uri": png_uri, "embedded": embedded}
-    environment.globals |= {"include_raw": lambda name: Markup(_source(name)), "explores": False}
+    environment.filters |= {
+        "kind": _kind,
+        "uri": png_uri,
+        "drawn": drawn_width,
+        "embedded": embedded,
+    }
+    environment.globals |= {
+        "include_raw": lambda name: Markup(_source(name)),
+        "explores": False,
+        "opening": None,
+    }
     return environment
 
 
@@ -219,6 +281,18 @@ def _finalize(value: Any) -> Any:
 def png_uri(png: bytes) -> str:
     """The bytes as a data URI."""
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def drawn_width(png: bytes) -> int:
+    """The width at which a figure was drawn, in pixels of CSS, 96 an inch; 0 where the PNG does not say.
+
+    Its letters are then as large as they were said to be: 8 points are 10.7 pixels.
+    """
+    at = png.find(b"pHYs")  # pixels per metre, after the size
+    if at < 0:
+        return 0
+    (width,), (density,) = (struct.unpack_from(">I", png, place) for place in (16, at + 4))
+    return round(width / density / 0.0254 * 96)
 
 
 def embedded(data: Any) -> Markup:

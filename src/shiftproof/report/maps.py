@@ -17,6 +17,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import LogLocator
 
 from shiftproof.report.cells import axis_shifts, central
 from shiftproof.report.shown_figure import ShownFigure
@@ -31,6 +32,8 @@ HATCH = "////"
 DPI = 150
 PANEL = 2.1
 """Inches of one map."""
+LETTERS = 7.5
+"""Points of the smallest letters: 10 pixels, where a page shows the figure at its own size."""
 LONGEST_TITLE = 25
 """Characters above a map of `PANEL` inches; more would run into the title of the next map."""
 GRID_LINES_UP_TO = 40
@@ -86,6 +89,8 @@ def layer_maps(sweep: Sweep, *, property: Property | None = None, columns: int =
 def single_maps(sweep: Sweep) -> dict[str, Figure]:
     """Layer -> its map in a figure of its own, without a title; all on one colour scale.
 
+    Letters are larger than in a figure of many maps, since a page shows these small.
+
     Args:
         sweep: what was swept.
     """
@@ -95,7 +100,7 @@ def single_maps(sweep: Sweep) -> dict[str, Figure]:
     for panel in panels:
         size = (PANEL + 0.3, PANEL * _proportion(sweep) + 0.3)
         figure = ShownFigure(figsize=size, layout="constrained", facecolor="white")
-        _draw(figure.add_subplot(), panel, norm)
+        _draw(figure.add_subplot(), panel, norm, size=10)
         figures[str(panel.layer)] = figure
     return figures
 
@@ -182,8 +187,8 @@ def map_extent(across: Sequence[int], down: Sequence[int]) -> tuple[float, float
     return across[0] - 0.5, across[-1] + 0.5, down[-1] + 0.5, down[0] - 0.5
 
 
-def _ticks(shifts: Sequence[int]) -> list[int]:
-    step = next(2**k for k in range(32) if len(shifts) <= 8 * 2**k)
+def _ticks(shifts: Sequence[int], most: int) -> list[int]:
+    step = next(2**k for k in range(32) if len(shifts) <= most * 2**k)
     return [shift for shift in shifts if shift % step == 0]
 
 
@@ -230,7 +235,7 @@ def _differing(panel: Panel) -> np.ndarray:
     return np.where(status == Status.DIFFERS, deviation, np.nan)
 
 
-def _draw(axes: Axes, panel: Panel, norm: LogNorm | None) -> None:
+def _draw(axes: Axes, panel: Panel, norm: LogNorm | None, size: float = LETTERS) -> None:
     sweep = panel.sweep
     status = central(sweep.status(panel.property, panel.layer), sweep)
     _add_ground(axes, sweep)
@@ -242,7 +247,7 @@ def _draw(axes: Axes, panel: Panel, norm: LogNorm | None) -> None:
     colours = ListedColormap([EQUAL_COLOUR, UNCLEAR_COLOUR])
     _image(axes, flags, sweep=sweep, colours=colours, norm=Normalize(0, 1))
     mark_sparse(axes, status == Status.EQUAL, *_rooms(sweep))
-    label_axes(axes, *_rooms(sweep))
+    label_axes(axes, *_rooms(sweep), size)
 
 
 def _image(
@@ -281,14 +286,17 @@ def mark_sparse(axes: Axes, equal: np.ndarray, across: Sequence[int], down: Sequ
     axes.scatter(x, y, s=7, marker="s", color=EQUAL_COLOUR, linewidths=0)
 
 
-def label_axes(axes: Axes, across: Sequence[int], down: Sequence[int]) -> None:
+def label_axes(
+    axes: Axes, across: Sequence[int], down: Sequence[int], size: float = LETTERS
+) -> None:
     """Ticks at multiples of a power of two, and lines between the cells where these are few."""
-    axes.set_xticks(_ticks(across))
-    axes.set_xlabel("dx", fontsize=7, labelpad=1)
-    axes.set_yticks(_ticks(down))
+    most = 8 if size <= LETTERS else 4  # larger numbers need more room
+    axes.set_xticks(_ticks(across, most))
+    axes.set_xlabel("dx", fontsize=size + 0.5, labelpad=1)
+    axes.set_yticks(_ticks(down, most))
     if down:
-        axes.set_ylabel("dy", fontsize=7, labelpad=1)
-    axes.tick_params(labelsize=6, length=2, pad=1.5, width=0.5)
+        axes.set_ylabel("dy", fontsize=size + 0.5, labelpad=1)
+    axes.tick_params(labelsize=size, length=2, pad=1.5, width=0.5)
     axes.spines[:].set_linewidth(0.5)
     if max(len(across), len(down)) <= GRID_LINES_UP_TO:
         _separate_cells(axes, across, down)
@@ -339,8 +347,8 @@ def elided(name: str, most: int = LONGEST_TITLE) -> str:
 def _set_title(axes: Axes, title: str, *lines: str) -> None:
     """A bold title over smaller lines; never read as mathematics, since names may hold a `$`."""
     below = "\n".join(line for line in lines if line)
-    axes.set_title(below, fontsize=7, loc="left", pad=3, parse_math=False)
-    rise = 3 + 9.2 * (below.count("\n") + 1 if below else 0)
+    axes.set_title(below, fontsize=8, loc="left", pad=3, parse_math=False)
+    rise = 3 + 10.4 * (below.count("\n") + 1 if below else 0)
     axes.annotate(
         elided(title),
         (0, 1),
@@ -362,7 +370,7 @@ def _add_legend(figure: Figure, panels: Sequence[Panel]) -> None:
         keys.append(Patch(facecolor=UNCLEAR_COLOUR, label="unclear"))
     if any(count.undefined for count in counts):
         keys.append(Patch(linewidth=0, label="no output shift", **_undefined_style()))
-    figure.legend(handles=keys, loc="outside lower left", ncols=3, fontsize=7, frameon=False)
+    figure.legend(handles=keys, loc="outside lower left", ncols=3, fontsize=8, frameon=False)
 
 
 def _add_bar(figure: Figure, shown: ScalarMappable, *, axes: Sequence[Axes], label: str) -> None:
@@ -372,6 +380,9 @@ def _add_bar(figure: Figure, shown: ScalarMappable, *, axes: Sequence[Axes], lab
     bar = figure.colorbar(
         shown, ax=list(axes), shrink=0.8, aspect=6 * height, pad=0.02, extend=extend
     )
-    bar.set_label(label, fontsize=7)
-    bar.ax.tick_params(labelsize=6, length=2)
-    bar.ax.tick_params(which="minor", labelsize=5, length=1)
+    bar.set_label(label, fontsize=8)
+    if isinstance(shown.norm, LogNorm):
+        bar.ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        bar.ax.yaxis.set_major_formatter("{x:g}")  # not 6 × 10^0
+    bar.ax.minorticks_off()
+    bar.ax.tick_params(labelsize=LETTERS, length=2)

@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from shiftproof.refuting.witness import Witness
+from shiftproof.group import Shift
+from shiftproof.proving.analysis import Claim
+from shiftproof.refuting.witness import Pair, Witness
 
 PAPER, INK, NEGATIVE, RED = (247, 247, 245), (20, 23, 28), (214, 106, 0), (166, 20, 60)
 MOST_BARS = 32
@@ -46,30 +48,46 @@ class Tile:
 def witness_tiles(witness: Witness, spatial_axes: Sequence[int]) -> tuple[Tile, ...]:
     """A counterexample in five or six pictures: image, shifted image, outputs, difference.
 
-    The images show the channel in which most happens; the outputs the one in which they differ most.
-
     Args:
         witness: the counterexample.
         spatial_axes: grid axes of one image.
     """
-    image = witness.image
-    shifted = np.roll(image, witness.shift, tuple(spatial_axes))
+    pair = witness.pairs[0]
+    fitted = witness.difference.output_shift
+    return pair_tiles(witness.claim, witness.shift, pair, spatial_axes, fitted=fitted)
+
+
+def pair_tiles(
+    claim: Claim, shift: Shift, pair: Pair, spatial_axes: Sequence[int], *, fitted: Shift | None
+) -> tuple[Tile, ...]:
+    """The same of an image and its outputs.
+
+    The images show the channel in which most happens; the outputs the one in which they differ most.
+
+    Args:
+        claim: what fails.
+        shift: of the image, pixels.
+        pair: the image, and the outputs for it and for the shifted image.
+        spatial_axes: grid axes of one image.
+        fitted: the output shift that fits best; None where none can fit.
+    """
+    image = pair.image
+    shifted = np.roll(image, shift, tuple(spatial_axes))
     at = np.unravel_index(int(np.argmax(np.abs(image))), image.shape)
     pictures = [_plane(array, spatial_axes, at) for array in (image, shifted)]
-    titles = (("image", "x", "an image"), ("shifted", "T x", f"moved by {_steps(witness.shift)}"))
+    titles = (("image", "x", "an image"), ("shifted", "T x", f"moved by {_steps(shift)}"))
     tiles = [
         _drawn(role, title, note, picture, float(np.abs(pictures[0]).max()))
         for (role, title, note), picture in zip(titles, pictures, strict=True)
     ]
-    return (*tiles, *_outputs(witness))
+    return (*tiles, *_outputs(claim, pair, fitted))
 
 
-def _outputs(witness: Witness) -> list[Tile]:
-    still, moved = (np.asarray(o) for o in witness.outputs)
+def _outputs(claim: Claim, pair: Pair, fitted: Shift | None) -> list[Tile]:
+    still, moved = (np.asarray(o) for o in (pair.still, pair.moved))
     if still.dtype.kind == "c":
         still, moved = np.abs(still), np.abs(moved)
     still, moved = (np.nan_to_num(o.astype(np.float64)) for o in (still, moved))
-    claim, fitted = witness.claim, witness.difference.output_shift
     expected = np.roll(still, fitted, claim.axes) if fitted and claim.axes else still
     gap = np.abs(moved - expected)
     at = np.unravel_index(int(np.argmax(gap)), gap.shape)

@@ -213,20 +213,17 @@ def _used(rows: tuple[tuple[str, ...], ...], *, always: frozenset[int]) -> list[
     return [i for i in range(len(rows[0])) if i in always or any(row[i] for row in rows)]
 
 
-def compare_table(
-    sweeps: Mapping[str, Sweep], *, title: str = "", headings: Mapping[str, str] | None = None
-) -> Table:
-    """One row a network, one column a layer: the number of equal shifts of each.
+def compare_table(sweeps: Mapping[str, Sweep], *, title: str = "") -> Table:
+    """One row a network, one column for each layer with a grid and each output: the number of equal shifts.
 
     Args:
         sweeps: name of the network -> its sweep; all over the same shifts.
         title: above the table; names the shifts by default.
-        headings: layer name -> shorter heading; the letter of what is asked stands below.
     """
     names = _shared_layers(sweeps)
     first = next(iter(sweeps.values()))
     kinds = {name: _kinds(sweeps, name) for name in names}
-    heads = [f"{(headings or {}).get(name, name)}\n{kinds[name]}" for name in names]
+    heads = [f"{name}\n{kinds[name]}" for name in names]
     return Table(
         title or f"Equal shifts of {first.count('invariance').total}",
         ("network", *heads),
@@ -238,18 +235,12 @@ def compare_table(
 
 
 def _shared_layers(sweeps: Mapping[str, Sweep]) -> list[str]:
-    """Every layer of every network, outputs last; outputs only if these are too many."""
+    """The layers with a grid of every network, then the outputs; outputs only if these are too many."""
     records = [layer for sweep in sweeps.values() for layer in sweep.layers]
-    order = {"grid": 0, "inner": 1, "output": 2}
-
-    def rank(layer: LayerRecord) -> int:
-        return order["output" if layer.output else "grid" if layer.has_grid else "inner"]
-
-    # sorted is stable: within a kind the layers stay as they are met
-    names = list(dict.fromkeys(layer.name for layer in sorted(records, key=rank)))
-    if len(names) < MAX_COLUMNS:
-        return names
-    return list(dict.fromkeys(layer.name for layer in records if layer.output))
+    inner = dict.fromkeys(x.name for x in records if x.has_grid and not x.output)
+    outputs = dict.fromkeys(x.name for x in records if x.output)
+    shown = [*inner, *outputs]
+    return shown if len(shown) < MAX_COLUMNS else [*outputs]
 
 
 def _kinds(sweeps: Mapping[str, Sweep], name: str) -> str:
@@ -276,12 +267,18 @@ def _compare_cells(sweep: Sweep, names: list[str]) -> list[str]:
     return cells
 
 
+def _has_all(sweep: Sweep, names: Sequence[str]) -> bool:
+    return {*names} <= {layer.name for layer in sweep.layers}
+
+
 def _compare_note(sweeps: Mapping[str, Sweep]) -> str:
     layers = [layer for sweep in sweeps.values() for layer in sweep.layers]
     parts = []
     if any(layer.has_grid for layer in layers):
-        parts.append("E: f(Tx) = T'f(x).")
-    parts.append("I: f(Tx) = f(x).")
+        parts.append("E: equivariance, f(Tx) = T'f(x).")
+    parts.append("I: invariance, f(Tx) = f(x).")
+    if not all(_has_all(sweep, _shared_layers(sweeps)) for sweep in sweeps.values()):
+        parts.append("Empty: the network has no such layer.")
     if not all(layer.exact for layer in layers):
         parts.append(f"{ROUNDED} judged against the measured rounding noise.")
     counts = [

@@ -28,7 +28,7 @@ def verdict_maps(verdict: Verdict) -> Figure:
     keys = [Patch(facecolor=COLOURS[w], label=str(w)) for w in (Word.PROVED, Word.REFUTED)]
     if any(v.undecided for _, v in shown):
         keys.append(Patch(facecolor=COLOURS[Word.UNDECIDED], label="undecided"))
-    figure.legend(handles=keys, loc="outside lower left", ncols=3, fontsize=7, frameon=False)
+    figure.legend(handles=keys, loc="outside lower left", ncols=3, fontsize=8, frameon=False)
     return figure
 
 

@@ -111,16 +111,21 @@ class LeNet(nnx.Module):
         _check_option(pools, (2, 3), what="pools")
         self.padding, self.head, self.pool_stride = padding, head, pool_stride
         widths = [channels] + [width * 2**stage for stage in range(pools)]
-        self.convolutions = nnx.List(
-            nnx.Conv(before, after, (5, 5), padding=padding, rngs=rngs)
-            for before, after in itertools.pairwise(widths)
-        )
+        self.pools = pools
+        for number, (before, after) in enumerate(itertools.pairwise(widths), start=1):
+            convolution = nnx.Conv(before, after, (5, 5), padding=padding, rngs=rngs)
+            setattr(self, f"conv{number}", convolution)  # as people call them, not convolutions.0
         features = widths[-1]
         if head == "flatten":
             features *= self._pooled_size(size) ** 2
             self.hidden = nnx.Linear(features, hidden, rngs=rngs)
             features = hidden
         self.logits = nnx.Linear(features, classes, rngs=rngs)
+
+    @property
+    def convolutions(self) -> list[nnx.Conv]:
+        """`conv1`, `conv2` and, where there are three pools, `conv3`."""
+        return [getattr(self, f"conv{number + 1}") for number in range(self.pools)]
 
     def __call__(self, x: Array) -> Array:
         """Logits (batch, classes) of images (batch, size, size, channels)."""
