@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from amounts import sampled
 from fields import identities
 
 import shiftproof as sp
@@ -20,14 +21,6 @@ from shiftproof.proving.analysis import Prover
 pytestmark = pytest.mark.filterwarnings("ignore::shiftproof.errors.ShiftproofWarning")
 
 
-def every_other(rows: Any) -> list[Any]:
-    """All of them with --slow."""
-    return [
-        pytest.param(row, id=row.name, marks=[pytest.mark.slow] if i % 2 else [])
-        for i, row in enumerate(rows)
-    ]
-
-
 def decided(model: Any, shape: Any, **options: Any) -> list[tuple[Case, np.ndarray]]:
     """For each claim the lattice by generators and overgroups, and what the sweep finds; a contradiction raises."""
     subject, claims = ask(model, shape, **options)
@@ -36,7 +29,7 @@ def decided(model: Any, shape: Any, **options: Any) -> list[tuple[Case, np.ndarr
     return [(Case(claim, prover, asked, swept=swept[claim]), swept[claim]) for claim in claims]
 
 
-@pytest.mark.parametrize("row", every_other(cases.CASES))
+@pytest.mark.parametrize("row", sampled(cases.CASES, plain=6, slow=3))
 def test_known_answers(row: cases.Case) -> None:
     counts = {"equivariance": row.equivariant, "invariance": row.invariant}
     law = "any" if row.law in ("any", "stride") else "same"
@@ -49,7 +42,9 @@ def test_known_answers(row: cases.Case) -> None:
             assert case.lattice.mask().sum() <= count
 
 
-@pytest.mark.parametrize("row", every_other([row for row in faults.CASES if row.property]))
+@pytest.mark.parametrize(
+    "row", sampled([row for row in faults.CASES if row.property], plain=4, slow=2)
+)
 def test_faults(row: brute.Case) -> None:
     right = brute.truth(row)
     try:

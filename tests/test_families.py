@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from amounts import ALL
+from amounts import sampled
 from families import FAMILIES, Family
 from flax import linen, nnx
 from jax import lax
@@ -43,11 +43,7 @@ def grid_axes(family: Family) -> tuple[int, ...]:
 
 @pytest.mark.parametrize(
     "family",
-    [
-        pytest.param(family, id=family.name, marks=[pytest.mark.slow] if i % 8 else [])
-        for i, family in enumerate(FAMILIES)
-        if i % 4 == 0 or ALL
-    ],
+    sampled(FAMILIES, plain=16, slow=8),
 )
 def test_every_family_is_decided(family: Family) -> None:
     model = adapt(family.build(), apply_kwargs=family.options.get("apply_kwargs"))

@@ -13,18 +13,26 @@ import many_programs
 import numpy as np
 import pytest
 import random_jaxprs
+from amounts import ALL
 from jaxpr_programs import random_program
 from numpy_backend import numpy_backend
 
 pytestmark = pytest.mark.skipif(
     jax.__version_info__ >= (0, 11), reason="the interpreter reaches into JAX 0.10"
 )
-MANY = int(os.environ.get("SHIFTPROOF_RANDOM_PROGRAMS", "240"))
+MANY = int(os.environ.get("SHIFTPROOF_RANDOM_PROGRAMS", "240" if ALL else "80"))
 """Programs of the slow tests; 20,000 take 20 minutes of two cores."""
 
 
 @pytest.mark.parametrize(
-    "first", [0, *(pytest.param(first, marks=pytest.mark.slow) for first in (20, 40, 60, 80))]
+    "first",
+    [
+        0,
+        *(
+            pytest.param(first, marks=pytest.mark.slow)
+            for first in range(20, 100 if ALL else 40, 20)
+        ),
+    ],
 )
 def test_without_a_compiler_every_value_is_that_of_xla(first) -> None:
     judged = 0

@@ -6,11 +6,12 @@ import jax
 import numpy as np
 import pytest
 import random_jaxprs
+from amounts import ALL
 from jaxpr_programs import Line, Program, Value, random_program
 
 from shiftproof import Word
 
-QUICK, SLOW = 40, 60
+QUICK, SLOW = 20, 80 if ALL else 40
 
 
 @pytest.fixture(autouse=True)

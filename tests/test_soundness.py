@@ -23,6 +23,7 @@ import numpy as np
 import programs
 import pytest
 import random_models
+from amounts import sampled
 from traced import first_violation as model_violation
 from traced import traced
 
@@ -444,7 +445,7 @@ FLAWS = {
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=[pytest.mark.slow] if i % 4 else []) for i, n in enumerate(FLAWS)],
+    sampled(FLAWS, plain=6, slow=3),
 )
 def test_a_rule_that_claims_too_much_is_found_and_the_program_shrunk(name, monkeypatch) -> None:
     op, code, claim = FLAWS[name]

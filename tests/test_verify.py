@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from amounts import sampled
 from cases import CASES, Case
 from flax import linen, nnx
 
@@ -59,7 +60,7 @@ def test_case(case: Case) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=[pytest.mark.slow] if i % 2 else []) for i, n in enumerate(SMALL_ZOO)],
+    sampled(SMALL_ZOO, plain=4, slow=2),
 )
 def test_verdict_and_exhaustive_sweep_agree_on_the_zoo(name) -> None:
     model, shape = zoo.build(name), zoo.ENTRIES[name].shape
