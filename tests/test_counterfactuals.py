@@ -180,6 +180,18 @@ def test_what_is_no_padding_is_left_alone(model) -> None:
     assert "nothing to repair" in str(found)
 
 
+def test_a_border_that_goes_around_already_is_never_told_to_do_so() -> None:
+    convs = [nnx.Conv(1, 1, (3, 3), padding="CIRCULAR", rngs=nnx.Rngs(i)) for i in range(2)]
+
+    def model(x):
+        # one cell is too few for two convolutions, and mode="wrap" is what is written already
+        x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="wrap")
+        return convs[1](convs[0](x))[:, 1:-1, 1:-1]
+
+    found = proved(model, (6, 6, 1))
+    assert (counts(found), found.changes) == ([1], ())
+
+
 def test_the_cells_that_a_pool_counts_are_the_same_everywhere() -> None:
     def pool(x):
         return nnx.avg_pool(x, (3, 3), (1, 1), padding="SAME", count_include_pad=False)
