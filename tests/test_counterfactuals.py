@@ -180,6 +180,17 @@ def test_what_is_no_padding_is_left_alone(model) -> None:
     assert "nothing to repair" in str(found)
 
 
+def test_where_all_shifts_are_kept_nothing_is_said_to_cost_some() -> None:
+    convs = [nnx.Conv(1, 1, (3, 3), padding="VALID", rngs=nnx.Rngs(i)) for i in range(2)]
+
+    def model(x):
+        x = jnp.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)))
+        return convs[1](convs[0](x))
+
+    found = proved(model, (8, 8, 1))
+    assert "equivariant under 64 of 64 (all shifts)" in found.summary
+
+
 def test_a_border_that_goes_around_already_is_never_told_to_do_so() -> None:
     convs = [nnx.Conv(1, 1, (3, 3), padding="CIRCULAR", rngs=nnx.Rngs(i)) for i in range(2)]
 
