@@ -463,6 +463,19 @@ def test_a_rewritten_model_is_a_model() -> None:
     np.testing.assert_array_equal(equal, verdict.invariance.map == Word.PROVED)
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_grid_with_one_axis_is_averaged_before_the_flatten(channels) -> None:
+    conv = nnx.Conv(1, channels, (3,), padding="CIRCULAR", rngs=nnx.Rngs(0))
+    dense = nnx.Linear(8 * channels, 3, rngs=nnx.Rngs(0))
+    model = nnx.Sequential(conv, lambda x: x.reshape(len(x), -1), dense)
+    found = proved(model, (8, 1))
+    assert [(output.shape, output.proved) for output in found.row("mean").outputs] == [
+        ((1, channels), 8)
+    ]
+    ((_, step),) = found.steps(found.row("mean"))
+    assert step == "before the dense layer, x.mean(1) in place of the flatten"
+
+
 def test_a_convolution_over_the_whole_map_is_a_head() -> None:
     class Patch(nnx.Module):
         def __init__(self, *, rngs):
