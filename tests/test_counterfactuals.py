@@ -182,6 +182,29 @@ def test_what_is_no_padding_is_left_alone(model) -> None:
     assert "nothing to repair" in str(found)
 
 
+def test_where_all_shifts_are_kept_nothing_is_said_to_cost_some() -> None:
+    convs = [nnx.Conv(1, 1, (3, 3), padding="VALID", rngs=nnx.Rngs(i)) for i in range(2)]
+
+    def model(x):
+        x = jnp.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)))
+        return convs[1](convs[0](x))
+
+    found = proved(model, (8, 8, 1))
+    assert "equivariant under 64 of 64 (all shifts)" in found.summary
+
+
+def test_a_border_that_goes_around_already_is_never_told_to_do_so() -> None:
+    convs = [nnx.Conv(1, 1, (3, 3), padding="CIRCULAR", rngs=nnx.Rngs(i)) for i in range(2)]
+
+    def model(x):
+        # one cell is too few for two convolutions, and mode="wrap" is what is written already
+        x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="wrap")
+        return convs[1](convs[0](x))[:, 1:-1, 1:-1]
+
+    found = proved(model, (6, 6, 1))
+    assert (counts(found), found.changes) == ([1], ())
+
+
 def test_the_cells_that_a_pool_counts_are_the_same_everywhere() -> None:
     def pool(x):
         return nnx.avg_pool(x, (3, 3), (1, 1), padding="SAME", count_include_pad=False)
@@ -440,6 +463,19 @@ def test_a_rewritten_model_is_a_model() -> None:
     swept = sp.sweep(row.model, (8, 8, 1), layers=[])
     equal = swept.status("invariance", 0) == sp.Status.EQUAL
     np.testing.assert_array_equal(equal, verdict.invariance.map == Word.PROVED)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_grid_with_one_axis_is_averaged_before_the_flatten(channels) -> None:
+    conv = nnx.Conv(1, channels, (3,), padding="CIRCULAR", rngs=nnx.Rngs(0))
+    dense = nnx.Linear(8 * channels, 3, rngs=nnx.Rngs(0))
+    model = nnx.Sequential(conv, lambda x: x.reshape(len(x), -1), dense)
+    found = proved(model, (8, 1))
+    assert [(output.shape, output.proved) for output in found.row("mean").outputs] == [
+        ((1, channels), 8)
+    ]
+    ((_, step),) = found.steps(found.row("mean"))
+    assert step == "before the dense layer, x.mean(1) in place of the flatten"
 
 
 def test_a_convolution_over_the_whole_map_is_a_head() -> None:

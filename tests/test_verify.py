@@ -594,6 +594,9 @@ NAMED = {
     "the convolution has no padding (VALID): 6 of 8 cells are left": lambda: (
         lambda x: _conv(padding="VALID")(x).mean((1, 2))
     ),
+    "the convolution leaves 10 cells of a border padded by hand, where 8 go around": lambda: (
+        lambda x: _conv(padding="VALID")(jnp.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="wrap"))
+    ),
     "sort takes a part of the image, not all of a row or column": lambda: (
         lambda x: jnp.sort(x[:, ::3], axis=1)
     ),

@@ -244,6 +244,12 @@ def _told(refusal: Refusal, eqn: Equation | None) -> tuple[str, str]:
         case "glue":
             what = "borders joined to cells that are not next to them on the torus, as reflect and edge padding do"
             return what, 'wrap the borders instead: jnp.pad(..., mode="wrap")'
+        case "valid" if detail["left"] > detail["period"]:
+            left, period = detail["left"], detail["period"]
+            what = (
+                f"{thing} leaves {left} cells of a border padded by hand, where {period} go around"
+            )
+            return what, f"crop to {period} cells behind it"
         case "valid":
             what = f"{thing} has no padding (VALID): {detail['left']} of {detail['period']} cells are left"
             return what, "go around the border: circular padding, shiftproof.layers for pools"

@@ -324,8 +324,10 @@ def _counted(row: Row) -> str:
 
 
 def _kept(row: Row) -> str:
-    rest = _remaining(row)
-    about = "; ".join(part for part in (str(row.outputs[0].lattice), rest) if part)
+    lattice = str(row.outputs[0].lattice)
+    # a layer on the way may keep fewer shifts than the output, as before a crop
+    rest = "" if lattice == "all shifts" else _remaining(row)
+    about = "; ".join(part for part in (lattice, rest) if part)
     return f"{_counted(row)} ({about})"
 
 

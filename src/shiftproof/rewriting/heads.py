@@ -118,10 +118,20 @@ def _features(
     number: int,
 ) -> int:
     """The value before it was flattened."""
-    while not grid_axes(labels[number]) and number in made:
+    while number in made:
         _, _, eqn = made[number]
+        if grid_axes(labels[number]) and not _is_flattened(program, labels, eqn):
+            break
         source = eqn.inputs[0]
         if eqn.name not in PLACES | {"convert_element_type", "copy"} or not isinstance(source, int):
             break
         number = source
     return number
+
+
+def _is_flattened(program: Program, labels: Mapping[int, Labels], eqn: Equation) -> bool:
+    """Whether a reshape leaves no axis for the channels: cells of a grid with one axis still run along it then."""
+    if eqn.name != "reshape" or not isinstance(eqn.inputs[0], int):
+        return False
+    before, after = (program.avals[n].shape for n in (eqn.inputs[0], eqn.outputs[0]))
+    return len(after) < len(before) and all(map(moves, labels[eqn.outputs[0]][1:]))

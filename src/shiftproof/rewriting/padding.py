@@ -347,9 +347,10 @@ def _pieces(context: _Context, place: Place, eqn: Equation) -> Found:
     widths = [(s.start, m - s.stop) for m, s in zip(found.shape, block, strict=True)]
     pads = {a: pad for a, pad in enumerate(widths) if any(pad)}
     along = all(runs_along_grid(labels[a]) and max(pad) <= inner[a] for a, pad in pads.items())
-    if not along or np.array_equal(found, np.pad(cells[root], widths, mode="wrap")):
-        return
     position = eqn.inputs.index(core)
+    # what wraps its own operand is written so already, even if that one was padded before it
+    if not along or np.array_equal(found, _around(cells[core], axis, position, parts)):
+        return
 
     def step(_: Equation, arrays: Sequence[Any]) -> Sequence[Any]:
         # the longest part is the value itself, or what an earlier step made of it
@@ -359,6 +360,14 @@ def _pieces(context: _Context, place: Place, eqn: Equation) -> Found:
 
     what = "constant padding" if np.any(found < 0) else "padding by mirrored or repeated cells"
     yield context.change(place, eqn, what, 'mode="wrap"', step)
+
+
+def _around(core: np.ndarray, axis: int, position: int, parts: Sequence[np.ndarray]) -> np.ndarray:
+    """The part at that position wrapped along an axis, by as many cells as the other parts have."""
+    sizes = [part.shape[axis] for part in parts]
+    widths = [(0, 0)] * core.ndim
+    widths[axis] = sum(sizes[:position]), sum(sizes[position + 1 :])
+    return np.pad(core, widths, mode="wrap")
 
 
 def _block(found: np.ndarray, cells: np.ndarray) -> tuple[slice, ...] | None:
