@@ -39,7 +39,7 @@ class _Part:
 
 @dataclasses.dataclass(frozen=True)
 class Exact(_Part):
-    """What is taken for exact on this device, held against the host's processor."""
+    """What is taken for exact on this device, compared with the host's processor."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Exact: what is taken for exact on this device is so, held against the host's processor.
+"""Exact: what is taken for exact on this device is so, compared with the host's processor.
 
 Whole numbers in products and convolutions, and residues of the field; then whole models: their values in the field, bit
 for bit, and the words of their verdicts. Every figure counts what is off, and its aim is 0. Where residues are rounded,

@@ -478,6 +478,26 @@ def test_h11_the_first_lines_answer_what_was_asked(
         assert words in line
 
 
+@pytest.mark.parametrize(
+    ("padding", "told"),
+    [
+        (
+            "CIRCULAR",
+            "because output moves with the image; a mean over its grid behind it would stay",
+        ),
+        ("SAME", "because zero padding of the convolution: conv (net.py:9)"),
+    ],
+)
+def test_h11_an_output_that_moves_is_the_cause_where_it_should_stay(
+    capsys, tmp_path, monkeypatch, padding, told
+) -> None:
+    monkeypatch.setitem(globals(), "NET", NET.replace("CIRCULAR", padding))
+    asked = ["--property", "invariance", "--grid", "8", "8"]
+    code, out, _ = run_on_net(capsys, tmp_path, monkeypatch, "verify", "--no-why", *asked)
+    assert code == 1
+    assert told in " ".join(out.split())
+
+
 # --- H16: what there is ---
 
 

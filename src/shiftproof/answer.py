@@ -107,6 +107,9 @@ class Answer(Displayed):
 
     def _because(self) -> tuple[str, ...]:
         causes, grid = self.verdict.causes, self.verdict.grid
+        moving = self._moving()
+        if moving:
+            return (f"{moving} moves with the image; a mean over its grid behind it would stay",)
         if not causes:
             return ()
         # what leaves no shift at all comes before what leaves some
@@ -114,6 +117,15 @@ class Answer(Displayed):
         others = len({(c.layer, c.source) for c in causes}) - 1
         more = f" (and {others} more)" if others else ""
         return (f"{because(first)}{more}",)
+
+    def _moving(self) -> str:
+        """The first output, where only invariance was asked of it and it moves along."""
+        output = self.verdict.outputs[0]
+        row = next((row for row in self.verdict.layers if row.output == output.name), None)
+        asked = output.invariance is not None and output.equivariance is None
+        if not asked or row is None or not row.has_grid or row.steps in (None, row.grid):
+            return ""
+        return output.name
 
     def _repair(self) -> tuple[str, ...]:
         repair = self.why and self.why.repair

@@ -155,7 +155,9 @@ def verify(
             ("shifts", shifts, None),
         ):
             if given is not default and given != default:
-                raise InputError(f'{argument}= belongs to boundary="torus"; leave it out.')
+                raise InputError(
+                    f'{argument}= belongs to boundary="torus", and this is {boundary!r}; leave it out.'
+                )
     if object is not None and boundary != "background":
         raise InputError('object= belongs to boundary="background", where one moves.')
     if object is not None:
