@@ -152,7 +152,9 @@ class _Request:
     @property
     def grid(self) -> tuple[int, ...]:
         """Sizes of the grid."""
-        return read_images(self.images, self.options.get("spatial_axes")).grid
+        axes = self.options.get("spatial_axes")
+        first = adapt(self.model).channels_first if axes is None else False
+        return read_images(self.images, axes, channels_first=first).grid
 
     def settle(self, property: Claimed, wanted: np.ndarray) -> Verdict | None:
         """The verdict; None where the cache confirms the words wanted, so that none is needed.

@@ -220,7 +220,7 @@ def _batched(model: Model, images: Any) -> Any:
 
 def _place(model: Model, images: Any, found: Deviations, spatial_axes: Sequence[int] | None) -> str:
     """The image, the cell and the channel of the largest deviation, computed again; "" where it cannot be told."""
-    given = read_images(images, spatial_axes)
+    given = read_images(images, spatial_axes, channels_first=model.channels_first)
     names = [layer.name for layer in found.result.layers if layer.output is not None]
     if found.worst is None or given.array is None:
         return ""

@@ -249,7 +249,7 @@ def placements(
     check_seed(seed)
     check_choice("dtype", dtype, DTYPES)
     adapted = adapt(model, apply_kwargs=apply_kwargs, name=name)
-    given = read_images(objects, spatial_axes)
+    given = read_images(objects, spatial_axes, channels_first=adapted.channels_first)
     axes, array = given.batch_axes, given.array
     kind = choose_weights(adapted, weights, probing=array is None)
     if array is None:

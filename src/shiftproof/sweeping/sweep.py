@@ -156,7 +156,7 @@ def sweep(
     elif resume:
         raise InputError("resume=True needs directory=, the folder of the interrupted sweep.")
     used = _devices_of(devices)
-    given = read_images(images, spatial_axes)
+    given = read_images(images, spatial_axes, channels_first=adapted.channels_first)
     array = given.array
     kind = choose_weights(adapted, weights, probing=array is None)
     if array is None:

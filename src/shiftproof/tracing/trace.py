@@ -670,7 +670,8 @@ def applied_in(jaxpr: Any) -> Iterator[Applied]:
 def _library_roots() -> tuple[str, ...]:
     packages = [Path(module.__file__ or "").parent for module in (jax, flax, np)]
     packages += [Path(sysconfig.get_paths()["stdlib"]), Path(_OWN)]
-    packages += [packages[0].parent / name for name in ("jaxlib", "optax", "chex", "einops")]
+    others = ("jaxlib", "optax", "chex", "einops", "equinox", "haiku", "jaxtyping", "keras", "jmp")
+    packages += [packages[0].parent / name for name in others]
     return tuple(f"{root}{os.sep}" for root in packages)
 
 
