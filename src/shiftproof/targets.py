@@ -55,6 +55,9 @@ SIZES = (32, 28, 224, 64, 16, 8, 128, 96, 256, 384, 512)
 SHAPE_FLAG = "--shape {grid} {channels}"
 """How the shape of an image is said on the command line."""
 
+CHANNELS_FIRST = {"{grid} {channels}": "{channels} {grid}", "3 3 {channels}": "{channels} 3 3"}
+"""Parts of such a flag, and what they are where the channels come first."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Target:
@@ -191,6 +194,9 @@ def _import_failure(place: str, error: BaseException) -> str:
     told = f"{place} cannot be imported: {type(error).__name__}: {error}"
     if isinstance(error, SystemExit):  # whose code would else be taken for an answer of ours
         told += ". It ends the process: put what it runs under if __name__ == '__main__':"
+    if isinstance(error, ModuleNotFoundError):
+        missing = (door for door in FRAMEWORKS if door.package and door.kind == error.name)
+        told += "".join(f". It needs {door.framework}: {door.install}" for door in missing)
     return told
 
 
@@ -439,9 +445,9 @@ def _grids(model: Model, grid: Sequence[int] | None) -> list[Sequence[int]]:
 
 def _flag_for(model: Model, flag: str, shape: Sequence[int]) -> str:
     if model.channels_first:
-        flag = flag.replace("{grid} {channels}", "{channels} {grid}")
-        return _flag(flag, shape[1:], shape[0])
-    return _flag(flag, shape[:-1], shape[-1])
+        for last, first in CHANNELS_FIRST.items():
+            flag = flag.replace(last, first)
+    return _flag(flag, *model.grid_and_channels(shape))
 
 
 def _flag(flag: str, grid: Sequence[int], channels: int) -> str:

@@ -298,13 +298,17 @@ def _check_weights(subject: Subject) -> None:
         )
 
 
+def _channels(count: int) -> str:
+    return f"{count} channel{'s' if count != 1 else ''}"
+
+
 def _taken(model: Model, shape: tuple[int, ...]) -> tuple[str, ...]:
     """What the axes of an image, or an unusual shape, were taken for, where nothing was said of its axes."""
     if model.channels_first:
         sizes = "x".join(map(str, shape[1:]))
         return (
-            f"the shape {shape} of one image was taken for {shape[0]} channels and a grid of {sizes}: "
-            f"{model.door.framework} has the channels first. To say otherwise: spatial_axes=.",
+            f"the shape {shape} of one image was taken for a grid of {sizes} with {_channels(shape[0])}, as "
+            f"{model.door.framework} has the channels first. To say otherwise, pass spatial_axes=.",
         )
     *grid, channels = shape
     sizes = "x".join(map(str, grid))

@@ -279,12 +279,13 @@ def _right_shape(model: Model, shape: tuple[int, ...]) -> str:
                 f"{tuple(range(1, len(first)))}."
             )
     missing = len(shape) in grid_ranks(model)
-    grids = [shape[1:], shape[:-1]] if model.channels_first else [shape[:-1]]
     for channels in channel_counts(model):
-        for grid in [shape] if missing else grids:
-            right = model.image_shape(grid, channels)
-            if right != shape and takes(model, right):
-                return f"It can be called on images of shape {right}; images are {layout}."
+        # in a layout that has them first, the last axis may have been meant for them
+        last = not model.channels_first or (shape[-1] == channels and shape[0] != channels)
+        grid = shape if missing else shape[:-1] if last else shape[1:]
+        right = model.image_shape(grid, channels)
+        if right != shape and takes(model, right):
+            return f"It can be called on images of shape {right}; images are {layout}."
     return _DEFAULT_REMEDY.format(layout=layout)
 
 

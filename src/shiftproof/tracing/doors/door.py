@@ -112,6 +112,11 @@ class Model:
         """The shape of one image."""
         return image_shape(grid, channels, channels_first=self.channels_first)
 
+    def grid_and_channels(self, shape: Sequence[int]) -> tuple[tuple[int, ...], int]:
+        """The grid and the channels of the shape of one image."""
+        grid, channels = (shape[1:], shape[0]) if self.channels_first else (shape[:-1], shape[-1])
+        return tuple(grid), channels
+
     def cast(self, dtype: Any) -> list[Any]:
         """The leaves of `weights`, floating ones in `dtype`."""
         leaves = jax.tree_util.tree_leaves(self.weights)
@@ -135,6 +140,10 @@ class Door(abc.ABC):
     """Its name in one word."""
     framework: ClassVar[str]
     """Its name in a sentence."""
+    package: ClassVar[str] = ""
+    """What to install for it, as the registry calls it; "" for what shiftproof itself needs."""
+    least: ClassVar[tuple[int, ...]] = ()
+    """The first version of that which we call."""
     words: ClassVar[Words] = FLAX
     """Repairs as its users write them."""
     keys: ClassVar[Mapping[str, str]] = {}
@@ -181,6 +190,22 @@ class Door(abc.ABC):
         """The value of an argument in `keys`."""
         raise InputError(f"{self.framework} knows no argument {name}.")
 
+    @property
+    def install(self) -> str:
+        """How to get it."""
+        needed = f"{self.package}>={'.'.join(map(str, self.least))}"
+        return f'pip install "{needed}", or in a checkout of shiftproof pip install -e ".[{self.kind}]"'
+
+    def check_version(self) -> None:
+        """Stop where the framework is older than what we know how to call.
+
+        Raises:
+            InputError: it is older.
+        """
+        found = importlib.metadata.version(self.package)
+        if tuple(int(n) for n in re.findall(r"\d+", found)[: len(self.least)]) < self.least:
+            raise InputError(f"{self.package} {found} is too old: {self.install}")
+
     def remedy(self, error: Exception) -> str:
         """What to do about an error of its own that says that a model is not in inference mode; "" for others."""
         return ""
@@ -205,27 +230,3 @@ def floating(weights: Any, chosen: Sequence[bool]) -> tuple[bool, ...]:
         free and bool(jnp.issubdtype(jnp.result_type(leaf), np.floating))
         for leaf, free in zip(leaves, chosen, strict=True)
     )
-
-
-def check_version(package: str, extra: str, least: tuple[int, ...]) -> None:
-    """Stop where a framework is older than what we know how to call.
-
-    Args:
-        package: as the registry calls it.
-        extra: of shiftproof, which pins it.
-        least: the first version that will do.
-
-    Raises:
-        InputError: it is older.
-    """
-    try:
-        found = importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return  # from a folder on the path: nothing is known of its version
-    numbers = tuple(int(n) for n in re.findall(r"\d+", found)[: len(least)])
-    if numbers < least:
-        needed = f"{package}>={'.'.join(map(str, least))}"
-        raise InputError(
-            f'{package} {found} is too old: pip install "{needed}", or in a checkout of shiftproof pip install -e '
-            f'".[{extra}]"'
-        )

@@ -1,8 +1,8 @@
 """Equinox: `equinox.Module`, and `(model, state)` where it has layers with a state.
 
 Its modules take one image, channels first, so the call is `jax.vmap` over the batch. Inference mode is
-`equinox.nn.inference_mode`, on a copy. Parameters are the floating arrays of JAX, as for `equinox.filter_grad`; arrays
-of NumPy are constants.
+`equinox.nn.inference_mode`, on a copy. Parameters are all floating arrays, those that `equinox.filter_grad` takes;
+arrays of integers, and static fields, are constants.
 """
 
 import inspect
@@ -18,13 +18,9 @@ from shiftproof.tracing.doors.door import (
     Door,
     Model,
     Words,
-    check_version,
     floating,
     is_kind,
 )
-
-LEAST = (0, 13)
-"""The first version that we call."""
 
 BATCHED = ("_VmapWrapper", "_PmapWrapper")
 """Modules of Equinox that take batches themselves."""
@@ -34,6 +30,7 @@ class Equinox(Door):
     """`equinox.Module`, or `(model, state)`."""
 
     kind, framework = "equinox", "Equinox"
+    package, least = "equinox", (0, 13, 2)
     keys = {"key": "jax.random.key({seed})"}  # noqa: RUF012  declared as a ClassVar above
     words = Words(
         convolution='padding_mode="CIRCULAR"',
@@ -58,8 +55,8 @@ class Equinox(Door):
 
     def called(self, model: Any) -> Callable[..., Any] | None:
         """As `Door.called`; None where the module cannot be called."""
-        kind = type(model[0] if _is_pair(model) else model)
-        return kind.__call__ if callable(kind) and hasattr(kind, "__call__") else None  # noqa: B004
+        module = model[0] if _is_pair(model) else model
+        return module if callable(module) else None
 
     def make_key(self, name: str, seed: int) -> Any:
         """As `Door.make_key`."""
@@ -67,16 +64,18 @@ class Equinox(Door):
 
     def open(self, model: Any, arguments: Mapping[str, Any], name: str | None) -> Model:
         """As `Door.open`: a copy in inference mode, vmapped over the batch."""
-        check_version("equinox", "equinox", LEAST)
+        self.check_version()
         eqx = sys.modules["equinox"]
         module, state = model if _is_pair(model) else (model, None)
-        kind = type(module)
         _check_module(module, state)
         if not _is_pair(model):
-            state = _initial_state(eqx, module)
-        module = eqx.nn.inference_mode(module)
-        arrays, static = eqx.partition(module, eqx.is_array)
+            module, state = _with_initial_state(eqx, module)
         given, notes = _with_key(module, arguments)
+        label = name or getattr(module, "__name__", type(module).__name__)
+        function = type(module).__call__
+        if is_kind(type(module), "equinox", "BoundMethod"):  # model.features, say
+            function, module = module.__func__, module.__self__
+        arrays, static = eqx.partition(eqx.nn.inference_mode(module), eqx.is_array)
         weights = arrays if state is None else {"params": arrays, "batch_stats": state}
 
         def call(weights: Any, images: Any) -> Any:
@@ -85,8 +84,8 @@ class Equinox(Door):
 
             def one(image: Any) -> Any:
                 if state is None:
-                    return whole(image, **given)
-                return _without_state(whole(image, weights["batch_stats"], **given))
+                    return function(whole, image, **given)
+                return _without_state(function(whole, image, weights["batch_stats"], **given))
 
             return jax.vmap(one)(images)
 
@@ -96,7 +95,6 @@ class Equinox(Door):
         ]
         learnt = floating(weights, [True] * len(leaves))
         parameters = tuple(free and not own for free, own in zip(learnt, statistics, strict=True))
-        label = name or kind.__name__
         return Model(
             label, self, call, weights, parameters, learnt, channels_first=True, notes=notes
         )
@@ -134,17 +132,17 @@ def _check_module(module: Any, state: Any) -> None:
         )
 
 
-def _initial_state(eqx: Any, module: Any) -> Any:
-    """The state that the stateful layers of a module begin with; None where it has none."""
+def _with_initial_state(eqx: Any, module: Any) -> tuple[Any, Any]:
+    """A module and the state that its stateful layers begin with, which is None where it has none."""
     indices = [
         leaf
         for leaf in jax.tree_util.tree_leaves(module, is_leaf=lambda x: _is_index(x))
         if _is_index(leaf)
     ]
     if not indices:
-        return None
+        return module, None
     try:
-        return eqx.nn.State(module)
+        return eqx.nn.delete_init_state(module), eqx.nn.State(module)
     except ValueError as error:
         raise InputError(
             f"{type(module).__name__} has layers with a state, such as BatchNorm, and the state is apart from it: pass "

@@ -18,13 +18,9 @@ from shiftproof.tracing.doors.door import (
     Door,
     Model,
     Words,
-    check_version,
     floating,
     is_kind,
 )
-
-LEAST = (0, 0, 14)
-"""The first version that we call."""
 
 SWITCH = 'apply_kwargs={"is_training": False}'
 
@@ -33,6 +29,7 @@ class Haiku(Door):
     """What `haiku.transform` and `haiku.transform_with_state` return, with its parameters and state."""
 
     kind, framework = "haiku", "Haiku"
+    package, least = "dm-haiku", (0, 0, 15)
     words = Words(
         convolution=WRAP_CONVOLUTION,
         valid=WRAP_CONVOLUTION,
@@ -54,13 +51,14 @@ class Haiku(Door):
         return _is_transformed(model)
 
     def initialised(self, model: Any, images: Any, arguments: Mapping[str, Any], seed: int) -> Any:
-        """As `Door.initialised`."""
-        made = model.init(jax.random.key(seed), images, **arguments)
+        """As `Door.initialised`; in training mode, in which alone statistics are made."""
+        training = {name: not value for name, value in arguments.items()}
+        made = model.init(jax.random.key(seed), images, **training)
         return (model, *made) if _has_state(model) else (model, made)
 
     def open(self, model: Any, arguments: Mapping[str, Any], name: str | None) -> Model:
         """As `Door.open`."""
-        check_version("dm-haiku", "haiku", LEAST)
+        self.check_version()
         transformed = _first(model)
         stateful = _has_state(transformed)
         wanted = "(transformed, params, state)" if stateful else "(transformed, params)"
