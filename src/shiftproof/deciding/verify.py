@@ -103,7 +103,8 @@ def verify(
     a background at which places of an object, with the output shift Δ divided by the stride.
 
     Args:
-        model: an `nnx.Module`, linen `(module, variables)`, `(function, params)` that is called as
+        model: an `nnx.Module`, linen `(module, variables)`, an `equinox.Module` or `(model, state)`, a Haiku
+            `(transformed, params)` or `(transformed, params, state)`, `(function, params)` that is called as
             `function(params, images)`, or a callable on batches.
         images: the shape of one image, such as `(28, 28, 1)`; or images (batch, *shape), tried first.
         boundary: what enters where content leaves: on the `torus` what leaves on the other side; on a `scene`, of which
@@ -116,7 +117,7 @@ def verify(
             `all`.
         shifts: on the torus, the shifts asked about, for `Verdict.word`; all by default. A step may be a string such as
             `4Z`, all multiples of 4. Every shift is decided in any case.
-        spatial_axes: grid axes of one image (batch not counted), in the order of a shift; all but the last by default.
+        spatial_axes: grid axes of one image (batch not counted), in the order of a shift; all but the channels by default.
         output_axes: grid axes of the batched outputs, where they cannot be followed through the program.
         apply_kwargs: keyword arguments of the model's call.
         name: of the model in reports.
