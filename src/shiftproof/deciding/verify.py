@@ -117,7 +117,8 @@ def verify(
             `all`.
         shifts: on the torus, the shifts asked about, for `Verdict.word`; all by default. A step may be a string such as
             `4Z`, all multiples of 4. Every shift is decided in any case.
-        spatial_axes: grid axes of one image (batch not counted), in the order of a shift; all but the channels by default.
+        spatial_axes: grid axes of one image (batch not counted), in the order of a shift; all but that of the channels
+            by default.
         output_axes: grid axes of the batched outputs, where they cannot be followed through the program.
         apply_kwargs: keyword arguments of the model's call.
         name: of the model in reports.

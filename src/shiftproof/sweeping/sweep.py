@@ -99,7 +99,8 @@ def sweep(
     Args:
         model: of Flax, Equinox or Haiku, `(function, params)`, or a callable on batches, as for `verify`.
         images: (batch, *grid, channels) numbers; or the shape of one image, such as `(28, 28, 1)`, for integer probes.
-        spatial_axes: grid axes of one image (batch not counted), in the order of a shift; all but the channels by default.
+        spatial_axes: grid axes of one image (batch not counted), in the order of a shift; all but that of the channels
+            by default.
         output_axes: grid axes of the batched outputs, where they cannot be followed through the program.
         boundary: `torus`; `background`, where zeros enter and no content leaves (integer probes are then a quarter of
             the image); or `scene`, where `images` are scenes larger than `grid`.
