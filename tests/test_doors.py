@@ -1,6 +1,7 @@
 """Doors: one network in four frameworks has one verdict; each framework's mistakes get one message."""
 
 import importlib.metadata
+import importlib.util
 import subprocess
 import sys
 from typing import ClassVar
@@ -289,6 +290,48 @@ def test_haiku_with_and_without_a_key() -> None:
         assert verdict.layers[0].name == "linear"
 
 
+# --- Keras, which is not in the extra `dev`: these run where it is installed ---
+
+
+@pytest.fixture
+def keras(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")  # read once, when Keras is imported first
+    return pytest.importorskip("keras")
+
+
+def test_keras_on_jax_is_taken_in_inference_mode(keras) -> None:
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            layers.Input((6, 6, 1)),
+            layers.Conv2D(2, 3, padding="same"),
+            layers.BatchNormalization(),
+            layers.Dropout(0.5),
+        ]
+    )
+    verdict = sp.verify(model, (6, 6, 1), boundary="scene")
+    assert verdict.outputs[0].region.proved == 16
+    assert verdict.notes == ()
+    assert verdict.layers[0].name.startswith("conv2d")
+    assert "keras.ops.pad" in sp.verify(model, (6, 6, 1)).causes[0].repair
+    leaves = adapt(model)
+    assert (sum(leaves.replaceable), sum(leaves.opaque)) == (4, 6)
+
+
+def test_the_layout_of_keras_is_that_of_its_layers(keras) -> None:
+    conv = keras.layers.Conv2D(2, 3, data_format="channels_first")
+    with pytest.raises(InputError, match="is not built, so it has no weights"):
+        sp.verify(conv, (1, 6, 6))
+    conv.build((None, 1, 6, 6))
+    assert sp.verify(conv, (1, 6, 6)).grid == (6, 6)
+
+
+def test_another_backend_of_keras_is_told(keras, monkeypatch) -> None:
+    monkeypatch.setattr(keras.backend, "backend", lambda: "tensorflow")
+    with pytest.raises(InputError, match=r"runs on tensorflow here.*set KERAS_BACKEND=jax"):
+        sp.verify(keras.layers.ReLU(), (4, 4, 1))
+
+
 # --- messages ---
 
 
@@ -347,7 +390,8 @@ def test_errors(name) -> None:
 
 @pytest.mark.parametrize("door", [d for d in FRAMEWORKS if d.package], ids=lambda d: d.kind)
 def test_an_old_version_is_told(door, monkeypatch) -> None:
-    door.check_version()
+    if importlib.util.find_spec(door.kind):
+        door.check_version()
     older = ".".join(map(str, (*door.least[:-1], door.least[-1] - 1)))
     monkeypatch.setattr(importlib.metadata, "version", lambda _: older)
     with pytest.raises(InputError, match=rf"{older} is too old: pip install .*\[{door.kind}\]"):
@@ -358,7 +402,7 @@ def test_no_framework_is_imported_to_look_for_it() -> None:
     code = (
         "import sys, shiftproof as sp\n"
         "assert sp.verify(lambda x: x, (4, 4, 1)).equivariance.proved == 16\n"
-        "assert not {'equinox', 'haiku'} & set(sys.modules)\n"
+        "assert not {'equinox', 'haiku', 'keras'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

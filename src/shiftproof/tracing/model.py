@@ -23,8 +23,8 @@ from shiftproof.tracing.trace import Program, trace, with_user_frames
 from shiftproof.tracing.widen import widen
 
 ACCEPTED = (
-    "an nnx.Module, a linen (module, variables) pair, an equinox.Module, a Haiku (transformed, params), a pair "
-    "(function, params) or a callable on batches"
+    "an nnx.Module, a linen (module, variables) pair, an equinox.Module, a Haiku (transformed, params), a keras.Model, "
+    "a pair (function, params) or a callable on batches"
 )
 """What a model may be, in words."""
 
@@ -37,7 +37,7 @@ def adapt(
     Args:
         model: what one of the doors takes (`shiftproof.tracing.doors`): an `nnx.Module`, a linen `(module, variables)`
             pair, an `equinox.Module` or `(model, state)`, a Haiku `(transformed, params)` or `(transformed, params,
-            state)`, a pair `(function, params)` that is called as `function(params, images)`, or a callable on batches.
+            state)`, a `keras.Model`, a pair `(function, params)` that is called as `function(params, images)`, or a callable on batches.
             Or a `Model`.
         apply_kwargs: keyword arguments of the call, such as `{"train": False}`; `method` and `rngs` for linen too.
         name: for reports; the class or function name by default.

@@ -695,7 +695,8 @@ def with_user_frames(error: Exception) -> Exception:
 
 @functools.cache
 def _is_public(name: str) -> bool:
-    return any(hasattr(library, name) for library in (jnp, jax.nn, jax.lax, nnx))
+    # `call` is a name of nnx, and what every layer of Keras is called by
+    return name != "call" and any(hasattr(library, name) for library in (jnp, jax.nn, jax.lax, nnx))
 
 
 def _marked(fn: Callable[..., Any]) -> Callable[..., Any]:

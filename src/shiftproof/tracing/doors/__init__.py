@@ -7,8 +7,9 @@ from shiftproof.tracing.doors.equinox import Equinox
 from shiftproof.tracing.doors.flax import Linen, Nnx
 from shiftproof.tracing.doors.functions import Callables, Function
 from shiftproof.tracing.doors.haiku import Haiku
+from shiftproof.tracing.doors.keras import Keras
 
-FRAMEWORKS: tuple[Door, ...] = (Nnx(), Linen(), Equinox(), Haiku())
+FRAMEWORKS: tuple[Door, ...] = (Nnx(), Linen(), Equinox(), Haiku(), Keras())
 """Those of frameworks, whose models are told by their types."""
 
 DOORS: tuple[Door, ...] = (*FRAMEWORKS, Function(), Callables())
