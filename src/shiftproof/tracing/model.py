@@ -37,8 +37,8 @@ def adapt(
     Args:
         model: what one of the doors takes (`shiftproof.tracing.doors`): an `nnx.Module`, a linen `(module, variables)`
             pair, an `equinox.Module` or `(model, state)`, a Haiku `(transformed, params)` or `(transformed, params,
-            state)`, a `keras.Model`, a pair `(function, params)` that is called as `function(params, images)`, or a callable on batches.
-            Or a `Model`.
+            state)`, a `keras.Model`, a pair `(function, params)` that is called as `function(params, images)`, or a
+            callable on batches. Or a `Model`.
         apply_kwargs: keyword arguments of the call, such as `{"train": False}`; `method` and `rngs` for linen too.
         name: for reports; the class or function name by default.
 
