@@ -152,7 +152,9 @@ class _Request:
     @property
     def grid(self) -> tuple[int, ...]:
         """Sizes of the grid."""
-        return read_images(self.images, self.options.get("spatial_axes")).grid
+        axes = self.options.get("spatial_axes")
+        first = adapt(self.model).channels_first if axes is None else False
+        return read_images(self.images, axes, channels_first=first).grid
 
     def settle(self, property: Claimed, wanted: np.ndarray) -> Verdict | None:
         """The verdict; None where the cache confirms the words wanted, so that none is needed.
@@ -224,7 +226,7 @@ def assert_equivariant(
     """Fail unless every output that has a grid moves with the image, under all shifts asked.
 
     Args:
-        model: an `nnx.Module`, linen `(module, variables)`, `(function, params)`, or a callable on batches.
+        model: of Flax, Equinox, Haiku or Keras, `(function, params)`, or a callable on batches, as for `verify`.
         images: the shape of one image, or images (batch, *shape).
         stride: ask for the multiples of this many pixels along every axis, or one number per axis.
         shifts: ask for these shifts; all by default. A step may be a string such as `4Z`.

@@ -454,8 +454,10 @@ def _placements(command: Placements, terminal: Terminal) -> int:
     flag = "--canvas {grid} --object 3 3 {channels}"
     target = _load(command, terminal, shape=shape, flag=flag)
     if not command.digits and target.shape is not None:
-        canvas = canvas or target.shape[:-1]
-        objects = objects or (*(max(1, size // 4) for size in canvas), target.shape[-1])
+        grid, channels = target.model.grid_and_channels(target.shape)
+        canvas = canvas or grid
+        sizes = [max(1, size // 4) for size in canvas]
+        objects = objects or target.model.image_shape(sizes, channels)
     if objects is None or (canvas is None and not command.digits):
         raise ValueError(
             f"what is to be placed is missing: add --object 3 3 1 --canvas 28 28, or --digits, to place objects for "

@@ -21,12 +21,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import linen, nnx
 
 from shiftproof import zoo
 from shiftproof.errors import InputError
 from shiftproof.tracing.arguments import check_sizes
+from shiftproof.tracing.doors import FRAMEWORKS, door_for, door_of, framework_of
+from shiftproof.tracing.doors.door import Door, image_shape
 from shiftproof.tracing.model import (
+    ACCEPTED,
     Model,
     adapt,
     channel_counts,
@@ -52,6 +54,9 @@ SIZES = (32, 28, 224, 64, 16, 8, 128, 96, 256, 384, 512)
 
 SHAPE_FLAG = "--shape {grid} {channels}"
 """How the shape of an image is said on the command line."""
+
+CHANNELS_FIRST = {"{grid} {channels}": "{channels} {grid}", "3 3 {channels}": "{channels} 3 3"}
+"""Parts of such a flag, and what they are where the channels come first."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +89,7 @@ def load_target(
 
     Args:
         text: the word.
-        seed: of the weights of zoo models, and of classes that take `rngs`.
+        seed: of the weights of zoo models, and of classes that take `rngs` or `key`.
         shape: of one image, where it was said.
         grid: its grid, where that was said.
         channels: its channels, where they were said.
@@ -111,13 +116,15 @@ def load_target(
         notes.append(f"{place} defines {name}, which is taken for the model.")
     built = _build(found, f"{place}:{name}", seed, notes)
     known = _attribute(found, module, notes)
-    shape = _said(shape, grid, channels, known)
-    switch = _switch(built)
+    door = door_of(built)
+    first = door is not None and door.is_channels_first(built)
+    shape = _said(shape, grid, channels, known, channels_first=first)
+    switch = _switch(door, built)
     if switch:
         said = ", ".join(f"{key}={value}" for key, value in switch.items())
         notes.append(f"{name} is called with {said}, for inference.")
-    if isinstance(built, linen.Module):
-        built = _initialised(built, name, shape, switch, seed, notes, flag)
+    if door is not None and door.lacks_weights(built):
+        built = _initialised(door, built, name, shape, switch, seed, notes, flag)
     try:
         model = adapt(built, apply_kwargs=switch, name=name)
     except InputError as error:
@@ -187,6 +194,9 @@ def _import_failure(place: str, error: BaseException) -> str:
     told = f"{place} cannot be imported: {type(error).__name__}: {error}"
     if isinstance(error, SystemExit):  # whose code would else be taken for an answer of ours
         told += ". It ends the process: put what it runs under if __name__ == '__main__':"
+    if isinstance(error, ModuleNotFoundError):
+        missing = (door for door in FRAMEWORKS if door.package and door.kind == error.name)
+        told += "".join(f". It needs {door.framework}: {door.install}" for door in missing)
     return told
 
 
@@ -220,13 +230,14 @@ def _own(module: ModuleType) -> dict[str, int]:
         if name.startswith("_"):
             continue
         made = _made_by(value)
-        if isinstance(value, nnx.Module) or _is_pair(value):
+        if framework_of(value):
             found[name] = 0
         elif getattr(made, "__module__", None) != module.__name__ or not callable(made):
             continue
         elif inspect.isclass(made):
-            if issubclass(made, (nnx.Module, linen.Module)):
-                found[name] = 3 if set(_required(value)) - {"rngs"} else 1
+            door = door_for(made)
+            if door is not None:
+                found[name] = 3 if set(_required(value)) - set(door.keys) else 1
         elif len(_required(value)) == 0 and not name.startswith(NEVER_CALLED):
             found[name] = 1
         else:
@@ -242,7 +253,7 @@ def _only_candidate(module: ModuleType, place: str) -> str:
         return usual[0]
     if not own:
         raise InputError(
-            f"{place} defines no model: an nnx.Module or linen.Module, or a factory def make_model(): return model."
+            f"{place} defines no model: {ACCEPTED}; nor a factory of one: def make_model(): return model."
         )
     likely = [name for name, kind in own.items() if kind == min(own.values())]
     if len(likely) > 1 or own[likely[0]] > 2:
@@ -256,10 +267,6 @@ def _only_candidate(module: ModuleType, place: str) -> str:
 # --- the model ---
 
 
-def _is_pair(value: Any) -> bool:
-    return isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], linen.Module)
-
-
 def _made_by(value: Any) -> Any:
     """The class or function behind a `functools.partial`; else the value itself."""
     return _made_by(value.func) if isinstance(value, functools.partial) else value
@@ -267,17 +274,21 @@ def _made_by(value: Any) -> Any:
 
 def _build(found: Any, text: str, seed: int, notes: list[str]) -> Any:
     """The model itself, or what its factory or class returns."""
-    if isinstance(found, (nnx.Module, linen.Module, tuple)) or not callable(found):
+    if framework_of(found) or isinstance(found, tuple) or not callable(found):
         return found
     name, needed = text.rpartition(":")[2], _required(found)
     arguments: dict[str, Any] = {}
-    if needed == ["rngs"]:
-        arguments, needed = {"rngs": nnx.Rngs(seed)}, []
-        notes.append(f"{name} is made with rngs=nnx.Rngs({seed}).")
-    if len(needed) == 1 and not inspect.isclass(_made_by(found)):
+    made = _made_by(found)
+    door = _maker(made, needed)
+    if needed and door is not None and set(needed) == set(door.keys):
+        arguments, needed = {key: door.make_key(key, seed) for key in needed}, []
+        told = ", ".join(f"{key}={door.keys[key].format(seed=seed)}" for key in arguments)
+        notes.append(f"{name} is made with {told}.")
+    if len(needed) == 1 and not inspect.isclass(made):
         return found  # a function of one argument is a model on batches
     if needed:
-        given = ", ".join(f"{n}=nnx.Rngs(0)" if n == "rngs" else f"{n}=..." for n in needed)
+        codes = {} if door is None else door.keys
+        given = ", ".join(f"{n}={codes.get(n, '...').format(seed=0)}" for n in needed)
         raise InputError(
             f"{text} needs the arguments {', '.join(needed)}. Name a factory without arguments, for example "
             f"def make_model(): return {name}({given})"
@@ -299,39 +310,43 @@ def _required(function: Any) -> list[str]:
     return [p.name for p in parameters if p.default is p.empty and p.kind not in variadic]
 
 
-def _switch(model: Any) -> dict[str, Any]:
+def _maker(made: Any, needed: Sequence[str]) -> Door | None:
+    """The door of the framework that a class or factory makes models of, by its type or by what it wants a seed as."""
+    door = door_for(made) if inspect.isclass(made) else None
+    return door or next((door for door in FRAMEWORKS if set(needed) & set(door.keys)), None)
+
+
+def _switch(door: Door | None, model: Any) -> dict[str, Any]:
     """The arguments of its call that switch inference on."""
-    module = model[0] if _is_pair(model) else model
-    if not isinstance(module, (nnx.Module, linen.Module)):
-        return {}
-    names = inspect.signature(type(module).__call__).parameters
+    called = None if door is None else door.called(model)
+    names = {} if called is None else inspect.signature(called).parameters
     return {name: value for name, value in SWITCHES.items() if name in names}
 
 
 def _initialised(
-    module: linen.Module,
+    door: Door,
+    model: Any,
     name: str,
     shape: Sequence[int] | None,
     switch: dict[str, Any],
     seed: int,
     notes: list[str],
     flag: str,
-) -> tuple[linen.Module, Any]:
-    """A linen module with weights of its own initialisation."""
+) -> Any:
+    """The model with weights of its own initialisation."""
     if shape is None:
         raise InputError(
-            f"{name} is a linen module without weights, and they depend on the shape of the images: add "
-            f"{_flag(flag, (32, 32, 3))}, or return (module, variables) from a factory."
+            f"{name} is a model of {door.framework} without weights, and they depend on the shape of the images: add "
+            f"{_flag(flag, (32, 32), 3)}, or return it with its weights, as a tuple, from a factory."
         )
-    keys = {"params": jax.random.key(seed), "dropout": jax.random.key(seed + 1)}
     try:
-        variables = module.init(keys, jnp.zeros((1, *shape)), **switch)
+        made = door.initialised(model, jnp.zeros((1, *shape)), switch, seed)
     except Exception as error:
         raise InputError(
             f"{name} cannot be initialised on an image of shape {tuple(shape)}: {type(error).__name__}: {error}"
         ) from error
     notes.append(f"the weights of {name} are those of its initialisation with key {seed}.")
-    return module, variables
+    return made
 
 
 # --- the shape ---
@@ -342,6 +357,8 @@ def _said(
     grid: Sequence[int] | None,
     channels: int | None,
     known: tuple[int, ...] | None,
+    *,
+    channels_first: bool = False,
 ) -> tuple[int, ...] | None:
     """The shape as far as it was said, else as it is known; None where it must be found out."""
     if shape is not None and (grid is not None or channels is not None):
@@ -351,10 +368,13 @@ def _said(
     if shape is not None:
         return tuple(shape)
     if grid is not None and channels is not None:
-        return (*grid, channels)
+        return image_shape(grid, channels, channels_first=channels_first)
     if known is None:
         return None
-    return (*(grid or known[:-1]), known[-1] if channels is None else channels)
+    own_grid, own = (known[1:], known[0]) if channels_first else (known[:-1], known[-1])
+    return image_shape(
+        grid or own_grid, own if channels is None else channels, channels_first=channels_first
+    )
 
 
 def _attribute(found: Any, module: ModuleType, notes: list[str]) -> tuple[int, ...] | None:
@@ -389,10 +409,10 @@ def _found_shape(
     if shape is not None:
         notes.append(
             f"images are taken to have the shape {_times(shape)}, on which {model.name} can be called; "
-            f"to say otherwise: {_flag(flag, shape)}."
+            f"to say otherwise: {_flag_for(model, flag, shape)}."
         )
         return shape
-    first = channels_first(model, _grids(model, grid))
+    first = None if model.channels_first else channels_first(model, _grids(model, grid))
     if first is not None:
         axes = " ".join(map(str, range(1, len(first))))
         raise InputError(
@@ -404,7 +424,7 @@ def _found_shape(
         if other is not None:
             raise InputError(
                 f"{model.name} cannot be called on such images, but on those of the shape {_times(other)}: "
-                f"say {_flag(flag, other)}."
+                f"say {_flag_for(model, flag, other)}."
             )
     return shape
 
@@ -413,7 +433,7 @@ def _first_taken(
     model: Model, grid: Sequence[int] | None, channels: int | None
 ) -> tuple[int, ...] | None:
     counts = [channels] if channels is not None else channel_counts(model)
-    shapes = ((*sizes, count) for sizes in _grids(model, grid) for count in counts)
+    shapes = (model.image_shape(sizes, count) for sizes in _grids(model, grid) for count in counts)
     return next((shape for shape in shapes if takes(model, shape)), None)
 
 
@@ -423,8 +443,15 @@ def _grids(model: Model, grid: Sequence[int] | None) -> list[Sequence[int]]:
     return [grid] if grid else [rank * (size,) for rank in ranks for size in SIZES]
 
 
-def _flag(flag: str, shape: Sequence[int]) -> str:
-    return flag.format(grid=" ".join(map(str, shape[:-1])), channels=shape[-1])
+def _flag_for(model: Model, flag: str, shape: Sequence[int]) -> str:
+    if model.channels_first:
+        for last, first in CHANNELS_FIRST.items():
+            flag = flag.replace(last, first)
+    return _flag(flag, *model.grid_and_channels(shape))
+
+
+def _flag(flag: str, grid: Sequence[int], channels: int) -> str:
+    return flag.format(grid=" ".join(map(str, grid)), channels=channels)
 
 
 def _times(shape: Sequence[int]) -> str:

@@ -48,7 +48,7 @@ def assert_close_under_shifts(
     With the model's own weights, on images that wrap around: `max |f(T x) - T' f(x)| <= atol + rtol max |f(x)|`.
 
     Args:
-        model: an `nnx.Module`, linen `(module, variables)`, or a callable on batches.
+        model: of Flax, Equinox, Haiku or Keras, `(function, params)`, or a callable on batches, as for `verify`.
         images: any numbers: (batch, *grid, channels), or one image if the model does not take its rows for a batch;
             or the shape of one image, for test images of whole numbers.
         atol: the largest deviation allowed.
@@ -220,7 +220,7 @@ def _batched(model: Model, images: Any) -> Any:
 
 def _place(model: Model, images: Any, found: Deviations, spatial_axes: Sequence[int] | None) -> str:
     """The image, the cell and the channel of the largest deviation, computed again; "" where it cannot be told."""
-    given = read_images(images, spatial_axes)
+    given = read_images(images, spatial_axes, channels_first=model.channels_first)
     names = [layer.name for layer in found.result.layers if layer.output is not None]
     if found.worst is None or given.array is None:
         return ""

@@ -103,7 +103,8 @@ def verify(
     a background at which places of an object, with the output shift Δ divided by the stride.
 
     Args:
-        model: an `nnx.Module`, linen `(module, variables)`, `(function, params)` that is called as
+        model: an `nnx.Module`, linen `(module, variables)`, an `equinox.Module` or `(model, state)`, a Haiku
+            `(transformed, params)` or `(transformed, params, state)`, a `keras.Model`, `(function, params)` called as
             `function(params, images)`, or a callable on batches.
         images: the shape of one image, such as `(28, 28, 1)`; or images (batch, *shape), tried first.
         boundary: what enters where content leaves: on the `torus` what leaves on the other side; on a `scene`, of which
@@ -116,7 +117,8 @@ def verify(
             `all`.
         shifts: on the torus, the shifts asked about, for `Verdict.word`; all by default. A step may be a string such as
             `4Z`, all multiples of 4. Every shift is decided in any case.
-        spatial_axes: grid axes of one image (batch not counted), in the order of a shift; all but the last by default.
+        spatial_axes: grid axes of one image (batch not counted), in the order of a shift; all but that of the channels
+            by default.
         output_axes: grid axes of the batched outputs, where they cannot be followed through the program.
         apply_kwargs: keyword arguments of the model's call.
         name: of the model in reports.
@@ -210,7 +212,12 @@ def chain(subject: Subject) -> tuple[list[LayerVerdict], tuple[Cause, ...]]:
     with settings(subject.dtype):
         prover = Prover(graph_of(subject), subject.grid)
         steps = layer_steps(prover, subject.layers)
-        return _rows(subject, steps), tuple(find_causes(prover, subject.layers, subject.program))
+        return _rows(subject, steps), _causes(prover, subject)
+
+
+def _causes(prover: Prover, subject: Subject) -> tuple[Cause, ...]:
+    words = subject.model.door.words
+    return tuple(find_causes(prover, subject.layers, subject.program, words=words))
 
 
 def _rows(
@@ -267,7 +274,7 @@ def ask(
         check_choice("weights", weights, get_args(Weights))
     adapted = adapt(model, apply_kwargs=apply_kwargs, name=name)
     check_seed(seed)
-    given = read_images(images, spatial_axes)
+    given = read_images(images, spatial_axes, channels_first=adapted.channels_first)
     subject = _trace(
         adapted,
         given.shape,
@@ -277,7 +284,7 @@ def ask(
         images=None if given.array is None else given.array.astype(np.float64),
         seed=seed,
         search_seconds=search_seconds,
-        notes=_taken(given.shape) if spatial_axes is None else (),
+        notes=(*adapted.notes, *(() if spatial_axes is not None else _taken(adapted, given.shape))),
     )
     _check_weights(subject)
     return subject, _claims(subject, property, law)
@@ -290,13 +297,23 @@ def _check_weights(subject: Subject) -> None:
         shapes = ", ".join(str(tuple(subject.traced.avals[number].shape)) for number in held[:3])
         raise InputError(
             f'weights="all" needs to know which arrays are weights, and {subject.model.name} closes over arrays of '
-            f"shapes {shapes}. Pass (function, params), to be called as function(params, images), or the nnx or linen "
-            'module itself; or ask about weights="these".'
+            f"shapes {shapes}. Pass (function, params), to be called as function(params, images), or the module of "
+            'the framework itself; or ask about weights="these".'
         )
 
 
-def _taken(shape: tuple[int, ...]) -> tuple[str, ...]:
-    """What an unusual shape was taken for, where nothing was said of its axes."""
+def _channels(count: int) -> str:
+    return f"{count} channel{'s' if count != 1 else ''}"
+
+
+def _taken(model: Model, shape: tuple[int, ...]) -> tuple[str, ...]:
+    """What the axes of an image, or an unusual shape, were taken for, where nothing was said of its axes."""
+    if model.channels_first:
+        sizes = "x".join(map(str, shape[1:]))
+        return (
+            f"the shape {shape} of one image was taken for a grid of {sizes} with {_channels(shape[0])}, as "
+            f"{model.door.framework} has the channels first. To say otherwise, pass spatial_axes=.",
+        )
     *grid, channels = shape
     sizes = "x".join(map(str, grid))
     if len(shape) > 3 and shape[0] == 1:
@@ -444,7 +461,7 @@ def _analyse(subject: Subject, claims: Sequence[Claim], *, exhaustive: bool = Fa
         cases = [Case(c, prover, identities, swept=swept.get(c)) for c in claims]
     with timed(seconds, "analysis"), settings(subject.dtype):
         steps = layer_steps(prover, subject.layers)
-        causes = tuple(find_causes(prover, subject.layers, subject.program))
+        causes = _causes(prover, subject)
     with timed(seconds, "analysis"), settings(""):
         # polyphase layers are told by the text of what was traced; values have the same numbers in both programs
         kept = conditional(prover, subject.traced, claims, subject.grid)

@@ -12,6 +12,7 @@ from shiftproof.group import axis_shift, divisors
 from shiftproof.proving.analysis import Prover
 from shiftproof.proving.graph import Graph
 from shiftproof.proving.layers import Layer
+from shiftproof.tracing.doors.door import FLAX, Words
 from shiftproof.tracing.trace import Equation, Program
 from shiftproof_kernel import Lost, Moving, Refusal, Theorem, equivariant
 from shiftproof_kernel.program import Window
@@ -36,7 +37,6 @@ RANDOM = frozenset(
 )
 """The primitives that make random numbers of a key."""
 RANDOM_WORDS = "random bits under a fixed key: dropout or noise that is the same for every image"
-RANDOM_REPAIR = "switch it off, such as by deterministic=True, or model.eval() before"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,23 +101,26 @@ def _node_steps(prover: Prover, holds: Callable[[Theorem | Lost], bool]) -> list
     return rows
 
 
-def find_causes(prover: Prover, layers: Sequence[Layer], program: Program) -> list[Cause]:
+def find_causes(
+    prover: Prover, layers: Sequence[Layer], program: Program, *, words: Words = FLAX
+) -> list[Cause]:
     """All equations at which the lattice of some axis shrinks, in order of execution.
 
     Args:
         prover: of the graph of
         program: the traced model.
         layers: of it.
+        words: repairs, as the user's framework has them.
     """
     drawn = {o for eqn in program.equations if eqn.name in RANDOM for o in eqn.outputs}
     fixed = program.depending_on(drawn) - program.from_images
     known, whole = _node_steps(prover, _is_known), _node_steps(prover, _moves_whole)
-    found = [*_losses_of(prover, layers, known), *_cut_short(prover, layers, whole)]
+    found = [*_losses_of(prover, layers, known, words), *_cut_short(prover, layers, whole, words)]
     unique: dict[tuple[int, int], Cause] = {}
     for number, cause in sorted(found, key=lambda pair: pair[0]):
         origin = prover.graph.origins[number]
         if cause.code == "positions" and origin and fixed.intersection(_values(origin)):
-            cause = dataclasses.replace(cause, words=RANDOM_WORDS, repair=RANDOM_REPAIR)
+            cause = dataclasses.replace(cause, words=RANDOM_WORDS, repair=words.random)
         unique.setdefault((id(origin), cause.axis), cause)
     return list(unique.values())
 
@@ -127,7 +130,7 @@ def _values(eqn: Equation) -> list[int]:
 
 
 def _losses_of(
-    prover: Prover, layers: Sequence[Layer], known: Sequence[Sequence[int]]
+    prover: Prover, layers: Sequence[Layer], known: Sequence[Sequence[int]], words: Words
 ) -> Iterator[tuple[int, Cause]]:
     """Nodes at which the kernel loses the claim under a step that its operands still answer to."""
     for axis, row in enumerate(known):
@@ -139,11 +142,11 @@ def _losses_of(
             if isinstance(outcome, Lost) and prover.graph.origins[number] is not None:
                 refusal = outcome.refusal
                 steps = before, row[number]
-                yield number, _cause(prover, layers, number, axis, steps, refusal)
+                yield number, _cause(prover, layers, number, axis, steps, refusal, words)
 
 
 def _cut_short(
-    prover: Prover, layers: Sequence[Layer], whole: Sequence[Sequence[int]]
+    prover: Prover, layers: Sequence[Layer], whole: Sequence[Sequence[int]], words: Words
 ) -> Iterator[tuple[int, Cause]]:
     """Windows that do not go round: a layer shows a part of a period, for want of padding or by its stride."""
     values = [layer.value for layer in layers if isinstance(layer.value, int)]
@@ -152,7 +155,8 @@ def _cut_short(
         before, begin = 1, 0
         for end in sorted(ends):
             if row[end] > before:
-                yield from _strides_cut(prover, layers, (begin, end), axis, (before, row[end]))
+                steps = before, row[end]
+                yield from _strides_cut(prover, layers, (begin, end), axis, steps, words)
                 before = row[end]
             begin = end + 1
 
@@ -163,6 +167,7 @@ def _strides_cut(
     nodes: tuple[int, int],
     axis: int,
     steps: tuple[int, int],
+    words: Words,
 ) -> Iterator[tuple[int, Cause]]:
     outcomes = prover.derive(axis_shift(prover.grid, axis, steps[0])).outcomes
     for number in range(nodes[0], nodes[1] + 1):
@@ -181,7 +186,7 @@ def _strides_cut(
                 else:
                     text = f"{n} of {period} cells are left"
                     refusal = Refusal("valid", text, left=n, period=period)
-                yield number, _cause(prover, layers, number, axis, steps, refusal)
+                yield number, _cause(prover, layers, number, axis, steps, refusal, words)
 
 
 def _cause(
@@ -191,9 +196,10 @@ def _cause(
     axis: int,
     steps: tuple[int, int],
     refusal: Refusal,
+    words: Words,
 ) -> Cause:
     origin = prover.graph.origins[number]
-    words, repair = _told(refusal, origin)
+    told, repair = _told(refusal, origin, words)
     return Cause(
         layer=_layer_of(prover.graph, number, layers),
         source=str(origin.site) if origin else "",
@@ -202,7 +208,7 @@ def _cause(
         before=steps[0],
         after=steps[1],
         code=refusal.code,
-        words=words,
+        words=told,
         reason=str(refusal),
         repair=repair,
     )
@@ -223,20 +229,17 @@ def _thing(eqn: Equation | None) -> str:
     return THINGS.get(eqn.name, eqn.name)
 
 
-def _told(refusal: Refusal, eqn: Equation | None) -> tuple[str, str]:
+def _told(refusal: Refusal, eqn: Equation | None, words: Words) -> tuple[str, str]:
     """The cause in plain words, and the cheapest change that would help."""
     thing, name = _thing(eqn), eqn.name if eqn else ""
     detail = refusal.detail
     match refusal.code:
         case "padding" if name == "reduce_window_max":
-            return (
-                f"padding of {thing} with -inf",
-                "pool around the border: shiftproof.layers.max_pool",
-            )
+            return f"padding of {thing} with -inf", f"pool around the border: {words.pool(name)}"
         case "padding" if name.startswith("reduce_window"):
-            return f"zero padding of {thing}", "pool around the border: shiftproof.layers.avg_pool"
+            return f"zero padding of {thing}", f"pool around the border: {words.pool(name)}"
         case "padding" if thing == "the convolution":
-            return f"zero padding of {thing}", 'use padding="CIRCULAR"'
+            return f"zero padding of {thing}", f"use {words.convolution}"
         case "padding" if thing == "the transposed convolution":
             return f"zero padding of {thing}", "wrap the borders before it, and crop behind"
         case "padding":
@@ -252,7 +255,7 @@ def _told(refusal: Refusal, eqn: Equation | None) -> tuple[str, str]:
             return what, f"crop to {period} cells behind it"
         case "valid":
             what = f"{thing} has no padding (VALID): {detail['left']} of {detail['period']} cells are left"
-            return what, "go around the border: circular padding, shiftproof.layers for pools"
+            return what, f"go around the border: {words.around}"
         case "stride" if detail["stride"] and detail["period"] % detail["stride"]:
             wider = -(-detail["period"] // detail["stride"]) * detail["stride"]
             what = (

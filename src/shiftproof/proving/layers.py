@@ -390,8 +390,10 @@ def _name(run: _Run) -> str:
     if named:
         return named[0]
     # a convolution with padding before it is a convolution
-    landmarks = [e.site for e in run.equations if e.name in CONTRACTIONS | WINDOWS]
-    callee = (landmarks or [run.site])[0].callee
+    landmarks = [e for e in run.equations if e.name in CONTRACTIONS | WINDOWS]
+    callee = landmarks[0].site.callee if landmarks else run.site.callee
+    if callee == "reduce_window" and landmarks:  # one word of JAX for every pool
+        return NAMES.get(landmarks[0].name, callee)
     if callee:
         return NAMES.get(callee, callee)
     names = [eqn.name for eqn in run.equations]

@@ -332,7 +332,7 @@ def replay(
         InputError: the model takes other images, has other outputs, or other axes than the file says.
     """
     h, images = counterexample.header, counterexample.images
-    given = read_images(images, spatial_axes)
+    given = read_images(images, spatial_axes, channels_first=model.channels_first)
     if h.spatial_axes != given.axes:
         raise InputError(
             f"the file takes the axes {h.spatial_axes} of an image for its grid, and not {given.axes}: if that is "

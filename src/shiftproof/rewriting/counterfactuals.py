@@ -186,7 +186,7 @@ class Counterfactuals(Displayed):
         for head in self.heads:
             if "mean" in row.interventions:
                 instead = " in place of the flatten" if head.is_flattened else ""
-                mean = f"before the {head.name}, x.mean({_axes(head.axes)}){instead}"
+                mean = f"before the {head.name}, x.mean({self._axes(head)}){instead}"
                 found.setdefault(mean, []).append(head.source)
         return [(lines(sources), change) for change, sources in found.items()]
 
@@ -199,7 +199,7 @@ class Counterfactuals(Displayed):
                 "source": head.source,
                 "primitive": head.eqn.name,
                 "what": f"the outputs end before the {head.name}",
-                "repair": f"x.mean({_axes(head.axes)}) before it",
+                "repair": f"x.mean({self._axes(head)}) before it",
             }
             for head in self.heads
         ]
@@ -272,6 +272,11 @@ class Counterfactuals(Displayed):
         because = "nothing that was replaced helps" if tried else "there is nothing to replace"
         rest = _remaining(as_is if not tried else self.rows[-1])
         return f"{because} ({rest})" if rest else because
+
+    def _axes(self, head: Head) -> str:
+        """The grid axes before a head, as the user's code counts them, which may see one image and no batch."""
+        behind = 1 - self.rows[0].model.door.words.first_axis
+        return _axes([axis - behind for axis in head.axes])
 
     @property
     def _head(self) -> str:
@@ -368,7 +373,7 @@ def counterfactuals(
     that tell the story, and the cheapest repair among them, are decided in full.
 
     Args:
-        model: an `nnx.Module`, linen `(module, variables)`, `(function, params)`, or a callable on batches.
+        model: of Flax, Equinox, Haiku or Keras, `(function, params)`, or a callable on batches, as for `verify`.
         images: the shape of one image, or images (batch, *shape).
         refute: whether counterexamples are sought too, which runs the model; else all counts are of proved shifts.
         verdict: of the model as it is, where it was made already.
@@ -448,7 +453,11 @@ def _find(analysis: Analysis) -> _Found:
         given = zip(program.weights, weights_in(subject.model, program), strict=True)
         known = {n: a for n, a in given if n not in subject.opaque} | dict(program.constants)
         tables = Tables(program, analysis.prover, known_values(program, known))
-        changes = [*find_paddings(program, geometry), *find_positions(program, labels, tables)]
+        words = subject.model.door.words
+        changes = [
+            *find_paddings(program, geometry, words=words),
+            *find_positions(program, labels, tables),
+        ]
         return _Found(changes, find_heads(program, labels, analysis.prover.grid))
 
 

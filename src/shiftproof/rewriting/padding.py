@@ -19,6 +19,7 @@ from jax import lax
 from shiftproof.proving.cells import Label, Labels
 from shiftproof.proving.geometry import LOOPS, Geometry
 from shiftproof.rewriting.changes import Change, Skipped, runs_along_grid, source_of
+from shiftproof.tracing.doors.door import FLAX, Words
 from shiftproof.tracing.primitives import CELLS, PLACES, WINDOWS
 from shiftproof.tracing.regrow import Step
 from shiftproof.tracing.rewrite import Place, places
@@ -30,37 +31,37 @@ Pads = dict[int, tuple[int, int]]
 """By axis, how many cells are put before and behind."""
 
 WRAPPED = 'jnp.pad(x, ..., mode="wrap") before it, and the same cells cropped behind'
-BY_HAND = 'jnp.pad(x, ..., mode="wrap") before the pool, padding="VALID" in it'
-LAYERS = {
-    "reduce_window_max": "shiftproof.layers.max_pool",
-    "reduce_window_min": "shiftproof.layers.min_pool",
-    "reduce_window_sum": "shiftproof.layers.avg_pool",
-}
-"""By primitive, the pool that goes around the border as `SAME` places it."""
 MOST_CELLS = 2**22
 """Values with more cells are not searched for pieces of themselves."""
 
 
 def find_paddings(
-    program: Program, geometry: Geometry, *, within: Place = (), around: str = ""
+    program: Program,
+    geometry: Geometry,
+    *,
+    words: Words = FLAX,
+    within: Place = (),
+    around: str = "",
 ) -> Found:
     """All paddings along the grid.
 
     Args:
         program: the traced model, or the body of a loop.
         geometry: of its values.
+        words: repairs, as the user's framework has them.
         within: the place of the body.
         around: the line of the loop.
     """
     labels = geometry.all_labels(program)
     full = {**labels, **_labels_of_fixed(program, labels)}
-    context = _Context(program, full, around, within, geometry.sizes)
+    context = _Context(program, full, around, within, geometry.sizes, words)
     for place, eqn in places(program, within):
         known = [full[o] if isinstance(o, int) else (None,) * np.ndim(o.value) for o in eqn.inputs]
         if eqn.name in LOOPS:
             for number, (body, inner) in enumerate(geometry.bodies(eqn)):
                 inside = (*place, ("body", number))
-                yield from find_paddings(body, inner, within=inside, around=str(eqn.site))
+                line = str(eqn.site)
+                yield from find_paddings(body, inner, words=words, within=inside, around=line)
         elif eqn.name in FINDERS and known and any(map(runs_along_grid, known[0])):
             yield from FINDERS[eqn.name](context, place, eqn, known[0])
         elif eqn.name == "concatenate":
@@ -76,6 +77,7 @@ class _Context:
     around: str
     within: Place
     sizes: Mapping[int, int]
+    words: Words
 
     def change(
         self,
@@ -192,7 +194,8 @@ def _convolution(context: _Context, place: Place, eqn: Equation, labels: Labels)
         step = _convolve(pads, bases)
         # Flax's Conv takes no circular padding together with input_dilation
         typed = max(bases.values()) == 1 or eqn.site.callee == "conv_transpose"
-        repair = 'padding="CIRCULAR"' if typed else WRAPPED
+        written = context.words.valid if grows else context.words.convolution
+        repair = written if typed else WRAPPED
         what = f"no padding (VALID) of a {kind}" if grows else f"zero padding of a {kind}"
         yield context.change(place, eqn, what, repair, step, grows=grows)
 
@@ -267,7 +270,7 @@ def _window(context: _Context, place: Place, eqn: Equation, labels: Labels) -> F
         pads[axis] = int(low), int(high)
     if pads:
         what = "no padding (VALID) of a pool" if grows else "padding of a pool"
-        repair = LAYERS.get(eqn.name, BY_HAND) if grows else BY_HAND
+        repair = context.words.pool(eqn.name) if grows else context.words.by_hand
         yield context.change(place, eqn, what, repair, _pool(pads), grows=grows)
 
 

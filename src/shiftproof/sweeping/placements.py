@@ -219,7 +219,7 @@ def placements(
     """Put an object on an empty canvas everywhere it fits, and compare every layer with that of the central placement.
 
     Args:
-        model: an `nnx.Module`, linen `(module, variables)`, `(function, params)`, or a callable on batches.
+        model: of Flax, Equinox, Haiku or Keras, `(function, params)`, or a callable on batches, as for `verify`.
         objects: (batch, *sizes, channels) numbers, zero where there is only background; or the shape of one object,
             such as `(3, 3, 1)`, for integer probes. Several are moved together.
         canvas: sizes of the canvas; that of `objects` by default.
@@ -249,7 +249,7 @@ def placements(
     check_seed(seed)
     check_choice("dtype", dtype, DTYPES)
     adapted = adapt(model, apply_kwargs=apply_kwargs, name=name)
-    given = read_images(objects, spatial_axes)
+    given = read_images(objects, spatial_axes, channels_first=adapted.channels_first)
     axes, array = given.batch_axes, given.array
     kind = choose_weights(adapted, weights, probing=array is None)
     if array is None:

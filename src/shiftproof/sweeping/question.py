@@ -227,7 +227,7 @@ def choose_weights(model: Model, asked: Weights | None, *, probing: bool) -> Wei
     if kind == "integers" and not any(model.replaceable):
         raise InputError(
             f"{model.name} has no parameters to replace by integers: a plain callable hides them. Pass the "
-            'nnx.Module, (module, variables) or (function, params), or weights="these".'
+            'module of the framework with its weights, or (function, params), or weights="these".'
         )
     return kind
 

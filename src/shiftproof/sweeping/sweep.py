@@ -97,9 +97,10 @@ def sweep(
     """Compare every layer of a model under every integer shift of its grid.
 
     Args:
-        model: an `nnx.Module`, linen `(module, variables)`, `(function, params)`, or a callable on batches.
+        model: of Flax, Equinox, Haiku or Keras, `(function, params)`, or a callable on batches, as for `verify`.
         images: (batch, *grid, channels) numbers; or the shape of one image, such as `(28, 28, 1)`, for integer probes.
-        spatial_axes: grid axes of one image (batch not counted), in the order of a shift; all but the last by default.
+        spatial_axes: grid axes of one image (batch not counted), in the order of a shift; all but that of the channels
+            by default.
         output_axes: grid axes of the batched outputs, where they cannot be followed through the program.
         boundary: `torus`; `background`, where zeros enter and no content leaves (integer probes are then a quarter of
             the image); or `scene`, where `images` are scenes larger than `grid`.
@@ -156,7 +157,7 @@ def sweep(
     elif resume:
         raise InputError("resume=True needs directory=, the folder of the interrupted sweep.")
     used = _devices_of(devices)
-    given = read_images(images, spatial_axes)
+    given = read_images(images, spatial_axes, channels_first=adapted.channels_first)
     array = given.array
     kind = choose_weights(adapted, weights, probing=array is None)
     if array is None:

@@ -165,13 +165,15 @@ class Given:
         return tuple(axis + 1 for axis in self.axes)
 
 
-def read_images(images: Any, spatial_axes: Any) -> Given:
+def read_images(images: Any, spatial_axes: Any, *, channels_first: bool = False) -> Given:
     """What was passed for images: the shape of one, or a batch.
 
     Args:
         images: the shape of one image; or (batch, *grid, channels), or with `spatial_axes` any layout whose axis 0 is
             the batch.
-        spatial_axes: grid axes of *one* image, batch not counted, in the order of a shift; all but the last by default.
+        spatial_axes: grid axes of *one* image, batch not counted, in the order of a shift; by default all but that of
+            the channels.
+        channels_first: whether these are the first axis of one image; else the last.
 
     Raises:
         InputError: no such thing, of a wrong rank or dtype, empty or not finite.
@@ -186,7 +188,7 @@ def read_images(images: Any, spatial_axes: Any) -> Given:
         raise InputError(_too_few_axes(shape, array))
     if array is not None:
         _check_numbers(array)
-    return Given(shape, _axes_of(shape, spatial_axes), array)
+    return Given(shape, _axes_of(shape, spatial_axes, channels_first), array)
 
 
 def _shape_of(images: Any) -> tuple[int, ...] | None:
@@ -253,10 +255,10 @@ def _check_numbers(array: np.ndarray) -> None:
         )
 
 
-def _axes_of(shape: tuple[int, ...], spatial_axes: Any) -> tuple[int, ...]:
+def _axes_of(shape: tuple[int, ...], spatial_axes: Any, channels_first: bool) -> tuple[int, ...]:
     rank = len(shape)
     if spatial_axes is None:
-        return tuple(range(rank - 1))
+        return tuple(range(1, rank)) if channels_first else tuple(range(rank - 1))
     chosen = check_integers("spatial_axes", spatial_axes, "(0, 1)")
     if not chosen or any(not -rank <= axis < rank for axis in chosen):
         raise InputError(f"spatial_axes={chosen} do not fit one image of shape {shape}.")

@@ -1,68 +1,32 @@
-"""Models: one adapter for `nnx.Module`, linen `(module, variables)`, `(function, params)` and any callable on batches.
+"""Models: what a user hands in is adapted by the door of its framework, traced, and cast.
 
-A `Model` is a pure function `(weights, images) -> outputs` plus its weights. An `nnx.Module` is taken in its evaluation
-view (dropout off, stored statistics), which is a copy: the user's model is never changed. Every failure of the
-user's code while it is traced is told with its likely remedy.
+A `Model` is a pure function `(weights, images) -> outputs` plus its weights; the user's model is never changed. Every
+failure of the user's code while it is traced is told with its likely remedy.
 """
 
 import dataclasses
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import flax.errors
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import linen, nnx
 
 from shiftproof.errors import InputError, ModelCallError, WideningError
-from shiftproof.plain import plain
 from shiftproof.tracing.arguments import check_keywords
+from shiftproof.tracing.doors import DOORS, door_of
+from shiftproof.tracing.doors.door import Model
 from shiftproof.tracing.settings import Precision, settings
-from shiftproof.tracing.trace import Program, dotted, trace, with_user_frames
+from shiftproof.tracing.trace import Program, trace, with_user_frames
 from shiftproof.tracing.widen import widen
 
-
-@dataclasses.dataclass(frozen=True)
-class Model:
-    """A model as a pure function.
-
-    Attributes:
-        name: for reports.
-        kind: `nnx`, `linen`, `function` (with its parameters) or `callable` (which may close over some).
-        call: `(weights, images) -> pytree of arrays`; images have the batch as axis 0.
-        weights: pytree of arrays; empty for a callable.
-        replaceable: for each leaf of `weights`, whether it is a parameter (and no statistic, table or key).
-        opaque: for each leaf, whether it is a parameter or a statistic, any value of which is the same architecture.
-        programs: traces made so far, and what came of widening them; for `trace_once` and `program_in`.
-        lasting: whether the traces outlive one call of ours. What the user hands in may be another model by the next.
-    """
-
-    name: str
-    kind: str
-    call: Callable[[Any, Any], Any]
-    weights: Any
-    replaceable: tuple[bool, ...]
-    opaque: tuple[bool, ...]
-    programs: "dict[tuple[Any, ...], Program | WideningError]" = dataclasses.field(
-        default_factory=dict, compare=False, repr=False
-    )
-    lasting: bool = False
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "name", plain(self.name))
-
-    def cast(self, dtype: Any) -> list[Any]:
-        """The leaves of `weights`, floating ones in `dtype`."""
-        leaves = jax.tree_util.tree_leaves(self.weights)
-        return [_cast(leaf, dtype) for leaf in leaves]
-
-
-def _cast(leaf: Any, dtype: Any) -> Any:
-    array = leaf if isinstance(leaf, jax.Array) else jnp.asarray(leaf)
-    return array.astype(dtype) if jnp.issubdtype(array.dtype, np.floating) else array
+ACCEPTED = (
+    "an nnx.Module, a linen (module, variables) pair, an equinox.Module, a Haiku (transformed, params), a keras.Model, "
+    "a pair (function, params) or a callable on batches"
+)
+"""What a model may be, in words."""
 
 
 def adapt(
@@ -71,8 +35,10 @@ def adapt(
     """Make a `Model` of anything callable on a batch of images.
 
     Args:
-        model: an `nnx.Module`, a linen `(module, variables)` pair, a pair `(function, params)` that is called as
-            `function(params, images)`, a callable on batches, or a `Model`.
+        model: what one of the doors takes (`shiftproof.tracing.doors`): an `nnx.Module`, a linen `(module, variables)`
+            pair, an `equinox.Module` or `(model, state)`, a Haiku `(transformed, params)` or `(transformed, params,
+            state)`, a `keras.Model`, a pair `(function, params)` that is called as `function(params, images)`, or a
+            callable on batches. Or a `Model`.
         apply_kwargs: keyword arguments of the call, such as `{"train": False}`; `method` and `rngs` for linen too.
         name: for reports; the class or function name by default.
 
@@ -84,100 +50,12 @@ def adapt(
         raise InputError(f"name= takes a text for reports; got {name!r}.")
     if isinstance(model, Model):
         return model if model.lasting else dataclasses.replace(model, programs={})
-    if isinstance(model, nnx.Module):
-        return _adapt_nnx(model, arguments, name or type(model).__name__)
-    if isinstance(model, tuple) and len(model) == 2 and isinstance(model[0], linen.Module):
-        return _adapt_linen(model[0], model[1], arguments, name or type(model[0]).__name__)
-    if _is_function_with_weights(model):
-        function, params = model
-        label = name or getattr(function, "__name__", "function")
-        return _adapt_function(function, params, arguments, label)
-    if isinstance(model, linen.Module) and model.scope is not None:
-        return _adapt_linen(*model.unbind(), arguments, name or type(model).__name__)
-    if isinstance(model, linen.Module):
-        raise InputError(
-            f"a linen module has no weights of its own: pass ({type(model).__name__}(...), variables), "
-            "with variables = module.init(key, images)."
-        )
     if isinstance(model, type):
         raise InputError(f"{model.__name__} is a class: pass a model that was made of it.")
-    if not callable(model):
-        raise InputError(
-            "a model is an nnx.Module, a linen (module, variables) pair, a pair (function, params) or a callable on "
-            f"batches; got {type(model).__name__}."
-        )
-    label = name or getattr(model, "__name__", type(model).__name__)
-    return Model(label, "callable", lambda _, images: model(images, **arguments), (), (), ())
-
-
-def _is_function_with_weights(model: Any) -> bool:
-    if not (isinstance(model, tuple) and len(model) == 2 and callable(model[0])):
-        return False
-    return not isinstance(model[0], (type, nnx.Module, linen.Module, Model))
-
-
-def _adapt_function(
-    function: Callable[..., Any], params: Any, arguments: dict[str, Any], name: str
-) -> Model:
-    leaves = jax.tree_util.tree_leaves(params)
-    if not all(
-        isinstance(leaf, (jax.Array, np.ndarray, np.generic, int, float)) for leaf in leaves
-    ):
-        kinds = sorted({type(leaf).__name__ for leaf in leaves})
-        raise InputError(f"the params of (function, params) are a pytree of arrays; got {kinds}.")
-    free = _floating(params, [True] * len(leaves))
-
-    def call(weights: Any, images: Any) -> Any:
-        return function(weights, images, **arguments)
-
-    return Model(name, "function", call, params, free, free)
-
-
-def _adapt_nnx(module: nnx.Module, arguments: dict[str, Any], name: str) -> Model:
-    view = nnx.view(module, deterministic=True, use_running_average=True, raise_if_not_found=False)
-    graph, state = nnx.split(view)
-
-    def call(weights: Any, images: Any) -> Any:
-        # merged inside the traced function: modules that write their own state write to a copy
-        return nnx.merge(graph, weights)(images, **arguments)
-
-    def leaves_of(*kinds: type[nnx.Variable]) -> tuple[bool, ...]:
-        found = jax.tree_util.tree_map(
-            lambda variable: isinstance(variable, kinds),
-            state,
-            is_leaf=lambda node: isinstance(node, nnx.Variable),
-        )
-        return tuple(jax.tree_util.tree_leaves(found))
-
-    parameters, statistics = leaves_of(nnx.Param), leaves_of(nnx.Param, nnx.BatchStat)
-    return Model(name, "nnx", call, state, parameters, _floating(state, statistics))
-
-
-def _floating(weights: Any, chosen: Sequence[bool]) -> tuple[bool, ...]:
-    """Of the leaves chosen, those that hold floats."""
-    leaves = jax.tree_util.tree_leaves(weights)
-    return tuple(
-        free and bool(jnp.issubdtype(jnp.result_type(leaf), np.floating))
-        for leaf, free in zip(leaves, chosen, strict=True)
-    )
-
-
-def _adapt_linen(
-    module: linen.Module, variables: Any, arguments: dict[str, Any], name: str
-) -> Model:
-    if not isinstance(variables, Mapping):
-        raise InputError(
-            f"the variables of a linen module are a mapping of collections; got {type(variables).__name__}."
-        )
-    leaves = jax.tree_util.tree_flatten_with_path(variables)[0]
-    collections = [dotted(path[:1]) for path, _ in leaves]
-    replaceable = tuple(collection == "params" for collection in collections)
-    learnt = [collection in ("params", "batch_stats") for collection in collections]
-
-    def call(weights: Any, images: Any) -> Any:
-        return module.apply(weights, images, **arguments)
-
-    return Model(name, "linen", call, variables, replaceable, _floating(variables, learnt))
+    door = door_of(model)
+    if door is None:
+        raise InputError(f"a model is {ACCEPTED}; got {type(model).__name__}.")
+    return door.open(model, arguments, name)
 
 
 def native_dtype() -> str:
@@ -317,36 +195,19 @@ def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {lines[0] if lines else ''}"
 
 
-_REMEDIES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
-    (
-        (flax.errors.ModifyScopeVariableError,),
-        "The model updates batch statistics, so it is in training mode. Pass its inference switch, for example "
-        'apply_kwargs={"train": False} or {"use_running_average": True}.',
-    ),
-    (
-        (flax.errors.InvalidRngError,),
-        "The model asks for random numbers, so dropout is probably in training mode. Pass its inference switch, "
-        'for example apply_kwargs={"train": False} or {"deterministic": True}.',
-    ),
-    (
-        (flax.errors.TraceContextError,),
-        "The function closes over an nnx model that writes its own state. Pass the nnx.Module itself (it is then "
-        "copied), or call model.eval() first.",
-    ),
-    (
-        (
-            jax.errors.ConcretizationTypeError,
-            jax.errors.TracerArrayConversionError,
-            jax.errors.TracerBoolConversionError,
-            jax.errors.TracerIntegerConversionError,
-        ),
-        "The model reads values while it runs (.item(), float(x), if x > 0, NumPy calls), so it cannot be traced. Use "
-        "jax.numpy, jnp.where or jax.lax.cond there.",
-    ),
+_READS = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerBoolConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
+_READS_REMEDY = (
+    "The model reads values while it runs (.item(), float(x), if x > 0, NumPy calls), so it cannot be traced. Use "
+    "jax.numpy, jnp.where or jax.lax.cond there."
 )
 
 _DEFAULT_REMEDY = (
-    "Images are (batch, *grid, channels). Check rank and channels, and pass further arguments by "
+    "Images are {layout}. Check rank and channels, and pass further arguments by "
     "apply_kwargs= or a lambda."
 )
 
@@ -370,9 +231,11 @@ _WORDS = {
 
 
 def _remedy(error: Exception) -> str:
-    found = next((text for kinds, text in _REMEDIES if isinstance(error, kinds)), None)
+    # of every framework: a function may close over a model of any of them
+    said = (door.remedy(error) for door in DOORS)
+    found = next((text for text in said if text), "")
     spoken = (text for word, text in _WORDS.items() if word in str(error))
-    return found or next(spoken, "")
+    return found or (_READS_REMEDY if isinstance(error, _READS) else next(spoken, ""))
 
 
 def _right_call(model: Model, images: Any, told: str) -> str:
@@ -405,35 +268,43 @@ def _written_batch(model: Model, shape: tuple[int, ...], told: str) -> int | Non
 
 def _right_shape(model: Model, shape: tuple[int, ...]) -> str:
     """The shape with other channels, or with an axis for them, or with them first, with which it can be called."""
-    first = channels_first(model, [shape[:-1], shape[1:]])
-    if first is not None:
-        return (
-            f"It can be called on images of shape {first}, with the channels first: pass that, and spatial_axes="
-            f"{tuple(range(1, len(first)))}."
-        )
+    layout = "(batch, channels, *grid)" if model.channels_first else "(batch, *grid, channels)"
+    if model.channels_first:
+        layout += f", as {model.door.framework} has them"
+    else:
+        first = channels_first(model, [shape[:-1], shape[1:]])
+        if first is not None:
+            return (
+                f"It can be called on images of shape {first}, with the channels first: pass that, and spatial_axes="
+                f"{tuple(range(1, len(first)))}."
+            )
     missing = len(shape) in grid_ranks(model)
     for channels in channel_counts(model):
-        right = (*(shape if missing else shape[:-1]), channels)
+        # in a layout that has them first, the last axis may have been meant for them
+        last = not model.channels_first or (shape[-1] == channels and shape[0] != channels)
+        grid = shape if missing else shape[:-1] if last else shape[1:]
+        right = model.image_shape(grid, channels)
         if right != shape and takes(model, right):
-            return (
-                f"It can be called on images of shape {right}; images are (batch, *grid, channels)."
-            )
-    return _DEFAULT_REMEDY
+            return f"It can be called on images of shape {right}; images are {layout}."
+    return _DEFAULT_REMEDY.format(layout=layout)
+
+
+def _kernels(model: Model) -> list[tuple[int, ...]]:
+    """The shapes of its weights; where channels come first, a bias has axes of size 1 behind them, and is none."""
+    shapes = [np.shape(leaf) for leaf in jax.tree_util.tree_leaves(model.weights)]
+    return [s for s in shapes if not model.channels_first or len(s) < 2 or math.prod(s[1:]) > 1]
 
 
 def grid_ranks(model: Model) -> list[int]:
     """How many axes the grid may have, by the kernels of its convolutions."""
-    shapes = [np.shape(leaf) for leaf in jax.tree_util.tree_leaves(model.weights)]
-    return list(dict.fromkeys(len(shape) - 2 for shape in shapes if 3 <= len(shape) <= 5))
+    return list(dict.fromkeys(len(s) - 2 for s in _kernels(model) if 3 <= len(s) <= 5))
 
 
 def channel_counts(model: Model) -> list[int]:
     """The channels that its kernels take, those of convolutions first, then 1 and 3."""
-    shapes = [np.shape(leaf) for leaf in jax.tree_util.tree_leaves(model.weights)]
-    kernels = sorted(
-        (shape for shape in shapes if len(shape) > 1), key=lambda shape: len(shape) < 3
-    )
-    return list(dict.fromkeys([*(shape[-2] for shape in kernels), 1, 3]))
+    kernels = sorted((s for s in _kernels(model) if len(s) > 1), key=lambda shape: len(shape) < 3)
+    inputs = 1 if model.channels_first else -2
+    return list(dict.fromkeys([*(shape[inputs] for shape in kernels), 1, 3]))
 
 
 def channels_first(model: Model, grids: Iterable[Sequence[int]]) -> tuple[int, ...] | None:

@@ -151,7 +151,10 @@ def _broadcast(program: Program, eqn: Equation, operands: Sequence[Any]) -> Sequ
 
 
 def _reshape(program: Program, eqn: Equation, operands: Sequence[Any]) -> Sequence[Any] | None:
-    """Axes that are kept or merged are as long as what they are made of; one that is split may not have grown."""
+    """Axes that are kept or merged are as long as what they are made of; one that is split may not have grown.
+
+    Axes of size 1 may be put beside any, as `vmap` does.
+    """
     before, after = _shape(program, eqn.inputs[0]), eqn.params["new_sizes"]
     now = operands[0].shape
     if 0 in before:
@@ -169,9 +172,13 @@ def _reshape(program: Program, eqn: Equation, operands: Sequence[Any]) -> Sequen
             else:
                 stop += 1
         grown = now[start:end] != before[start:end]
-        if grown and stop - begun != 1:
-            return None
-        sizes += [math.prod(now[start:end])] if grown else after[begun:stop]
+        made = list(after[begun:stop])
+        if grown:
+            longest = [axis for axis, size in enumerate(made) if size != 1]
+            if len(made) > 1 and len(longest) != 1:
+                return None
+            made[longest[0] if longest else 0] = math.prod(now[start:end])
+        sizes += made
     return _with(eqn, operands, new_sizes=tuple(sizes))
 
 

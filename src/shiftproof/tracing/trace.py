@@ -666,11 +666,21 @@ def applied_in(jaxpr: Any) -> Iterator[Applied]:
             yield from applied_in(body)
 
 
-@functools.lru_cache(maxsize=1)
+OTHERS = ("jaxlib", "optax", "chex", "einops", "equinox", "haiku", "jaxtyping", "keras", "jmp")
+"""Libraries that a model may call, beside those imported here."""
+
+
 def _library_roots() -> tuple[str, ...]:
+    return _roots_of(tuple(name for name in OTHERS if name in sys.modules))
+
+
+@functools.cache
+def _roots_of(imported: tuple[str, ...]) -> tuple[str, ...]:
+    """The folders of libraries; of others than these, wherever they were imported from."""
     packages = [Path(module.__file__ or "").parent for module in (jax, flax, np)]
     packages += [Path(sysconfig.get_paths()["stdlib"]), Path(_OWN)]
-    packages += [packages[0].parent / name for name in ("jaxlib", "optax", "chex", "einops")]
+    files = (getattr(sys.modules[name], "__file__", None) for name in imported)
+    packages += [Path(file).parent for file in files if file]
     return tuple(f"{root}{os.sep}" for root in packages)
 
 
@@ -694,7 +704,8 @@ def with_user_frames(error: Exception) -> Exception:
 
 @functools.cache
 def _is_public(name: str) -> bool:
-    return any(hasattr(library, name) for library in (jnp, jax.nn, jax.lax, nnx))
+    # `call` is a name of nnx, and what every layer of Keras is called by
+    return name != "call" and any(hasattr(library, name) for library in (jnp, jax.nn, jax.lax, nnx))
 
 
 def _marked(fn: Callable[..., Any]) -> Callable[..., Any]:
