@@ -112,7 +112,10 @@ def skeleton(model, shape):
     return found
 
 
-@pytest.mark.parametrize("circular", [True, False], ids=["circular", "zeros"])
+@pytest.mark.parametrize(
+    "circular",
+    [pytest.param(True, id="circular", marks=pytest.mark.slow), pytest.param(False, id="zeros")],
+)
 def test_one_network_in_four_frameworks_has_one_verdict(circular) -> None:
     told, names, programs, counts = {}, {}, {}, []
     for framework, (model, shape) in lenets(circular).items():
@@ -272,6 +275,7 @@ IMAGES = jnp.ones((1, 6, 6, 1))
 INFERENCE: dict = {"apply_kwargs": {"is_training": False}}
 
 
+@pytest.mark.slow
 def test_haiku_with_a_state_is_taken_with_its_switch() -> None:
     model = (STATEFUL, *STATEFUL.init(KEY, IMAGES))
     verdict = sp.verify(model, (6, 6, 1), boundary="scene", **INFERENCE)
