@@ -111,7 +111,7 @@ def judged(*sources: Verdicts) -> Tally:
 
 CASES = (*aside.CASES, *faults.CASES)
 SMALL = [name for name, entry in zoo.ENTRIES.items() if max(entry.shape) <= 8]
-LEAST = 300 if ALL else 120
+LEAST = 300 if ALL else 60
 
 
 def test_one_of_each_kind() -> None:
@@ -134,7 +134,7 @@ def test_one_of_each_kind() -> None:
 def test_counterexamples_of_small_programs() -> None:
     """A third of the programs of each kind of fault; their own tests judge the others, as they do these."""
     tally = judged(
-        of_cases(CASES[1 :: 3 if ALL else 6]), of_pitfalls(list(PITFALLS)), of_zoo(SMALL)
+        of_cases(CASES[1 :: 3 if ALL else 12]), of_pitfalls(list(PITFALLS)), of_zoo(SMALL)
     )
     assert tally.rigorous >= LEAST
 
