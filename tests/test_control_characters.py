@@ -556,7 +556,7 @@ def switched_off(monkeypatch, *places: str):
         yield
 
 
-ENTRIES = ("shiftproof.tracing.model.plain", "shiftproof.tracing.trace.plain")
+ENTRIES = ("shiftproof.tracing.doors.door.plain", "shiftproof.tracing.trace.plain")
 
 
 def test_without_entries_a_name_forges_a_line(monkeypatch) -> None:
