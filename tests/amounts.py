@@ -1,7 +1,7 @@
 """How much the tests run. CI takes a part of what is alike; `SHIFTPROOF_ALL=1` with --slow takes all of it."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -9,7 +9,7 @@ import pytest
 ALL = os.environ.get("SHIFTPROOF_ALL") == "1"
 
 
-def some(rows: Sequence[Any], every: int) -> list[Any]:
+def some(rows: Iterable[Any], every: int) -> list[Any]:
     """Every so many of some rows; all of them where that is asked for."""
     return list(rows) if ALL else list(rows)[::every]
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from amounts import sampled
+from amounts import sampled, some
 from families import FAMILIES, Family
 from flax import linen, nnx
 from jax import lax
@@ -115,7 +115,7 @@ def agrees(
         assert deviations[found.map == Word.REFUTED].min(initial=np.inf) > 1e-8
 
 
-@pytest.mark.parametrize("name", sorted(SWEPT))
+@pytest.mark.parametrize("name", some(sorted(SWEPT), 2))
 def test_the_sweep_of_the_package_agrees(name) -> None:
     (family,) = (family for family in FAMILIES if family.name == name)
     model = family.build()

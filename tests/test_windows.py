@@ -196,11 +196,10 @@ def test_placements_of_published_families_that_answer_zero_to_nothing(name) -> N
 @pytest.mark.parametrize(
     ("head", "weights"),
     [
-        ("flatten", "all"),
         ("global", "these"),
         *(
             pytest.param(*pair, marks=pytest.mark.slow)
-            for pair in (("flatten", "these"), ("global", "all"))
+            for pair in (("flatten", "all"), ("flatten", "these"), ("global", "all"))
             if ALL
         ),
     ],
