@@ -149,3 +149,15 @@ def test_repairs_can_be_typed(monkeypatch) -> None:
         return head(nnx.max_pool(x, (8, 8), (8, 8))[:, 0, 0])
 
     assert not sp.counterfactuals(small, (8, 8, 4), refute=False).heads
+
+
+def test_an_output_that_stays_is_not_said_to_move() -> None:
+    def constant_along_the_grid(x):
+        mean = x[:, ::2, ::2].mean((1, 2), keepdims=True)
+        return mean + 0 * x
+
+    verdict = sp.verify(constant_along_the_grid, (8, 8, 1), property="invariance")
+    assert verdict.layers[-1].has_grid
+    text = str(sp.explain(verdict, constant_along_the_grid, (8, 8, 1), why=False))
+    assert verdict.invariance.proved >= 16
+    assert "moves with the image" not in text

@@ -486,7 +486,7 @@ def test_h11_the_first_lines_answer_what_was_asked(
     [
         (
             "CIRCULAR",
-            "because output moves with the image; a mean over its grid behind it would stay",
+            "because output moves with the image (2Z × 2Z); a mean over its grid behind it would stay",
         ),
         ("SAME", "because zero padding of the convolution: conv (net.py:9)"),
     ],

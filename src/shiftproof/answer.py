@@ -109,7 +109,7 @@ class Answer(Displayed):
         causes, grid = self.verdict.causes, self.verdict.grid
         moving = self._moving()
         if moving:
-            return (f"{moving} moves with the image; a mean over its grid behind it would stay",)
+            return (f"{moving}; a mean over its grid behind it would stay",)
         if not causes:
             return ()
         # what leaves no shift at all comes before what leaves some
@@ -119,13 +119,16 @@ class Answer(Displayed):
         return (f"{because(first)}{more}",)
 
     def _moving(self) -> str:
-        """The first output, where only invariance was asked of it and it moves along."""
+        """The first output, where only invariance was asked of it and it moves under more shifts than it stays."""
         output = self.verdict.outputs[0]
         row = next((row for row in self.verdict.layers if row.output == output.name), None)
-        asked = output.invariance is not None and output.equivariance is None
-        if not asked or row is None or not row.has_grid or row.steps in (None, row.grid):
+        found = output.invariance if output.equivariance is None else None
+        if found is None or row is None or not row.has_grid or row.steps is None:
             return ""
-        return output.name
+        moving = math.prod(n // step for n, step in zip(row.grid, row.steps, strict=True))
+        return (
+            f"{output.name} moves with the image ({row.lattice})" if moving > found.proved else ""
+        )
 
     def _repair(self) -> tuple[str, ...]:
         repair = self.why and self.why.repair

@@ -397,12 +397,9 @@ def counterfactuals(
     )
     adapted = dataclasses.replace(adapted, lasting=True)  # one trace for all rows
     analysis = analyse(adapted, images, **inner)
-    found = _fitting(adapted, analysis, _find(analysis))
+    found, rewritten = _rewritings(adapted, analysis, _find(analysis))
     rows = [_row((), "as is", adapted, analysis)]
-    for interventions in _combinations(found):
-        changed = _rewritten(adapted, analysis, found, interventions)
-        if _unfit(changed, analysis):
-            continue
+    for interventions, changed in rewritten.items():
         own = {k: v for k, v in inner.items() if k != "output_axes" or "head" not in interventions}
         label = ", ".join(_label(i) for i in interventions)
         rows.append(_row(interventions, label, changed, analyse(changed, images, **own)))
@@ -461,17 +458,23 @@ def _find(analysis: Analysis) -> _Found:
         return _Found(changes, find_heads(program, labels, analysis.prover.grid))
 
 
-def _fitting(model: Model, analysis: Analysis, found: _Found) -> _Found:
-    """Without the changes that make values longer, if all that they lead to depends on how long those are."""
+def _rewritings(
+    model: Model, analysis: Analysis, found: _Found
+) -> tuple[_Found, dict[tuple[Intervention, ...], Model]]:
+    """What is replaced, and by interventions the models that have outputs.
+
+    Without the changes that make values longer, if all that they lead to depends on how long those are.
+    """
+    made = {i: _rewritten(model, analysis, found, i) for i in _combinations(found)}
     growing = [c for c in found.changes if isinstance(c, Change) and c.grows]
     if not growing:
-        return found
-    padded = (i for i in _combinations(found) if "padding" in i)
-    reasons = [_unfit(_rewritten(model, analysis, found, i), analysis) for i in padded]
-    if not all(reasons):
-        return found
-    skipped = [Skipped(c.place, c.eqn, c.source, reasons[0]) for c in growing]
-    return _Found([*(c for c in found.changes if c not in growing), *skipped], found.heads)
+        return found, made
+    reasons = {i: _unfit(made[i], analysis) for i in made if "padding" in i}
+    if not all(reasons.values()):
+        return found, {i: changed for i, changed in made.items() if not reasons.get(i)}
+    skipped = [Skipped(c.place, c.eqn, c.source, next(iter(reasons.values()))) for c in growing]
+    rest = [*(c for c in found.changes if c not in growing), *skipped]
+    return _rewritings(model, analysis, _Found(rest, found.heads))
 
 
 def _unfit(model: Model, analysis: Analysis) -> str:

@@ -114,10 +114,12 @@ class _Context:
                 return False
         return False
 
-    @property
-    def may_grow(self) -> bool:
-        """Whether a value may be made longer: not in the body of a loop, whose carry keeps its size."""
-        return not self.within
+    def may_grow(self, operand: int | Literal, axis: int) -> bool:
+        """Whether what a window makes of a value may be longer than it is.
+
+        Not in the body of a loop, whose carry keeps its size, and not where the value was padded before.
+        """
+        return not self.within and not self.is_padded(operand, axis)
 
     def skipped(self, place: Place, eqn: Equation, reason: str) -> Skipped:
         return Skipped(place, eqn, source_of(eqn, self.around), reason)
@@ -174,8 +176,8 @@ def _convolution(context: _Context, place: Place, eqn: Equation, labels: Labels)
             continue
         period = context.period(labels[axis])
         valid = base == 1 and low == high == 0 and _cuts(n, period, window, stride)
-        valid = valid and not context.is_padded(eqn.inputs[0], axis)
-        if all(pads_inside(low, high, base)) and not (valid and context.may_grow):
+        valid = valid and context.may_grow(eqn.inputs[0], axis)
+        if all(pads_inside(low, high, base)) and not valid:
             continue
         if base > 1:
             if _makes_laps(context, eqn.outputs[0]):
@@ -259,8 +261,8 @@ def _window(context: _Context, place: Place, eqn: Equation, labels: Labels) -> F
         period, dilation = context.period(labels[axis]), p.get("window_dilation")
         window = reach(p["window_dimensions"][axis], dilation[axis] if dilation else 1) + 1
         valid = base == 1 and low == high == 0 and _cuts(shape[axis], period, window, stride)
-        valid = valid and not context.is_padded(eqn.inputs[0], axis)
-        if all(pads_inside(low, high, base)) and not (valid and context.may_grow):
+        valid = valid and context.may_grow(eqn.inputs[0], axis)
+        if all(pads_inside(low, high, base)) and not valid:
             continue
         if valid:
             (low, high), grows = _same(period, window, stride), True

@@ -105,7 +105,7 @@ class Model:
 
     @property
     def kind(self) -> str:
-        """That of its door: `nnx`, `linen`, `equinox`, `haiku`, `function` or `callable`."""
+        """That of its door: `nnx`, `linen`, `equinox`, `haiku`, `keras`, `function` or `callable`."""
         return self.door.kind
 
     def image_shape(self, grid: Sequence[int], channels: int) -> tuple[int, ...]:
