@@ -1,7 +1,7 @@
 """Targets: from the word on the command line to a model, and to the shape of an image that it takes.
 
-A word is `path/to/file.py`, `package.module`, either of them with `:name`, or the name of a zoo model. The name is
-that of a factory without arguments, of a class, of a model, or of a function on batches; without one, what the file
+A word is `path/to/file.py`, `package.module`, either of them with `:name`, the name of a zoo model, or that of a
+published architecture (`torchvision:resnet18`, `timm:convnext_tiny`, `keras:resnet50`). The name in a file is that of a factory without arguments, of a class, of a model, or of a function on batches; without one, what the file
 defines is taken if there is one candidate. Whatever was not said but found out is a note, and is always printed.
 """
 
@@ -24,6 +24,7 @@ import numpy as np
 
 from shiftproof import zoo
 from shiftproof.errors import InputError
+from shiftproof.published import build_published, channels_come_first, is_collection
 from shiftproof.tracing.arguments import check_sizes
 from shiftproof.tracing.doors import FRAMEWORKS, door_for, door_of, framework_of
 from shiftproof.tracing.doors.door import Door, image_shape
@@ -108,6 +109,8 @@ def load_target(
         )
     if not colon:
         place, name = text, ""
+    if is_collection(place):
+        return _published(place, name, seed, shape, grid, channels)
     module = _module(place, named=bool(colon))
     found = _named(module, place, name) if name else None
     if found is None:
@@ -132,6 +135,28 @@ def load_target(
     if shape is None:
         shape = _found_shape(model, grid, channels, notes, flag)
     return Target(name, model, shape, tuple(notes))
+
+
+def _published(
+    place: str,
+    name: str,
+    seed: int,
+    shape: Sequence[int] | None,
+    grid: Sequence[int] | None,
+    channels: int | None,
+) -> Target:
+    """An architecture by the name that its package gives it."""
+    first = channels_come_first(place)
+    if shape is not None:
+        said = _said(shape, grid, channels, None)
+        assert said is not None
+        grid = said[1:] if first else said[:-1]
+        found = build_published(place, name, grid=grid, seed=seed)
+        return Target(name, adapt(found.model, name=name), said)
+    found = build_published(place, name, grid=grid, seed=seed)
+    whole = _said(None, grid, channels, found.shape, channels_first=first)
+    note = f"images have the shape {_times(found.shape)}, for which {name} was published."
+    return Target(name, adapt(found.model, name=name), whole, () if grid else (note,))
 
 
 # --- the file ---

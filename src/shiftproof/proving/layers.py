@@ -343,7 +343,7 @@ def _runs(program: Program, geometry: Geometry) -> list[_Run]:
 def _starts_layer(eqn: Equation, run: _Run, modules: Sequence[str]) -> bool:
     landmarks = CONTRACTIONS | WINDOWS
     done = any(made.name in landmarks for made in run.equations)
-    if eqn.site.frames != run.site.frames:
+    if (eqn.site.frames, eqn.site.module) != (run.site.frames, run.site.module):
         return True
     if eqn.name in landmarks:
         return done and (list(modules) != run.modules or not modules)
@@ -380,15 +380,15 @@ def _value_of(run: _Run, program: Program) -> int | None:
 
 def _module(weight: str) -> str:
     """The module a weight belongs to: its path without collection and last key."""
-    collections = ("params.", "batch_stats.")
+    collections = ("params.", "batch_stats.", "buffers.")
     path = next((weight.removeprefix(c) for c in collections if weight.startswith(c)), weight)
     return path.rpartition(".")[0]
 
 
 def _name(run: _Run) -> str:
     named = [module for module in run.modules if module]
-    if named:
-        return named[0]
+    if named or run.site.module:
+        return [*named, run.site.module][0]
     # a convolution with padding before it is a convolution
     landmarks = [e for e in run.equations if e.name in CONTRACTIONS | WINDOWS]
     callee = landmarks[0].site.callee if landmarks else run.site.callee

@@ -49,6 +49,7 @@ CALLS: Mapping[str, str] = {
 
 _ADDRESS = r"0x[0-9a-f]+"
 _MARK = "__shiftproof_trace__"
+_MODULE = "__shiftproof_module__"
 _OWN = f"{Path(__file__).parents[1]}{os.sep}"
 
 
@@ -83,11 +84,13 @@ class Site:
     Attributes:
         frames: the user's frames, innermost first; empty where the model is no user code.
         callee: the public library function that the innermost frame called, such as `max_pool`, or "".
+        module: the name of the layer that was called there, where its framework says it (`module_scope`), or "".
         traceback: what JAX remembers of the place, for `located`.
     """
 
     frames: tuple[Frame, ...]
     callee: str
+    module: str = ""
     traceback: Any = dataclasses.field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
@@ -666,7 +669,7 @@ def applied_in(jaxpr: Any) -> Iterator[Applied]:
             yield from applied_in(body)
 
 
-OTHERS = ("jaxlib", "optax", "chex", "einops", "equinox", "haiku", "jaxtyping", "keras", "jmp")
+OTHERS = ("jaxlib", "optax", "chex", "einops", "equinox", "haiku", "jaxtyping", "keras", "jmp", "torch", "torchax")
 """Libraries that a model may call, beside those imported here."""
 
 
@@ -702,10 +705,15 @@ def with_user_frames(error: Exception) -> Exception:
     return error.with_traceback(found)
 
 
-@functools.cache
 def _is_public(name: str) -> bool:
+    return _is_public_in(name, sys.modules.get("torch.nn.functional"))
+
+
+@functools.cache
+def _is_public_in(name: str, other: Any) -> bool:
     # `call` is a name of nnx, and what every layer of Keras is called by
-    return name != "call" and any(hasattr(library, name) for library in (jnp, jax.nn, jax.lax, nnx))
+    libraries = (jnp, jax.nn, jax.lax, nnx, other)
+    return name != "call" and any(hasattr(library, name) for library in libraries)
 
 
 def _marked(fn: Callable[..., Any]) -> Callable[..., Any]:
@@ -716,6 +724,17 @@ def _marked(fn: Callable[..., Any]) -> Callable[..., Any]:
 
     call.__code__ = call.__code__.replace(co_name=_MARK, co_qualname=_MARK)
     return call
+
+
+def module_scope(name: str) -> AbstractContextManager[Any]:
+    """A context in which all that is traced belongs to the layer of that name."""
+    return jax.named_scope(f"{_MODULE}{name}")
+
+
+def _module_of(stack: Any) -> str:
+    """The innermost layer that said its name."""
+    names = [part.name for part in stack.stack if part.name.startswith(_MODULE)]
+    return names[-1].removeprefix(_MODULE) if names else ""
 
 
 def _site(eqn: Any) -> Site:
@@ -742,7 +761,7 @@ def _site(eqn: Any) -> Site:
                 place.function_name,
             )
         )
-    return Site(tuple(frames), callee, traceback)
+    return Site(tuple(frames), callee, _module_of(eqn.source_info.name_stack), traceback)
 
 
 def _fingerprint(closed: Any, constants: Mapping[int, Any]) -> str:

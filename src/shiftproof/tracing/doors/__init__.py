@@ -8,8 +8,9 @@ from shiftproof.tracing.doors.flax import Linen, Nnx
 from shiftproof.tracing.doors.functions import Callables, Function
 from shiftproof.tracing.doors.haiku import Haiku
 from shiftproof.tracing.doors.keras import Keras
+from shiftproof.tracing.doors.torch import Torch
 
-FRAMEWORKS: tuple[Door, ...] = (Nnx(), Linen(), Equinox(), Haiku(), Keras())
+FRAMEWORKS: tuple[Door, ...] = (Nnx(), Linen(), Equinox(), Haiku(), Keras(), Torch())
 """Those of frameworks, whose models are told by their types."""
 
 DOORS: tuple[Door, ...] = (*FRAMEWORKS, Function(), Callables())

@@ -31,6 +31,7 @@ class Words:
         by_hand: of a pool for which the framework has nothing.
         random: that switches dropout and noise off.
         first_axis: the number of the first axis after the batch: 0 where the user's code sees one image.
+        pad: that goes around the border, for pools for which the framework has nothing.
     """
 
     convolution: str
@@ -39,6 +40,7 @@ class Words:
     by_hand: str
     random: str
     first_axis: int = 1
+    pad: str = 'jnp.pad(..., mode="wrap")'
 
     def pool(self, primitive: str) -> str:
         """The repair of a pool."""
@@ -47,7 +49,7 @@ class Words:
     @property
     def around(self) -> str:
         """The repair of layers without padding, convolutions and pools alike."""
-        pools = "shiftproof.layers" if self.pools else 'jnp.pad(..., mode="wrap") before them'
+        pools = "shiftproof.layers" if self.pools else f"{self.pad} before them"
         return f"circular padding, {pools} for pools"
 
 
@@ -105,7 +107,7 @@ class Model:
 
     @property
     def kind(self) -> str:
-        """That of its door: `nnx`, `linen`, `equinox`, `haiku`, `keras`, `function` or `callable`."""
+        """That of its door: `nnx`, `linen`, `equinox`, `haiku`, `keras`, `torch`, `function` or `callable`."""
         return self.door.kind
 
     def image_shape(self, grid: Sequence[int], channels: int) -> tuple[int, ...]:
