@@ -294,6 +294,35 @@ def test_haiku_with_and_without_a_key() -> None:
         assert verdict.layers[0].name == "linear"
 
 
+def encoder_and_decoder():
+    conv, dense = hk.Conv2D(2, 3, name="conv"), hk.Linear(3)
+
+    def encode(x):
+        return conv(x)
+
+    def decode(x):
+        return dense(x.mean((1, 2)))
+
+    return lambda x: decode(encode(x)), {"encode": encode, "decode": decode}
+
+
+@pytest.mark.parametrize("form", ["alone", "with its weights", "with a state"])
+def test_one_of_several_functions_of_haiku_is_taken_as_the_message_says(form) -> None:
+    transform = hk.multi_transform_with_state if form == "with a state" else hk.multi_transform
+    multi = transform(encoder_and_decoder)
+    made = multi.init(KEY, IMAGES)
+    params, state = made if form == "with a state" else (made, None)
+    given = {"alone": multi, "with its weights": (multi, params)}.get(form, (multi, params, state))
+    with pytest.raises(InputError, match="one is verified at a time: pass ") as told:
+        sp.verify(given, (6, 6, 1))
+    code, others = str(told.value).partition(": pass ")[2].split(". ")
+    assert others == "Its functions: multi.apply['decode'], multi.apply['encode']."
+    names = {"hk": hk, "multi": multi, "params": params, "state": state}
+    assert sp.verify(eval(code, names), (6, 6, 2)).invariance.proved == 36
+    encoder = eval(code.replace("decode", "encode"), names)
+    assert sp.verify(encoder, (6, 6, 1), boundary="scene").outputs[0].region.proved == 16
+
+
 # --- Keras, which is not in the extra `dev`: these run where it is installed ---
 
 
