@@ -1,5 +1,6 @@
 """Doors: one network in four frameworks has one verdict; each framework's mistakes get one message."""
 
+import dataclasses
 import importlib.metadata
 import importlib.util
 import subprocess
@@ -10,6 +11,7 @@ import equinox as eqx
 import haiku as hk
 import jax
 import jax.numpy as jnp
+import msgspec
 import numpy as np
 import pytest
 from flax import linen, nnx
@@ -429,6 +431,30 @@ def test_an_old_version_is_told(door, monkeypatch) -> None:
     monkeypatch.setattr(importlib.metadata, "version", lambda _: older)
     with pytest.raises(InputError, match=rf"{older} is too old: pip install .*\[{door.kind}\]"):
         door.check_version()
+
+
+def test_the_version_of_the_framework_is_recorded_and_not_needed_to_read(tmp_path) -> None:
+    wide = eqx.nn.Conv2d(1, 1, 3, padding=1, key=KEY)
+    verdict = sp.verify(wide, (1, 4, 4))
+    example = verdict.counterexamples()[0]
+    swept = sp.sweep(wide, (1, 4, 4), directory=tmp_path / "sweep")
+    placed = sp.placements(wide, (1, 2, 2), canvas=(4, 4)).to_dict()
+    made = [verdict.provenance, example.header.provenance, swept.header.provenance]
+    for found in (*made, placed["provenance"]):
+        assert found["equinox"] == importlib.metadata.version("equinox")
+    assert not {"dm-haiku", "keras"} & set(verdict.provenance)
+    assert "equinox" not in sp.verify(lambda x: x, (4, 4, 1)).provenance
+
+    # as files were before
+    older = {name: version for name, version in made[1].items() if name != "equinox"}
+    header = msgspec.structs.replace(example.header, provenance=older)
+    path = dataclasses.replace(example, header=header).save(tmp_path / "older.npz")
+    again = sp.replay(sp.load_counterexample(path), adapt(wide))
+    assert (again.reproduced, again.changed) == (True, ())
+    assert "equinox" not in (tmp_path / "sweep" / "plan.json").read_text()
+    assert (
+        sp.sweep(wide, (1, 4, 4), directory=tmp_path / "sweep", resume=True).header == swept.header
+    )
 
 
 def test_no_framework_is_imported_to_look_for_it() -> None:

@@ -396,7 +396,7 @@ def _reported(error: ContradictionError, subject: Subject) -> ContradictionError
         "seed": subject.seed,
         "graph": graph_of(subject).program.to_json(),
         "jaxpr_sha256": subject.program.fingerprint,
-        "provenance": provenance(current_device()),
+        "provenance": provenance(current_device(), subject.model.door.package),
     }
     path = Path(f"shiftproof-contradiction-{subject.program.fingerprint[:12]}.json")
     write_atomic(path, msgspec.json.format(plain_json(report)))

@@ -208,7 +208,7 @@ def from_witness(
         floor=witness.floor,
         program=trial.program.fingerprint,
         arrays=_hash(arrays),
-        provenance=provenance(current_device()),
+        provenance=provenance(current_device(), trial.package),
         gap=witness.gap,
         images=len(pairs),
     )
@@ -363,7 +363,9 @@ def replay(
         changed.append("the weights are others")
     if trial.program.fingerprint != h.program:
         other = True
-        changed.append("the program is another (another model, or another version of JAX or Flax)")
+        changed.append(
+            "the program is another (another model, or another version of JAX or of its framework)"
+        )
     if not np.array_equal(still, counterexample.still) or not np.array_equal(
         moved, counterexample.moved
     ):

@@ -73,6 +73,7 @@ class Trial:
         dtype: of the images: `float64`, where the program was widened, or what it was traced in.
         exactness: of every output, on all images of the magnitude it was graded for.
         fixed: the values of the program that do not depend on the images.
+        package: of the model's framework, for the record of versions; "" where it is Flax, or none.
         budget: to which every run is charged.
         kept: the last outputs, by disturbance and hash of the image.
         balls: the last enclosures of all outputs, by hash of the image.
@@ -89,6 +90,7 @@ class Trial:
     dtype: str
     exactness: tuple[Exactness, ...]
     fixed: dict[int, jax.Array]
+    package: str = ""
     budget: Budget = dataclasses.field(default_factory=Budget, compare=False, repr=False)
     kept: dict[tuple[int, bytes], list[np.ndarray]] = dataclasses.field(
         default_factory=dict, compare=False, repr=False
@@ -569,4 +571,5 @@ def _make(
         calibration = calibrate(current_device(), dtype)
         if not calibration.exact:
             exactness = tuple(e.downgraded(calibration.reason) for e in exactness)
-    return Trial(program, weights, draw, seed, factor, dtype, exactness, fixed, budget)
+    package = model.door.package
+    return Trial(program, weights, draw, seed, factor, dtype, exactness, fixed, package, budget)

@@ -320,7 +320,9 @@ def _run(
         question,
         report,
         noise,
-        provenance=provenance(device) | describe(question, device) | {"seed": str(seed)},
+        provenance=provenance(device, question.model.door.package)
+        | describe(question, device)
+        | {"seed": str(seed)},
         cosets=None,
     )
     sweep = Sweep(header, **maps)
