@@ -17,6 +17,7 @@ import pytest
 from flax import linen, nnx
 
 import shiftproof as sp
+from shiftproof.cli import main
 from shiftproof.deciding.verify import analyse
 from shiftproof.errors import InputError, ModelCallError
 from shiftproof.targets import load_target
@@ -514,6 +515,26 @@ def test_a_file_of_equinox_is_a_target(write) -> None:
     assert "to say otherwise: --shape 3 32 32." in target.notes[-1]
     assert load_target(write("in_equinox.py", EQUINOX), grid=(8, 6)).shape == (3, 8, 6)
     assert load_target(write("in_equinox.py", EQUINOX), grid=(8, 6), channels=3).shape == (3, 8, 6)
+
+
+def test_the_layout_is_told_with_the_flag_that_says_otherwise(write, capsys) -> None:
+    def printed(*options):
+        with pytest.raises(SystemExit):
+            main(["verify", *options])
+        return " ".join(capsys.readouterr().out.replace("│", "").split())
+
+    question = (write("in_equinox.py", EQUINOX), "--shape", "3", "4", "6", "--no-why")
+    told = printed(*question)
+    assert "Net: all 24 shifts of 4x6 pixels" in told
+    assert (
+        "as Equinox has the channels first. To say otherwise, pass spatial_axes= (--spatial-axes)"
+        in told
+    )
+    told = printed(*question, "--spatial-axes", "1")
+    assert "Net: all 4 shifts of 4 pixels" in told
+    assert "channels first" not in told
+    default = "By default all but that of the channels, which the framework has last, or first"
+    assert default in printed("--help")
 
 
 def test_a_file_of_haiku_is_a_target(write) -> None:

@@ -325,7 +325,7 @@ def replay(
     Args:
         counterexample: from `load_counterexample`.
         model: the adapted model.
-        spatial_axes: grid axes of one image; all but the last by default.
+        spatial_axes: grid axes of one image; all but that of the channels by default.
         output_axes: grid axes of the batched outputs, where they cannot be followed through the program.
 
     Raises:
