@@ -452,6 +452,7 @@ def test_the_version_of_the_framework_is_recorded_and_not_needed_to_read(tmp_pat
     path = dataclasses.replace(example, header=header).save(tmp_path / "older.npz")
     again = sp.replay(sp.load_counterexample(path), adapt(wide))
     assert (again.reproduced, again.changed) == (True, ())
+    assert again.bound == example.header.bound
     assert "equinox" not in (tmp_path / "sweep" / "plan.json").read_text()
     assert (
         sp.sweep(wide, (1, 4, 4), directory=tmp_path / "sweep", resume=True).header == swept.header

@@ -60,7 +60,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         weights_sha256: hash of all weights.
         dtype: number format.
         evidence: `exact`, `enclosed` or `numerical`; `separated` is the first edition's word for `numerical`.
-        bound: for exact evidence the largest number of units met, of
+        bound: for exact evidence the largest number of units met, on all shifts of the image, of
         limit: units that the number format holds.
         deviation: the largest difference of the outputs, for the output shift that fits best.
         floor: rounding floor; 0 for exact evidence.
@@ -202,7 +202,8 @@ def from_witness(
         weights_sha256=trial.weights_sha256,
         dtype=trial.dtype,
         evidence=witness.evidence,
-        bound=exactness.bound,
+        # of its own images, as `replay` will find it; the search was graded for all of its probes
+        bound=trial.bound_on(np.stack([pair.image for pair in pairs]), claim.leaf),
         limit=exactness.limit,
         deviation=witness.difference.deviation,
         floor=witness.floor,

@@ -128,6 +128,12 @@ class Trial:
         cheap = CHEAP_WORK // max(1.0, work_of(self.program))
         return int(min(MOST_SLOTS, max(1, min(fit, cheap))))
 
+    def bound_on(self, images: np.ndarray, leaf: int) -> float:
+        """The largest number of units met on the way to an output, on all shifts of these images alone, unscaled."""
+        with settings(self.dtype):
+            grades, reach = grade_program(self.program, self.fixed, images * float(self.scale))
+        return judge(self.program, self.program.outputs[leaf], grades=grades, reach=reach).bound
+
     def outputs(self, images: np.ndarray) -> list[np.ndarray]:
         """Every output, (count, *shape), for images (count, *image shape), unscaled.
 
