@@ -5,6 +5,7 @@ import importlib.metadata
 import importlib.util
 import subprocess
 import sys
+from itertools import pairwise
 from typing import ClassVar
 
 import equinox as eqx
@@ -20,9 +21,11 @@ import shiftproof as sp
 from shiftproof.cli import main
 from shiftproof.deciding.verify import analyse
 from shiftproof.errors import InputError, ModelCallError
+from shiftproof.refuting.trials import make_trial
+from shiftproof.refuting.weights import TAPS
 from shiftproof.targets import load_target
 from shiftproof.tracing.doors import DOORS, FRAMEWORKS, door_of
-from shiftproof.tracing.model import adapt
+from shiftproof.tracing.model import adapt, channel_counts
 from shiftproof_kernel.program import Broadcast, Reshape, Transpose, Window
 
 KEY = jax.random.key(0)
@@ -258,6 +261,48 @@ def test_noise_in_inference_mode_is_found() -> None:
     assert cause.repair == "switch it off, by eqx.nn.inference_mode or inference=True"
 
 
+class Deep(eqx.Module):
+    """Eight convolutions, and a flatten; all layers are outputs."""
+
+    convs: list
+    dense: eqx.nn.Linear
+
+    def __init__(self):
+        sizes = [2, *8 * [16]]
+        self.convs = [eqx.nn.Conv2d(a, b, 3, padding=1, key=KEY) for a, b in pairwise(sizes)]
+        self.dense = eqx.nn.Linear(576, 4, key=KEY)
+
+    def __call__(self, x):
+        seen = []
+        for conv in self.convs:
+            x = jax.nn.relu(conv(x))
+            seen.append(x)
+        return seen, self.dense(x.reshape(-1))
+
+
+DEEP = Deep()
+
+
+@pytest.mark.parametrize("axis", [0, -1])
+def test_random_weights_of_a_deep_equinox_network_have_a_usual_size(axis, monkeypatch) -> None:
+    monkeypatch.setattr(type(adapt(DEEP).door), "outputs_axis", axis)
+    images = np.random.default_rng(0).normal(size=(4, 2, 6, 6))
+    layers = make_trial(adapt(DEEP), images, draw="random", dtype="float32").outputs(images)
+    sizes = [float(np.abs(layer).mean()) for layer in layers]
+    changes = [float(layer.std(0).mean()) for layer in layers]  # from image to image
+    assert (0.005 < min(changes) <= max(sizes) < 5) == (axis == 0), (changes, sizes)
+
+
+@pytest.mark.parametrize("axis", [0, -1])
+def test_sparse_weights_of_equinox_leave_no_output_without_inputs(axis, monkeypatch) -> None:
+    monkeypatch.setattr(type(adapt(DEEP).door), "outputs_axis", axis)
+    trial = make_trial(adapt(DEEP), np.ones((1, 2, 6, 6)), draw="sparse", dtype="float32")
+    kernels = [w for w in trial.weights if w.ndim == 4 or w.shape == (4, 576)]
+    counts = [np.count_nonzero(w.reshape(len(w), -1), 1) for w in kernels]
+    few = all(1 <= count <= TAPS for count in np.concatenate(counts))
+    assert (len(kernels), few) == (9, axis == 0)
+
+
 # --- Haiku ---
 
 
@@ -360,6 +405,9 @@ def test_the_layout_of_keras_is_that_of_its_layers(keras) -> None:
         sp.verify(conv, (1, 6, 6))
     conv.build((None, 1, 6, 6))
     assert sp.verify(conv, (1, 6, 6)).grid == (6, 6)
+    three = keras.layers.Conv2D(2, 5, data_format="channels_first")
+    three.build((None, 3, 8, 8))
+    assert channel_counts(adapt(three))[0] == 3  # of a kernel (5, 5, 3, 2)
 
 
 def test_another_backend_of_keras_is_told(keras, monkeypatch) -> None:
