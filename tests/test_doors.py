@@ -235,6 +235,7 @@ def test_floating_arrays_are_the_parameters_of_an_equinox_module() -> None:
     mask = np.arange(36).reshape(6, 6)
     model = Flat(CONV, eqx.nn.Linear(72, 3, key=KEY), mask)
     assert sum(adapt(model).opaque) == 4
+    assert sum(adapt(eqx.tree_at(lambda m: m.table, model, mask / 2)).replaceable) == 5
     verdict = sp.verify(FLAT.features, (1, 6, 6))
     assert verdict.model == "features"
     assert verdict.layers[0].name == "conv"
