@@ -16,7 +16,7 @@ import shiftproof as sp
 from shiftproof import zoo
 from shiftproof.cli import main
 from shiftproof.errors import InputError, ResultFileError
-from shiftproof.refuting.counterexample import load_counterexample, replay
+from shiftproof.refuting.counterexample import grounds_of, load_counterexample, replay
 from shiftproof.tracing.model import adapt
 
 
@@ -39,6 +39,7 @@ def test_a_counterexample_replays_from_its_file(exact, tmp_path) -> None:
         assert result.reproduced
         assert result.changed == ()
         assert result.deviation == example.header.deviation > 0
+        assert grounds_of(result) == grounds_of(loaded.header)
         assert example.header.bound <= example.header.limit == 2.0**24
         assert "exact" in result.text()
         # the file alone shows it: no roll of one output gives the other

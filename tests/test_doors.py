@@ -1,25 +1,31 @@
 """Doors: one network in four frameworks has one verdict; each framework's mistakes get one message."""
 
+import dataclasses
 import importlib.metadata
 import importlib.util
 import subprocess
 import sys
+from itertools import pairwise
 from typing import ClassVar
 
 import equinox as eqx
 import haiku as hk
 import jax
 import jax.numpy as jnp
+import msgspec
 import numpy as np
 import pytest
 from flax import linen, nnx
 
 import shiftproof as sp
+from shiftproof.cli import main
 from shiftproof.deciding.verify import analyse
 from shiftproof.errors import InputError, ModelCallError
+from shiftproof.refuting.trials import make_trial
+from shiftproof.refuting.weights import TAPS
 from shiftproof.targets import load_target
 from shiftproof.tracing.doors import DOORS, FRAMEWORKS, door_of
-from shiftproof.tracing.model import adapt
+from shiftproof.tracing.model import adapt, channel_counts
 from shiftproof_kernel.program import Broadcast, Reshape, Transpose, Window
 
 KEY = jax.random.key(0)
@@ -229,6 +235,7 @@ def test_floating_arrays_are_the_parameters_of_an_equinox_module() -> None:
     mask = np.arange(36).reshape(6, 6)
     model = Flat(CONV, eqx.nn.Linear(72, 3, key=KEY), mask)
     assert sum(adapt(model).opaque) == 4
+    assert sum(adapt(eqx.tree_at(lambda m: m.table, model, mask / 2)).replaceable) == 5
     verdict = sp.verify(FLAT.features, (1, 6, 6))
     assert verdict.model == "features"
     assert verdict.layers[0].name == "conv"
@@ -253,6 +260,48 @@ def test_noise_in_inference_mode_is_found() -> None:
     cause = sp.verify(NoisyForever(), (1, 4, 4)).causes[0]
     assert "random bits under a fixed key" in cause.words
     assert cause.repair == "switch it off, by eqx.nn.inference_mode or inference=True"
+
+
+class Deep(eqx.Module):
+    """Eight convolutions, and a flatten; all layers are outputs."""
+
+    convs: list
+    dense: eqx.nn.Linear
+
+    def __init__(self):
+        sizes = [2, *8 * [16]]
+        self.convs = [eqx.nn.Conv2d(a, b, 3, padding=1, key=KEY) for a, b in pairwise(sizes)]
+        self.dense = eqx.nn.Linear(576, 4, key=KEY)
+
+    def __call__(self, x):
+        seen = []
+        for conv in self.convs:
+            x = jax.nn.relu(conv(x))
+            seen.append(x)
+        return seen, self.dense(x.reshape(-1))
+
+
+DEEP = Deep()
+
+
+@pytest.mark.parametrize("axis", [0, -1])
+def test_random_weights_of_a_deep_equinox_network_have_a_usual_size(axis, monkeypatch) -> None:
+    monkeypatch.setattr(type(adapt(DEEP).door), "outputs_axis", axis)
+    images = np.random.default_rng(0).normal(size=(4, 2, 6, 6))
+    layers = make_trial(adapt(DEEP), images, draw="random", dtype="float32").outputs(images)
+    sizes = [float(np.abs(layer).mean()) for layer in layers]
+    changes = [float(layer.std(0).mean()) for layer in layers]  # from image to image
+    assert (0.005 < min(changes) <= max(sizes) < 5) == (axis == 0), (changes, sizes)
+
+
+@pytest.mark.parametrize("axis", [0, -1])
+def test_sparse_weights_of_equinox_leave_no_output_without_inputs(axis, monkeypatch) -> None:
+    monkeypatch.setattr(type(adapt(DEEP).door), "outputs_axis", axis)
+    trial = make_trial(adapt(DEEP), np.ones((1, 2, 6, 6)), draw="sparse", dtype="float32")
+    kernels = [w for w in trial.weights if w.ndim == 4 or w.shape == (4, 576)]
+    counts = [np.count_nonzero(w.reshape(len(w), -1), 1) for w in kernels]
+    few = all(1 <= count <= TAPS for count in np.concatenate(counts))
+    assert (len(kernels), few) == (9, axis == 0)
 
 
 # --- Haiku ---
@@ -294,6 +343,35 @@ def test_haiku_with_and_without_a_key() -> None:
         assert verdict.layers[0].name == "linear"
 
 
+def encoder_and_decoder():
+    conv, dense = hk.Conv2D(2, 3, name="conv"), hk.Linear(3)
+
+    def encode(x):
+        return conv(x)
+
+    def decode(x):
+        return dense(x.mean((1, 2)))
+
+    return lambda x: decode(encode(x)), {"encode": encode, "decode": decode}
+
+
+@pytest.mark.parametrize("form", ["alone", "with its weights", "with a state"])
+def test_one_of_several_functions_of_haiku_is_taken_as_the_message_says(form) -> None:
+    transform = hk.multi_transform_with_state if form == "with a state" else hk.multi_transform
+    multi = transform(encoder_and_decoder)
+    made = multi.init(KEY, IMAGES)
+    params, state = made if form == "with a state" else (made, None)
+    given = {"alone": multi, "with its weights": (multi, params)}.get(form, (multi, params, state))
+    with pytest.raises(InputError, match="one is verified at a time: pass ") as told:
+        sp.verify(given, (6, 6, 1))
+    code, others = str(told.value).partition(": pass ")[2].split(". ")
+    assert others == "Its functions: multi.apply['decode'], multi.apply['encode']."
+    names = {"hk": hk, "multi": multi, "params": params, "state": state}
+    assert sp.verify(eval(code, names), (6, 6, 2)).invariance.proved == 36
+    encoder = eval(code.replace("decode", "encode"), names)
+    assert sp.verify(encoder, (6, 6, 1), boundary="scene").outputs[0].region.proved == 16
+
+
 # --- Keras, which is not in the extra `dev`: these run where it is installed ---
 
 
@@ -328,6 +406,9 @@ def test_the_layout_of_keras_is_that_of_its_layers(keras) -> None:
         sp.verify(conv, (1, 6, 6))
     conv.build((None, 1, 6, 6))
     assert sp.verify(conv, (1, 6, 6)).grid == (6, 6)
+    three = keras.layers.Conv2D(2, 5, data_format="channels_first")
+    three.build((None, 3, 8, 8))
+    assert channel_counts(adapt(three))[0] == 3  # of a kernel (5, 5, 3, 2)
 
 
 def test_another_backend_of_keras_is_told(keras, monkeypatch) -> None:
@@ -402,6 +483,31 @@ def test_an_old_version_is_told(door, monkeypatch) -> None:
         door.check_version()
 
 
+def test_the_version_of_the_framework_is_recorded_and_not_needed_to_read(tmp_path) -> None:
+    wide = eqx.nn.Conv2d(1, 1, 3, padding=1, key=KEY)
+    verdict = sp.verify(wide, (1, 4, 4))
+    example = verdict.counterexamples()[0]
+    swept = sp.sweep(wide, (1, 4, 4), directory=tmp_path / "sweep")
+    placed = sp.placements(wide, (1, 2, 2), canvas=(4, 4)).to_dict()
+    made = [verdict.provenance, example.header.provenance, swept.header.provenance]
+    for found in (*made, placed["provenance"]):
+        assert found["equinox"] == importlib.metadata.version("equinox")
+    assert not {"dm-haiku", "keras"} & set(verdict.provenance)
+    assert "equinox" not in sp.verify(lambda x: x, (4, 4, 1)).provenance
+
+    # as files were before
+    older = {name: version for name, version in made[1].items() if name != "equinox"}
+    header = msgspec.structs.replace(example.header, provenance=older)
+    path = dataclasses.replace(example, header=header).save(tmp_path / "older.npz")
+    again = sp.replay(sp.load_counterexample(path), adapt(wide))
+    assert (again.reproduced, again.changed) == (True, ())
+    assert again.bound == example.header.bound
+    assert "equinox" not in (tmp_path / "sweep" / "plan.json").read_text()
+    assert (
+        sp.sweep(wide, (1, 4, 4), directory=tmp_path / "sweep", resume=True).header == swept.header
+    )
+
+
 def test_no_framework_is_imported_to_look_for_it() -> None:
     code = (
         "import sys, shiftproof as sp\n"
@@ -459,6 +565,26 @@ def test_a_file_of_equinox_is_a_target(write) -> None:
     assert "to say otherwise: --shape 3 32 32." in target.notes[-1]
     assert load_target(write("in_equinox.py", EQUINOX), grid=(8, 6)).shape == (3, 8, 6)
     assert load_target(write("in_equinox.py", EQUINOX), grid=(8, 6), channels=3).shape == (3, 8, 6)
+
+
+def test_the_layout_is_told_with_the_flag_that_says_otherwise(write, capsys) -> None:
+    def printed(*options):
+        with pytest.raises(SystemExit):
+            main(["verify", *options])
+        return " ".join(capsys.readouterr().out.replace("│", "").split())
+
+    question = (write("in_equinox.py", EQUINOX), "--shape", "3", "4", "6", "--no-why")
+    told = printed(*question)
+    assert "Net: all 24 shifts of 4x6 pixels" in told
+    assert (
+        "as Equinox has the channels first. To say otherwise, pass spatial_axes= (--spatial-axes)"
+        in told
+    )
+    told = printed(*question, "--spatial-axes", "1")
+    assert "Net: all 4 shifts of 4 pixels" in told
+    assert "channels first" not in told
+    default = "By default all but that of the channels, which the framework has last, or first"
+    assert default in printed("--help")
 
 
 def test_a_file_of_haiku_is_a_target(write) -> None:

@@ -43,7 +43,8 @@ File = Annotated[Positional[Path], arg(metavar="FILE")]
 Shape = Annotated[
     Sizes,
     arg(
-        help="Shape of one image, channels last, such as 28 28 1. By default it is found out from the model."
+        help="Shape of one image in the layout of the model's framework, such as 28 28 1, or with the channels first "
+        "(Equinox) 1 28 28. By default it is found out from the model."
     ),
 ]
 Grid = Annotated[
@@ -60,7 +61,11 @@ Weights = Annotated[
     ),
 ]
 SpatialAxes = Annotated[
-    Sizes, arg(help="Axes of one image that shift, batch not counted. All but the last by default.")
+    Sizes,
+    arg(
+        help="Axes of one image that shift, batch not counted. By default all but that of the channels, which the "
+        "framework has last, or first (Equinox)."
+    ),
 ]
 OutputAxes = Annotated[
     Sizes,
@@ -153,7 +158,8 @@ class Placements:
 
     target: Target
     object: Sizes = None
-    """Shape of one object, channels last, such as 3 3 1. For zoo models a quarter of the image by default."""
+    """Shape of one object in the layout of the model's framework, such as 3 3 1. For zoo models a quarter of the image
+    by default."""
     canvas: Sizes = None
     """Sizes of the empty image, such as 28 28. Not needed for zoo models."""
     digits: bool = False

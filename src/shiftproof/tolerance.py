@@ -58,7 +58,7 @@ def assert_close_under_shifts(
         law: how far the output should move: `stride` (as many cells as strides leave of the shift), `same`, or `any`
             (the shift of the output that fits best).
         shifts: ask for these shifts; all by default. A step may be a string such as `4Z`.
-        spatial_axes: grid axes of one image, all but the last by default.
+        spatial_axes: grid axes of one image, all but that of the channels by default.
         output_axes: grid axes of the outputs, where they cannot be followed through the program.
         apply_kwargs: keyword arguments of the model's call.
         name: of the model in messages.

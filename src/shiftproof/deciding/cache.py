@@ -219,6 +219,6 @@ def _key(subject: Subject, claims: Sequence[Claim]) -> str:
         "opaque": sorted(subject.opaque),
         "seed": subject.seed,
         "claims": claims,
-        "provenance": provenance(jax.local_devices()[0]),
+        "provenance": provenance(jax.local_devices()[0], subject.model.door.package),
     }
     return hashlib.sha256(msgspec.json.encode(question, order="sorted")).hexdigest()

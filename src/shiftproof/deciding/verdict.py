@@ -306,7 +306,7 @@ def verdict_of(
         notes=(*subject.notes, *notes),
         these=None,
         seconds=seconds,
-        provenance=provenance(current_device())
+        provenance=provenance(current_device(), subject.model.door.package)
         | {"program": subject.program.fingerprint, "seed": str(subject.seed)},
         object=object,
     )

@@ -312,7 +312,8 @@ def _taken(model: Model, shape: tuple[int, ...]) -> tuple[str, ...]:
         sizes = "x".join(map(str, shape[1:]))
         return (
             f"the shape {shape} of one image was taken for a grid of {sizes} with {_channels(shape[0])}, as "
-            f"{model.door.framework} has the channels first. To say otherwise, pass spatial_axes=.",
+            f"{model.door.framework} has the channels first. To say otherwise, pass "
+            "spatial_axes= (--spatial-axes).",
         )
     *grid, channels = shape
     sizes = "x".join(map(str, grid))
@@ -324,7 +325,7 @@ def _taken(model: Model, shape: tuple[int, ...]) -> tuple[str, ...]:
     if len(shape) == 3 and shape[0] <= MOST_COLOURS and min(shape[1:]) >= 2 * MOST_COLOURS:
         return (
             f"the shape {shape} of one image was taken for a grid of {sizes} with {channels} channels. If channels "
-            "come first, pass spatial_axes=(1, 2).",
+            "come first, pass spatial_axes=(1, 2) (--spatial-axes 1 2).",
         )
     return ()
 
@@ -396,7 +397,7 @@ def _reported(error: ContradictionError, subject: Subject) -> ContradictionError
         "seed": subject.seed,
         "graph": graph_of(subject).program.to_json(),
         "jaxpr_sha256": subject.program.fingerprint,
-        "provenance": provenance(current_device()),
+        "provenance": provenance(current_device(), subject.model.door.package),
     }
     path = Path(f"shiftproof-contradiction-{subject.program.fingerprint[:12]}.json")
     write_atomic(path, msgspec.json.format(plain_json(report)))

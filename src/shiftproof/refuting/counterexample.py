@@ -60,7 +60,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         weights_sha256: hash of all weights.
         dtype: number format.
         evidence: `exact`, `enclosed` or `numerical`; `separated` is the first edition's word for `numerical`.
-        bound: for exact evidence the largest number of units met, of
+        bound: for exact evidence the largest number of units met, on all shifts of the image, of
         limit: units that the number format holds.
         deviation: the largest difference of the outputs, for the output shift that fits best.
         floor: rounding floor; 0 for exact evidence.
@@ -202,13 +202,14 @@ def from_witness(
         weights_sha256=trial.weights_sha256,
         dtype=trial.dtype,
         evidence=witness.evidence,
-        bound=exactness.bound,
+        # of its own images, as `replay` will find it; the search was graded for all of its probes
+        bound=trial.bound_on(np.stack([pair.image for pair in pairs]), claim.leaf),
         limit=exactness.limit,
         deviation=witness.difference.deviation,
         floor=witness.floor,
         program=trial.program.fingerprint,
         arrays=_hash(arrays),
-        provenance=provenance(current_device()),
+        provenance=provenance(current_device(), trial.package),
         gap=witness.gap,
         images=len(pairs),
     )
@@ -325,7 +326,7 @@ def replay(
     Args:
         counterexample: from `load_counterexample`.
         model: the adapted model.
-        spatial_axes: grid axes of one image; all but the last by default.
+        spatial_axes: grid axes of one image; all but that of the channels by default.
         output_axes: grid axes of the batched outputs, where they cannot be followed through the program.
 
     Raises:
@@ -363,7 +364,9 @@ def replay(
         changed.append("the weights are others")
     if trial.program.fingerprint != h.program:
         other = True
-        changed.append("the program is another (another model, or another version of JAX or Flax)")
+        changed.append(
+            "the program is another (another model, or another version of JAX or of its framework)"
+        )
     if not np.array_equal(still, counterexample.still) or not np.array_equal(
         moved, counterexample.moved
     ):

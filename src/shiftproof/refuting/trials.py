@@ -73,6 +73,7 @@ class Trial:
         dtype: of the images: `float64`, where the program was widened, or what it was traced in.
         exactness: of every output, on all images of the magnitude it was graded for.
         fixed: the values of the program that do not depend on the images.
+        package: of the model's framework, for the record of versions; "" where it is Flax, or none.
         budget: to which every run is charged.
         kept: the last outputs, by disturbance and hash of the image.
         balls: the last enclosures of all outputs, by hash of the image.
@@ -89,6 +90,7 @@ class Trial:
     dtype: str
     exactness: tuple[Exactness, ...]
     fixed: dict[int, jax.Array]
+    package: str = ""
     budget: Budget = dataclasses.field(default_factory=Budget, compare=False, repr=False)
     kept: dict[tuple[int, bytes], list[np.ndarray]] = dataclasses.field(
         default_factory=dict, compare=False, repr=False
@@ -125,6 +127,12 @@ class Trial:
         fit = WORKING_BYTES // max(1, 4 * max(sizes, default=1))
         cheap = CHEAP_WORK // max(1.0, work_of(self.program))
         return int(min(MOST_SLOTS, max(1, min(fit, cheap))))
+
+    def bound_on(self, images: np.ndarray, leaf: int) -> float:
+        """The largest number of units met on the way to an output, on all shifts of these images alone, unscaled."""
+        with settings(self.dtype):
+            grades, reach = grade_program(self.program, self.fixed, images * float(self.scale))
+        return judge(self.program, self.program.outputs[leaf], grades=grades, reach=reach).bound
 
     def outputs(self, images: np.ndarray) -> list[np.ndarray]:
         """Every output, (count, *shape), for images (count, *image shape), unscaled.
@@ -558,9 +566,18 @@ def _make(
             weights, factor = drawn.weights, drawn.scale
         elif draw in ("sparse", "quiet"):
             loud = QUIET if draw == "quiet" else 1.0
-            weights = sparse_weights(program, weights, model.replaceable, seed, scale=loud)
+            weights = sparse_weights(
+                program,
+                weights,
+                model.replaceable,
+                seed,
+                scale=loud,
+                outputs_axis=model.door.outputs_axis,
+            )
         elif draw == "random":
-            weights = random_weights(weights, model.replaceable, seed)
+            weights = random_weights(
+                weights, model.replaceable, seed, outputs_axis=model.door.outputs_axis
+            )
         fixed = fixed_values(program, weights)
         grades, reach = grade_program(program, fixed, images * float(factor))
         exactness = tuple(judge(program, o, grades=grades, reach=reach) for o in program.outputs)
@@ -569,4 +586,5 @@ def _make(
         calibration = calibrate(current_device(), dtype)
         if not calibration.exact:
             exactness = tuple(e.downgraded(calibration.reason) for e in exactness)
-    return Trial(program, weights, draw, seed, factor, dtype, exactness, fixed, budget)
+    package = model.door.package
+    return Trial(program, weights, draw, seed, factor, dtype, exactness, fixed, package, budget)

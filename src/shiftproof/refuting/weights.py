@@ -26,8 +26,17 @@ QUIET = 1 / 8
 """What quiet kernels, and what is added, are smaller by."""
 
 
-def random_weights(weights: Sequence[Any], replaceable: Sequence[bool], seed: int) -> list[Any]:
-    """Random parameters of a usual size: kernels around 0, vectors around what they are."""
+def random_weights(
+    weights: Sequence[Any], replaceable: Sequence[bool], seed: int, *, outputs_axis: int = -1
+) -> list[Any]:
+    """Random parameters of a usual size: kernels around 0, vectors around what they are.
+
+    Args:
+        weights: the model's own, in order.
+        replaceable: for each weight, whether it is a parameter that any value may take.
+        seed: of the drawn weights.
+        outputs_axis: of kernels, as `Door.outputs_axis`.
+    """
     generator = np.random.default_rng(seed)
     drawn = []
     for weight, free in zip(weights, replaceable, strict=True):
@@ -35,12 +44,18 @@ def random_weights(weights: Sequence[Any], replaceable: Sequence[bool], seed: in
             drawn.append(weight)
             continue
         noise = generator.normal(size=weight.shape)
-        if weight.ndim >= 2:
-            values = noise / math.sqrt(max(1, math.prod(weight.shape[:-1])))
+        if _is_kernel(weight, outputs_axis):
+            inputs = weight.size // max(1, weight.shape[outputs_axis])
+            values = noise / math.sqrt(max(1, inputs))
         else:
             values = np.asarray(weight, np.float64) + 0.3 * noise
         drawn.append(np.asarray(values, weight.dtype))
     return drawn
+
+
+def _is_kernel(weight: Any, outputs_axis: int) -> bool:
+    """Whether a weight is no vector; where outputs come first, a bias has axes of size 1 behind them."""
+    return weight.ndim >= 2 and (outputs_axis != 0 or math.prod(weight.shape[1:]) > 1)
 
 
 def sparse_weights(
@@ -50,8 +65,9 @@ def sparse_weights(
     seed: int,
     *,
     scale: float = 1.0,
+    outputs_axis: int = -1,
 ) -> list[Any]:
-    """Kernels with few weights per output, the last axis; all others, and what is added, small whole numbers.
+    """Kernels with few weights per output; all others, and what is added, small whole numbers.
 
     Args:
         program: the traced model.
@@ -59,6 +75,7 @@ def sparse_weights(
         replaceable: for each weight, whether it is a parameter that any value may take.
         seed: of the drawn weights.
         scale: what kernels, and what is added, are multiplied by.
+        outputs_axis: of kernels, as `Door.outputs_axis`.
     """
     generator = np.random.default_rng(seed)
     added = additive_weights(program)
@@ -68,12 +85,15 @@ def sparse_weights(
             drawn.append(weight)
             continue
         values = generator.choice(FACTORS, weight.shape).astype(np.float64)
-        if weight.ndim >= 2 and name not in added:
-            *inputs, outputs = weight.shape
+        if _is_kernel(weight, outputs_axis) and name not in added:
+            kernel = np.moveaxis(
+                values, outputs_axis, -1
+            )  # a view: what is written here is in `values`
+            *inputs, outputs = kernel.shape
             taken = generator.integers(0, math.prod(inputs), (TAPS, 1, outputs))
             places = np.any(np.arange(math.prod(inputs))[:, None] == taken, 0)
-            values *= places.reshape(weight.shape)
-        if weight.ndim >= 2 or name in added:
+            kernel *= places.reshape(kernel.shape)
+        if _is_kernel(weight, outputs_axis) or name in added:
             values *= scale
         drawn.append(np.asarray(values, weight.dtype))
     return drawn

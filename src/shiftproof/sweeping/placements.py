@@ -223,7 +223,7 @@ def placements(
         objects: (batch, *sizes, channels) numbers, zero where there is only background; or the shape of one object,
             such as `(3, 3, 1)`, for integer probes. Several are moved together.
         canvas: sizes of the canvas; that of `objects` by default.
-        spatial_axes: grid axes of one object (batch not counted); all but the last by default.
+        spatial_axes: grid axes of one object (batch not counted); all but that of the channels by default.
         output_axes: grid axes of the batched outputs, where they cannot be followed through the program.
         weights: `these`, or `integers` to ask about the architecture; the latter by default when `objects` is a shape.
         dtype: `auto` takes float32 where exact, else float64 where exact, else float32.
@@ -320,7 +320,9 @@ def _run(
         question,
         report,
         noise,
-        provenance=provenance(device) | describe(question, device) | {"seed": str(seed)},
+        provenance=provenance(device, question.model.door.package)
+        | describe(question, device)
+        | {"seed": str(seed)},
         cosets=None,
     )
     sweep = Sweep(header, **maps)

@@ -270,7 +270,9 @@ def _run(
         question,
         report,
         noise,
-        provenance=provenance(devices[0]) | describe(question, devices[0]) | details,
+        provenance=provenance(devices[0], question.model.door.package)
+        | describe(question, devices[0])
+        | details,
         cosets=record,
     )
     result = Sweep(header, **maps)

@@ -290,9 +290,10 @@ def _right_shape(model: Model, shape: tuple[int, ...]) -> str:
 
 
 def _kernels(model: Model) -> list[tuple[int, ...]]:
-    """The shapes of its weights; where channels come first, a bias has axes of size 1 behind them, and is none."""
+    """The shapes of its weights; where outputs come first, a bias has axes of size 1 behind them, and is none."""
     shapes = [np.shape(leaf) for leaf in jax.tree_util.tree_leaves(model.weights)]
-    return [s for s in shapes if not model.channels_first or len(s) < 2 or math.prod(s[1:]) > 1]
+    last = model.door.outputs_axis != 0
+    return [s for s in shapes if last or len(s) < 2 or math.prod(s[1:]) > 1]
 
 
 def grid_ranks(model: Model) -> list[int]:
@@ -303,7 +304,7 @@ def grid_ranks(model: Model) -> list[int]:
 def channel_counts(model: Model) -> list[int]:
     """The channels that its kernels take, those of convolutions first, then 1 and 3."""
     kernels = sorted((s for s in _kernels(model) if len(s) > 1), key=lambda shape: len(shape) < 3)
-    inputs = 1 if model.channels_first else -2
+    inputs = 1 if model.door.outputs_axis == 0 else -2
     return list(dict.fromkeys([*(shape[inputs] for shape in kernels), 1, 3]))
 
 

@@ -151,6 +151,9 @@ class Door(abc.ABC):
     keys: ClassVar[Mapping[str, str]] = {}
     """Arguments of a constructor that seed its weights, each with the code that makes it, `{seed}` open."""
 
+    outputs_axis: ClassVar[int] = -1
+    """The axis of its kernels, of convolutions and dense layers, that counts their outputs: the last, or 0."""
+
     @abc.abstractmethod
     def takes(self, value: Any) -> bool:
         """Whether a value is a model of this framework, or one with its weights, or one that lacks them."""

@@ -31,6 +31,7 @@ class Equinox(Door):
 
     kind, framework = "equinox", "Equinox"
     package, least = "equinox", (0, 13, 2)
+    outputs_axis = 0
     keys = {"key": "jax.random.key({seed})"}  # noqa: RUF012  declared as a ClassVar above
     words = Words(
         convolution='padding_mode="CIRCULAR"',

@@ -39,8 +39,9 @@ class Haiku(Door):
     )
 
     def takes(self, value: Any) -> bool:
-        """As `Door.takes`."""
-        return _is_transformed(_first(value))
+        """As `Door.takes`; what holds several functions too, which `open` tells apart."""
+        first = _first(value)
+        return _is_transformed(first) or _is_multi(first)
 
     def called(self, model: Any) -> Callable[..., Any] | None:
         """As `Door.called`."""
@@ -60,6 +61,7 @@ class Haiku(Door):
         """As `Door.open`."""
         self.check_version()
         transformed = _first(model)
+        _check_one_function(transformed)
         stateful = _has_state(transformed)
         wanted = "(transformed, params, state)" if stateful else "(transformed, params)"
         given = () if _is_transformed(model) else model[1:]
@@ -106,10 +108,33 @@ def _has_state(transformed: Any) -> bool:
     return is_kind(type(transformed), "haiku", "TransformedWithState")
 
 
+def _is_multi(value: Any) -> bool:
+    return is_kind(type(value), "haiku", "MultiTransformed", "MultiTransformedWithState")
+
+
 def _first(value: Any) -> Any:
     """What was transformed, alone or with its weights."""
-    alone = _is_transformed(value) or not isinstance(value, tuple) or not value
+    alone = not isinstance(value, tuple) or not value or _is_transformed(value) or _is_multi(value)
     return value if alone else value[0]
+
+
+def _check_one_function(transformed: Any) -> None:
+    """Stop where several functions were transformed together.
+
+    Raises:
+        InputError: with how to take one of them, which has the same weights.
+    """
+    if not _is_multi(transformed):
+        return
+    kind = type(transformed).__name__
+    made = kind.removeprefix("Multi")
+    weights = "params, state" if made.endswith("WithState") else "params"
+    places = jax.tree_util.tree_flatten_with_path(transformed.apply)[0]
+    names = [f"multi.apply{jax.tree_util.keystr(path)}" for path, _ in places] or ["multi.apply"]
+    raise InputError(
+        f"{kind} of Haiku holds several functions, and one is verified at a time: pass (hk.{made}(multi.init, "
+        f"{names[0]}), {weights}). Its functions: {', '.join(names)}."
+    )
 
 
 def _check_unchanged(before: Any, after: Any) -> None:
