@@ -92,9 +92,7 @@ def _check_name(collection: str, name: str, known: Sequence[str]) -> None:
         raise InputError(f"{collection} has no architecture {name!r}.{hint}")
 
 
-def _of_torchvision(
-    package: Any, name: str, grid: Sequence[int] | None, seed: int
-) -> Published:
+def _of_torchvision(package: Any, name: str, grid: Sequence[int] | None, seed: int) -> Published:
     models = package.models
     _check_name("torchvision", name, models.list_models())
     builder = models.get_model_builder(name)

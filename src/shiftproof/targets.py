@@ -1,8 +1,9 @@
 """Targets: from the word on the command line to a model, and to the shape of an image that it takes.
 
 A word is `path/to/file.py`, `package.module`, either of them with `:name`, the name of a zoo model, or that of a
-published architecture (`torchvision:resnet18`, `timm:convnext_tiny`, `keras:resnet50`). The name in a file is that of a factory without arguments, of a class, of a model, or of a function on batches; without one, what the file
-defines is taken if there is one candidate. Whatever was not said but found out is a note, and is always printed.
+published architecture (`torchvision:resnet18`, `timm:convnext_tiny`, `keras:resnet50`). The name in a file is that of
+a factory without arguments, of a class, of a model, or of a function on batches; without one, what the file defines is
+taken if there is one candidate. Whatever was not said but found out is a note, and is always printed.
 """
 
 import dataclasses

@@ -10,13 +10,12 @@ import functools
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from shiftproof.algebras.digits import grade_program, rounded_weights
 from shiftproof.errors import ModelCallError, WideningError
@@ -24,26 +23,16 @@ from shiftproof.exactness.calibration import calibrate
 from shiftproof.exactness.exact import Exactness, judge
 from shiftproof.exactness.probes import integer_question
 from shiftproof.refuting.budget import Budget, work_of
+from shiftproof.refuting.disturbing import computed_of_weights, disturbed_values, stepwise
 from shiftproof.refuting.weights import QUIET, random_weights, sparse_weights
 from shiftproof.tracing.model import Model, native_dtype, program_in, weights_in
-from shiftproof.tracing.primitives import Kind, entry_of
 from shiftproof.tracing.settings import compiler_options, current_device, settings
 from shiftproof.tracing.trace import (
-    Equation,
     Program,
-    applied_in,
-    apply,
-    bodies,
     evaluate,
     fixed_divisors,
     fixed_values,
     hash_array,
-    interpret,
-    open_body,
-    scan_counts,
-)
-from shiftproof.tracing.trace import (
-    Literal as Constant,
 )
 
 Draw = Literal["these", "integers", "sparse", "quiet", "random"]
@@ -182,20 +171,27 @@ class Trial:
 
     def _run(self, images: jax.Array, seed: int) -> list[Any]:
         program = self.program
-        # undisturbed, the program is run as it is
-        salt = np.uint32(seed) if seed else None
         # a fingerprint does not tell the functions apart that a program calls back
         own = id(program) if program.calls_python else 0
         key = (program.fingerprint, self.dtype, self.slots, own, seed > 0)
         fixed, divisors, _ = self._given(seed)
-        if key not in _COMPILED:
-            while len(_COMPILED) >= MOST_COMPILED:
-                del _COMPILED[next(iter(_COMPILED))]
-            # the program is kept, so that its id stays its own
-            with self.budget.uncounted():
-                run = _compile(program, images, divisors, fixed, salt)
-            _COMPILED[key] = program, run
-        return _COMPILED[key][1](images, divisors, fixed, salt)
+        salt = jnp.uint32(seed)
+        if key in _COMPILED:
+            return _COMPILED[key][1](images, divisors, fixed, salt)
+        while len(_COMPILED) >= MOST_COMPILED:
+            del _COMPILED[next(iter(_COMPILED))]
+        with self.budget.uncounted():
+            try:
+                run = stepwise(program) if seed else _compile(program, images, divisors, fixed)
+                outputs = run(images, divisors, fixed, salt)
+            except Exception as error:
+                raise ModelCallError(
+                    f"the model cannot be run on several images at once: {type(error).__name__}: "
+                    f"{str(error).splitlines()[0] if str(error) else ''}"
+                ) from error
+        # the program is kept, so that its id stays its own
+        _COMPILED[key] = program, run
+        return outputs
 
     def _given(self, seed: int) -> tuple[dict[int, Any], dict[int, jax.Array], bool]:
         """What does not depend on the images, disturbed too; divisors in full shape, so that they stay divisors; and
@@ -203,9 +199,9 @@ class Trial:
         """
         if seed not in self.given:
             fixed, left = self.fixed, False
-            if seed and _computed_of_weights(self.program):
+            if seed and computed_of_weights(self.program):
                 with settings(self.dtype), self.budget.uncounted():
-                    fixed, left = _disturbed_values(self.program, self.weights, seed)
+                    fixed, left = disturbed_values(self.program, self.weights, seed)
             divisors = {
                 number: jnp.broadcast_to(jnp.asarray(value), (self.slots, *value.shape))
                 for number, value in fixed_divisors(self.program, fixed).items()
@@ -225,280 +221,18 @@ def forget_compiled() -> None:
     _COMPILED.clear()
 
 
-EXACT = frozenset([Kind.MOVES, Kind.EXTREMUM])
-"""Classes of equations that give numbers which they were given, but for products; all others round."""
+def _compile(program: Program, images: Any, divisors: Any, fixed: Any) -> Callable[..., list[Any]]:
+    """The program on several images, compiled as one; it never says that a value left the range of its format."""
 
-WHOLE = frozenset(
-    """
-    abs ceil clamp complex conj convert_element_type floor imag neg real rem round select_n sign
-    """.split()
-)
-"""Primitives of other classes that do not round."""
-
-
-NEVER_ZERO = frozenset("erfc exp exp2 logistic".split())
-"""Primitives whose results are not 0, whatever they are given."""
-
-MULTIPLYING = NEVER_ZERO | frozenset(
-    "cumprod div integer_pow mul pow reduce_prod scatter-mul scatter_mul square".split()
-)
-"""Primitives whose results may be smaller than any number of the format, and are not 0."""
-
-
-STEPS = frozenset("ceil convert_element_type eq floor ge gt le lt ne".split())
-"""Primitives whose results jump where operands are equal, or whole."""
-
-BESIDE = 1024.0
-"""How many last places from a step an operand counts as upon it."""
-
-SPARE_ROUNDS = 64
-"""How many rounds more than twice its own a disturbed loop is given; one that waits for equality would never end."""
-
-
-def _rounds(eqn: Equation) -> bool:
-    entry = entry_of(eqn.name, eqn.params)
-    exact = entry is not None and entry.kind in EXACT and eqn.name not in MULTIPLYING
-    return eqn.name not in WHOLE and not exact
-
-
-def _shake(eqn: Equation, results: Sequence[Any], salt: Any) -> list[Any]:
-    """The results, disturbed by at most two units in their last place, as rounding might; not at all for salt 0."""
-    shaken = []
-    for number, value in zip(eqn.outputs, results, strict=True):
-        if jnp.issubdtype(value.dtype, np.inexact):
-            units = _units(value.size, number, salt).astype(jnp.finfo(value.dtype).dtype)
-            strength = jnp.where(salt > 0, jnp.finfo(value.dtype).eps, 0).astype(units.dtype)
-            value = value * (1 + units * strength).reshape(value.shape).astype(value.dtype)
-        shaken.append(value)
-    return shaken
-
-
-def _unsettle(
-    eqn: Equation, operands: Sequence[Any], results: Sequence[Any], salt: Any
-) -> Sequence[Any]:
-    """The results, disturbed where the equation rounds; and beside a step, for some salts, those upon the step."""
-    if eqn.name in STEPS:
-        results = _upon_step(eqn, operands, results, salt)
-    return _shake(eqn, results, salt) if _rounds(eqn) else results
-
-
-def _upon_step(
-    eqn: Equation, operands: Sequence[Any], results: Sequence[Any], salt: Any
-) -> Sequence[Any]:
-    """The results of a comparison or of a rounding to whole numbers; of every fourth salt for operands that are taken
-    for equal, or for whole, where they almost are.
-
-    Of numbers that are equal but for rounding, as x / 49 * 49 and x are, disturbances never make equal ones.
-    """
-    first, *others = _strong(operands)
-    if not jnp.issubdtype(first.dtype, np.floating):
-        return results
-    if eqn.name == "convert_element_type" and not jnp.issubdtype(results[0].dtype, np.integer):
-        return results
-    step = others[0] if others else jnp.round(first)
-    size = jnp.maximum(jnp.abs(first), jnp.abs(step))
-    beside = jnp.abs(first - step) <= BESIDE * float(jnp.finfo(first.dtype).eps) * size
-    (upon,) = apply(eqn, [jnp.where(beside, step, first), *others])
-    return [jnp.where((salt > 0) & (salt % 4 == 0), upon, results[0])]
-
-
-def _disturbed_body(body: Program, inputs: Sequence[Any], salt: Any) -> list[Any]:
-    """The results of a body of which every equation that rounds is disturbed."""
-
-    def step(eqn: Equation, operands: Sequence[Any]) -> Sequence[Any]:
-        given = [o.value if isinstance(o, Constant) else o for o in operands]
-        run = functools.partial(_LOOPS[eqn.name], salt=salt) if eqn.name in _LOOPS else apply
-        results = run(eqn, given)
-        return _unsettle(eqn, given, results, salt)
-
-    start = {**body.constants, **dict(zip(body.weights, inputs, strict=True))}
-    values = interpret(body, start, step)
-    made = [o.value if isinstance(o, Constant) else values[o] for o in body.outputs]
-    return [lax.convert_element_type(v, jnp.result_type(v)) for v in made]
-
-
-def _computed_of_weights(program: Program) -> Set[int]:
-    """Rounded values that follow from weights and not from images; constants are what the program makes of them."""
-    made = {
-        output
-        for eqn in program.equations
-        if _rounds(eqn) or eqn.name in STEPS
-        for output in eqn.outputs
-    }
-    return made & (program.depending_on(set(program.weights)) - program.from_images)
-
-
-def _disturbed_values(
-    program: Program, weights: Sequence[Any], seed: int
-) -> tuple[dict[int, Any], Any]:
-    """`fixed_values`, where every equation on the way from weights that rounds is disturbed; and whether a value left
-    the range of its format.
-    """
-    computed, wanted = _computed_of_weights(program), fixed_values(program, weights)
-
-    def compute(given: dict[int, Any], salt: Any) -> tuple[dict[int, Any], Any]:
-        left: list[Any] = [jnp.asarray(False)]
-
-        def step(eqn: Equation, operands: Sequence[Any]) -> Sequence[Any]:
-            if eqn.outputs[0] in program.from_images:
-                return [None] * len(eqn.outputs)
-            if eqn.outputs[0] not in computed:
-                return apply(eqn, operands)
-            run = functools.partial(_LOOPS[eqn.name], salt=salt) if eqn.name in _LOOPS else apply
-            results = run(eqn, operands)
-            if _rounds(eqn):
-                left.append(_leaves_range(eqn, operands, results))
-            return _unsettle(eqn, operands, results, salt)
-
-        values = interpret(program, {**given, program.images: None}, step)
-        return {number: values[number] for number in wanted}, jnp.any(jnp.stack(left))
-
-    given = {**program.constants, **dict(zip(program.weights, weights, strict=True))}
-    return jax.jit(compute)(given, np.uint32(seed))
-
-
-def _scan(eqn: Equation, operands: Sequence[Any], salt: Any) -> list[Any]:
-    constants, carries = scan_counts(eqn)
-    body, given = open_body(eqn.params["jaxpr"]), _strong(operands)
-
-    def one(carry: Any, slices: Any) -> Any:
-        made = _disturbed_body(body, [*given[:constants], *carry, *slices], salt)
-        return made[:carries], made[carries:]
-
-    end = constants + carries
-    length, back = int(eqn.params["length"]), bool(eqn.params["reverse"])
-    carry, rows = lax.scan(one, given[constants:end], given[end:], length, reverse=back)
-    return [*carry, *rows]
-
-
-def _while(eqn: Equation, operands: Sequence[Any], salt: Any) -> list[Any]:
-    params, given = eqn.params, _strong(operands)
-    tested = params["cond_nconsts"]
-    first = tested + params["body_nconsts"]
-    test, body = open_body(params["cond_jaxpr"]), open_body(params["body_jaxpr"])
-
-    def run(salt: Any, most: Any) -> list[Any]:
-        """How many rounds there are, and what is carried in the end."""
-        return lax.while_loop(
-            lambda state: (
-                _disturbed_body(test, [*given[:tested], *state[1:]], salt)[0] & (state[0] < most)
-            ),
-            lambda state: [
-                state[0] + 1,
-                *_disturbed_body(body, [*given[tested:first], *state[1:]], salt),
-            ],
-            [jnp.int32(0), *given[first:]],
-        )
-
-    own, *_ = run(np.uint32(0), np.iinfo(np.int32).max)
-    most = 2 * jnp.minimum(own, 2**29) + SPARE_ROUNDS
-    rounds, *carried = run(salt, most)
-    # a loop that does not end gives no number, so that nothing is judged by it
-    return [
-        jnp.where(rounds < most, value, np.nan).astype(value.dtype)
-        if jnp.issubdtype(value.dtype, np.inexact)
-        else value
-        for value in carried
-    ]
-
-
-def _cond(eqn: Equation, operands: Sequence[Any], salt: Any) -> list[Any]:
-    choice, *given = _strong(operands)
-
-    def branch(closed: Any) -> Callable[..., list[Any]]:
-        return lambda *inputs: _disturbed_body(open_body(closed), inputs, salt)
-
-    return lax.switch(choice, [branch(closed) for closed in eqn.params["branches"]], *given)
-
-
-def _strong(operands: Sequence[Any]) -> list[Any]:
-    """Arrays of a type of their own, as loops carry them."""
-    given = [o.value if isinstance(o, Constant) else o for o in operands]
-    return [lax.convert_element_type(o, jnp.result_type(o)) for o in given]
-
-
-_LOOPS: Mapping[str, Callable[..., list[Any]]] = {
-    "scan": _scan,
-    "while": _while,
-    "cond": _cond,
-}
-"""Loops and branches, run with disturbed bodies."""
-
-
-def _units(size: int, number: int, salt: Any) -> Any:
-    """A cheap pattern of -1, 0, 1 and 2 without order, another one for every value and salt.
-
-    Of three salts one lessens every cell and one enlarges it: where a function is as large as it gets, as 1 is of a
-    sigmoid, what lies above its rounded value says nothing of what lies below.
-    """
-
-    def pattern(number_of_salt: Any) -> Any:
-        places = lax.iota(np.uint32, size) + number_of_salt * np.uint32(40503 + 2 * number)
-        bits = (places * np.uint32(2654435761)) >> np.uint32(29)
-        return (bits & np.uint32(3)).astype(np.int32) - 1
-
-    third = jnp.uint32(salt) % 3 == 0
-    first, second = pattern(jnp.uint32(salt) - 2), pattern(jnp.uint32(salt) - 1)
-    missing = jnp.where(jnp.minimum(first, second) >= 0, -1, pattern(jnp.uint32(salt)))
-    missing = jnp.where(jnp.maximum(first, second) <= 0, 1, missing)
-    return jnp.where(third, missing, pattern(jnp.uint32(salt)))
-
-
-def _leaves_range(eqn: Equation, operands: Sequence[Any], results: Sequence[Any]) -> Any:
-    """Whether a result is infinite, NaN, or below the smallest number, and no operand is infinite, NaN or 0."""
-    given = [jnp.asarray(o.value if isinstance(o, Constant) else o) for o in operands]
-    given = [o for o in given if jnp.issubdtype(o.dtype, np.inexact)]
-    made = [r for r in results if jnp.issubdtype(r.dtype, np.inexact)]
-    finite = jnp.all(jnp.asarray([jnp.all(jnp.isfinite(o)) for o in given]))
-    left = jnp.any(jnp.asarray([jnp.any(~jnp.isfinite(r)) for r in made]))
-    if eqn.name in MULTIPLYING and made:
-        small = jnp.abs(made[0]) < jnp.finfo(made[0].dtype).tiny
-        for operand in given if eqn.name not in NEVER_ZERO else ():
-            # a product over an axis has another shape than its result
-            nonzero = operand != 0
-            small &= nonzero if nonzero.shape in ((), small.shape) else jnp.all(nonzero)
-        left |= jnp.any(small)
-    inner = (each.name for body in bodies(eqn.params) for each in applied_in(body))
-    if MULTIPLYING.intersection(inner):  # what a loop carries may vanish on the way
-        left |= jnp.any(jnp.asarray([jnp.any(r == 0) for r in made]))
-    return finite & left
-
-
-def _compile(program: Program, images: Any, divisors: Any, fixed: Any, salt: Any) -> Any:
-    def one(
-        image: jax.Array, divisors: dict[int, Any], fixed: dict[int, Any], salt: Any
-    ) -> list[Any]:
-        left: list[Any] = [jnp.asarray(False)]
-
-        def after(eqn: Equation, operands: Sequence[Any], results: Sequence[Any]) -> Sequence[Any]:
-            if salt is None:
-                return results
-            if not _rounds(eqn):
-                return _unsettle(eqn, operands, results, salt)
-            if (
-                eqn.name in _LOOPS
-            ):  # rounding may grow from round to round, so what a body computes is disturbed, too
-                results = _LOOPS[eqn.name](eqn, operands, salt)
-            left.append(_leaves_range(eqn, operands, results))
-            return _unsettle(eqn, operands, results, salt)
-
-        values = evaluate(program, fixed, image, divisors, after=after)
+    def one(image: jax.Array, divisors: dict[int, Any], fixed: dict[int, Any]) -> list[Any]:
+        values = evaluate(program, fixed, image, divisors)
         outputs = [values[o] if isinstance(o, int) else o.value for o in program.outputs]
-        return [*map(jnp.asarray, outputs), jnp.any(jnp.stack(left))]
+        return [*map(jnp.asarray, outputs), jnp.asarray(False)]
 
-    def run(
-        images: jax.Array, divisors: dict[int, Any], fixed: dict[int, Any], salt: Any
-    ) -> list[Any]:
-        return jax.vmap(one, in_axes=(0, 0, None, None))(images, divisors, fixed, salt)
-
-    try:
-        options = compiler_options(current_device().platform)
-        return jax.jit(run).lower(images, divisors, fixed, salt).compile(options)
-    except Exception as error:
-        raise ModelCallError(
-            f"the model cannot be run on several images at once: {type(error).__name__}: "
-            f"{str(error).splitlines()[0] if str(error) else ''}"
-        ) from error
+    run = jax.jit(jax.vmap(one, in_axes=(0, 0, None)))
+    options = compiler_options(current_device().platform)
+    compiled = run.lower(images, divisors, fixed).compile(options)
+    return lambda images, divisors, fixed, _: compiled(images, divisors, fixed)
 
 
 def make_trial(

@@ -669,7 +669,19 @@ def applied_in(jaxpr: Any) -> Iterator[Applied]:
             yield from applied_in(body)
 
 
-OTHERS = ("jaxlib", "optax", "chex", "einops", "equinox", "haiku", "jaxtyping", "keras", "jmp", "torch", "torchax")
+OTHERS = (
+    "jaxlib",
+    "optax",
+    "chex",
+    "einops",
+    "equinox",
+    "haiku",
+    "jaxtyping",
+    "keras",
+    "jmp",
+    "torch",
+    "torchax",
+)
 """Libraries that a model may call, beside those imported here."""
 
 
