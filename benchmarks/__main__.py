@@ -15,7 +15,19 @@ from typing import Annotated, Any
 import jax
 import tyro
 
-from benchmarks import compare, exact, field, layers, learning, report, scale, sweep, verify, zoo
+from benchmarks import (
+    atlas,
+    compare,
+    exact,
+    field,
+    layers,
+    learning,
+    report,
+    scale,
+    sweep,
+    verify,
+    zoo,
+)
 from shiftproof.terminal import Console
 
 
@@ -87,6 +99,16 @@ class Scale(_Part):
 
 
 @dataclasses.dataclass(frozen=True)
+class Atlas(_Part):
+    """Published architectures decided, as published and with each cause removed; for hours, and not among all parts."""
+
+    cases: tuple[str, ...] = ()
+    """Only these, such as timm:resnet18."""
+    share: str = "1/1"
+    """Which part of them, such as 1/2 and 2/2 for two processes at once."""
+
+
+@dataclasses.dataclass(frozen=True)
 class All(_Part):
     """All parts, one after the other."""
 
@@ -128,7 +150,8 @@ RUNS: dict[type, Callable[[Any], None]] = {
     Scale: lambda c: scale.run(c.out, repeats=c.repeats, quick=c.quick, until=c.until),
 }
 PARTS = tuple(RUNS)
-COMMANDS = (*PARTS, All, Report, Compare)
+RUNS[Atlas] = lambda c: atlas.run(c.out, quick=c.quick, until=c.until, cases=c.cases, share=c.share)
+COMMANDS = (*PARTS, Atlas, All, Report, Compare)
 EXAMPLES = """Convolution against dense, sweeps and verdicts: recorded, never asserted.
 
 $ python -m benchmarks                    all parts, for hours

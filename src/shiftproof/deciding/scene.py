@@ -40,6 +40,7 @@ def decide_scene(
     causes: Sequence[Cause],
     *,
     exhaustive: bool = False,
+    identities: bool = True,
     refute: bool = True,
 ) -> Verdict:
     """Where a model just moves with a scene of which its input is a window.
@@ -49,6 +50,7 @@ def decide_scene(
         rows: what is known of its layers on the torus, and
         causes: why.
         exhaustive: look at a large model too, which takes a minute or more.
+        identities: whether the field is asked too, which votes, and may see that the border reaches fewer cells.
         refute: whether counterexamples are sought.
 
     Raises:
@@ -65,8 +67,10 @@ def decide_scene(
                 layer.output: _certificate(subject, graph, leaf, layer, border)
                 for leaf, (layer, border) in enumerate(_by_leaf(subject, borders))
             }
-        with timed(seconds, "identities"):
-            borders, notes = _with_identities(subject, borders, exhaustive=exhaustive)
+        notes: tuple[str, ...] = ()
+        if identities:
+            with timed(seconds, "identities"):
+                borders, notes = _with_identities(subject, borders, exhaustive=exhaustive)
     scenes = Scenes(
         subject.model,
         subject.shape,
