@@ -82,6 +82,7 @@ class _Run:
     site: Site
     modules: list[str] = dataclasses.field(default_factory=list)
     equations: list[Equation] = dataclasses.field(default_factory=list)
+    joins: list[str] = dataclasses.field(default_factory=list)
     active: bool = False
 
 
@@ -335,7 +336,9 @@ def _runs(program: Program, geometry: Geometry) -> list[_Run]:
         run.equations.append(eqn)
         run.modules += [module for module in modules if module not in run.modules]
         branches = {maker.get(operand, -1) for operand in moving}
-        run.active |= _is_active(eqn, program, geometry, joins=len(branches) > 1)
+        joins = len(branches) > 1
+        run.joins += [eqn.name] if joins and eqn.name in CELLS else []
+        run.active |= _is_active(eqn, program, geometry, joins=joins)
         maker.update(dict.fromkeys(eqn.outputs, len(runs) - 1))
     return runs
 
@@ -398,8 +401,7 @@ def _name(run: _Run) -> str:
         return NAMES.get(callee, callee)
     names = [eqn.name for eqn in run.equations]
     active = [name for name in names if name not in PLACES | CELLS]
-    joins = [name for name in names if name in CELLS]
-    name = (active or joins or names)[0]
+    name = (active or run.joins or names)[0]
     return NAMES.get(name, name)
 
 

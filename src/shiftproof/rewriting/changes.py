@@ -51,7 +51,7 @@ class Skipped:
 
 def source_of(eqn: Equation, around: str = "") -> str:
     """The user's line, that of the loop around it, or what was called where no line is the user's."""
-    return str(eqn.site) or around or eqn.site.callee or eqn.name
+    return str(eqn.site) or eqn.site.module or around or eqn.site.callee or eqn.name
 
 
 def runs_along_grid(label: Label | None) -> bool:

@@ -50,6 +50,7 @@ CALLS: Mapping[str, str] = {
 _ADDRESS = r"0x[0-9a-f]+"
 _MARK = "__shiftproof_trace__"
 _MODULE = "__shiftproof_module__"
+_ADAPTER = f"{os.sep}torchax{os.sep}"
 _OWN = f"{Path(__file__).parents[1]}{os.sep}"
 
 
@@ -717,15 +718,17 @@ def with_user_frames(error: Exception) -> Exception:
     return error.with_traceback(found)
 
 
-def _is_public(name: str) -> bool:
-    return _is_public_in(name, sys.modules.get("torch.nn.functional"))
+def _is_public(name: str, file: str) -> bool:
+    functional = sys.modules.get("torch.nn.functional")
+    if functional is not None and file.startswith(str(Path(functional.__file__ or "").parents[1])):
+        return hasattr(functional, name)
+    return _is_public_here(name)
 
 
 @functools.cache
-def _is_public_in(name: str, other: Any) -> bool:
+def _is_public_here(name: str) -> bool:
     # `call` is a name of nnx, and what every layer of Keras is called by
-    libraries = (jnp, jax.nn, jax.lax, nnx, other)
-    return name != "call" and any(hasattr(library, name) for library in libraries)
+    return name != "call" and any(hasattr(library, name) for library in (jnp, jax.nn, jax.lax, nnx))
 
 
 def _marked(fn: Callable[..., Any]) -> Callable[..., Any]:
@@ -760,8 +763,8 @@ def _site(eqn: Any) -> Site:
             break
         if _is_library(code.co_filename):
             # outwards: the last public name before the user's line (jnp.mean goes through _mean and meth)
-            own = code.co_filename.startswith(_OWN)
-            if not frames and not own and _is_public(code.co_name.lstrip("_")):
+            inside = code.co_filename.startswith(_OWN) or _ADAPTER in code.co_filename
+            if not frames and not inside and _is_public(code.co_name.lstrip("_"), code.co_filename):
                 callee = code.co_name.lstrip("_")
             continue
         place = source_info_util.raw_frame_to_frame(code, instruction)
