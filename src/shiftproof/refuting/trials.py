@@ -300,18 +300,9 @@ def _make(
             weights, factor = drawn.weights, drawn.scale
         elif draw in ("sparse", "quiet"):
             loud = QUIET if draw == "quiet" else 1.0
-            weights = sparse_weights(
-                program,
-                weights,
-                model.replaceable,
-                seed,
-                scale=loud,
-                outputs_axis=model.door.outputs_axis,
-            )
+            weights = sparse_weights(program, weights, model.replaceable, seed, scale=loud)
         elif draw == "random":
-            weights = random_weights(
-                weights, model.replaceable, seed, outputs_axis=model.door.outputs_axis
-            )
+            weights = random_weights(program, weights, model.replaceable, seed)
         fixed = fixed_values(program, weights)
         grades, reach = grade_program(program, fixed, images * float(factor))
         exactness = tuple(judge(program, o, grades=grades, reach=reach) for o in program.outputs)

@@ -6,13 +6,14 @@ sparse and small: the exponentials of an attention magnify a radius by the size 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from shiftproof.exactness.probes import additive_weights
+from shiftproof.refuting.kernels import kernels_of
 from shiftproof.tracing.trace import Program
 
 FACTORS = (-2, -1, 1, 2)
@@ -27,25 +28,24 @@ QUIET = 1 / 8
 
 
 def random_weights(
-    weights: Sequence[Any], replaceable: Sequence[bool], seed: int, *, outputs_axis: int = -1
+    program: Program, weights: Sequence[Any], replaceable: Sequence[bool], seed: int
 ) -> list[Any]:
-    """Random parameters of a usual size: kernels around 0, vectors around what they are.
+    """Random parameters of a usual size: kernels around 0, all others around what they are.
 
     Args:
+        program: the traced model.
         weights: the model's own, in order.
         replaceable: for each weight, whether it is a parameter that any value may take.
         seed: of the drawn weights.
-        outputs_axis: of kernels, as `Door.outputs_axis`.
     """
-    generator = np.random.default_rng(seed)
+    generator, kernels = np.random.default_rng(seed), kernels_of(program)
     drawn = []
-    for weight, free in zip(weights, replaceable, strict=True):
+    for position, (weight, free) in enumerate(zip(weights, replaceable, strict=True)):
         if not free or not jnp.issubdtype(weight.dtype, np.floating):
             drawn.append(weight)
             continue
         noise = generator.normal(size=weight.shape)
-        if _is_kernel(weight, outputs_axis):
-            inputs = weight.size // max(1, weight.shape[outputs_axis])
+        if (inputs := _inputs(kernels, position, weight)) is not None:
             values = noise / math.sqrt(max(1, inputs))
         else:
             values = np.asarray(weight, np.float64) + 0.3 * noise
@@ -53,9 +53,16 @@ def random_weights(
     return drawn
 
 
-def _is_kernel(weight: Any, outputs_axis: int) -> bool:
-    """Whether a weight is no vector; where outputs come first, a bias has axes of size 1 behind them."""
-    return weight.ndim >= 2 and (outputs_axis != 0 or math.prod(weight.shape[1:]) > 1)
+def _inputs(kernels: Mapping[int, np.ndarray], position: int, weight: Any) -> int | None:
+    """How many inputs an output of a kernel has; None for what is no kernel.
+
+    A kernel that is computed with before it is contracted, as one that is standardised, has its outputs on the axis
+    that is longest.
+    """
+    if position in kernels:
+        return len(kernels[position])
+    long = [n for n in weight.shape if n > 1]
+    return weight.size // max(long) if len(long) > 1 else None
 
 
 def sparse_weights(
@@ -65,7 +72,6 @@ def sparse_weights(
     seed: int,
     *,
     scale: float = 1.0,
-    outputs_axis: int = -1,
 ) -> list[Any]:
     """Kernels with few weights per output; all others, and what is added, small whole numbers.
 
@@ -75,25 +81,23 @@ def sparse_weights(
         replaceable: for each weight, whether it is a parameter that any value may take.
         seed: of the drawn weights.
         scale: what kernels, and what is added, are multiplied by.
-        outputs_axis: of kernels, as `Door.outputs_axis`.
     """
     generator = np.random.default_rng(seed)
-    added = additive_weights(program)
+    added, kernels = additive_weights(program), kernels_of(program)
     drawn = []
-    for name, weight, free in zip(program.weight_names, weights, replaceable, strict=True):
+    named = zip(program.weight_names, weights, replaceable, strict=True)
+    for position, (name, weight, free) in enumerate(named):
         if not free or not jnp.issubdtype(weight.dtype, np.floating):
             drawn.append(weight)
             continue
         values = generator.choice(FACTORS, weight.shape).astype(np.float64)
-        if _is_kernel(weight, outputs_axis) and name not in added:
-            kernel = np.moveaxis(
-                values, outputs_axis, -1
-            )  # a view: what is written here is in `values`
-            *inputs, outputs = kernel.shape
-            taken = generator.integers(0, math.prod(inputs), (TAPS, 1, outputs))
-            places = np.any(np.arange(math.prod(inputs))[:, None] == taken, 0)
-            kernel *= places.reshape(kernel.shape)
-        if _is_kernel(weight, outputs_axis) or name in added:
+        if position in kernels and name not in added:
+            inputs, outputs = kernels[position].shape
+            taken = generator.integers(0, inputs, (TAPS, outputs))
+            kept = np.zeros(weight.size, bool)
+            kept[kernels[position][taken, np.arange(outputs)]] = True
+            values *= kept.reshape(weight.shape)
+        if name in added or _inputs(kernels, position, weight) is not None:
             values *= scale
         drawn.append(np.asarray(values, weight.dtype))
     return drawn
