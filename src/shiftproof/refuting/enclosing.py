@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from shiftproof.algebras.interval import Enclosures, enclose
-from shiftproof.algebras.interval.ball import NoEnclosure, nothing
+from shiftproof.algebras.interval.ball import NoEnclosure, embed_all, nothing
 from shiftproof.exactness.calibration import host_processor
 from shiftproof.group import Shift
 from shiftproof.refuting.trials import Trial
@@ -37,6 +37,9 @@ _MET: set[str] = set()
 
 MOST_BALLS = 64
 """Images of a trial whose enclosures are kept."""
+
+MOST_EMBEDDED = 2**26
+"""Numbers, as weights have them, whose enclosures are kept from image to image."""
 
 MOST_UNKNOWN = 4
 """Images of which nothing is known in any cell of an output, after which no more are tried."""
@@ -72,8 +75,10 @@ def _enclosed(trial: Trial, image: np.ndarray) -> list[Ball]:
         # constants are what the program computes; what is computed of weights is rounded
         weights = dict(zip(program.weights, trial.weights, strict=True))
         own = {**program.constants, **known_values(program, program.constants), **weights}
+        if not trial.embedded and sum(np.size(array) for array in own.values()) <= MOST_EMBEDDED:
+            trial.embedded.update(embed_all(own))
         try:
-            made = enclose(program, own, given)
+            made = enclose(program, own, given, embedded=trial.embedded or None)
         except NoEnclosure:  # random keys that follow from what is not known
             avals = (
                 program.avals[o] if isinstance(o, int) else type_of(o.value)

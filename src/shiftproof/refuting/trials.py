@@ -66,6 +66,7 @@ class Trial:
         budget: to which every run is charged.
         kept: the last outputs, by disturbance and hash of the image.
         balls: the last enclosures of all outputs, by hash of the image.
+        embedded: the enclosures of weights and constants, by number, where they are kept.
         loose: outputs whose enclosures are so wide that they say nothing.
         given: by disturbance, what does not depend on the images, and divisors.
         unknown: for each output the images for which its enclosures are infinite in all cells.
@@ -87,6 +88,7 @@ class Trial:
     balls: dict[bytes, list[Any]] = dataclasses.field(
         default_factory=dict, compare=False, repr=False
     )
+    embedded: dict[int, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
     loose: set[int] = dataclasses.field(default_factory=set, compare=False, repr=False)
     given: dict[int, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
     unknown: Counter[int] = dataclasses.field(default_factory=Counter, compare=False, repr=False)

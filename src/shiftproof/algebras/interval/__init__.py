@@ -84,7 +84,12 @@ class Enclosures:
 
 
 def enclose(
-    program: Program, fixed: Mapping[int, Any], images: Any, wanted: Collection[int] = ()
+    program: Program,
+    fixed: Mapping[int, Any],
+    images: Any,
+    wanted: Collection[int] = (),
+    *,
+    embedded: Mapping[int, Ball] | None = None,
 ) -> Enclosures:
     """Enclosures of the real values of a program; traceable, so it can be jitted and vmapped, in 64-bit mode.
 
@@ -94,11 +99,12 @@ def enclose(
             `fixed_values` in their place its rounding is not counted.
         images: one batch, of the traced shape.
         wanted: numbers of values that are given besides the outputs.
+        embedded: `embed_all(fixed)`, where it is known already.
     """
     _check_double()
     algebra = Interval()
     start = dict.fromkeys((*program.weights, *program.constants))
-    start |= embed_all(fixed)
+    start |= embed_all(fixed) if embedded is None else embedded
     start[program.images] = embed(images)
     values = algebra.run(program, start, fixed)
     outputs = tuple(
