@@ -479,7 +479,7 @@ def test_an_old_version_is_told(door, monkeypatch) -> None:
         door.check_version()
     older = ".".join(map(str, (*door.least[:-1], door.least[-1] - 1)))
     monkeypatch.setattr(importlib.metadata, "version", lambda _: older)
-    with pytest.raises(InputError, match=rf"{older} is too old: pip install .*\[{door.kind}\]"):
+    with pytest.raises(InputError, match=rf"{older} is too old: .*pip install .*\[{door.kind}\]"):
         door.check_version()
 
 

@@ -24,7 +24,7 @@ from shiftproof.tracing.widen import widen
 
 ACCEPTED = (
     "an nnx.Module, a linen (module, variables) pair, an equinox.Module, a Haiku (transformed, params), a keras.Model, "
-    "a pair (function, params) or a callable on batches"
+    "a torch.nn.Module, a pair (function, params) or a callable on batches"
 )
 """What a model may be, in words."""
 
@@ -37,8 +37,8 @@ def adapt(
     Args:
         model: what one of the doors takes (`shiftproof.tracing.doors`): an `nnx.Module`, a linen `(module, variables)`
             pair, an `equinox.Module` or `(model, state)`, a Haiku `(transformed, params)` or `(transformed, params,
-            state)`, a `keras.Model`, a pair `(function, params)` that is called as `function(params, images)`, or a
-            callable on batches. Or a `Model`.
+            state)`, a `keras.Model`, a `torch.nn.Module`, a pair `(function, params)` that is called as
+            `function(params, images)`, or a callable on batches. Or a `Model`.
         apply_kwargs: keyword arguments of the call, such as `{"train": False}`; `method` and `rngs` for linen too.
         name: for reports; the class or function name by default.
 

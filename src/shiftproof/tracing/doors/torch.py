@@ -32,6 +32,7 @@ class Torch(Door):
 
     kind, framework = "torch", "PyTorch"
     package, least = "torch", (2, 9)
+    outputs_axis = 0
     words = Words(
         convolution='padding_mode="circular"',
         valid='padding=(size of the kernel) // 2, padding_mode="circular"',
