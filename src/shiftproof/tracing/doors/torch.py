@@ -12,6 +12,7 @@ import contextlib
 import copy
 import importlib.util
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -122,11 +123,18 @@ class Torch(Door):
             raise InputError(
                 f"{label} has lazy layers without weights: call it once on images, such as torch.zeros(1, 3, 32, 32)."
             )
-        notes = ()
+        notes = []
         if any(part.training for part in model.modules()):
-            notes = (f"{label} was in training mode; a copy in inference mode (eval()) is taken.",)
+            notes.append(
+                f"{label} was in training mode; a copy in inference mode (eval()) is taken."
+            )
         module = _copied(model, label)
         weights, places = _weights_of(module, label)
+        double = any(p.dtype == torch.float64 for p in module.parameters())
+        if double and not jax.config.read("jax_enable_x64"):
+            notes.append(
+                "its weights of float64 were rounded to float32, in which JAX computes unless jax_enable_x64 is set."
+            )
         interop, environment = self._adapter(torch)
 
         def call(weights: Any, images: Any) -> Any:
@@ -136,10 +144,9 @@ class Torch(Door):
             }
             constants = _Constants(torch, interop)
             with _as_in_inference(torch), environment.override_property(prng=jax.random.key(0)):
+                given_images = interop.torch_view(_as_weights(images, weights))
                 with environment, constants.mode():
-                    outputs = torch.func.functional_call(
-                        module, given, (interop.torch_view(images),), arguments
-                    )
+                    outputs = torch.func.functional_call(module, given, (given_images,), arguments)
                 constants.check()
                 return jax.tree_util.tree_map(constants.array, _plain(outputs))
 
@@ -158,7 +165,7 @@ class Torch(Door):
             floating(weights, [group == "params" for group in groups]),
             floating(weights, [group in ("params", "batch_stats") for group in groups]),
             channels_first=True,
-            notes=notes,
+            notes=tuple(notes),
             native=native,
         )
 
@@ -184,12 +191,13 @@ class Torch(Door):
         """As `Door.remedy`: an operation that the adapter does not know, values that are read."""
         if isinstance(error, _UnfollowedError):
             return error.remedy
-        if type(error).__name__ == "OperatorNotFound":
+        failed = not isinstance(error, READS) and _traced_back(error)[-1:] == [ADAPTER]
+        if type(error).__name__ == "OperatorNotFound" or failed:
             return (
-                f"{ADAPTER}, through which models of PyTorch are traced, has no such operation. It is tested as "
+                f"{ADAPTER}, through which models of PyTorch are traced, cannot do this operation. It is tested as "
                 f"{RIGHT}; write the operation in others, or leave it out of what is verified."
             )
-        if isinstance(error, READS) and _went_through_adapter(error):
+        if isinstance(error, READS) and ADAPTER in _traced_back(error):
             return (
                 "The model reads values while it runs (.item(), float(x), if x > 0, x.numpy()), so it cannot be "
                 "traced. Use torch.where there."
@@ -248,8 +256,10 @@ def _weights_of(module: Any, label: str) -> tuple[dict[str, Any], dict[str, tupl
     named = [(name, tensor, "params") for name, tensor in module.named_parameters()]
     named += [(name, tensor, "") for name, tensor in module.named_buffers()]
     for whole, tensor, group in named:
-        layer, dot, own = whole.partition(f".{PARAMETRIZATIONS}.")  # of spectral_norm and others
-        layer, own = (layer, own.replace(".", "_")) if dot else whole.rpartition(".")[::2]
+        layer, dot, own = f".{whole}".partition(
+            f".{PARAMETRIZATIONS}."
+        )  # of spectral_norm and others
+        layer, own = (layer[1:], own.replace(".", "_")) if dot else whole.rpartition(".")[::2]
         group = group or ("batch_stats" if own in STATISTICS else "buffers")
         places[whole] = (group, layer, own)
         try:
@@ -346,13 +356,19 @@ class _Constants:
         )
 
 
-def _went_through_adapter(error: Exception) -> bool:
-    traceback = error.__traceback__
-    while traceback is not None:
-        if traceback.tb_frame.f_globals.get("__name__", "").partition(".")[0] == ADAPTER:
-            return True
-        traceback = traceback.tb_next
-    return False
+def _traced_back(error: Exception) -> list[str]:
+    """The packages whose code an error went through, the innermost last."""
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    return [frame.f_globals.get("__name__", "").partition(".")[0] for frame in frames]
+
+
+def _as_weights(images: Any, weights: Any) -> Any:
+    """Images in the floats of the weights where those are narrower, which PyTorch wants alike."""
+    found = (jnp.result_type(leaf) for leaf in jax.tree_util.tree_leaves(weights.get("params", {})))
+    dtype = next((d for d in found if jnp.issubdtype(d, jnp.floating)), images.dtype)
+    if jnp.issubdtype(images.dtype, jnp.floating) and dtype.itemsize < images.dtype.itemsize:
+        return images.astype(dtype)
+    return images
 
 
 @contextlib.contextmanager
