@@ -761,8 +761,9 @@ def _site(eqn: Any) -> Site:
         if _is_library(code.co_filename):
             # outwards: the last public name before the user's line (jnp.mean goes through _mean and meth)
             own = code.co_filename.startswith(_OWN)
-            if not frames and not own and _is_public(code.co_name.lstrip("_")):
-                callee = code.co_name.lstrip("_")
+            name = code.co_name.lstrip("_").removeprefix("aten_")  # as torchax calls its operations
+            if not frames and not own and _is_public(name):
+                callee = name
             continue
         place = source_info_util.raw_frame_to_frame(code, instruction)
         frames.append(
