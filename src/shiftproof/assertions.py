@@ -226,7 +226,7 @@ def assert_equivariant(
     """Fail unless every output that has a grid moves with the image, under all shifts asked.
 
     Args:
-        model: of Flax, Equinox, Haiku or Keras, `(function, params)`, or a callable on batches, as for `verify`.
+        model: of Flax, PyTorch, Equinox, Haiku or Keras, `(function, params)`, or a callable on batches: see `verify`.
         images: the shape of one image, or images (batch, *shape).
         stride: ask for the multiples of this many pixels along every axis, or one number per axis.
         shifts: ask for these shifts; all by default. A step may be a string such as `4Z`.

@@ -36,7 +36,8 @@ Target = Annotated[
     Positional[str],
     arg(
         metavar="TARGET",
-        help="The model: file.py, file.py:name, package.module:name (of a class, factory or function), or a zoo model.",
+        help="The model: file.py, file.py:name, package.module:name (of a class, factory or function), a zoo model, "
+        "or a published architecture by name, such as torchvision:resnet18, timm:convnext_tiny, keras:resnet50.",
     ),
 ]
 File = Annotated[Positional[Path], arg(metavar="FILE")]
@@ -44,7 +45,7 @@ Shape = Annotated[
     Sizes,
     arg(
         help="Shape of one image in the layout of the model's framework, such as 28 28 1, or with the channels first "
-        "(Equinox) 1 28 28. By default it is found out from the model."
+        "(PyTorch, Equinox) 1 28 28. By default it is found out from the model."
     ),
 ]
 Grid = Annotated[
@@ -64,7 +65,7 @@ SpatialAxes = Annotated[
     Sizes,
     arg(
         help="Axes of one image that shift, batch not counted. By default all but that of the channels, which the "
-        "framework has last, or first (Equinox)."
+        "framework has last, or first (PyTorch, Equinox)."
     ),
 ]
 OutputAxes = Annotated[

@@ -361,9 +361,10 @@ def _initialised(
 ) -> Any:
     """The model with weights of its own initialisation."""
     if shape is None:
+        such = _flag(_in_layout(flag, door.is_channels_first(model)), (32, 32), 3)
         raise InputError(
             f"{name} is a model of {door.framework} without weights, and they depend on the shape of the images: add "
-            f"{_flag(flag, (32, 32), 3)}, or return it with its weights, as a tuple, from a factory."
+            f"{such}, or return it with its weights from a factory: for Flax and Haiku as a tuple."
         )
     try:
         made = door.initialised(model, jnp.zeros((1, *shape)), switch, seed)
@@ -470,10 +471,13 @@ def _grids(model: Model, grid: Sequence[int] | None) -> list[Sequence[int]]:
 
 
 def _flag_for(model: Model, flag: str, shape: Sequence[int]) -> str:
-    if model.channels_first:
-        for last, first in CHANNELS_FIRST.items():
-            flag = flag.replace(last, first)
-    return _flag(flag, *model.grid_and_channels(shape))
+    return _flag(_in_layout(flag, model.channels_first), *model.grid_and_channels(shape))
+
+
+def _in_layout(flag: str, channels_first: bool) -> str:
+    for last, first in CHANNELS_FIRST.items() if channels_first else ():
+        flag = flag.replace(last, first)
+    return flag
 
 
 def _flag(flag: str, grid: Sequence[int], channels: int) -> str:

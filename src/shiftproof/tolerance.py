@@ -48,7 +48,7 @@ def assert_close_under_shifts(
     With the model's own weights, on images that wrap around: `max |f(T x) - T' f(x)| <= atol + rtol max |f(x)|`.
 
     Args:
-        model: of Flax, Equinox, Haiku or Keras, `(function, params)`, or a callable on batches, as for `verify`.
+        model: of Flax, PyTorch, Equinox, Haiku or Keras, `(function, params)`, or a callable on batches: see `verify`.
         images: any numbers: (batch, *grid, channels), or one image if the model does not take its rows for a batch;
             or the shape of one image, for test images of whole numbers.
         atol: the largest deviation allowed.

@@ -104,8 +104,8 @@ def verify(
 
     Args:
         model: an `nnx.Module`, linen `(module, variables)`, an `equinox.Module` or `(model, state)`, a Haiku
-            `(transformed, params)` or `(transformed, params, state)`, a `keras.Model`, `(function, params)` called as
-            `function(params, images)`, or a callable on batches.
+            `(transformed, params)` or `(transformed, params, state)`, a `keras.Model`, a `torch.nn.Module`, `(function,
+            params)` called as `function(params, images)`, or a callable on batches.
         images: the shape of one image, such as `(28, 28, 1)`; or images (batch, *shape), tried first.
         boundary: what enters where content leaves: on the `torus` what leaves on the other side; on a `scene`, of which
             the image is a window, new content; on a `background`, where an object moves on an empty image, nothing.

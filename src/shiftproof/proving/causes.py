@@ -13,6 +13,7 @@ from shiftproof.proving.analysis import Prover
 from shiftproof.proving.graph import Graph
 from shiftproof.proving.layers import Layer
 from shiftproof.tracing.doors.door import FLAX, Words
+from shiftproof.tracing.primitives import RANDOM
 from shiftproof.tracing.trace import Equation, Program
 from shiftproof_kernel import Lost, Moving, Refusal, Theorem, equivariant
 from shiftproof_kernel.program import Window
@@ -32,10 +33,6 @@ THINGS: Mapping[str, str] = {
 }
 """What a user calls an operation; others go by their own name."""
 
-RANDOM = frozenset(
-    {"random_bits", "random_gamma", "rng_bit_generator", "rng_uniform", "threefry2x32"}
-)
-"""The primitives that make random numbers of a key."""
 RANDOM_WORDS = "random bits under a fixed key: dropout or noise that is the same for every image"
 
 

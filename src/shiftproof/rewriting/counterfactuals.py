@@ -373,7 +373,7 @@ def counterfactuals(
     that tell the story, and the cheapest repair among them, are decided in full.
 
     Args:
-        model: of Flax, Equinox, Haiku or Keras, `(function, params)`, or a callable on batches, as for `verify`.
+        model: of Flax, PyTorch, Equinox, Haiku or Keras, `(function, params)`, or a callable on batches: see `verify`.
         images: the shape of one image, or images (batch, *shape).
         refute: whether counterexamples are sought too, which runs the model; else all counts are of proved shifts.
         verdict: of the model as it is, where it was made already.

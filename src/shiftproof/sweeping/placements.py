@@ -219,7 +219,7 @@ def placements(
     """Put an object on an empty canvas everywhere it fits, and compare every layer with that of the central placement.
 
     Args:
-        model: of Flax, Equinox, Haiku or Keras, `(function, params)`, or a callable on batches, as for `verify`.
+        model: of Flax, PyTorch, Equinox, Haiku or Keras, `(function, params)`, or a callable on batches: see `verify`.
         objects: (batch, *sizes, channels) numbers, zero where there is only background; or the shape of one object,
             such as `(3, 3, 1)`, for integer probes. Several are moved together.
         canvas: sizes of the canvas; that of `objects` by default.

@@ -97,7 +97,7 @@ def sweep(
     """Compare every layer of a model under every integer shift of its grid.
 
     Args:
-        model: of Flax, Equinox, Haiku or Keras, `(function, params)`, or a callable on batches, as for `verify`.
+        model: of Flax, PyTorch, Equinox, Haiku or Keras, `(function, params)`, or a callable on batches: see `verify`.
         images: (batch, *grid, channels) numbers; or the shape of one image, such as `(28, 28, 1)`, for integer probes.
         spatial_axes: grid axes of one image (batch not counted), in the order of a shift; all but that of the channels
             by default.

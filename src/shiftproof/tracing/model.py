@@ -17,14 +17,15 @@ import numpy as np
 from shiftproof.errors import InputError, ModelCallError, WideningError
 from shiftproof.tracing.arguments import check_keywords
 from shiftproof.tracing.doors import DOORS, door_of
-from shiftproof.tracing.doors.door import Model
+from shiftproof.tracing.doors.door import READS, Model
+from shiftproof.tracing.faithful import check_faithful
 from shiftproof.tracing.settings import Precision, settings
 from shiftproof.tracing.trace import Program, trace, with_user_frames
 from shiftproof.tracing.widen import widen
 
 ACCEPTED = (
     "an nnx.Module, a linen (module, variables) pair, an equinox.Module, a Haiku (transformed, params), a keras.Model, "
-    "a pair (function, params) or a callable on batches"
+    "a torch.nn.Module, a pair (function, params) or a callable on batches"
 )
 """What a model may be, in words."""
 
@@ -37,8 +38,8 @@ def adapt(
     Args:
         model: what one of the doors takes (`shiftproof.tracing.doors`): an `nnx.Module`, a linen `(module, variables)`
             pair, an `equinox.Module` or `(model, state)`, a Haiku `(transformed, params)` or `(transformed, params,
-            state)`, a `keras.Model`, a pair `(function, params)` that is called as `function(params, images)`, or a
-            callable on batches. Or a `Model`.
+            state)`, a `keras.Model`, a `torch.nn.Module`, a pair `(function, params)` that is called as
+            `function(params, images)`, or a callable on batches. Or a `Model`.
         apply_kwargs: keyword arguments of the call, such as `{"train": False}`; `method` and `rngs` for linen too.
         name: for reports; the class or function name by default.
 
@@ -148,6 +149,8 @@ def trace_once(
             images = jax.ShapeDtypeStruct(tuple(shape), jnp.dtype(dtype))
             program = trace_model(model, leaves, images)
         _check_outputs(model, program)
+        if dtype == native and not any(traced[1][1:] == key[1][1:] for traced in model.programs):
+            check_faithful(model, program)
         model.programs[key] = program
     found = model.programs[key]
     assert isinstance(found, Program)
@@ -195,12 +198,6 @@ def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {lines[0] if lines else ''}"
 
 
-_READS = (
-    jax.errors.ConcretizationTypeError,
-    jax.errors.TracerArrayConversionError,
-    jax.errors.TracerBoolConversionError,
-    jax.errors.TracerIntegerConversionError,
-)
 _READS_REMEDY = (
     "The model reads values while it runs (.item(), float(x), if x > 0, NumPy calls), so it cannot be traced. Use "
     "jax.numpy, jnp.where or jax.lax.cond there."
@@ -235,7 +232,7 @@ def _remedy(error: Exception) -> str:
     said = (door.remedy(error) for door in DOORS)
     found = next((text for text in said if text), "")
     spoken = (text for word, text in _WORDS.items() if word in str(error))
-    return found or (_READS_REMEDY if isinstance(error, _READS) else next(spoken, ""))
+    return found or (_READS_REMEDY if isinstance(error, READS) else next(spoken, ""))
 
 
 def _right_call(model: Model, images: Any, told: str) -> str:

@@ -374,6 +374,10 @@ REDUCTIONS = of_form(Form.REDUCTION)
 WINDOWS = of_form(Form.WINDOW)
 CONTRACTIONS = of_form(Form.CONTRACTION)
 MOVES = frozenset(name for name, entry in TABLE.items() if entry.kind is Kind.MOVES)
+RANDOM = frozenset(
+    {"random_bits", "random_gamma", "rng_bit_generator", "rng_uniform", "threefry2x32"}
+)
+"""Those that make random numbers of a key."""
 SIGNED_ZEROS = frozenset(
     """
     atan2 bitcast_convert_type digamma div eq_to integer_pow le_to lt_to nextafter polygamma pow rsqrt top_k

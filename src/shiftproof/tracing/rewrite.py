@@ -100,7 +100,7 @@ def rewrite(
             )
         return outputs if len(outputs) > 1 else next(iter(outputs.values()))
 
-    return dataclasses.replace(model, name=name, call=call, programs={}, lasting=False)
+    return dataclasses.replace(model, name=name, call=call, programs={}, native=None, lasting=False)
 
 
 def _read(value: int | Literal, values: Mapping[int, Any]) -> Any:

@@ -72,6 +72,15 @@ FLAX = Words(
 """The words for Flax, and for functions."""
 
 
+READS = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerBoolConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
+"""What JAX raises where a model reads values while it is traced."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Model:
     """A model as a pure function.
@@ -86,6 +95,8 @@ class Model:
         channels_first: whether one image is (channels, *grid); else (*grid, channels).
         notes: what was done to call it, for a reader of the verdict.
         programs: traces made so far, and what came of widening them; for `trace_once` and `program_in`.
+        native: what its framework itself answers to a batch of images, as a pytree of arrays, with the model's own
+            weights; None where the trace is of that very code.
         lasting: whether the traces outlive one call of ours. What the user hands in may be another model by the next.
     """
 
@@ -100,6 +111,7 @@ class Model:
     programs: "dict[tuple[Any, ...], Program | WideningError]" = dataclasses.field(
         default_factory=dict, compare=False, repr=False
     )
+    native: Callable[[np.ndarray], Any] | None = None
     lasting: bool = False
 
     def __post_init__(self) -> None:
@@ -153,6 +165,8 @@ class Door(abc.ABC):
 
     outputs_axis: ClassVar[int] = -1
     """The axis of its kernels, of convolutions and dense layers, that counts their outputs: the last, or 0."""
+    unfollowed: ClassVar[str] = ""
+    """What to do where the trace of a model is another function than its framework computes (`Model.native`)."""
 
     @abc.abstractmethod
     def takes(self, value: Any) -> bool:
