@@ -79,18 +79,18 @@ COMPACT = (
 """Of the families of the tests, in Flax, those that are decided: as published, with few channels."""
 
 FAMILIES: dict[str, str] = {
-    "alexnet vgg squeezenet": "plain",
+    "alexnet vgg squeezenet lenet cnn": "plain",
     "resnet resnext wide_resnet regnet res2net resnest dpn dla hrnet selecsls tresnet cspresnet cs3darknet gernet "
     "seresnet skresnet nf_resnet eca_nfnet resnetv2 resnetblur rexnet lambda_resnet halonet botnet bat_resnext "
-    "hgnetv2": "residual",
+    "hgnetv2 wideresnet bigtransfer": "residual",
     "densenet googlenet inception xception nasnet": "dense and inception",
     "mobilenet efficientnet mnasnet shufflenet ghostnet repghostnet mixnet lcnet tinynet fbnet hardcorenas mobileone "
     "repvgg repvit starnet fastvit": "mobile",
     "convnext convnextv2 convmixer poolformer convformer focalnet inception_next": "modern convolutional",
     "vit deit cait xcit volo pit swin twins nest pvt mvit davit gcvit coat crossvit convit levit tiny_vit sequencer "
-    "maxvit maxxvit coatnet mobilevit edgenext efficientformer efficientvit visformer caformer": "attention",
-    "mixer gmlp gmixer resmlp": "multilayer perceptron",
-    "fcn deeplab lraspp unet segnet": "dense prediction",
+    "maxvit maxxvit coatnet mobilevit edgenext efficientformer efficientvit visformer caformer perceiver": "attention",
+    "mixer gmlp gmixer resmlp mlpmixer": "multilayer perceptron",
+    "fcn deeplab lraspp unet segnet featurepyramid diffusionunet superresolution": "dense prediction",
 }
 """Families, by the beginnings of names; the longest beginning counts."""
 
@@ -154,7 +154,9 @@ def run(
         raise ValueError(f"there is no architecture {unknown[0]!r} in the atlas.")
     chosen = [each for each in everything if each.name in (cases or (QUICK if quick else names))]
     number, count = _share(share)
-    done = {row.case for row in read_rows(path)} if path.is_file() else set()
+    known = read_rows(path) if path.is_file() else []
+    # what was interrupted begins again: the last row of a figure counts
+    done = {row.case for row in known if row.figure in (INTERIOR, FAILED)}
     tenth = {each.name for each in [e for e in everything if _is_torch(e)][::10]}
     rows, console = Rows(path, part="atlas", until=until, quick=quick), Console()
     for each in rows.in_time(e for e in chosen[number - 1 :: count] if e.name not in done):
@@ -174,7 +176,7 @@ def run(
     console.print(f"{len(rows.rows)} rows in {path}", highlight=False)
 
 
-QUICK = ("torchvision:resnet18", "equinox:cnn", "flax:lenet")
+QUICK = ("torchvision:resnet18", "equinox:cnn", "flax:vgg")
 
 
 def _share(share: str) -> tuple[int, int]:

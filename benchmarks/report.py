@@ -1,6 +1,7 @@
 """A report of recorded rows: one page, and every figure as SVG and PNG, for one machine or several side by side.
 
     rows -> by part: plots and tables -> report.html, NAME.svg, NAME.png
+    rows of part atlas -> atlas.html, to which the report leads
 
 Every figure asks a question and answers it with numbers of the rows. A part without rows is named at the end, with the
 command that measures it.
@@ -15,6 +16,7 @@ import msgspec
 import numpy as np
 from matplotlib.figure import Figure
 
+from benchmarks import atlas_page
 from benchmarks.harness import (
     Row,
     figure_table,
@@ -48,7 +50,16 @@ from benchmarks.plots import (
 )
 from benchmarks.zoo import BRUTE, FIRST, RATIO, family_table
 from shiftproof.files import write_atomic
-from shiftproof.report.html import Block, Commands, Folded, Picture, Prose, Section, write_report
+from shiftproof.report.html import (
+    Block,
+    Commands,
+    Folded,
+    Picture,
+    Prose,
+    Reference,
+    Section,
+    write_report,
+)
 from shiftproof.report.maps import to_png
 from shiftproof.report.tables import Table, counted
 
@@ -59,7 +70,7 @@ QUICK = (
 
 
 def write(files: Sequence[Path], out: Path) -> list[Path]:
-    """Write `report.html` and the figures of some files of rows.
+    """Write `report.html` and the figures of some files of rows, and `atlas.html` where they hold rows of the atlas.
 
     Raises:
         ValueError: there is no file, or one holds something else than rows.
@@ -79,15 +90,18 @@ def write(files: Sequence[Path], out: Path) -> list[Path]:
                 if len(mine) < len(names):
                     blocks.insert(0, Prose(f"Measured on {'; '.join(mine.values())}."))
                 plots += [block for block in blocks if isinstance(block, Plot)]
-                folded = figure_table("", found, machines=len(names) > 1)
-                sections.append((heading, [*blocks, Folded("All figures", (folded,))]))
+                if part != ATLAS:  # whose page shows them all
+                    folded = figure_table("", found, machines=len(names) > 1)
+                    blocks.append(Folded("All figures", (folded,)))
+                sections.append((heading, blocks))
         pngs = {plot.name: to_png(plot.figure) for plot in plots}
     machines = {
         names[label]: [row.machine for row in found] for label, found in grouped(read, label_of)
     }
     made = [Section("The machines", (machine_box(machines),))]
     made += [Section(h, tuple(_block(b, pngs) for b in blocks)) for h, blocks in sections]
-    if missing := [part for part in PARTS if part not in {row.part for row in rows}]:
+    measured = {row.part for row in rows} | {ATLAS}  # which takes hours, and is asked for by name
+    if missing := [part for part in PARTS if part not in measured]:
         told = f"The files hold no rows of {', '.join(missing)}. To measure them:"
         lines = "\n".join(f"python -m benchmarks {part}" for part in missing)
         made.append(Section("Not measured", (Prose(told), Commands(lines))))
@@ -99,6 +113,8 @@ def write(files: Sequence[Path], out: Path) -> list[Path]:
     heading = "Benchmarks: convolution against dense, sweeps and verdicts"
     page = write_report(out / "report.html", heading, summary=summary, sections=made)
     written = [page]
+    if mine := [row for row in read if row.part == ATLAS]:
+        written.append(atlas_page.write(mine, out / ATLAS_PAGE))
     for plot in plots:
         for suffix, content in (("svg", plot.svg()), ("png", pngs[plot.name])):
             written.append(out / f"{plot.name}.{suffix}")
@@ -392,6 +408,18 @@ def _scale(rows: list[Row], names: dict[str, str]) -> Blocks:
     return [Plot("scale", question, _range(rates), drawn)] if rates else []
 
 
+# --- published architectures ---
+
+ATLAS, ATLAS_PAGE = "atlas", "atlas.html"
+
+
+def _atlas(rows: list[Row], names: dict[str, str]) -> Blocks:
+    return [
+        Prose(" ".join(atlas_page.summary_of(rows))),
+        Reference("All findings, and a table of all architectures:", ATLAS_PAGE, ATLAS_PAGE),
+    ]
+
+
 PARTS: dict[str, tuple[str, Callable[[list[Row], dict[str, str]], Blocks]]] = {
     "exact": ("What is taken for exact", _exact),
     "layers": ("Convolution against dense, one layer", draw_layers),
@@ -401,5 +429,6 @@ PARTS: dict[str, tuple[str, Callable[[list[Row], dict[str, str]], Blocks]]] = {
     "field": ("The field: exact arithmetic", _field),
     "zoo": ("Families of published models", _zoo),
     "scale": ("Several devices and processes", _scale),
+    ATLAS: ("The atlas of published architectures", _atlas),
 }
 """Parts in the order of the page, with their headings."""
