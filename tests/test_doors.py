@@ -107,7 +107,10 @@ def test_one_network_in_four_frameworks_has_one_verdict(circular) -> None:
         told[framework] = told_of(verdict)
         names[framework] = [layer.name for layer in verdict.layers]
         programs[framework] = skeleton(model, shape)
-        assert {c.source.partition(":")[0] for c in verdict.causes} <= {"test_doors.py", "lenets.py"}
+        assert {c.source.partition(":")[0] for c in verdict.causes} <= {
+            "test_doors.py",
+            "lenets.py",
+        }
     assert counts == [(16, 48, "2Z × 2Z") if circular else (1, 63, "only 0")] * 4
     for found in (told, names, programs):
         assert all(each == found["nnx"] for each in found.values())

@@ -100,10 +100,6 @@ def test_a_lenet_has_the_verdict_that_it_has_in_flax(mode) -> None:
     assert {cause.source.partition(":")[0] for cause in verdict.causes} == {"test_torch.py"}
 
 
-def test_the_skeleton_tells_other_networks_apart() -> None:
-    assert skeleton(InTorch("zeros"), (1, 8, 8)) != skeleton(InTorch("circular"), (1, 8, 8))
-
-
 class WrappedPool(nn.Module):
     def forward(self, x):
         return F.max_pool2d(F.pad(x, (1, 1, 1, 1), mode="circular"), 3, 2)
@@ -157,17 +153,21 @@ def test_a_circular_resnet18_at_224_keeps_every_32nd_shift() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("positions", "kept"), [("none", 196), ("learn", 1)])
-def test_a_vision_transformer_keeps_every_16th_shift_without_positions(positions, kept) -> None:
-    model = timm.create_model("vit_tiny_patch16_224", pos_embed=positions, depth=2)
-    found = sp.verify(model, (3, 224, 224), property="invariance", search_seconds=0).invariance
-    assert (found.proved, found.undecided) == (kept, 224**2 - kept)
+@pytest.mark.parametrize(
+    ("positions", "size", "kept"), [("none", 224, 196), ("none", 32, 4), ("learn", 32, 1)]
+)
+def test_a_vision_transformer_keeps_every_16th_shift_without_positions(
+    positions, size, kept
+) -> None:
+    model = timm.create_model("vit_tiny_patch16_224", pos_embed=positions, depth=2, img_size=size)
+    found = sp.verify(model, (3, size, size), property="invariance", search_seconds=0).invariance
+    assert (found.proved, found.undecided) == (kept, size**2 - kept)
 
 
 def test_attention_is_traced_as_it_is_written() -> None:
-    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    layer = nn.TransformerEncoderLayer(4, 2, 4, batch_first=True)
     model = calls(lambda self, x: self.layer(x.flatten(2).mT).mean(1), layer=layer)
-    model.conv = nn.Conv2d(1, 8, 2, 2)
+    model.conv = nn.Conv2d(1, 4, 2, 2)
     verdict = sp.verify(model.eval(), (1, 4, 4))
     assert (verdict.invariance.proved, verdict.invariance.refuted) == (4, 12)
     names = [each.name for each in verdict.layers]
@@ -243,11 +243,8 @@ def test_the_model_of_the_user_stays_as_it_is() -> None:
 def test_statistics_of_norms_are_opaque_and_not_replaced() -> None:
     leaves = adapt(nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)))
     assert (sum(leaves.replaceable), sum(leaves.opaque), len(leaves.opaque)) == (4, 6, 7)
-    assert set(leaves.weights["batch_stats"]["1"]) == {
-        "running_mean",
-        "running_var",
-        "num_batches_tracked",
-    }
+    held = {"running_mean", "running_var", "num_batches_tracked"}
+    assert set(leaves.weights["batch_stats"]["1"]) == held
 
 
 def test_a_buffer_is_a_constant_and_a_parameter_is_not() -> None:
@@ -376,7 +373,7 @@ def test_a_trace_that_is_the_same_function_is_taken(name) -> None:
     assert trace_once(adapt(calls(FOLLOWED[name])), (1, 1, 4, 4)).outputs
 
 
-def test_a_model_that_pytorch_cannot_call_is_told(monkeypatch) -> None:
+def test_a_model_that_pytorch_cannot_call_is_told() -> None:
     def only_adapted(self, x):
         assert type(x).__module__.startswith("torchax"), "not here"
         return x
@@ -441,7 +438,7 @@ def test_a_wrong_shape_is_told(shape) -> None:
     assert "It can be called on images of shape (1, 6, 4)" in told(CONV, shape)
 
 
-def test_what_is_no_module_to_trace_is_told(monkeypatch) -> None:
+def test_what_is_no_module_to_trace_is_told() -> None:
     def refused(model):
         return told(model, error=InputError)
 
@@ -482,8 +479,7 @@ def test_what_to_install_is_what_the_extra_installs() -> None:
     project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())
     extra = project["project"]["optional-dependencies"]["torch"]
     assert {"torch>=2.9,<2.10", "torchax==0.0.13"} < set(extra)
-    assert '"torch==2.9.*" "torchax==0.0.13"' in DOOR.install
-    assert '".[torch]"' in DOOR.install
+    assert re.search(r'"torch==2\.9\.\*" "torchax==0\.0\.13".*"\.\[torch\]"', DOOR.install)
 
 
 def test_compiled_and_parallel_models_are_unwrapped(monkeypatch) -> None:
