@@ -1,4 +1,4 @@
-"""shiftproof: every integer shift of a Flax model's input grid, decided.
+"""shiftproof: every integer shift of a vision model's input grid, decided.
 
     import shiftproof as sp
     verdict = sp.verify(model, (28, 28, 1))   # every shift decided, by a proof or a counterexample

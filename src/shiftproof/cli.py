@@ -920,7 +920,7 @@ def main(arguments: list[str] | None = None) -> None:
             command = tyro.cli(
                 functools.reduce(operator.or_, COMMANDS),
                 prog="shiftproof",
-                description="What does a Flax model make of a shifted image? Every shift is decided.\n\n"
+                description="What does a vision model make of a shifted image? Every shift is decided.\n\n"
                 f"shiftproof {__version__} (--version prints that).",
                 args=arguments,
                 config=(tyro.conf.FlagCreatePairsOff,),
