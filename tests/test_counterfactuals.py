@@ -492,6 +492,21 @@ def test_a_convolution_over_the_whole_map_is_a_head() -> None:
     assert "convolution over the whole map" in str(found)
 
 
+def test_a_stride_over_the_last_cells_is_no_head() -> None:
+    """As a shortcut of a ResNet has it: of a map of 2x2 its kernel sees one cell."""
+
+    class Shortcut(nnx.Module):
+        def __init__(self, *, rngs):
+            self.conv = nnx.Conv(1, 2, (1, 1), strides=2, padding="VALID", rngs=rngs)
+
+        def __call__(self, x):
+            return self.conv(x).mean((1, 2))
+
+    found = proved(Shortcut(rngs=nnx.Rngs(0)), (2, 2, 1))
+    assert [row.interventions for row in found.rows] == [()]
+    assert not found.heads
+
+
 def test_tokens_that_are_mixed_have_a_mean_only() -> None:
     mixer = family("mlp-mixer")
     found = proved(mixer.build(), mixer.shape)

@@ -84,14 +84,18 @@ def _contracted(
 ) -> Iterator[int]:
     """The operand of which fixed values see every place, so that no grid is left; nothing where none is."""
     if eqn.name == "conv_general_dilated":
-        image, spec = eqn.inputs[0], eqn.params["dimension_numbers"]
+        (image, weights), spec = eqn.inputs, eqn.params["dimension_numbers"]
+        assert isinstance(weights, int)  # an array is no literal
         if isinstance(image, int) and not np.any(eqn.params["padding"]):
             shape, after = (program.avals[n].shape for n in (image, eqn.outputs[0]))
             out = dict(zip(spec.lhs_spec, spec.out_spec, strict=True))
+            kernel = dict(zip(spec.lhs_spec, spec.rhs_spec, strict=True))
+            sizes = program.avals[weights].shape
             seen = [(a, label) for a, label in enumerate(labels[image]) if runs_along_grid(label)]
-            # the whole map and not a part of it, nor one that was padded
+            # the whole map and not a part of it, by its kernel or its stride, nor one that was padded
             if seen and all(
                 shape[a] > 1 == after[out[a]]
+                and sizes[kernel[a]] == shape[a]
                 and label
                 and label.jump
                 and label.jump * shape[a] == grid[label.axes[0]]
