@@ -29,7 +29,7 @@ def decided(model: Any, shape: Any, **options: Any) -> list[tuple[Case, np.ndarr
     return [(Case(claim, prover, asked, swept=swept[claim]), swept[claim]) for claim in claims]
 
 
-@pytest.mark.parametrize("row", sampled(cases.CASES, plain=6, slow=3))
+@pytest.mark.parametrize("row", sampled(cases.CASES, plain=6, slow=6))
 def test_known_answers(row: cases.Case) -> None:
     counts = {"equivariance": row.equivariant, "invariance": row.invariant}
     law = "any" if row.law in ("any", "stride") else "same"
@@ -43,7 +43,7 @@ def test_known_answers(row: cases.Case) -> None:
 
 
 @pytest.mark.parametrize(
-    "row", sampled([row for row in faults.CASES if row.property], plain=4, slow=2)
+    "row", sampled([row for row in faults.CASES if row.property], plain=4, slow=4)
 )
 def test_faults(row: brute.Case) -> None:
     right = brute.truth(row)

@@ -43,7 +43,7 @@ def grid_axes(family: Family) -> tuple[int, ...]:
 
 @pytest.mark.parametrize(
     "family",
-    sampled(FAMILIES, plain=16, slow=8),
+    sampled(FAMILIES, plain=16, slow=16),
 )
 def test_every_family_is_decided(family: Family) -> None:
     model = adapt(family.build(), apply_kwargs=family.options.get("apply_kwargs"))

@@ -60,7 +60,7 @@ def test_case(case: Case) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    sampled(SMALL_ZOO, plain=4, slow=2),
+    sampled(SMALL_ZOO, plain=4, slow=4),
 )
 def test_verdict_and_exhaustive_sweep_agree_on_the_zoo(name) -> None:
     model, shape = zoo.build(name), zoo.ENTRIES[name].shape

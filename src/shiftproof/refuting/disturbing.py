@@ -1,7 +1,7 @@
 """Disturbing: every value on the way changed in its last place, to see what rounding can do.
 
-A program is run equation by equation for that. As one, a network would take minutes to compile, since the compiler
-fuses what disturbs with what is disturbed; one at a time, equations that are alike are compiled once.
+A large program is run equation by equation for that. As one, a network would take minutes to compile, since the
+compiler fuses what disturbs with what is disturbed; one at a time, equations that are alike are compiled once.
 """
 
 import functools
@@ -27,6 +27,9 @@ from shiftproof.tracing.trace import (
     open_body,
     scan_counts,
 )
+
+MOST_TOGETHER = 64
+"""Equations up to which a program is compiled as one."""
 
 EXACT = frozenset([Kind.MOVES, Kind.EXTREMUM])
 """Classes of equations that give numbers which they were given, but for products; all others round."""
@@ -289,7 +292,7 @@ def _units(size: int, stride: Any, salt: Any) -> Any:
     return jnp.where(salt > 0, jnp.where(third, missing, pattern(jnp.uint32(salt))), 0)
 
 
-def stepwise(program: Program) -> Callable[..., list[Any]]:
+def disturbed(program: Program) -> Callable[..., list[Any]]:
     """The program on several images, `(images, divisors, fixed, salt) -> outputs`, disturbed; the last output says for
     which images a value left the range of its format.
     """
@@ -311,4 +314,5 @@ def stepwise(program: Program) -> Callable[..., list[Any]]:
         outputs = [values[o] if isinstance(o, int) else o.value for o in program.outputs]
         return [*map(jnp.asarray, outputs), jnp.any(jnp.stack(left))]
 
-    return jax.vmap(one, in_axes=(0, 0, None, None))
+    run = jax.vmap(one, in_axes=(0, 0, None, None))
+    return jax.jit(run) if len(program.equations) <= MOST_TOGETHER else run

@@ -23,7 +23,7 @@ from shiftproof.exactness.calibration import calibrate
 from shiftproof.exactness.exact import Exactness, judge
 from shiftproof.exactness.probes import integer_question
 from shiftproof.refuting.budget import Budget, work_of
-from shiftproof.refuting.disturbing import computed_of_weights, disturbed_values, stepwise
+from shiftproof.refuting.disturbing import computed_of_weights, disturbed, disturbed_values
 from shiftproof.refuting.weights import QUIET, random_weights, sparse_weights
 from shiftproof.tracing.model import Model, native_dtype, program_in, weights_in
 from shiftproof.tracing.settings import compiler_options, current_device, settings
@@ -184,7 +184,7 @@ class Trial:
             del _COMPILED[next(iter(_COMPILED))]
         with self.budget.uncounted():
             try:
-                run = stepwise(program) if seed else _compile(program, images, divisors, fixed)
+                run = disturbed(program) if seed else _compile(program, images, divisors, fixed)
                 outputs = run(images, divisors, fixed, salt)
             except Exception as error:
                 raise ModelCallError(
