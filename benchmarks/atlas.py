@@ -36,7 +36,7 @@ from shiftproof.tracing.model import adapt, takes
 SIZES = (64, 96, 128)
 """Sizes of a grid that are tried, in order, before the published one."""
 
-SEARCH_SECONDS = 10.0
+SEARCH_SECONDS = 40.0
 """What the search for counterexamples may take for one architecture, beside compilation."""
 
 VERDICT, COUNTERFACTUALS, SCENE = "verdict", "counterfactuals", "scene"
