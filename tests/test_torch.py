@@ -310,9 +310,9 @@ def test_random_numbers_are_found() -> None:
     model = calls(lambda self, x: F.dropout(x))
     noisy = calls(lambda self, x: x + torch.randn(4, 4))
     state = torch.get_rng_state()
-    cause = sp.verify(model, (1, 4, 4)).causes[0]
-    assert "random bits under a fixed key" in cause.words
-    assert "training=self.training" in cause.repair
+    dropped = told(model)  # and PyTorch drops others, so there is nothing to compare
+    assert "draws random numbers at test_torch.py:" in dropped
+    assert "training=self.training" in dropped
     message = told(noisy)
     assert "random numbers are drawn on the processor" in message
     assert "device=x.device" in message

@@ -389,9 +389,9 @@ def _module(weight: str) -> str:
 
 
 def _name(run: _Run) -> str:
-    named = [module for module in run.modules if module]
-    if named or run.site.module:
-        return [*named, run.site.module][0]
+    named = [module for module in (*run.modules, run.site.module) if module]
+    if named:
+        return named[0]
     # a convolution with padding before it is a convolution
     landmarks = [e for e in run.equations if e.name in CONTRACTIONS | WINDOWS]
     callee = landmarks[0].site.callee if landmarks else run.site.callee
