@@ -229,7 +229,7 @@ def _of_haiku(name: str, size: int | None) -> tuple[Any, tuple[int, ...]]:
     shape = (size or 224, size or 224, 3)
 
     def net(images: Any, is_training: bool) -> Any:
-        return getattr(hk.nets, name)(1000)(images, is_training)
+        return getattr(hk.nets, name)(num_classes=1000)(images, is_training)
 
     transformed = hk.transform_with_state(net)
     made = transformed.init(jax.random.key(0), np.zeros((1, *shape), np.float32), is_training=True)

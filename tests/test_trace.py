@@ -1,3 +1,5 @@
+import weakref
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -6,7 +8,14 @@ from flax import nnx
 
 from shiftproof import zoo
 from shiftproof.tracing.model import adapt
-from shiftproof.tracing.trace import evaluate, fixed_divisors, fixed_values, trace
+from shiftproof.tracing.trace import (
+    apply,
+    evaluate,
+    fixed_divisors,
+    fixed_values,
+    interpret,
+    trace,
+)
 
 IMAGES = np.random.default_rng(0).normal(size=(2, 8, 8, 2)).astype(np.float32)
 
@@ -52,6 +61,40 @@ def test_a_program_computes_what_was_traced(name) -> None:
     assert len(outputs) == len(expected)
     for got, want in zip(outputs, expected, strict=True):
         np.testing.assert_allclose(np.asarray(got), np.asarray(want), rtol=1e-6, atol=1e-6)
+
+
+def test_values_that_nothing_wants_are_dropped_after_their_last_use() -> None:
+    alive = []
+
+    class Value:
+        """Knows which others there are."""
+
+        def __init__(self, array) -> None:
+            self.array = array
+            alive.append(weakref.ref(self))
+
+    def step(eqn, operands):
+        most.append(sum(one() is not None for one in alive))
+        arrays = [o.array if isinstance(o, Value) else o for o in operands]
+        return [Value(array) for array in apply(eqn, arrays)]
+
+    def chain(x):
+        for _ in range(9):
+            x = jnp.sin(x)
+        return x, x.sum()
+
+    program = trace(lambda _, x: chain(x), (), IMAGES)
+    wanted = {o for o in program.outputs if isinstance(o, int)}
+    most: list[int] = []
+    kept = interpret(program, {program.images: Value(IMAGES)}, step, keep=wanted)
+    assert kept.keys() == wanted
+    assert max(most) == 2  # the image stays with its owner
+    alive.clear()
+    most.clear()
+    whole = interpret(program, {program.images: Value(IMAGES)}, step)
+    assert max(most) >= 9
+    for number in wanted:
+        np.testing.assert_array_equal(kept[number].array, whole[number].array)
 
 
 @pytest.mark.parametrize("name", ["lenet-flatten", "vit"])

@@ -13,17 +13,20 @@ import dataclasses
 import functools
 import io
 import operator
+import os
 import shlex
 import sys
 import textwrap
+import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 from tyro.conf import Positional, arg
 
+from shiftproof import compile_cache
 from shiftproof._version import __version__
 from shiftproof.errors import ContradictionError, ShiftproofError, ShiftproofWarning
 from shiftproof.plain import plain_lines
@@ -214,6 +217,8 @@ class Verify:
     """Try every shift by itself, too, in exact arithmetic, and compare. Slower; the answer is the same."""
     search_seconds: float = 40.0
     """Seconds for the search for counterexamples, compilation not counted. What is left is undecided."""
+    watch: bool = False
+    """Verify again whenever a file of the model changes, and print what changed. Ctrl-C ends."""
     seed: Seed = 0
     out: Path | None = None
     """Write report.html, maps.png, verdict.json, proofs and counterexamples to this folder."""
@@ -359,14 +364,18 @@ class Terminal:
     Attributes:
         errors: standard error: notes, warnings, progress.
         warned: the warnings that were printed already.
+        noted: the notes that were.
     """
 
     errors: Console
     warned: list[str] = dataclasses.field(default_factory=list)
+    noted: list[str] = dataclasses.field(default_factory=list)
 
     def note(self, text: str) -> None:
-        """Print what was not said but found out."""
-        self.errors.say(f"note: {text}")
+        """Print what was not said but found out, once."""
+        if text not in self.noted:
+            self.noted.append(text)
+            self.errors.say(f"note: {text}")
 
     def warn(self, message: Warning | str, *_: Any, **__: Any) -> None:
         """In place of `warnings.showwarning`."""
@@ -489,47 +498,36 @@ def _placements(command: Placements, terminal: Terminal) -> int:
 
 
 def _verify(command: Verify, terminal: Terminal) -> int:
+    if command.brute and not command.sweep:
+        raise ValueError("--brute belongs to --sweep.")
+    if command.watch:
+        return EXITS[str(_watch(command, terminal).word)]
+    answered = _answered if command.boundary == "torus" else _answered_region
+    return EXITS[str(answered(command, terminal).word)]
+
+
+def _answered(command: Verify, terminal: Terminal) -> Any:
+    """The verdict, printed with all that was asked for."""
     from shiftproof.answer import explain
-    from shiftproof.deciding.asked import shifts_of
-    from shiftproof.deciding.verify import verify
     from shiftproof.progress import reporting
     from shiftproof.report.tables import sweep_table
     from shiftproof.report.verdict_page import report_verdict
     from shiftproof.sweeping.sweep import sweep
 
-    if command.brute and not command.sweep:
-        raise ValueError("--brute belongs to --sweep.")
-    target = _target_of(command, terminal)
-    shape, shared = target.shape, _shared(command, target)
-    asked = {
-        "property": command.property,
-        "law": command.law,
-        "weights": command.weights,
-        "search_seconds": command.search_seconds,
-    }
-    if command.boundary != "torus":
-        return _verify_region(command, target, shared)
-    verdict = verify(
-        target.model,
-        shape,
-        shifts=None if command.shifts is None else shifts_of(command.shifts),
-        exhaustive=command.exhaustive,
-        **asked,
-        **shared,
-    )
+    target, verdict, options = _decided(command, terminal)
     answer = explain(
-        verdict, target.model, shape, asked | shared, why=command.why, told=terminal.warned
+        verdict, target.model, target.shape, options, why=command.why, told=terminal.warned
     )
     measured = None
     if command.sweep:
         with reporting(terminal.errors, target.name) as progress:
             measured = sweep(
                 target.model,
-                shape,
+                target.shape,
                 layers=[],
                 method="brute" if command.brute else "cosets",
                 progress=progress,
-                **shared,
+                **_shared(command, target),
             )
     why = answer.why and answer.why.to_dict()
     written = None
@@ -547,7 +545,7 @@ def _verify(command: Verify, terminal: Terminal) -> int:
         data |= {name: found.to_dict() for name, found in beyond.items() if found is not None}
         data |= {} if measured is None else {"sweep": measured.to_json()}
         _print_json(data)
-        return EXITS[str(verdict.word)]
+        return verdict
     console = Console()
     console.say(*str(answer).split("\n"))
     if answer.is_cut and not command.full:
@@ -562,11 +560,62 @@ def _verify(command: Verify, terminal: Terminal) -> int:
             f"wrote {written.html.parent}: report.html, maps.png, verdict.json, "
             f"{len(written.certificates)} certificates, {identities}{len(written.counterexamples)} counterexamples"
         )
-    return EXITS[str(verdict.word)]
+    return verdict
 
 
-def _verify_region(command: Verify, target: Any, shared: Mapping[str, Any]) -> int:
-    """Decide on a scene or a background."""
+def _decided(command: Verify, terminal: Terminal) -> tuple[Any, Any, dict[str, Any]]:
+    """The target, its verdict, and with which options it was verified."""
+    from shiftproof.deciding.asked import shifts_of
+    from shiftproof.deciding.verify import verify
+
+    target = _target_of(command, terminal)
+    options = {
+        "property": command.property,
+        "law": command.law,
+        "weights": command.weights,
+        "search_seconds": command.search_seconds,
+        **_shared(command, target),
+    }
+    verdict = verify(
+        target.model,
+        target.shape,
+        shifts=None if command.shifts is None else shifts_of(command.shifts),
+        exhaustive=command.exhaustive,
+        **options,
+    )
+    return target, verdict, options
+
+
+def _watch(command: Verify, terminal: Terminal) -> Any:
+    """The answer; then, whenever a file of the model changes, what changed. Returns the last verdict."""
+    from shiftproof.comparing.comparison import compare
+    from shiftproof.watching import Watch
+
+    if command.json or command.out or command.sweep or command.boundary != "torus":
+        raise ValueError("--watch goes with none of --json, --out, --sweep and --boundary.")
+    watch, verdict, console = Watch(command.target), None, Console()
+    try:
+        while True:
+            try:
+                if verdict is None:
+                    verdict = _answered(command, terminal)
+                else:
+                    before, (_, verdict, _) = verdict, _decided(command, terminal)
+                    console.say(*str(compare(before, verdict)).split("\n"))
+            except (ShiftproofError, ValueError) as error:
+                terminal.errors.say(f"error: {error}", style="red")
+            console.say("", "watching for changes; Ctrl-C ends.")
+            changed = watch.wait()
+            names = ", ".join(sorted(path.name for path in changed))
+            console.say(f"{time.strftime('%H:%M:%S')} {names} changed.")
+    except KeyboardInterrupt:
+        if verdict is None:
+            raise
+        return verdict
+
+
+def _answered_region(command: Verify, terminal: Terminal) -> Any:
+    """The verdict on a scene or a background, printed."""
     from shiftproof.deciding.asked import shifts_of
     from shiftproof.deciding.verify import verify
     from shiftproof.report.verdict_page import report_verdict
@@ -576,6 +625,7 @@ def _verify_region(command: Verify, target: Any, shared: Mapping[str, Any]) -> i
         raise ValueError(
             "--sweep belongs to the torus: see shiftproof sweep --boundary, or shiftproof placements."
         )
+    target = _target_of(command, terminal)
     verdict = verify(
         target.model,
         target.shape,
@@ -586,12 +636,12 @@ def _verify_region(command: Verify, target: Any, shared: Mapping[str, Any]) -> i
         shifts=None if command.shifts is None else shifts_of(command.shifts),
         weights=command.weights,
         exhaustive=command.exhaustive,
-        **shared,
+        **_shared(command, target),
     )
     written = report_verdict(verdict, command.out) if command.out else None
     if command.json:
         _print_json(verdict.to_dict())
-        return EXITS[str(verdict.word)]
+        return verdict
     console = Console()
     console.say(*str(verdict).split("\n"))
     counts, layers = verdict_tables(verdict)
@@ -607,7 +657,7 @@ def _verify_region(command: Verify, target: Any, shared: Mapping[str, Any]) -> i
             f"wrote {written.html.parent}: report.html, maps.png, verdict.json, {len(written.certificates)} "
             "certificates"
         )
-    return EXITS[str(verdict.word)]
+    return verdict
 
 
 def _print_in_full(console: Any, answer: Any) -> None:
@@ -913,6 +963,10 @@ def main(arguments: list[str] | None = None) -> None:
     if arguments == ["--version"]:
         print(f"shiftproof {__version__}")
         sys.exit(0)
+    if compile_cache.OFF in arguments:
+        arguments = [word for word in arguments if word != compile_cache.OFF]
+    else:
+        compile_cache.keep_compiled(os.environ)
     told = io.StringIO()
     plainly = all(map(str.isprintable, arguments))  # tyro quotes them as they are, in its colours
     try:
@@ -921,6 +975,8 @@ def main(arguments: list[str] | None = None) -> None:
                 functools.reduce(operator.or_, COMMANDS),
                 prog="shiftproof",
                 description="What does a vision model make of a shifted image? Every shift is decided.\n\n"
+                "What JAX compiles is kept in your cache folder, so that the next run is faster; "
+                f"{compile_cache.OFF}, with any command, keeps nothing.\n\n"
                 f"shiftproof {__version__} (--version prints that).",
                 args=arguments,
                 config=(tyro.conf.FlagCreatePairsOff,),
@@ -938,6 +994,7 @@ def run(command: Any) -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always", ShiftproofWarning)
+            warnings.filterwarnings("ignore", message=compile_cache.UNREADABLE)
             warnings.showwarning = terminal.warn
             return COMMANDS[type(command)](command, terminal)
     except ContradictionError as error:

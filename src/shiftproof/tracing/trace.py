@@ -221,6 +221,17 @@ class Program:
         return frozenset(reached)
 
     @functools.cached_property
+    def last_uses(self) -> Sequence[frozenset[int]]:
+        """For every equation the numbers of the values that none after it uses."""
+        used: set[int] = set()
+        found = []
+        for eqn in reversed(self.equations):
+            here = {*(o for o in eqn.inputs if isinstance(o, int)), *eqn.outputs}
+            found.append(frozenset(here - used))
+            used |= here
+        return found[::-1]
+
+    @functools.cached_property
     def rounding(self) -> Mapping[int, float]:
         """For every value that depends on the images: the relative rounding of the coarsest float on the way to it."""
         found = {self.images: _rounding(self.avals[self.images].dtype)}
@@ -264,7 +275,11 @@ def _rounding(dtype: Any) -> float:
 
 
 def interpret(
-    program: Program, values: Mapping[int, Any], step: Callable[..., Sequence[Any]]
+    program: Program,
+    values: Mapping[int, Any],
+    step: Callable[..., Sequence[Any]],
+    *,
+    keep: Set[int] | None = None,
 ) -> dict[int, Any]:
     """Walk the program once: `step(equation, operands)` gives the meanings of its outputs.
 
@@ -272,15 +287,19 @@ def interpret(
         program: what to walk.
         values: the meaning of every input and constant, by number.
         step: called with an equation and the list of its operands, literals as `Literal`.
+        keep: numbers of the values that are wanted; others are dropped after their last use. None for all.
 
     Returns:
-        The meaning of every value, by number.
+        The meaning of every value, or of those wanted, by number.
     """
     meaning = dict(values)
-    for eqn in program.equations:
+    for eqn, done in zip(program.equations, program.last_uses, strict=True):
         operands = [o if isinstance(o, Literal) else meaning[o] for o in eqn.inputs]
         meaning.update(zip(eqn.outputs, step(eqn, operands), strict=True))
-    return meaning
+        if keep is not None:
+            for number in done - keep:
+                del meaning[number]
+    return meaning if keep is None else {number: meaning[number] for number in keep}
 
 
 def apply(eqn: Equation, operands: Sequence[Any]) -> Sequence[Any]:

@@ -35,7 +35,7 @@ S. Rump, "Verification methods: rigorous results using floating-point arithmetic
 
 import dataclasses
 import functools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from typing import Any
 
 import jax
@@ -106,7 +106,8 @@ def enclose(
     start = dict.fromkeys((*program.weights, *program.constants))
     start |= embed_all(fixed) if embedded is None else embedded
     start[program.images] = embed(images)
-    values = algebra.run(program, start, fixed)
+    kept = {*wanted, *(o for o in program.outputs if isinstance(o, int))}
+    values = algebra.run(program, start, fixed, keep=kept)
     outputs = tuple(
         embed(o.value) if isinstance(o, Literal) else values[o] for o in program.outputs
     )
@@ -143,13 +144,16 @@ class Interval:
         program: Program,
         start: Mapping[int, Ball | None],
         fixed: Mapping[int, Any] | None = None,
+        *,
+        keep: Set[int],
     ) -> dict[int, Ball]:
-        """Every value of a program, by number.
+        """Values of a program, by number.
 
         Args:
             program: the traced model, or a body.
             start: its inputs and constants.
             fixed: of a model, the values that do not depend on the images; those that nothing needs are missing.
+            keep: numbers of those that are wanted.
         """
 
         numbers = program.constants if fixed is None else fixed
@@ -168,7 +172,7 @@ class Interval:
             results = [program.avals[n] for n in eqn.outputs]
             return self.apply(Call(eqn, given, types, results, known))
 
-        return interpret(program, start, step)
+        return interpret(program, start, step, keep=keep)
 
     def apply(self, call: Call) -> Sequence[Ball]:
         """The results of one equation."""
@@ -201,7 +205,8 @@ class Interval:
         """What the body of a loop, or a branch, gives."""
         start = dict(zip(body.weights, inputs, strict=True))
         start |= {number: embed(array) for number, array in body.constants.items()}
-        values = self.run(body, start)
+        kept = {o for o in body.outputs if isinstance(o, int)}
+        values = self.run(body, start, keep=kept)
         return [embed(o.value) if isinstance(o, Literal) else values[o] for o in body.outputs]
 
 
