@@ -17,7 +17,7 @@ MODULES = sorted(ROOT.rglob("*.py"))
 
 ORDER = (
     ("plain",),
-    ("_version", "errors", "files", "display", "listening", "terminal"),
+    ("_version", "errors", "files", "display", "listening", "terminal", "compile_cache"),
     ("archive", "progress", "layers", "group"),
     ("canvas", "zoo", "data"),
     ("training", "provenance", "certificate"),
@@ -30,7 +30,7 @@ ORDER = (
     ("deciding",),
     ("rewriting",),
     ("published",),
-    ("targets", "doctor", "answer", "comparing"),
+    ("targets", "doctor", "answer", "comparing", "watching"),
     ("report", "messages"),
     ("claims",),
     ("demo", "assertions", "notebooks", "pitfalls", "records", "testing", "tolerance"),
