@@ -12,6 +12,7 @@ import numpy as np
 
 from shiftproof.errors import ContradictionError
 from shiftproof.group import Shift
+from shiftproof.refuting.branches import silent_weights
 from shiftproof.refuting.budget import Budget
 from shiftproof.refuting.draws import plans
 from shiftproof.refuting.enclosing import gap_between
@@ -89,8 +90,10 @@ class Bench:
 
     def _is_useful(self, index: int) -> bool:
         """Integer weights in a program that rounds show nothing that random ones do not show better; images for narrow
-        integers need a program with such.
+        integers need a program with such, and shallow weights one with residual branches.
         """
+        if self._plans[index].draw == "shallow":
+            return bool(silent_weights(self.trial(0).program, self.model.replaceable))
         bits = self._plans[index].bits
         if bits is not None and bits not in self._integers:
             return False

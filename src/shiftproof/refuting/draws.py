@@ -23,6 +23,7 @@ OWN: Sequence[tuple[Draw, int, str]] = (
 DRAWN: Sequence[tuple[Draw, int, str]] = (
     ("integers", 0, "small"),
     ("integers", 1, "levels"),
+    ("shallow", 0, "small"),
     ("random", 0, "small"),
     ("sparse", 0, "small"),
     ("quiet", 0, "small"),

@@ -22,6 +22,7 @@ from shiftproof.errors import ModelCallError, WideningError
 from shiftproof.exactness.calibration import calibrate
 from shiftproof.exactness.exact import Exactness, judge
 from shiftproof.exactness.probes import integer_question
+from shiftproof.refuting.branches import silent_weights
 from shiftproof.refuting.budget import Budget, work_of
 from shiftproof.refuting.disturbing import computed_of_weights, disturbed, disturbed_values
 from shiftproof.refuting.weights import QUIET, random_weights, sparse_weights
@@ -35,7 +36,7 @@ from shiftproof.tracing.trace import (
     hash_array,
 )
 
-Draw = Literal["these", "integers", "sparse", "quiet", "random"]
+Draw = Literal["these", "integers", "sparse", "quiet", "shallow", "random"]
 
 WORKING_BYTES = 2**26
 """Memory that one call of a trial may fill with intermediate values."""
@@ -56,7 +57,7 @@ class Trial:
     Attributes:
         program: of one image, in that format.
         weights: one array per weight of the program.
-        draw: whose weights: `these`, `integers`, `sparse`, `quiet` or `random`.
+        draw: whose weights: `these`, `integers`, `sparse`, `quiet`, `shallow` or `random`.
         seed: of drawn weights.
         scale: what images are multiplied by before they enter the program.
         dtype: of the images: `float64`, where the program was widened, or what it was traced in.
@@ -300,9 +301,12 @@ def _make(
                 scale=scale,
             )
             weights, factor = drawn.weights, drawn.scale
-        elif draw in ("sparse", "quiet"):
-            loud = QUIET if draw == "quiet" else 1.0
-            weights = sparse_weights(program, weights, model.replaceable, seed, scale=loud)
+        elif draw in ("sparse", "quiet", "shallow"):
+            loud = 1.0 if draw == "sparse" else QUIET
+            silent = silent_weights(program, model.replaceable) if draw == "shallow" else ()
+            weights = sparse_weights(
+                program, weights, model.replaceable, seed, scale=loud, silent=frozenset(silent)
+            )
         elif draw == "random":
             weights = random_weights(program, weights, model.replaceable, seed)
         fixed = fixed_values(program, weights)

@@ -2,11 +2,12 @@
 
 Random ones are of a usual size. Sparse ones keep enclosures narrow through any depth: every output of a kernel takes
 one or two inputs, times one or two, so that little rounding is added up; scales are powers of two. Quiet ones are
-sparse and small: the exponentials of an attention magnify a radius by the size of what they are taken of.
+sparse and small: the exponentials of an attention magnify a radius by the size of what they are taken of. Shallow ones are quiet,
+and 0 in most residual branches.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import jax.numpy as jnp
@@ -72,6 +73,7 @@ def sparse_weights(
     seed: int,
     *,
     scale: float = 1.0,
+    silent: Set[int] = frozenset(),
 ) -> list[Any]:
     """Kernels with few weights per output; all others, and what is added, small whole numbers.
 
@@ -81,6 +83,7 @@ def sparse_weights(
         replaceable: for each weight, whether it is a parameter that any value may take.
         seed: of the drawn weights.
         scale: what kernels, and what is added, are multiplied by.
+        silent: positions of weights that are 0.
     """
     generator = np.random.default_rng(seed)
     added, kernels = additive_weights(program), kernels_of(program)
@@ -99,5 +102,7 @@ def sparse_weights(
             values *= kept.reshape(weight.shape)
         if name in added or _inputs(kernels, position, weight) is not None:
             values *= scale
+        if position in silent:
+            values[...] = 0
         drawn.append(np.asarray(values, weight.dtype))
     return drawn

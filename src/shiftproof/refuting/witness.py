@@ -20,6 +20,7 @@ WEIGHTS: Mapping[Draw, str] = {
     "integers": "integers as weights",
     "sparse": "sparse integers as weights",
     "quiet": "sparse eighths as weights",
+    "shallow": "sparse eighths as weights, 0 in most residual branches",
     "random": "random weights",
 }
 

@@ -1,0 +1,112 @@
+"""Residual branches, and the weights that silence them.
+
+    program -> which weights, if they are 0, make a value 0 -> sums x + F(x) -> the weights that make F(x) 0
+
+A claim about all weights is refuted by one choice of them. Where most residual branches are 0, a network is as shallow
+as it can be, and its enclosures are narrow. Nothing rests on this being right: any weights may be tried.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from shiftproof.tracing.primitives import Kind, entry_of
+from shiftproof.tracing.trace import Equation, Literal, Program
+
+ALIVE = 2
+"""Branches that stay, of the first and of the last: often the first sees the border, and the last the token that is
+read.
+"""
+
+Silencers = frozenset[int] | None
+"""Positions of weights which, if they are 0, make a value 0; None where none are known."""
+
+_ODD = frozenset("tanh sin erf abs sign sqrt square integer_pow asinh atanh cbrt".split())
+"""Functions that are 0 at 0."""
+
+
+def silent_weights(program: Program, replaceable: Sequence[bool]) -> frozenset[int]:
+    """Positions of the weights that silence most residual branches; none where there are few.
+
+    Args:
+        program: the traced model.
+        replaceable: for each weight, whether it is a parameter that any value may take.
+    """
+    branches = _branches(program, replaceable)
+    return frozenset().union(*branches[ALIVE:-ALIVE])
+
+
+def _branches(program: Program, replaceable: Sequence[bool]) -> list[frozenset[int]]:
+    """For every residual sum, in order, the weights that silence its deeper operand and do not touch the other."""
+    silencers: dict[int, Silencers] = {
+        number: frozenset([position]) if replaceable[position] else None
+        for position, number in enumerate(program.weights)
+    }
+    used: dict[int, frozenset[int]] = {
+        number: frozenset([position]) for position, number in enumerate(program.weights)
+    }
+    found = []
+    for eqn in program.equations:
+        numbers = [o for o in eqn.inputs if isinstance(o, int)]
+        upstream = frozenset().union(*(used.get(o, frozenset()) for o in numbers))
+        used.update(dict.fromkeys(eqn.outputs, upstream))
+        silencers.update(dict.fromkeys(eqn.outputs, _silencers(eqn, silencers)))
+        if eqn.name in ("add", "add_any") and program.from_images.issuperset(eqn.inputs):
+            first, second = numbers
+            deeper = sorted(((first, second), (second, first)), key=lambda p: -len(used[p[0]]))
+            for branch, other in deeper:
+                silent = silencers[branch]
+                if silent and not silent & used[other]:
+                    found.append(silent)
+                    break
+    return found
+
+
+def _silencers(eqn: Equation, known: Mapping[int, Silencers]) -> Silencers:
+    """Of the results of an equation, from those of its operands."""
+    given = [None if isinstance(o, Literal) else known.get(o) for o in eqn.inputs]
+    return RULES.get(eqn.name, _by_kind)(eqn, given)
+
+
+def _by_kind(eqn: Equation, given: Sequence[Silencers]) -> Silencers:
+    entry = entry_of(eqn.name, eqn.params)
+    kind = None if entry is None else entry.kind
+    if kind is Kind.BILINEAR:
+        return _factor(eqn, given)
+    if kind in (Kind.LINEAR, Kind.MOVES, Kind.EXTREMUM) or eqn.name in _ODD:
+        return given[0] if len(eqn.inputs) == 1 else _sum(eqn, given)
+    return None
+
+
+def _factor(eqn: Equation, given: Sequence[Silencers]) -> Silencers:
+    """A product is 0 where a factor is: few weights, and near, as they are in a kernel, which comes last."""
+    return min((one for one in reversed(given) if one is not None), key=len, default=None)
+
+
+def _sum(eqn: Equation, given: Sequence[Silencers]) -> Silencers:
+    """A sum, or what is put side by side, is 0 where all of it is."""
+    parts = [
+        frozenset() if isinstance(o, Literal) and not np.any(o.value) else one
+        for o, one in zip(eqn.inputs, given, strict=True)
+    ]
+    if any(part is None for part in parts):
+        return None
+    return frozenset().union(*(part for part in parts if part is not None))
+
+
+def _numerator(eqn: Equation, given: Sequence[Silencers]) -> Silencers:
+    return given[0]
+
+
+RULES: Mapping[str, Callable[[Equation, Sequence[Silencers]], Silencers]] = {
+    "mul": _factor,
+    "div": _numerator,
+    "add": _sum,
+    "add_any": _sum,
+    "sub": _sum,
+    "max": _sum,
+    "min": _sum,
+    "concatenate": _sum,
+    "pad": _sum,
+}
+"""What the class of a primitive does not say."""
