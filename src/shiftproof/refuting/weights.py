@@ -2,8 +2,8 @@
 
 Random ones are of a usual size. Sparse ones keep enclosures narrow through any depth: every output of a kernel takes
 one or two inputs, times one or two, so that little rounding is added up; scales are powers of two. Quiet ones are
-sparse and small: the exponentials of an attention magnify a radius by the size of what they are taken of. Shallow ones are quiet,
-and 0 in most residual branches.
+sparse and small: the exponentials of an attention magnify a radius by the size of what they are taken of. Shallow ones
+are quiet, and 0 in most residual branches.
 """
 
 import math
