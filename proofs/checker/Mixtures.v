@@ -195,6 +195,7 @@ Proof.
   intros a B. unfold repeated. rewrite !nth_build by trivial. now destruct (C a B) as (_ & _ & ?).
 Qed.
 
+(** A mixture is right where cells that it mixes stay, or are whole periods and it takes them in any order. *)
 Theorem mix_right : forall axes outs symmetric sh G operands f R, fits G sh = true ->
   (forall F one, In (F, one) operands -> premise F one) ->
   mix_rule axes outs symmetric sh G (pairs operands) = Yes ->
@@ -267,6 +268,8 @@ Proof.
     exists (w :: before), u, behind. simpl in *. split; [trivial | lia].
 Qed.
 
+(** Arrays side by side are right along an axis that stays, where each says what the listed fact says of the other
+    axes. *)
 Theorem concat_right : forall a sh G operands R, fits G sh = true ->
   (forall F one, In (F, one) operands -> premise F one) ->
   concat_rule a sh G (pairs operands) = Yes -> (a < length sh)%nat ->

@@ -167,6 +167,7 @@ Proof.
   intros N J H. rewrite <- (Z.mod_small j n) by trivial. now apply equal_mod; [lia|].
 Qed.
 
+(** The image is right: its cells, and those of its shifted copy, are one signal that moves by the shift. *)
 Theorem image_right : forall axes shift sh G k, fits G sh = true -> image_rule axes shift sh G = Yes ->
   (forall i, inside sh i -> y k i = x k (back axes shift sh i)) ->
   right G sh (fun z => z k).
@@ -217,6 +218,7 @@ Definition constant_rule (periods : list Z) (sh : list Z) (G : list (list factor
                              (follows FUEL (nth a G []) [Still (nth a sh 0) (nth a periods 1)]))
                  (seq 0 (length sh)))).
 
+(** A constant is right: cells whose coordinates differ by whole periods have one value, in both copies. *)
 Theorem constant_right : forall periods sh G W, fits G sh = true -> constant_rule periods sh G = Yes ->
   (forall i i', inside sh i -> inside sh i' ->
      (forall a, (a < length sh)%nat -> (nth a periods 1 | nth a i 0 - nth a i' 0)) -> W i = W i') ->
@@ -258,6 +260,8 @@ Proof.
   intros a L. unfold repeated. rewrite !nth_build by trivial. now destruct (C a L) as (_ & _ & ?).
 Qed.
 
+(** What acts position by position is right where each operand is alike at all positions that the listed fact calls
+    alike. *)
 Theorem maps_right : forall sh G (operands : list (list (list factor) * operand V)) f R, fits G sh = true ->
   (forall F one, In (F, one) operands -> premise F one /\ map_rule sh G (fst one) F = Yes) ->
   (forall z i, inside sh i -> R z i = f (map (fun one => snd one z (repeated (fst one) i)) (map snd operands))) ->
@@ -273,6 +277,7 @@ Definition broadcast_rule (axes : list nat) (sh : list Z) (G : list (list factor
     (all_of (map (fun a => let o := nth a axes O in
                            repeated_axis (nth o sh 0) (nth a s 0) (nth o G []) (nth a F [])) (seq 0 (length s)))).
 
+(** A broadcast is right where each axis of its operand says what the listed fact says of the axis that it becomes. *)
 Theorem broadcast_right : forall axes sh G F one R, fits G sh = true -> premise F one ->
   broadcast_rule axes sh G (fst one) F = Yes ->
   (forall z i, inside sh i -> R z i = snd one z (repeated (fst one) (coordinates_of axes i))) ->
@@ -306,6 +311,8 @@ Definition transpose_rule (order : list nat) (sh : list Z) (G : list (list facto
     (all_of (map (fun a => let o := position a order in
                            same_axis (nth o sh 0) (nth a s 0) (nth o G []) (nth a F [])) (seq 0 (length s)))).
 
+(** A transposition is right where each axis of its operand says what the listed fact says of the axis that it
+    becomes. *)
 Theorem transpose_right : forall order sh G F one R, fits G sh = true -> premise F one ->
   transpose_rule order sh G (fst one) F = Yes ->
   (forall z i, inside sh i ->
@@ -332,6 +339,7 @@ Qed.
 Definition reshape_rule (sh : list Z) (G : list (list factor)) (s : list Z) (F : list (list factor)) : verdict :=
   both (ask (count sh =? count s)) (follows FUEL (concat G) (concat F)).
 
+(** A reshape is right where all factors of the operand, in row-major order, say what all listed factors say. *)
 Theorem reshape_right : forall sh G F one R, fits G sh = true -> premise F one ->
   reshape_rule sh G (fst one) F = Yes ->
   (forall z i, inside sh i -> R z i = snd one z (cell_at (fst one) (place sh i))) ->

@@ -148,6 +148,8 @@ Definition take_rule (a : nat) (start by_ : Z) (sh : list Z) (G : list (list fac
   (F : list (list factor)) : verdict :=
   both (other_axes a sh G s F) (takes start by_ (nth a s 0) (nth a sh 0) (nth a G []) (nth a F [])).
 
+(** A slice is right where the places taken of two alike cells are alike: the step times the stride is that of the
+    operand. *)
 Theorem take_right : forall a start by_ sh G F one R, fits G sh = true -> premise F one ->
   take_rule a start by_ sh G (fst one) F = Yes ->
   (forall z i, inside sh i -> R z i = snd one z (put a (start + by_ * nth a i 0) i)) ->
@@ -168,6 +170,7 @@ Definition pad_rule (a : nat) (before behind inner : Z) (sh : list Z) (G : list 
     (both (other_axes a sh G s F)
       (slides (Dim a a 1 1 before behind (inner + 1) 1) (nth a s 0) (nth a sh 0) (nth a G []) (nth a F []))).
 
+(** A padding is right where two alike cells are both padding, or cells of the operand that are alike. *)
 Theorem pad_right : forall a before behind inner sh G F one F' two R, fits G sh = true ->
   premise F one -> premise F' two -> pad_rule a before behind inner sh G (fst one) F (fst two) = Yes ->
   (forall z i, inside sh i ->
@@ -295,6 +298,8 @@ Proof.
   apply (single_tells (nth a G []) t _ t' _); trivial; lia.
 Qed.
 
+(** Any function of a window is right where what it shows at two alike places is alike, cell by cell, and all else
+    stays. *)
 Theorem window_right : forall dims kept sh G F one (others : list (list (list factor) * operand V)) f R,
   fits G sh = true -> premise F one -> (forall F' two, In (F', two) others -> premise F' two) ->
   window_rule dims kept sh G (fst one) F (map fst others) = Yes ->
