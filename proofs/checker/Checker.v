@@ -4,7 +4,7 @@
     checks each against those before it. Then it looks at the fact of the output. *)
 
 From Coq Require Import ZArith Znumtheory List Lia Bool Permutation.
-From Shifts Require Import Facts Semantics Indices Rules Views Mixtures.
+From Shifts Require Import Facts Semantics Indices Rules Orders Views Mixtures.
 Import ListNotations.
 Open Scope Z_scope.
 
@@ -77,9 +77,9 @@ Definition rule (o : operation) (shift sh : list Z) (G : list (list factor)) (es
   | Take a start by_, [e] => take_rule a start by_ sh G (extent e) (fact e)
   | Concat a, _ :: _ => both (ask (a <? length sh)%nat) (concat_rule a sh G (paired es))
   | Pad a before behind inner, [e; e'] => pad_rule a before behind inner sh G (extent e) (fact e) (extent e')
-  | Window dims kept _, e :: others => window_rule dims kept sh G (extent e) (fact e) (map fact others)
+  | Window dims kept symmetric, e :: others => window_rule symmetric dims kept sh G (extent e) (fact e) (map fact others)
   | Mix axes outs symmetric, _ :: _ => mix_rule axes outs symmetric sh G (paired es)
-  | Whole kept, e :: others => window_rule [] kept sh G (extent e) (fact e) (map fact others)
+  | Whole kept, e :: others => window_rule false [] kept sh G (extent e) (fact e) (map fact others)
   | Other, _ => Unknown
   | _, _ => No
   end.

@@ -4,7 +4,7 @@
     program. *)
 
 From Coq Require Import ZArith Znumtheory List Lia Bool Permutation.
-From Shifts Require Import Facts Semantics Indices Rules Views Mixtures Checker.
+From Shifts Require Import Facts Semantics Indices Rules Orders Views Mixtures Checker.
 Import ListNotations.
 Open Scope Z_scope.
 
@@ -282,8 +282,8 @@ Proof.
     + intros z i I. destruct one as [s A], two as [s' A']. now apply (Me s A s' A').
   - (* Window *)
     destruct es as [|e others]; [easy|]. destruct (First e others eq_refl) as (one & rest & Q & X & R).
-    rewrite <- X, <- R in H. rewrite Q in Me, P. destruct one as [s A]. destruct (Me s A _ eq_refl) as (f & _ & Me').
-    apply (window_right x y dims kept (shape v) G (fact e) (s, A) rest f); trivial.
+    rewrite <- X, <- R in H. rewrite Q in Me, P. destruct one as [s A]. destruct (Me s A _ eq_refl) as (f & Sy & Me').
+    apply (window_right x y symmetric dims kept (shape v) G (fact e) (s, A) rest f); trivial.
     + apply P; now left.
     + intros F' two I. apply P; now right.
   - (* Mix *)
@@ -292,9 +292,10 @@ Proof.
   - (* Whole *)
     destruct es as [|e others]; [easy|]. destruct (First e others eq_refl) as (one & rest & Q & X & R).
     rewrite <- X, <- R in H. rewrite Q in Me, P. destruct one as [s A]. destruct (Me s A _ eq_refl) as (f & Me').
-    apply (window_right x y [] kept (shape v) G (fact e) (s, A) rest f); trivial.
+    apply (window_right x y false [] kept (shape v) G (fact e) (s, A) rest f); trivial.
     + apply P; now left.
     + intros F' two I. apply P; now right.
+    + easy.
   - (* Other *)
     easy.
 Qed.

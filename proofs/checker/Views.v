@@ -1,7 +1,7 @@
 (** * Rules of what reads cells elsewhere: slices, padding, windows, and functions of whole operands *)
 
 From Coq Require Import ZArith Znumtheory List Lia Bool Permutation.
-From Shifts Require Import Facts Semantics Indices Rules.
+From Shifts Require Import Facts Semantics Indices Rules Orders.
 Import ListNotations.
 Open Scope Z_scope.
 
@@ -75,6 +75,71 @@ Proof.
     + apply (C' (j - c)); [apply (T q'); [lia | nia] | nia].
     + apply (C (j' + c)); [apply (T q); [lia | nia] | nia].
 Qed.
+
+(** A function that takes cells in any order, of windows that show whole periods, does not see where they are. *)
+Definition sees_whole_periods (d : dim) (n m : Z) (fs : list factor) : verdict :=
+  match merged fs with
+  | Some f =>
+      both (ask (fits_window d n m && (dilation d =? 1) && (low d <? base d) && (high d <? base d)
+                 && sane1 f && (cells f =? size fs) && (width d mod (period f * base d) =? 0)))
+        (follows FUEL [f] fs)
+  | None => Unknown
+  end.
+
+(** The cells that a window shows of one copy, in the order in which it shows them of the other. *)
+Definition turned (d : dim) (n : Z) (q' by_ : Z) : list (option Z) :=
+  map (fun k => stands n (low d) (base d) (stride d * q' + dilation d * ((k + by_) mod width d))) (range (width d)).
+
+Lemma sees_whole_periods_right d n m fs t q t' q' : sees_whole_periods d n m fs = Yes ->
+  sane fs = true -> size fs = n -> 0 <= q < m -> 0 <= q' < m -> exists l,
+  Permutation (map (fun k => stands n (low d) (base d) (stride d * q' + dilation d * k)) (range (width d))) l /\
+  Forall2 (read_alike n fs t t')
+    (map (fun k => stands n (low d) (base d) (stride d * q + dilation d * k)) (range (width d))) l.
+Proof.
+  intros H SF ZF Q Q'. unfold sees_whole_periods in H. destruct (merged fs) as [f|]; [|easy].
+  apply both_yes in H as [C H]. apply ask_yes in C.
+  rewrite !andb_true_iff, !Z.ltb_lt, !Z.eqb_eq in C. destruct C as [[[[[[W D] Lo] Hi] S1] Z1] Pe].
+  unfold fits_window in W. rewrite !andb_true_iff, !Z.leb_le, Z.eqb_eq in W.
+  destruct W as [[[[[[N M] W1] W2] W3] W4] W5]. pose proof (sane1_positive f S1).
+  apply Z.mod_divide in Pe; [|nia]. destruct Pe as [e Pe].
+  set (by_ := stride d * (q - q') - (turn t - turn t') * (base d * step f)).
+  exists (turned d n q' by_). unfold turned. split.
+  - rewrite <- (map_map (fun k => (k + by_) mod width d)
+      (fun k => stands n (low d) (base d) (stride d * q' + dilation d * k))).
+    apply Permutation_map, turns_permute; lia.
+  - apply Forall2_map, Forall2_same. intros k K. apply in_range in K. rewrite D, !Z.mul_1_l.
+    set (k' := (k + by_) mod width d). assert (K' : 0 <= k' < width d) by (apply Z.mod_pos_bound; lia).
+    assert (T : exists c, stride d * q + k - (stride d * q' + k') = base d * ((turn t - turn t') * step f + c * period f)).
+    { exists (e * ((k + by_) / width d)). unfold k'. rewrite Z.mod_eq by lia. unfold by_. rewrite Pe. ring_simplify.
+      set (u := _ / _). ring. }
+    destruct T as [c T].
+    set (last := (n - 1) * base d + 1 + low d + high d - 1 - dilation d * (width d - 1)) in *.
+    assert (L : forall p v, 0 <= p < m -> 0 <= v < width d ->
+      0 <= stride d * p + v <= (n - 1) * base d + low d + high d).
+    { intros p v I V. pose proof (Z.mul_div_le last (stride d) ltac:(lia)).
+      assert (stride d * p <= last) by nia. unfold last in *; nia. }
+    assert (B : forall p v j, 0 <= p < m -> 0 <= v < width d -> stride d * p + v - low d = j * base d -> 0 <= j < n).
+    { intros p v j I V X. specialize (L p v I V). split; nia. }
+    pose proof (stands_cases n (low d) (base d) (stride d * q + k) ltac:(lia)) as C.
+    pose proof (stands_cases n (low d) (base d) (stride d * q' + k') ltac:(lia)) as C'.
+    set (g := (turn t - turn t') * step f + c * period f) in *.
+    destruct (stands n (low d) (base d) (stride d * q + k)) as [j|];
+      destruct (stands n (low d) (base d) (stride d * q' + k')) as [j'|]; simpl; trivial.
+    + repeat split; try lia. apply (follows_right FUEL [f] fs); trivial; try (simpl; lia).
+      { unfold sane; simpl. now rewrite S1. }
+      apply alike_one; trivial. unfold alike1. assert (j - j' = g) by nia.
+      replace (j - j' - (turn t - turn t') * step f) with (c * period f) by (unfold g in *; lia).
+      apply Z.divide_factor_r.
+    + apply (C' (j - g)); [apply (B q' k'); [lia | lia | nia] | nia].
+    + apply (C (j' + g)); [apply (B q k); [lia | lia | nia] | nia].
+Qed.
+
+(** Along its axis a window moves, or shows whole periods to a function that takes them in any order. *)
+Definition runs (symmetric : bool) (d : dim) (n m : Z) (gs fs : list factor) : verdict :=
+  match slides d n m gs fs with
+  | Yes => Yes
+  | why => if symmetric then match sees_whole_periods d n m fs with Yes => Yes | _ => why end else why
+  end.
 
 (** Fixed places of an axis: [start + by q], none of which leaves it. *)
 Definition takes (start by_ n m : Z) (gs fs : list factor) : verdict :=
@@ -196,12 +261,12 @@ Qed.
 (** ** Windows *)
 
 (** Along one axis of the first operand: a window runs, or the axis is kept, or all of its cells are used. *)
-Definition seen_axis (dims : list dim) (kept : list (nat * nat)) (sh : list Z) (G : list (list factor)) (s : list Z)
+Definition seen_axis (symmetric : bool) (dims : list dim) (kept : list (nat * nat)) (sh : list Z) (G : list (list factor)) (s : list Z)
   (F : list (list factor)) (a : nat) : verdict :=
   match find (fun d => (axis d =? a)%nat) dims with
   | Some d =>
       both (ask (out d <? length sh)%nat)
-        (slides d (nth a s 0) (nth (out d) sh 0) (nth (out d) G []) (nth a F []))
+        (runs symmetric d (nth a s 0) (nth (out d) sh 0) (nth (out d) G []) (nth a F []))
   | None =>
       match find (fun names => (fst names =? a)%nat) kept with
       | Some names =>
@@ -214,13 +279,13 @@ Definition seen_axis (dims : list dim) (kept : list (nat * nat)) (sh : list Z) (
 (** An operand that is used whole stays. *)
 Definition stays (F : list (list factor)) : bool := forallb still F.
 
-Definition window_rule (dims : list dim) (kept : list (nat * nat)) (sh : list Z) (G : list (list factor))
+Definition window_rule (symmetric : bool) (dims : list dim) (kept : list (nat * nat)) (sh : list Z) (G : list (list factor))
   (s : list Z) (F : list (list factor)) (others : list (list (list factor))) : verdict :=
   let axes := map axis dims ++ map fst kept in
   let outs := map out dims ++ map snd kept in
   both (ask (distinct axes && below (length s) axes && distinct outs && below (length sh) outs))
     (both (ask (forallb (fun a => single (nth a G [])) (unnamed outs (length sh)) && forallb stays others))
-       (all_of (map (seen_axis dims kept sh G s F) (seq 0 (length s))))).
+       (all_of (map (seen_axis symmetric dims kept sh G s F) (seq 0 (length s))))).
 
 Lemma stays_axis F s a : fits F s = true -> stays F = true -> (a < length s)%nat -> still (nth a F []) = true.
 Proof.
@@ -262,30 +327,51 @@ Proof.
   apply premise_cell with F; trivial; try (split; [trivial|]); intros a B; specialize (H a B); simpl in H; tauto.
 Qed.
 
-Lemma view_right dims kept sh G F one t i t' i' : fits G sh = true -> premise F one ->
-  all_of (map (seen_axis dims kept sh G (fst one) F) (seq 0 (length (fst one)))) = Yes ->
+Lemma view_right symmetric dims kept sh G F one t i t' i' : fits G sh = true -> premise F one ->
+  all_of (map (seen_axis symmetric dims kept sh G (fst one) F) (seq 0 (length (fst one)))) = Yes ->
   inside sh i -> inside sh i' -> label G t i = label G t' i' ->
-  view dims kept (fst one) i (snd one (copy t)) = view dims kept (fst one) i' (snd one (copy t')).
+  let v := view dims kept (fst one) i (snd one (copy t)) in
+  let v' := view dims kept (fst one) i' (snd one (copy t')) in
+  v = v' \/ symmetric = true /\ Permutation v v'.
 Proof.
-  intros S P H I I' E. unfold view.
-  apply equal_maps with (P := fun c c' => length c = length (fst one) /\
-    related (fun a => read_alike (nth a (fst one) 0) (nth a F []) t t') 0 c c').
-  - intros c c' [L R]. now apply read_cell with F.
-  - apply products_related. intros a B. simpl in B.
-    eapply all_yes in H; [|apply in_map, in_seq; split; [lia | apply B]].
-    pose proof (fits_right F _ (proj1 P)) as [_ W]. destruct (W a) as [SF ZF]; [lia|].
-    unfold seen_axis in H. unfold shown. destruct (find _ dims) as [d|].
-    + apply both_yes in H as [O H]. apply ask_yes, Nat.ltb_lt in O.
+  intros S P H I I' E v v'. subst v v'. unfold view. set (rank := length (fst one)).
+  set (h := shown dims kept (fst one) i). set (h' := shown dims kept (fst one) i').
+  destruct (chosen (fun a l => (l = h' a \/ symmetric = true) /\ Permutation (h' a) l /\
+    Forall2 (read_alike (nth a (fst one) 0) (nth a F []) t t') (h a) l) [] rank) as [h'' Each].
+  { intros a B. eapply all_yes in H; [|apply in_map, in_seq; split; [lia | apply B]].
+    pose proof (fits_right F _ (proj1 P)) as [_ W]. destruct (W a B) as [SF ZF].
+    unfold seen_axis in H. unfold h, h', shown. destruct (find _ dims) as [d|].
+    - apply both_yes in H as [O H]. apply ask_yes, Nat.ltb_lt in O.
       destruct (result_axes G sh t i t' i' S I I' E _ O) as (SG & ZG & X & X' & Y).
-      apply Forall2_map, Forall2_same. intros k K. apply in_range in K.
-      exact (slides_right _ _ _ _ _ t _ t' _ k H SG SF ZG ZF X X' Y K).
-    + destruct (find _ kept) as [names|].
-      * apply both_yes in H as [O H]. apply ask_yes, Nat.ltb_lt in O.
+      unfold runs in H.
+      destruct (slides d (nth a (fst one) 0) (nth (out d) sh 0) (nth (out d) G []) (nth a F [])) eqn:Sl.
+      + eexists. split; [left; reflexivity|]. split; [apply Permutation_refl|].
+        apply Forall2_map, Forall2_same. intros k K. apply in_range in K.
+        exact (slides_right _ _ _ _ _ t _ t' _ k Sl SG SF ZG ZF X X' Y K).
+      + destruct symmetric; [|easy].
+        destruct (sees_whole_periods d (nth a (fst one) 0) (nth (out d) sh 0) (nth a F [])) eqn:Wh; try easy.
+        destruct (sees_whole_periods_right _ _ _ _ t _ t' _ Wh SF ZF X X') as (l & L & L'). exists l. auto.
+      + destruct symmetric; [|easy].
+        destruct (sees_whole_periods d (nth a (fst one) 0) (nth (out d) sh 0) (nth a F [])) eqn:Wh; try easy.
+        destruct (sees_whole_periods_right _ _ _ _ t _ t' _ Wh SF ZF X X') as (l & L & L'). exists l. auto.
+    - eexists. split; [left; reflexivity|]. split; [apply Permutation_refl|].
+      destruct (find _ kept) as [names|].
+      + apply both_yes in H as [O H]. apply ask_yes, Nat.ltb_lt in O.
         destruct (result_axes G sh t i t' i' S I I' E _ O) as (SG & ZG & X & X' & Y).
         destruct (same_axis_right _ _ _ _ t _ t' _ H SG SF ZG ZF X X' Y) as [<- K].
         repeat constructor; simpl; trivial; lia.
-      * apply ask_yes in H. apply Forall2_map, Forall2_same. intros k K. apply in_range in K.
-        simpl. repeat split; try lia. now apply still_stays.
+      + apply ask_yes in H. apply Forall2_map, Forall2_same. intros k K. apply in_range in K.
+        simpl. repeat split; try lia. now apply still_stays. }
+  assert (Same : map (fun c => option_map (snd one (copy t)) (all_there c)) (product (map h (seq 0 rank))) =
+                 map (fun c => option_map (snd one (copy t')) (all_there c)) (product (map h'' (seq 0 rank)))).
+  { apply equal_maps with (P := fun c c' => length c = length (fst one) /\
+      related (fun a => read_alike (nth a (fst one) 0) (nth a F []) t t') 0 c c').
+    - intros c c' [L R]. now apply read_cell with F.
+    - apply products_related. intros a B. apply Each. unfold rank; lia. }
+  rewrite Same. destruct symmetric eqn:Sy.
+  - right. split; trivial. apply Permutation_map, products_permuted, Forall2_map_seq. intros a B.
+    apply Permutation_sym, Each; lia.
+  - left. f_equal. f_equal. apply map_seq_equal. intros a B. now destruct (Each a B) as [[U|U] _].
 Qed.
 
 (** Coordinates of the result that a function may use are told apart. *)
@@ -300,23 +386,25 @@ Qed.
 
 (** Any function of a window is right where what it shows at two alike places is alike, cell by cell, and all else
     stays. *)
-Theorem window_right : forall dims kept sh G F one (others : list (list (list factor) * operand V)) f R,
+Theorem window_right : forall symmetric dims kept sh G F one (others : list (list (list factor) * operand V)) f R,
   fits G sh = true -> premise F one -> (forall F' two, In (F', two) others -> premise F' two) ->
-  window_rule dims kept sh G (fst one) F (map fst others) = Yes ->
+  window_rule symmetric dims kept sh G (fst one) F (map fst others) = Yes ->
+  (symmetric = true -> forall key l l' rest, Permutation l l' -> f key l rest = f key l' rest :> V) ->
   (forall z i, inside sh i ->
      R z i = f (coordinates_of (unnamed (map out dims ++ map snd kept) (length sh)) i)
                (view dims kept (fst one) i (snd one z)) (map (whole z) (map snd others))) ->
   right G sh R.
 Proof.
-  intros dims kept sh G F one others f R S P PO H M t i t' i' I I' E. rewrite !M by trivial.
+  intros symmetric dims kept sh G F one others f R S P PO H Sy M t i t' i' I I' E. rewrite !M by trivial.
   apply both_yes in H as [_ H]. apply both_yes in H as [N H].
   apply ask_yes, andb_true_iff in N as [N O]. rewrite forallb_forall in N, O.
-  rewrite (view_right dims kept sh G F one t i t' i' S P H I I' E).
   rewrite (key_right _ sh G t i t' i' S I I' E)
     by (intros a K; split; [now apply unnamed_in in K | now apply N]).
-  f_equal. rewrite !map_map. apply map_ext_in. intros [F' two] K. apply whole_right with F'.
-  - now apply (PO F' two).
-  - apply O, in_map_iff. now exists (F', two).
+  replace (map (whole (copy t)) (map snd others)) with (map (whole (copy t')) (map snd others)).
+  - destruct (view_right symmetric dims kept sh G F one t i t' i' S P H I I' E) as [-> | [U X]]; [trivial|].
+    now apply Sy.
+  - rewrite !map_map. apply map_ext_in. intros [F' two] K. apply whole_right with F'; [now apply (PO F' two)|].
+    apply O, in_map_iff. now exists (F', two).
 Qed.
 
 End Claims.

@@ -4,6 +4,7 @@
     Semantics.v   programs, models, shifts and statements: what the theorem is about
     Indices.v     lemmas about indices, products of lists, and labels
     Rules.v       what is given, maps, broadcasts, reshapes, transpositions
+    Orders.v      whole periods, whose cells are taken in another order
     Views.v       slices, padding, windows, functions of whole operands
     Mixtures.v    reductions, and arrays side by side
     Checker.v     the checker
@@ -39,6 +40,7 @@ THEOREMS: Mapping[str, tuple[str, ...]] = {
         "transpose_right",
         "reshape_right",
     ),
+    "Orders": (),
     "Views": ("take_right", "pad_right", "window_right"),
     "Mixtures": ("mix_right", "concat_right"),
     "Checker": (),
