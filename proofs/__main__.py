@@ -161,12 +161,14 @@ def _checker(console: Console, files: Sequence[Path]) -> int:
         if wrong:
             return REFUTED if any(o.status == "failed" for o in wrong) else UNDECIDED
         try:
-            verdicts = checker.judge_texts(directory, [path.read_text("utf-8") for path in files])
+            texts = [path.read_text("utf-8") for path in files]
         except (OSError, UnicodeDecodeError) as error:
             _say(console, f"error: {error}")
             return USAGE
-    for path, verdict in zip(files, verdicts, strict=True):
-        _say(console, f"{path}: {verdict}")
+        verdicts = checker.judge_texts(directory, texts)
+    for path, text, verdict in zip(files, texts, verdicts, strict=True):
+        more = f": {checker.stated(text)}" if verdict == checker.PROVED else ""
+        _say(console, f"{path}: {verdict}{more}")
     if any(verdict.startswith("refused") for verdict in verdicts):
         return REFUTED
     return PROVED if all(verdict == checker.PROVED for verdict in verdicts) else UNDECIDED

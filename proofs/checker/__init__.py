@@ -101,6 +101,19 @@ def _read(text: str) -> Any:
     return data if known else Refusal("format", f"this is no certificate of the schema {SCHEMA}")
 
 
+def stated(text: str) -> str:
+    """What the checker proves of a file that it accepts: counts, names and digests in it are not read."""
+    data = json.loads(text)
+    question = terms.asked(data)
+    moves = [
+        str(entry["shift"]) + (f" -> {entry['output_shift']}" if question.axes else "")
+        for entry in data["generators"]
+    ]
+    along = f" along axes {list(question.axes)}" if question.axes else ""
+    same = ", as the image does" if question.law == "same" else ""
+    return f"{question.property}{along}{same}, under all sums of {', '.join(moves)}"
+
+
 def _words(answer: str, data: Any) -> str:
     """Coq's answer in words."""
     found = RESULT.search(answer)

@@ -16,6 +16,7 @@ from shiftproof_kernel import (
     Node,
     Program,
     Refusal,
+    Still,
     arithmetic,
     decode_program,
     derive,
@@ -25,7 +26,7 @@ from shiftproof_kernel import (
 )
 from shiftproof_kernel import program as ops
 from shiftproof_kernel.certificate import SCHEMA, Question
-from shiftproof_kernel.facts import merged
+from shiftproof_kernel.facts import Factors, merged
 from shiftproof_kernel.program import fields, plain
 
 
@@ -56,14 +57,17 @@ def _moves(program: Program, question: Question, entry: Mapping[str, Any]) -> bo
     theorem = derive(program, tuple(entry["shift"]))[program.outputs[0]]
     if isinstance(theorem, Lost) or len(entry["output_shift"]) != len(question.axes):
         return False
-    for axis, moved in zip(question.axes, entry["output_shift"], strict=True):
-        window = merged(theorem.fact.axes[axis])
-        step = window.step if isinstance(window, Moving) else 0
-        whole = window.n % window.period == 0 and (moved - step) % window.period == 0
-        stays = not isinstance(window, Moving) and moved % window.n == 0
-        if not whole and not stays:
-            return False
-    return True
+    pairs = zip(question.axes, entry["output_shift"], strict=True)
+    return all(_moves_along(theorem.fact.axes[axis], moved) for axis, moved in pairs)
+
+
+def _moves_along(factors: Factors, moved: int) -> bool:
+    match merged(factors):
+        case Still(n, period):
+            return moved % n == 0 or (n % period == 0 and moved % period == 0)
+        case Moving(n, period, _, step):
+            return n % period == 0 and (moved - step) % period == 0
+    return False
 
 
 def claims(seed: int) -> Iterator[Claim]:
@@ -153,6 +157,10 @@ class Builder:
             self.transpose,
             self.broadcast,
             self.join,
+            self.rotate,
+            self.plane,
+            self.whole,
+            self.pair,
             lambda: self.mix([self.axis()]),
         ]
         if self.shape:
@@ -264,6 +272,53 @@ class Builder:
         """Two copies, side by side."""
         axis, last = self.axis(), len(self.nodes) - 1
         self.add(ops.Concat(axis), self.along(axis, 2 * self.shape[axis]), last, last)
+
+    def rotate(self) -> None:
+        """The cells of an axis in a cycle, by slices; and a function of these and those."""
+        axis, last = self.axis(), len(self.nodes) - 1
+        shape, n = self.shape, self.shape[axis]
+        if n > 1:
+            by = self.chance.randint(1, n - 1)
+            tail = self.add(ops.Take(axis, ops.Span(by, 1)), self.along(axis, n - by), last)
+            head = self.add(ops.Take(axis, ops.Span(0, 1)), self.along_of(last, axis, by), last)
+            turned = self.add(ops.Concat(axis), shape, tail, head)
+            self.add(ops.Map(), shape, last, turned)
+
+    def plane(self) -> None:
+        """A window along two axes; the others are kept, or mixed."""
+        if len(self.shape) < 2:
+            return
+        chance, shape = self.chance, list(self.shape)
+        axes = chance.sample(range(len(shape)), 2)
+        dims = []
+        for axis in axes:
+            size, stride = chance.choice([1, 2, shape[axis]]), chance.choice([1, 2])
+            dims.append(ops.Dim(axis, axis, size, stride, 0, 0, 1, 1))
+            shape[axis] = arithmetic.places(shape[axis], size - 1, stride)
+        others = [axis for axis in range(len(shape)) if axis not in axes]
+        if chance.random() < 0.5:
+            kept = tuple((axis, axis) for axis in others)
+        else:
+            kept = ()
+            for axis in others:
+                shape[axis] = chance.choice([1, 3])
+        if min(shape) > 0:
+            last, kernel = len(self.nodes) - 1, self.add(ops.Weight(), (2,))
+            op = ops.Window(tuple(dims), kept, chance.random() < 0.5, linear=False)
+            self.add(op, shape, last, kernel)
+
+    def whole(self) -> None:
+        """Any function of the whole, which keeps an axis."""
+        axis = self.axis()
+        self.add(ops.Whole(((axis, 0),)), (self.shape[axis], 3))
+
+    def pair(self) -> None:
+        """All pairs of cells along one axis, and a mixture of these: each meets each."""
+        if len(self.shape) == 1:
+            last, n = len(self.nodes) - 1, self.shape[0]
+            one = self.add(ops.Broadcast((0,)), (n, n), last)
+            other = self.add(ops.Broadcast((1,)), (n, n), last)
+            self.add(ops.Mix((1,), (), True, sum=False), (n,), one, other)
 
     def mix(self, axes: list[int]) -> None:
         """A reduction, or any function, of some axes; it may make one."""
