@@ -77,7 +77,8 @@ Definition rule (o : operation) (shift sh : list Z) (G : list (list factor)) (es
   | Take a start by_, [e] => take_rule a start by_ sh G (extent e) (fact e)
   | Concat a, _ :: _ => both (ask (a <? length sh)%nat) (concat_rule a sh G (paired es))
   | Pad a before behind inner, [e; e'] => pad_rule a before behind inner sh G (extent e) (fact e) (extent e')
-  | Window dims kept symmetric, e :: others => window_rule symmetric dims kept sh G (extent e) (fact e) (map fact others)
+  | Window dims kept symmetric, e :: others =>
+      window_rule symmetric dims kept sh G (extent e) (fact e) (map fact others)
   | Mix axes outs symmetric, _ :: _ => mix_rule axes outs symmetric sh G (paired es)
   | Whole kept, e :: others => window_rule false [] kept sh G (extent e) (fact e) (map fact others)
   | Other, _ => Unknown
@@ -132,13 +133,15 @@ Fixpoint check_nodes (shift : list Z) (env : list (option known)) (vs : list nod
 Definition moves_along (n r : Z) (fs : list factor) : verdict :=
   if still fs && (r mod n =? 0) then Yes else
   match merged fs with
-  | Some f => both (ask (sane1 f && (cells f =? size fs) && (n mod period f =? 0) && ((step f - r) mod period f =? 0)))
+  | Some f => both (ask (sane1 f && (cells f =? size fs) && (n mod period f =? 0)
+                         && ((step f - r) mod period f =? 0)))
                    (follows FUEL [f] fs)
   | None => Unknown
   end.
 
 Definition moves (axes : list nat) (r : list Z) (e : known) : verdict :=
-  all_of (map (fun a => if listed a axes then moves_along (nth a (extent e) 0) (nth (position a axes) r 0) (nth a (fact e) [])
+  all_of (map (fun a => if listed a axes
+                        then moves_along (nth a (extent e) 0) (nth (position a axes) r 0) (nth a (fact e) [])
                         else ask (still (nth a (fact e) [])))
               (seq 0 (length (extent e)))).
 

@@ -92,7 +92,8 @@ Proof.
 Qed.
 
 (** So its output stays, for every kernel, every image and every shift. *)
-Theorem network_is_invariant : forall w x y r, shifted network [r] x y -> computed w y 5%nat [] = computed w x 5%nat [].
+Theorem network_is_invariant : forall w x y r, shifted network [r] x y ->
+  computed w y 5%nat [] = computed w x 5%nat [].
 Proof.
   assert (Up : forall n, generated 1 0 [([1], [])] [Z.of_nat n] []).
   { induction n as [|n IH].
@@ -115,5 +116,5 @@ Qed.
 
 (** And it computes what it should: of the image 1 0 0 5 by the kernel 2 3, five times the sum of all cells. *)
 Example network_computes :
-  computed (fun i => nth (Z.to_nat (nth 0 i 0)) [2; 3] 0) (fun _ i => nth (Z.to_nat (nth 0 i 0)) [1; 0; 0; 5] 0) 5%nat [] = 30.
+  let at_ l i := nth (Z.to_nat (nth 0 i 0)) l 0 in computed (at_ [2; 3]) (fun _ => at_ [1; 0; 0; 5]) 5%nat [] = 30.
 Proof. vm_compute. reflexivity. Qed.

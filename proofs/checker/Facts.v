@@ -362,7 +362,8 @@ Proof.
   apply sane_cons in SG0 as [S1 SG']. apply sane_cons in SF0 as [S2 SF'].
   pose proof (sane1_positive g S1) as PG. pose proof (sane1_positive f S2) as PF.
   pose proof (size_positive gs' SG') as MG. pose proof (size_positive fs' SF') as MF.
-  cbv zeta in H. destruct (cells g =? cells f) eqn:C0; [|destruct (cells g =? 1) eqn:C1; [|destruct (cells f =? 1) eqn:C2;
+  cbv zeta in H.
+  destruct (cells g =? cells f) eqn:C0; [|destruct (cells g =? 1) eqn:C1; [|destruct (cells f =? 1) eqn:C2;
     [|destruct (cells g mod cells f =? 0) eqn:C3; [|destruct (cells f mod cells g =? 0) eqn:C4; [|easy]]]]];
     rewrite ?Z.eqb_eq, ?Z.eqb_neq in *.
   - (* of one size *)

@@ -82,7 +82,8 @@ Lemma mixed_axis_right symmetric operands a t t' :
   (forall F one, In (F, one) operands -> premise F one /\ (a < length (fst one))%nat) ->
   mixed_axis symmetric (pairs operands) a = Yes ->
   let n := longest_of a (pairs operands) in
-  let back := if all_stay a (pairs operands) then range n else map (partner (leader a (pairs operands)) t t') (range n) in
+  let back := if all_stay a (pairs operands) then range n
+              else map (partner (leader a (pairs operands)) t t') (range n) in
   (back = range n \/ symmetric = true) /\ Permutation (range n) back /\
   Forall2 (all_alike operands t t' a) (range n) back.
 Proof.
@@ -161,13 +162,16 @@ Proof.
   set (h' := mixed axes outs (longest (map snd operands)) rank (length sh) i').
   set (h'' := reordered axes outs (pairs operands) rank (length sh) t t' i').
   assert (Each : forall a, (a < rank)%nat ->
-    (h'' a = h' a \/ symmetric = true) /\ Permutation (h' a) (h'' a) /\ Forall2 (all_alike operands t t' a) (h a) (h'' a)).
+    (h'' a = h' a \/ symmetric = true) /\ Permutation (h' a) (h'' a) /\
+    Forall2 (all_alike operands t t' a) (h a) (h'' a)).
   { intros a L. eapply all_yes in H; [|apply in_map, in_seq; split; [lia | exact L]]. cbv beta in H.
     unfold h, h', h'', mixed, reordered. destruct (listed a axes).
-    - rewrite longest_pairs. apply mixed_axis_right; trivial. intros F one K. destruct (Pr F one K). split; trivial; lia.
+    - rewrite longest_pairs. apply mixed_axis_right; trivial. intros F one K. destruct (Pr F one K).
+      split; trivial; lia.
     - apply both_yes in H as [O H]. apply ask_yes, Nat.ltb_lt in O.
       split; [now left|]. split; trivial. constructor; [|constructor]. intros F one K. cbv zeta.
-      destruct (Pr F one K) as [Q T]. pose proof (fits_right F _ (proj1 Q)) as [_ X]. destruct (X a) as [SF ZF]; [lia|].
+      destruct (Pr F one K) as [Q T]. pose proof (fits_right F _ (proj1 Q)) as [_ X].
+      destruct (X a) as [SF ZF]; [lia|].
       destruct (result_axes G sh t i t' i' S I I' E _ O) as (SG & ZG & B & B' & A).
       eapply all_yes in H; [|apply in_map, in_pairs, K].
       exact (repeated_axis_right _ _ _ _ t _ t' _ H SG SF ZG ZF B B' A). }

@@ -154,10 +154,12 @@ Definition image_axis (axes : list nat) (shift : list Z) (n : Z) (a : nat) : lis
 
 (** The image: x(T)[i] = x[i - shift]. *)
 Definition image_rule (axes : list nat) (shift : list Z) (sh : list Z) (G : list (list factor)) : verdict :=
-  all_of (map (fun a => both (ask (1 <=? nth a sh 0)) (follows FUEL (nth a G []) (image_axis axes shift (nth a sh 0) a)))
+  all_of (map (fun a => both (ask (1 <=? nth a sh 0))
+                             (follows FUEL (nth a G []) (image_axis axes shift (nth a sh 0) a)))
               (seq 0 (length sh))).
 
-Lemma moving_image n r t j t' j' : 1 <= n -> alike [Moving n n 0 r] t j t' j' -> (n | j - j' - (turn t - turn t') * r).
+Lemma moving_image n r t j t' j' : 1 <= n ->
+  alike [Moving n n 0 r] t j t' j' -> (n | j - j' - (turn t - turn t') * r).
 Proof.
   intros N H. apply alike_one in H; [exact H|]. unfold sane1; simpl. rewrite andb_true_iff, Z.leb_le; lia.
 Qed.
@@ -271,9 +273,12 @@ Proof.
   apply map_ext_in. intros [F one] K. destruct (H F one K) as [P Q]. now apply map_operand_right with sh G F.
 Qed.
 
-Definition broadcast_rule (axes : list nat) (sh : list Z) (G : list (list factor)) (s : list Z) (F : list (list factor))
-  : verdict :=
-  both (ask ((length axes =? length s)%nat && forallb (fun a => (a <? length sh)%nat) axes))
+Fixpoint increasing (l : list nat) : bool :=
+  match l with a :: ((b :: _) as rest) => (a <? b)%nat && increasing rest | _ => true end.
+
+Definition broadcast_rule (axes : list nat) (sh : list Z) (G : list (list factor)) (s : list Z)
+  (F : list (list factor)) : verdict :=
+  both (ask ((length axes =? length s)%nat && increasing axes && forallb (fun a => (a <? length sh)%nat) axes))
     (all_of (map (fun a => let o := nth a axes O in
                            repeated_axis (nth o sh 0) (nth a s 0) (nth o G []) (nth a F [])) (seq 0 (length s)))).
 
@@ -284,7 +289,7 @@ Theorem broadcast_right : forall axes sh G F one R, fits G sh = true -> premise 
   right G sh R.
 Proof.
   intros axes sh G F one R S P H M t i t' i' I I' E. rewrite !M by trivial.
-  apply both_yes in H as [N H]. apply ask_yes, andb_true_iff in N as [N O]. apply Nat.eqb_eq in N.
+  apply both_yes in H as [N H]. apply ask_yes in N. rewrite !andb_true_iff, Nat.eqb_eq in N. destruct N as [[N _] O].
   rewrite forallb_forall in O.
   assert (X : forall a j, (a < length (fst one))%nat -> nth a (coordinates_of axes j) 0 = nth (nth a axes 0%nat) j 0).
   { intros a j L. unfold coordinates_of. rewrite nth_indep with (d' := nth 0 j 0) by (rewrite map_length; lia).

@@ -126,7 +126,8 @@ Definition view (dims : list dim) (kept : list (nat * nat)) (s i : list Z) (A : 
 Definition unnamed (outs : list nat) (rank : nat) : list nat := filter (fun a => negb (listed a outs)) (seq 0 rank).
 Definition coordinates_of (axes : list nat) (i : list Z) : list Z := map (fun a => nth a i 0) axes.
 
-Definition first_rank (operands : list operand) : nat := match operands with one :: _ => length (fst one) | [] => O end.
+Definition first_rank (operands : list operand) : nat :=
+  match operands with one :: _ => length (fst one) | [] => O end.
 
 (** The longest of the operands along an axis; and what a mixture along [axes] sees along axis [a] at cell [i]: all of
     it, or, where it is not mixed, the cell of the same number along the axis that it becomes. *)
@@ -233,7 +234,8 @@ Definition shifted (p : program) (r : list Z) (x y : images) : Prop :=
     shift of the image. *)
 Inductive property := Invariance | Equivariance (axes : list nat) (same : bool).
 
-Definition rank_of (what : property) : nat := match what with Invariance => O | Equivariance axes _ => length axes end.
+Definition rank_of (what : property) : nat :=
+  match what with Invariance => O | Equivariance axes _ => length axes end.
 
 (** Sums and differences of listed shifts of the image, with the same of the output; so also 0, and all multiples. *)
 Definition plus (n : nat) (r s : list Z) : list Z := build n (fun a => nth a r 0 + nth a s 0).

@@ -210,7 +210,8 @@ Proof.
   intros N O C F S H. pose proof (M k v N) as Me. unfold operands_of in Me.
   destruct (operands_right env (inputs v) es O C F) as (E1 & E2 & E3 & P). rewrite <- E1 in Me.
   set (ops := operands es (inputs v)) in *.
-  assert (One : forall e, es = [e] -> exists one, ops = [(fact e, one)] /\ fst one = extent e /\ premise x y (fact e) one).
+  assert (One : forall e, es = [e] -> exists one,
+    ops = [(fact e, one)] /\ fst one = extent e /\ premise x y (fact e) one).
   { intros e ->. inversion F as [|? j ? ? Nj F' Es Ks]. inversion F'. subst.
     exists (shape_of p j, fun z => m z j). unfold ops. rewrite <- Ks. split; [reflexivity|].
     destruct (O j e Nj) as (_ & X & _). split; [simpl; now rewrite X|]. apply P. unfold ops. rewrite <- Ks. now left. }
@@ -323,19 +324,22 @@ Proof.
     assert (L : (a < length (shape v))%nat).
     { unfold carried in K. rewrite !andb_true_iff, Nat.ltb_lt in K. lia. }
     pose proof (proj2 I a L). destruct (carried_right a start (shape v) G e i S SE K I) as [J W]; [lia|].
-    exists j, e, (put a (nth a i 0 + start) i). split; trivial. split; trivial. split; trivial. intro t. split; [apply W|].
+    exists j, e, (put a (nth a i 0 + start) i).
+    split; trivial. split; trivial. split; trivial. intro t. split; [apply W|].
     rewrite <- Ks in Me. rewrite (Me (shape_of p j) (fun z => m z j)); trivial.
     now replace (start + 1 * nth a i 0) with (nth a i 0 + start) by ring.
   - (* Concat *)
     destruct es as [|e0 es0]; [easy|].
-    destruct (forallb (fun e' => (signal e' =? signal e0)%nat) (e0 :: es0) && continued a 0 (shape v) G (e0 :: es0)) eqn:K;
-      [|easy]. injection H as <-. apply andb_true_iff in K as [Sg K]. rewrite forallb_forall in Sg.
+    destruct (forallb (fun e' => (signal e' =? signal e0)%nat) (e0 :: es0)
+              && continued a 0 (shape v) G (e0 :: es0)) eqn:K; [|easy].
+    injection H as <-. apply andb_true_iff in K as [Sg K]. rewrite forallb_forall in Sg.
     assert (L : (a < length (shape v))%nat).
     { cbn [continued] in K. unfold carried in K. rewrite !andb_true_iff, Nat.ltb_lt in K. lia. }
     split.
     + inversion F as [|? j ? ? Nj F' Es Ks]. subst. now destruct (O j e0 Nj) as (_ & _ & ?).
     + intros i I. pose proof (proj2 I a L).
-      destruct (continued_right a 0 (shape v) G _ _ env i S O F K I L) as (before & j & behind & e & Q & J & Nj & R); [lia|].
+      destruct (continued_right a 0 (shape v) G _ _ env i S O F K I L)
+        as (before & j & behind & e & Q & J & Nj & R); [lia|].
       cbv zeta in R. rewrite Z.add_0_l in R. destruct R as (B & J' & W).
       exists j, e, (put a (nth a i 0 - fold_right Z.add 0 (map (fun k => nth a (shape_of p k) 0) before)) i).
       split; trivial. split; [now apply Nat.eqb_eq, Sg|]. split; trivial. intro t. split; [apply W|].
@@ -544,7 +548,8 @@ Qed.
     listed generators and their inverses, [r'] being the same sum of their output shifts, and for all images x and y
     of which y is x shifted by r: the output at y is the output at x, or, of an equivariance, that shifted by r' along
     the axes named (and by r, where the statement says that it moves as the image does). *)
-Theorem checked_statements_hold : forall c, check c = Proved -> forall (V : Type) (m : model V), is_model (about c) m ->
+Theorem checked_statements_hold : forall c, check c = Proved ->
+  forall (V : Type) (m : model V), is_model (about c) m ->
   forall r r',
     generated (length (grid c)) (rank_of (what c)) (map (fun g => (by_shift g, by_output g)) (generators c)) r r' ->
     answers (about c) m (what c) r r'.

@@ -109,7 +109,8 @@ Proof.
     apply Permutation_map, turns_permute; lia.
   - apply Forall2_map, Forall2_same. intros k K. apply in_range in K. rewrite D, !Z.mul_1_l.
     set (k' := (k + by_) mod width d). assert (K' : 0 <= k' < width d) by (apply Z.mod_pos_bound; lia).
-    assert (T : exists c, stride d * q + k - (stride d * q' + k') = base d * ((turn t - turn t') * step f + c * period f)).
+    assert (T : exists c, stride d * q + k - (stride d * q' + k') =
+      base d * ((turn t - turn t') * step f + c * period f)).
     { exists (e * ((k + by_) / width d)). unfold k'. rewrite Z.mod_eq by lia. unfold by_. rewrite Pe. ring_simplify.
       set (u := _ / _). ring. }
     destruct T as [c T].
@@ -166,7 +167,8 @@ Proof.
 Qed.
 
 (** All axes but one correspond. *)
-Definition other_axes (a : nat) (sh : list Z) (G : list (list factor)) (s : list Z) (F : list (list factor)) : verdict :=
+Definition other_axes (a : nat) (sh : list Z) (G : list (list factor)) (s : list Z) (F : list (list factor))
+  : verdict :=
   both (ask ((length s =? length sh)%nat && (a <? length sh)%nat))
     (all_of (map (fun b => if (b =? a)%nat then Yes
                            else same_axis (nth b sh 0) (nth b s 0) (nth b G []) (nth b F [])) (seq 0 (length s)))).
@@ -261,8 +263,8 @@ Qed.
 (** ** Windows *)
 
 (** Along one axis of the first operand: a window runs, or the axis is kept, or all of its cells are used. *)
-Definition seen_axis (symmetric : bool) (dims : list dim) (kept : list (nat * nat)) (sh : list Z) (G : list (list factor)) (s : list Z)
-  (F : list (list factor)) (a : nat) : verdict :=
+Definition seen_axis (symmetric : bool) (dims : list dim) (kept : list (nat * nat)) (sh : list Z)
+  (G : list (list factor)) (s : list Z) (F : list (list factor)) (a : nat) : verdict :=
   match find (fun d => (axis d =? a)%nat) dims with
   | Some d =>
       both (ask (out d <? length sh)%nat)
@@ -279,8 +281,8 @@ Definition seen_axis (symmetric : bool) (dims : list dim) (kept : list (nat * na
 (** An operand that is used whole stays. *)
 Definition stays (F : list (list factor)) : bool := forallb still F.
 
-Definition window_rule (symmetric : bool) (dims : list dim) (kept : list (nat * nat)) (sh : list Z) (G : list (list factor))
-  (s : list Z) (F : list (list factor)) (others : list (list (list factor))) : verdict :=
+Definition window_rule (symmetric : bool) (dims : list dim) (kept : list (nat * nat)) (sh : list Z)
+  (G : list (list factor)) (s : list Z) (F : list (list factor)) (others : list (list (list factor))) : verdict :=
   let axes := map axis dims ++ map fst kept in
   let outs := map out dims ++ map snd kept in
   both (ask (distinct axes && below (length s) axes && distinct outs && below (length sh) outs))
