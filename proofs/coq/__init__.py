@@ -109,7 +109,7 @@ def run(
     progress: Callable[[str], None] | None = None,
     *,
     sources: Path = SOURCES,
-    theorems: Mapping[str, tuple[str, ...]] = THEOREMS,
+    theorems: Mapping[str, tuple[str, ...]] | None = None,
     directory: Path | None = None,
 ) -> list[Outcome]:
     """One outcome for every theorem of the list and of the files, and one for a second reading by `coqchk`.
@@ -117,10 +117,10 @@ def run(
     Args:
         progress: is told which file is being compiled.
         sources: the directory of the files.
-        theorems: the list, of this development or another one.
+        theorems: the list of another development than this one.
         directory: where the compiled files stay; a temporary one where None.
     """
-    tell = progress or (lambda _: None)
+    tell, theorems = progress or (lambda _: None), THEOREMS if theorems is None else theorems
     texts = {file: _text(sources, file) for file in theorems}
     if shutil.which("coqc") is None:
         detail = f"coqc is missing: {INSTALL}"
@@ -149,13 +149,13 @@ def compile_all(
     directory: Path,
     *,
     sources: Path = SOURCES,
-    theorems: Iterable[str] = THEOREMS,
+    theorems: Iterable[str] | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[dict[str, str], dict[str, float]]:
     """Compile every file into a directory: what is wrong with each (nothing, or a text), and the seconds it took."""
     wrong: dict[str, str] = {}
     seconds: dict[str, float] = {}
-    for file in theorems:
+    for file in THEOREMS if theorems is None else theorems:
         progress(f"coq: {file}.v")
         start, text = time.perf_counter(), _text(sources, file)
         broken = next((other for other, problem in wrong.items() if problem), None)
