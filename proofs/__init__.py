@@ -2,6 +2,7 @@
 
     rules/          every formula of the kernel, proved by z3, by cvc5, and by identities that plain Python re-checks
     coq/            signals, windows, groups of shifts: one development without axioms
+    checker/        a checker of certificates in Coq, proved, and run on files: `python -m proofs checker FILE...`
     claims/         each claim as told, its exact statement, the evidence, and the verdict that follows
     certificates/   golden certificates of the zoo, checked by the kernel alone
 

@@ -1,20 +1,36 @@
-"""`python -m proofs`: prove the theorems, decide the claims, write the page; and `python -m proofs certificates`."""
+"""`python -m proofs`: prove the theorems, decide the claims, write the page.
+
+And `python -m proofs certificates`, which makes the golden ones again, and `python -m proofs checker`, which lets the
+proved checker read certificates.
+"""
 
 import argparse
 import importlib.metadata
 import platform
 import shutil
 import sys
+import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
 from rich.console import Console
 
-from proofs import certificates
+from proofs import certificates, checker, coq
 from proofs.claims.audit import Audit
 from proofs.page import audited, summary, write_page
-from proofs.running import PROVED, REFUTED, USAGE, Report, choose, examine, prove_theorems
+from proofs.running import (
+    PROVED,
+    REFUTED,
+    UNDECIDED,
+    USAGE,
+    Report,
+    choose,
+    count,
+    examine,
+    prove_theorems,
+)
 from shiftproof.claims import PAGE, claims_table
 from shiftproof.files import write_atomic
 
@@ -25,6 +41,8 @@ def main(arguments: list[str]) -> int:
     console = Console()
     if options.command == "certificates":
         return _certificates(console, write=options.write)
+    if options.command == "checker":
+        return _checker(console, options.files or certificates.files())
     if options.ship:
         if options.quick or options.only:
             _say(
@@ -84,6 +102,12 @@ def _parser() -> argparse.ArgumentParser:
         "certificates", help="make the golden certificates again and compare"
     )
     golden.add_argument("--write", action="store_true", help="write them instead")
+    proved = commands.add_parser(
+        "checker", help="check certificates with the checker proved in Coq"
+    )
+    proved.add_argument(
+        "files", type=Path, nargs="*", metavar="FILE", help="default: the golden ones"
+    )
     return parser
 
 
@@ -123,6 +147,31 @@ def _certificates(console: Console, *, write: bool) -> int:
         _say(console, line.text)
         trouble += not line.right
     return REFUTED if trouble else PROVED
+
+
+def _checker(console: Console, files: Sequence[Path]) -> int:
+    """Prove the checker, then let it read files; 0 all proved, 1 one refused, 3 one not covered or Coq missing."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        outcomes = coq.run(sources=checker.SOURCES, theorems=checker.THEOREMS, directory=directory)
+        _say(console, f"the checker itself: {count(outcomes)}")
+        wrong = [outcome for outcome in outcomes if outcome.status != "proved"]
+        for outcome in wrong:
+            _say(console, f"{outcome.status}: {outcome.name}. {outcome.detail}")
+        if wrong:
+            return REFUTED if any(o.status == "failed" for o in wrong) else UNDECIDED
+        try:
+            texts = [path.read_text("utf-8") for path in files]
+        except (OSError, UnicodeDecodeError) as error:
+            _say(console, f"error: {error}")
+            return USAGE
+        verdicts = checker.judge_texts(directory, texts)
+    for path, text, verdict in zip(files, texts, verdicts, strict=True):
+        more = f": {checker.stated(text)}" if verdict == checker.PROVED else ""
+        _say(console, f"{path}: {verdict}{more}")
+    if any(verdict.startswith("refused") for verdict in verdicts):
+        return REFUTED
+    return PROVED if all(verdict == checker.PROVED for verdict in verdicts) else UNDECIDED
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from proofs.outcome import Outcome, Status
@@ -105,45 +105,57 @@ THEOREM = re.compile(r"^ *Theorem\s+(\w+)", re.MULTILINE)
 STATEMENT = re.compile(r"\(\*\*(?P<words>(?:(?!\*\)).)*)\*\)\s*Theorem\s+(?P<name>\w+)", re.DOTALL)
 
 
-def run(progress: Callable[[str], None] | None = None, *, sources: Path = SOURCES) -> list[Outcome]:
+def run(
+    progress: Callable[[str], None] | None = None,
+    *,
+    sources: Path = SOURCES,
+    theorems: Mapping[str, tuple[str, ...]] | None = None,
+    directory: Path | None = None,
+) -> list[Outcome]:
     """One outcome for every theorem of the list and of the files, and one for a second reading by `coqchk`.
 
     Args:
         progress: is told which file is being compiled.
         sources: the directory of the files.
+        theorems: the list of another development than this one.
+        directory: where the compiled files stay; a temporary one where None.
     """
-    tell = progress or (lambda _: None)
-    texts = {file: _text(sources, file) for file in THEOREMS}
+    tell, theorems = progress or (lambda _: None), THEOREMS if theorems is None else theorems
+    texts = {file: _text(sources, file) for file in theorems}
     if shutil.which("coqc") is None:
         detail = f"coqc is missing: {INSTALL}"
         return [
-            *_outcomes(texts, lambda file, name: ("not run", detail)),
+            *_outcomes(texts, theorems, lambda file, name: ("not run", detail)),
             _second("not run", detail),
         ]
     with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        wrong, seconds = compile_all(directory, sources=sources, progress=tell)
+        directory = directory or Path(name)
+        wrong, seconds = compile_all(directory, sources=sources, theorems=theorems, progress=tell)
         tell("coq: Print Assumptions")
         said = assumptions(directory, [file for file in texts if not wrong[file]], texts)
 
         def judge(file: str, name: str) -> tuple[Status, str]:
-            if problem := wrong[file] or _unlisted(file, name, texts[file]):
+            if problem := wrong[file] or _unlisted(file, theorems[file], name, texts[file]):
                 return "failed", problem
             answer = said.get(name, "Coq gives no answer about its assumptions")
             return ("proved", "") if answer == CLOSED else ("failed", answer)
 
-        outcomes = list(_outcomes(texts, judge, seconds))
+        outcomes = list(_outcomes(texts, theorems, judge, seconds))
         tell("coq: coqchk")
         return [*outcomes, check_again(directory, wrong)]
 
 
 def compile_all(
-    directory: Path, *, sources: Path = SOURCES, progress: Callable[[str], None] = lambda _: None
+    directory: Path,
+    *,
+    sources: Path = SOURCES,
+    theorems: Iterable[str] | None = None,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[dict[str, str], dict[str, float]]:
     """Compile every file into a directory: what is wrong with each (nothing, or a text), and the seconds it took."""
     wrong: dict[str, str] = {}
     seconds: dict[str, float] = {}
-    for file in THEOREMS:
+    for file in THEOREMS if theorems is None else theorems:
         progress(f"coq: {file}.v")
         start, text = time.perf_counter(), _text(sources, file)
         broken = next((other for other, problem in wrong.items() if problem), None)
@@ -177,14 +189,20 @@ def assumptions(directory: Path, files: Sequence[str], texts: Mapping[str, str])
     return _asked(directory, needed, names)
 
 
-def _asked(directory: Path, before: Sequence[str], names: Mapping[str, str]) -> dict[str, str]:
-    """The answers to `Print Assumptions`, as far as Coq comes; what has no answer is not proved."""
-    lines = [f'Redirect "{name}" Print Assumptions {path}.' for name, path in names.items()]
+def answers(directory: Path, before: Sequence[str], commands: Mapping[str, str]) -> dict[str, str]:
+    """What Coq says to each command, as far as it comes, after some lines of text."""
+    lines = [f'Redirect "{name}" {command}.' for name, command in commands.items()]
     for answer in directory.glob("*.out"):
         answer.unlink()
     (directory / "Asked.v").write_text("\n".join([*before, *lines, ""]), encoding="utf-8")
     coqc(directory, "Asked")
     return {answer.stem: answer.read_text().strip() for answer in directory.glob("*.out")}
+
+
+def _asked(directory: Path, before: Sequence[str], names: Mapping[str, str]) -> dict[str, str]:
+    """The answers to `Print Assumptions`; what has none is not proved."""
+    commands = {name: f"Print Assumptions {path}" for name, path in names.items()}
+    return answers(directory, before, commands)
 
 
 def check_again(directory: Path, wrong: Mapping[str, str]) -> Outcome:
@@ -194,7 +212,7 @@ def check_again(directory: Path, wrong: Mapping[str, str]) -> Outcome:
     if shutil.which("coqchk") is None:
         return _second("not run", f"coqchk is missing: {INSTALL}")
     start = time.perf_counter()
-    modules = [word for file in THEOREMS for word in ("-norec", f"Shifts.{file}")]
+    modules = [word for file in wrong or THEOREMS for word in ("-norec", f"Shifts.{file}")]
     problem = _call(directory, "coqchk", "-silent", "-Q", ".", "Shifts", *modules)
     return _second("failed" if problem else "proved", problem, time.perf_counter() - start)
 
@@ -218,9 +236,9 @@ def _theorems(text: str) -> list[str]:
     return THEOREM.findall(without_comments(text))
 
 
-def _unlisted(file: str, name: str, text: str) -> str:
+def _unlisted(file: str, names: Iterable[str], name: str, text: str) -> str:
     """What is wrong with the list, or with the words of a theorem; or nothing."""
-    if name not in THEOREMS[file]:
+    if name not in names:
         return f"a theorem of {file}.v that is not on the list"
     if name not in _theorems(text):
         return f"{file}.v has no theorem of this name"
@@ -229,13 +247,14 @@ def _unlisted(file: str, name: str, text: str) -> str:
 
 def _outcomes(
     texts: Mapping[str, str],
+    theorems: Mapping[str, tuple[str, ...]],
     judge: Callable[[str, str], tuple[Status, str]],
     seconds: Mapping[str, float] | None = None,
 ) -> Iterator[Outcome]:
     """One for each theorem of the list or of the files; the time of a file is shared among its theorems."""
     for file, text in texts.items():
-        words, names = statements(text), dict.fromkeys([*THEOREMS[file], *_theorems(text)])
-        share = (seconds or {}).get(file, 0.0) / len(names)
+        words, names = statements(text), dict.fromkeys([*theorems[file], *_theorems(text)])
+        share = (seconds or {}).get(file, 0.0) / max(len(names), 1)
         for name in names:
             status, detail = judge(file, name)
             yield Outcome(name, "coq", words.get(name, ""), status, detail, share)

@@ -1,0 +1,206 @@
+(** * The checker
+
+    It goes through the nodes of a program and the facts that a certificate lists for one generator, believes none, and
+    checks each against those before it. Then it looks at the fact of the output. *)
+
+From Coq Require Import ZArith Znumtheory List Lia Bool Permutation.
+From Shifts Require Import Facts Semantics Indices Rules Orders Views Mixtures.
+Import ListNotations.
+Open Scope Z_scope.
+
+(** ** Signals
+
+    Windows on one signal may be glued. Two facts show one signal where their nodes carry the number of the same node, at
+    which that signal was made. Then a label means the same cell in both. *)
+
+(** What is known of a node: a fact, the number of its signal, and its shape. *)
+Record known := Known { fact : list (list factor); signal : nat; extent : list Z }.
+
+Definition equal_factors (f g : factor) : bool :=
+  (cells f =? cells g) && (period f =? period g) && (offset f =? offset g) && (step f =? step g).
+Fixpoint equal_axes (fs gs : list factor) : bool :=
+  match fs, gs with
+  | [], [] => true
+  | f :: fs', g :: gs' => equal_factors f g && equal_axes fs' gs'
+  | _, _ => false
+  end.
+
+(** Cell i of the one axis is cell [c + i] of the other. *)
+Definition shows (c : Z) (gs fs : list factor) : bool :=
+  match gs, fs with
+  | [g], [f] => (period g =? period f) && ((offset g - offset f - c) mod period f =? 0)
+                && ((step g - step f) mod period f =? 0)
+  | _, _ => false
+  end.
+
+(** Cell i of the result is the cell of an operand with [c + i] along axis [a], and has its label. *)
+Definition carried (a : nat) (c : Z) (sh : list Z) (G : list (list factor)) (e : known) : bool :=
+  (length (extent e) =? length sh)%nat && (a <? length sh)%nat &&
+  forallb (fun b => if (b =? a)%nat then shows c (nth b G []) (nth b (fact e) [])
+                    else equal_axes (nth b G []) (nth b (fact e) []) && (nth b sh 0 =? nth b (extent e) 0))
+          (seq 0 (length sh)).
+
+(** Operands that continue one another. *)
+Fixpoint continued (a : nat) (start : Z) (sh : list Z) (G : list (list factor)) (es : list known) : bool :=
+  match es with
+  | [] => nth a sh 0 =? start
+  | e :: rest => carried a (- start) sh G e && (0 <=? nth a (extent e) 0)
+                 && continued a (start + nth a (extent e) 0) sh G rest
+  end.
+
+(** The signal that a result shows because its operands do: of a contiguous slice, and of neighbours glued together. *)
+Definition carries (o : operation) (sh : list Z) (G : list (list factor)) (es : list known) : option nat :=
+  match o, es with
+  | Take a start by_, [e] =>
+      if (by_ =? 1) && (0 <=? start) && (start + nth a sh 0 <=? nth a (extent e) 0) && carried a start sh G e
+      then Some (signal e) else None
+  | Concat a, e :: _ =>
+      if forallb (fun e' => (signal e' =? signal e)%nat) es && continued a 0 sh G es
+      then Some (signal e) else None
+  | _, _ => None
+  end.
+
+(** ** One node after another *)
+
+Definition paired (es : list known) : list facts_and_shape := map (fun e => (fact e, extent e)) es.
+
+(** The rule of an operation. What is not covered is not known. *)
+Definition rule (o : operation) (shift sh : list Z) (G : list (list factor)) (es : list known) : verdict :=
+  match o, es with
+  | Input axes, [] => image_rule axes shift sh G
+  | Weight, [] => constant_rule sh sh G
+  | Constant periods, [] => constant_rule periods sh G
+  | (Map | Combine | Multiply), _ :: _ => all_of (map (fun e => map_rule sh G (extent e) (fact e)) es)
+  | Broadcast axes, [e] => broadcast_rule axes sh G (extent e) (fact e)
+  | Reshape, [e] => reshape_rule sh G (extent e) (fact e)
+  | Transpose order, [e] => transpose_rule order sh G (extent e) (fact e)
+  | Take a start by_, [e] => take_rule a start by_ sh G (extent e) (fact e)
+  | Concat a, _ :: _ => both (ask (a <? length sh)%nat) (concat_rule a sh G (paired es))
+  | Pad a before behind inner, [e; e'] => pad_rule a before behind inner sh G (extent e) (fact e) (extent e')
+  | Window dims kept symmetric, e :: others =>
+      window_rule symmetric dims kept sh G (extent e) (fact e) (map fact others)
+  | Mix axes outs symmetric, _ :: _ => mix_rule axes outs symmetric sh G (paired es)
+  | Whole kept, e :: others => window_rule false [] kept sh G (extent e) (fact e) (map fact others)
+  | Other, _ => Unknown
+  | _, _ => No
+  end.
+
+Fixpoint found (env : list (option known)) (ks : list nat) : option (list known) :=
+  match ks with
+  | [] => Some []
+  | k :: rest =>
+      match nth_error env k, found env rest with
+      | Some (Some e), Some es => Some (e :: es)
+      | _, _ => None
+      end
+  end.
+
+(** A node without a listed fact is not known, and no claim is made of it. *)
+Definition check_node (shift : list Z) (env : list (option known)) (v : node) (listing : option (list (list factor)))
+  : verdict * option known :=
+  match listing with
+  | None => (Yes, None)
+  | Some G =>
+      if fits G (shape v) then
+        match found env (inputs v) with
+        | None => (Unknown, None)
+        | Some es =>
+            match carries (op v) (shape v) G es with
+            | Some s => (Yes, Some (Known G s (shape v)))
+            | None => (rule (op v) shift (shape v) G es, Some (Known G (length env) (shape v)))
+            end
+        end
+      else (No, None)
+  end.
+
+Inductive outcome := Derived (env : list (option known)) | Stopped (why : verdict) (place : nat).
+
+Fixpoint check_nodes (shift : list Z) (env : list (option known)) (vs : list node)
+  (listings : list (option (list (list factor)))) : outcome :=
+  match vs, listings with
+  | [], [] => Derived env
+  | v :: vs', l :: ls =>
+      match check_node shift env v l with
+      | (Yes, e) => check_nodes shift (env ++ [e]) vs' ls
+      | (why, _) => Stopped why (length env)
+      end
+  | _, _ => Stopped No (length env)
+  end.
+
+(** ** Conclusions *)
+
+(** An axis of n cells moves by r: it shows whole periods of a signal that does, or stays, and r is whole turns. *)
+Definition moves_along (n r : Z) (fs : list factor) : verdict :=
+  if still fs && (r mod n =? 0) then Yes else
+  match merged fs with
+  | Some f => both (ask (sane1 f && (cells f =? size fs) && (n mod period f =? 0)
+                         && ((step f - r) mod period f =? 0)))
+                   (follows FUEL [f] fs)
+  | None => Unknown
+  end.
+
+Definition moves (axes : list nat) (r : list Z) (e : known) : verdict :=
+  all_of (map (fun a => if listed a axes
+                        then moves_along (nth a (extent e) 0) (nth (position a axes) r 0) (nth a (fact e) [])
+                        else ask (still (nth a (fact e) [])))
+              (seq 0 (length (extent e)))).
+
+Definition concludes (what : property) (r r' : list Z) (e : known) : verdict :=
+  match what with
+  | Invariance => moves [] [] e
+  | Equivariance axes same => both (moves axes r' e) (if same then moves axes r e else Yes)
+  end.
+
+(** ** Certificates *)
+
+(** One generator: a shift of the image, the shift of the output, and the facts listed for the nodes. *)
+Record generator := Generator
+  { by_shift : list Z; by_output : list Z; listings : list (option (list (list factor))) }.
+
+Record certificate := Certificate
+  { about : program; what : property; grid : list Z; generators : list generator }.
+
+Inductive place := AtNode (k : nat) | AtStatement.
+Inductive result := Proved | Refused (where_ : place) | NotCovered (where_ : place).
+
+(** The image has the grid that the statement names; axes are there, once; shifts have as many steps as there are axes. *)
+Definition has_grid (sizes : list Z) (v : node) : bool :=
+  match op v with
+  | Input axes => (length axes =? length sizes)%nat && distinct axes && below (length (shape v)) axes
+                  && forallb (fun k => nth (nth k axes O) (shape v) 0 =? nth k sizes 0) (seq 0 (length sizes))
+  | _ => true
+  end.
+Definition is_image (v : node) : bool := match op v with Input _ => true | _ => false end.
+Definition well_formed (c : certificate) : bool :=
+  existsb is_image (nodes (about c)) && forallb (has_grid (grid c)) (nodes (about c)) &&
+  (1 <=? length (generators c))%nat &&
+  forallb (fun g => (length (by_shift g) =? length (grid c))%nat && (length (by_output g) =? rank_of (what c))%nat
+                    && forallb (fun k => (0 <=? nth k (by_shift g) 0) && (nth k (by_shift g) 0 <? nth k (grid c) 0))
+                               (seq 0 (length (grid c)))) (generators c) &&
+  match what c with
+  | Invariance => true
+  | Equivariance axes same =>
+      (1 <=? length axes)%nat && distinct axes && below (length (shape_of (about c) (output (about c)))) axes
+      && (negb same || (length axes =? length (grid c))%nat)
+  end.
+
+Definition answer (v : verdict) (where_ : place) : result :=
+  match v with Yes => Proved | No => Refused where_ | Unknown => NotCovered where_ end.
+
+(** One generator: every node, and then the output. *)
+Definition check_generator (c : certificate) (g : generator) : result :=
+  match check_nodes (by_shift g) [] (nodes (about c)) (listings g) with
+  | Stopped why k => answer (match why with Yes => No | _ => why end) (AtNode k)
+  | Derived env =>
+      match nth_error env (output (about c)) with
+      | Some (Some e) => answer (concludes (what c) (by_shift g) (by_output g) e) AtStatement
+      | _ => NotCovered (AtNode (output (about c)))
+      end
+  end.
+
+Fixpoint first_not_proved (results : list result) : result :=
+  match results with [] => Proved | Proved :: rest => first_not_proved rest | other :: _ => other end.
+
+(** What comes of a certificate. *)
+Definition check (c : certificate) : result :=
+  if well_formed c then first_not_proved (map (check_generator c) (generators c)) else Refused AtStatement.

@@ -1,0 +1,266 @@
+(** * Programs, and what they mean
+
+    A program is a list of nodes, each the result of one operation on earlier nodes. An operation names a class of
+    functions: [Map] is any function applied position by position, [Window] any function of what a window shows. A
+    *model* of a program gives every node an array for every input, by members of these classes, whichever they are. So
+    what holds for all models holds for all weights, activation functions and kernels.
+
+    Values are of any type. An array is a function of lists of integers; only cells inside of its shape count. *)
+
+From Coq Require Import ZArith List Lia Bool Permutation.
+Import ListNotations.
+Open Scope Z_scope.
+
+(** ** Indices *)
+
+(** Cell [i] lies inside of shape [s]: one coordinate for each axis, from 0 to below its size. *)
+Definition inside (s i : list Z) : Prop :=
+  length i = length s /\ forall a, (a < length s)%nat -> 0 <= nth a i 0 < nth a s 0.
+
+(** A list of so many coordinates, each by its axis; and the integers from 0 to below n. *)
+Definition build (rank : nat) (h : nat -> Z) : list Z := map h (seq 0 rank).
+Definition range (n : Z) : list Z := map Z.of_nat (seq 0 (Z.to_nat n)).
+
+(** Another coordinate along one axis; and the coordinate 0 along axes of length 1, so that their cell is repeated. *)
+Definition put (axis : nat) (v : Z) (i : list Z) : list Z :=
+  build (length i) (fun a => if (a =? axis)%nat then v else nth a i 0).
+Definition repeated (s i : list Z) : list Z :=
+  build (length s) (fun a => if nth a s 0 =? 1 then 0 else nth a i 0).
+
+(** The number of cells; the place of a cell in row-major order; and the cell at a place. *)
+Fixpoint count (s : list Z) : Z := match s with [] => 1 | n :: rest => n * count rest end.
+Fixpoint place (s i : list Z) : Z :=
+  match s, i with n :: s', j :: i' => j * count s' + place s' i' | _, _ => 0 end.
+Fixpoint cell_at (s : list Z) (w : Z) : list Z :=
+  match s with [] => [] | n :: rest => w / count rest :: cell_at rest (w mod count rest) end.
+
+(** Where in a list an axis stands first (its length, where nowhere), and whether it does. *)
+Fixpoint position (a : nat) (l : list nat) : nat :=
+  match l with [] => O | b :: l' => if (a =? b)%nat then O else S (position a l') end.
+Definition listed (a : nat) (l : list nat) : bool := existsb (Nat.eqb a) l.
+
+(** All lists that take one member of each list. *)
+Fixpoint product {A} (ls : list (list A)) : list (list A) :=
+  match ls with [] => [[]] | l :: rest => flat_map (fun v => map (cons v) (product rest)) l end.
+
+(** The cells of an axis of n cells after they were pulled [base] apart, with [low] before them: which one stands at w, or
+    none, where the padding does. *)
+Definition stands (n low base w : Z) : option Z :=
+  let j := (w - low) / base in
+  if ((w - low) mod base =? 0) && (0 <=? j) && (j <? n) then Some j else None.
+
+(** ** Programs *)
+
+(** How a window runs along [axis], which makes the axis [out]: its cells are pulled [base] apart, with [low] and [high]
+    of one value around (or, negative, cut); [width] of them, [dilation] apart, are seen at every [stride]. *)
+Record dim := Dim { axis : nat; out : nat; width : Z; stride : Z; low : Z; high : Z; base : Z; dilation : Z }.
+
+(** The operations of the kernel, under its names. [Other] stands for what is not covered. *)
+Inductive operation :=
+  | Input (grid : list nat)
+  | Weight
+  | Constant (periods : list Z)
+  | Map
+  | Combine
+  | Multiply
+  | Broadcast (axes : list nat)
+  | Reshape
+  | Transpose (order : list nat)
+  | Take (along : nat) (start by_ : Z)
+  | Concat (along : nat)
+  | Pad (along : nat) (before behind inner : Z)
+  | Window (dims : list dim) (kept : list (nat * nat)) (symmetric : bool)
+  | Mix (axes outs : list nat) (symmetric : bool)
+  | Whole (kept : list (nat * nat))
+  | Other.
+
+Record node := Node { op : operation; inputs : list nat; shape : list Z }.
+Record program := Program { nodes : list node; output : nat }.
+
+Definition shape_of (p : program) (k : nat) : list Z :=
+  match nth_error (nodes p) k with Some v => shape v | None => [] end.
+
+(** ** What the operations mean *)
+
+Section Meaning.
+Context {V : Type}.
+
+(** An array; the images, by the number of the input's node; an array for all images; and one with its shape. *)
+Definition array := list Z -> V.
+Definition images := nat -> array.
+Definition family := images -> array.
+Definition operand := (list Z * family)%type.
+
+Definition only (operands : list operand) (P : list Z -> family -> Prop) : Prop :=
+  forall s A, operands = [(s, A)] -> P s A.
+
+(** All cells of an operand, in order. *)
+Definition whole (x : images) (one : operand) : list V :=
+  map (snd one x) (product (map range (fst one))).
+
+(** Along axis [a] of its operand a window shows, at cell [i] of its result: along an axis of [dims] the cells (or the
+    padding) at [stride q], [stride q + dilation], ...; of an axis that is kept the cell of the same number; of any other
+    axis all cells. *)
+Definition shown (dims : list dim) (kept : list (nat * nat)) (s i : list Z) (a : nat) : list (option Z) :=
+  match find (fun d => (axis d =? a)%nat) dims with
+  | Some d => map (fun k => stands (nth a s 0) (low d) (base d) (stride d * nth (out d) i 0 + dilation d * k))
+                  (range (width d))
+  | None =>
+      match find (fun names => (fst names =? a)%nat) kept with
+      | Some names => [Some (nth (snd names) i 0)]
+      | None => map Some (range (nth a s 0))
+      end
+  end.
+
+(** The value of a cell, and none where one of its coordinates is padding. *)
+Fixpoint all_there (l : list (option Z)) : option (list Z) :=
+  match l with
+  | [] => Some []
+  | Some v :: rest => option_map (cons v) (all_there rest)
+  | None :: _ => None
+  end.
+Definition view (dims : list dim) (kept : list (nat * nat)) (s i : list Z) (A : array) : list (option V) :=
+  map (fun c => option_map A (all_there c)) (product (map (shown dims kept s i) (seq 0 (length s)))).
+
+(** The axes of a result that a function makes: those that are not named. *)
+Definition unnamed (outs : list nat) (rank : nat) : list nat := filter (fun a => negb (listed a outs)) (seq 0 rank).
+Definition coordinates_of (axes : list nat) (i : list Z) : list Z := map (fun a => nth a i 0) axes.
+
+Definition first_rank (operands : list operand) : nat :=
+  match operands with one :: _ => length (fst one) | [] => O end.
+
+(** The longest of the operands along an axis; and what a mixture along [axes] sees along axis [a] at cell [i]: all of
+    it, or, where it is not mixed, the cell of the same number along the axis that it becomes. *)
+Definition longest (operands : list operand) (a : nat) : Z :=
+  fold_right Z.max 1 (map (fun one => nth a (fst one) 0) operands).
+Definition becomes (axes outs : list nat) (rank rank' a : nat) : nat :=
+  nth (position a (unnamed axes rank)) (unnamed outs rank') O.
+Definition mixed (axes outs : list nat) (n : nat -> Z) (rank rank' : nat) (i : list Z) (a : nat) : list Z :=
+  if listed a axes then range (n a) else [nth (becomes axes outs rank rank' a) i 0].
+
+(** What node [k], of this operation and shape, is of its operands: for some function of the class, and all images x. *)
+Definition means (k : nat) (o : operation) (sh : list Z) (operands : list operand) (R : family) : Prop :=
+  match o with
+  | Input _ =>
+      (* the image *)
+      forall x i, inside sh i -> R x i = x k i
+  | Weight =>
+      (* any array that does not depend on the image *)
+      exists W : array, forall x i, inside sh i -> R x i = W i
+  | Constant periods =>
+      (* such an array, whose values repeat along each axis *)
+      exists W : array,
+        (forall i i', inside sh i -> inside sh i' ->
+           (forall a, (a < length sh)%nat -> (nth a periods 1 | nth a i 0 - nth a i' 0)) -> W i = W i') /\
+        forall x i, inside sh i -> R x i = W i
+  | Map | Combine | Multiply =>
+      (* R(x)[i] = f(A(x)[i], B(x)[i], ...); axes of length 1 are repeated *)
+      exists f : list V -> V, forall x i, inside sh i ->
+        R x i = f (map (fun one => snd one x (repeated (fst one) i)) operands)
+  | Broadcast axes =>
+      (* R(x)[i] = A(x)[i[axes[0]], i[axes[1]], ...] *)
+      only operands (fun s A => forall x i, inside sh i ->
+        R x i = A x (repeated s (coordinates_of axes i)))
+  | Reshape =>
+      (* the same cells in row-major order *)
+      only operands (fun s A => forall x i, inside sh i -> R x i = A x (cell_at s (place sh i)))
+  | Transpose order =>
+      (* axis a of the operand is the axis where [order] names it *)
+      only operands (fun s A => forall x i, inside sh i ->
+        R x i = A x (build (length s) (fun a => nth (position a order) i 0)))
+  | Take a start by_ =>
+      (* R(x)[.., q, ..] = A(x)[.., start + by q, ..] *)
+      only operands (fun s A => forall x i, inside sh i -> R x i = A x (put a (start + by_ * nth a i 0) i))
+  | Concat a =>
+      (* the operands side by side: the cells of each follow those of the ones before it *)
+      forall before s A behind, operands = before ++ (s, A) :: behind ->
+        let start := fold_right Z.add 0 (map (fun one => nth a (fst one) 0) before) in
+        forall x i, inside sh i -> start <= nth a i 0 < start + nth a s 0 ->
+          R x i = A x (put a (nth a i 0 - start) i)
+  | Pad a before behind inner =>
+      (* the cells pulled apart, or else the one value of the second operand *)
+      forall s A t v, operands = [(s, A); (t, v)] -> forall x i, inside sh i ->
+        R x i = match stands (nth a s 0) before (inner + 1) (nth a i 0) with
+                | Some j => A x (put a j i)
+                | None => v x []
+                end
+  | Window dims kept symmetric =>
+      (* f of what the window shows of the first operand, and of all cells of the others *)
+      forall s A others, operands = (s, A) :: others ->
+        exists f : list Z -> list (option V) -> list (list V) -> V,
+        (symmetric = true -> forall key l l' rest, Permutation l l' -> f key l rest = f key l' rest) /\
+        forall x i, inside sh i ->
+          R x i = f (coordinates_of (unnamed (map out dims ++ map snd kept) (length sh)) i)
+                    (view dims kept s i (A x)) (map (whole x) others)
+  | Mix axes outs symmetric =>
+      (* f of all cells along some axes, of all operands; a symmetric one takes them in any order *)
+      exists f : list Z -> list (list V) -> V,
+        (symmetric = true -> forall key l l', Permutation l l' -> f key l = f key l') /\
+        forall x i, inside sh i ->
+          let rank := first_rank operands in
+          R x i = f (coordinates_of outs i)
+            (map (fun c => map (fun one => snd one x (repeated (fst one) c)) operands)
+               (product (map (mixed axes outs (longest operands) rank (length sh) i) (seq 0 rank))))
+  | Whole kept =>
+      (* f of all operands, alike at every position of the axes that are kept of the first *)
+      forall s A others, operands = (s, A) :: others ->
+        exists f : list Z -> list (option V) -> list (list V) -> V, forall x i, inside sh i ->
+          R x i = f (coordinates_of (unnamed (map snd kept) (length sh)) i)
+                    (view [] kept s i (A x)) (map (whole x) others)
+  | Other => True
+  end.
+
+(** A model of a program: an array for every node, as its operation means, and for all images. *)
+Definition model := images -> nat -> array.
+Definition operands_of (p : program) (m : model) (v : node) : list operand :=
+  map (fun j => (shape_of p j, fun x => m x j)) (inputs v).
+Definition is_model (p : program) (m : model) : Prop :=
+  forall k v, nth_error (nodes p) k = Some v ->
+    means k (op v) (shape v) (operands_of p m v) (fun x => m x k).
+
+(** ** Shifts and statements *)
+
+(** The cell that a shift by [r] along [axes] of a torus of this shape moves to cell [i]. *)
+Definition back (axes : list nat) (r s i : list Z) : list Z :=
+  build (length s) (fun a =>
+    if listed a axes then (nth a i 0 - nth (position a axes) r 0) mod nth a s 1 else nth a i 0).
+
+(** [y] is the image [x], or all images, shifted by [r]: (T x)[i] = x[i - r], modulo the sizes of the grid. *)
+Definition shifted (p : program) (r : list Z) (x y : images) : Prop :=
+  forall k v axes, nth_error (nodes p) k = Some v -> op v = Input axes ->
+    forall i, inside (shape v) i -> y k i = x k (back axes r (shape v) i).
+
+(** What is stated of an output: it does not change; or it moves along some axes, by a shift of its own, or by the
+    shift of the image. *)
+Inductive property := Invariance | Equivariance (axes : list nat) (same : bool).
+
+Definition rank_of (what : property) : nat :=
+  match what with Invariance => O | Equivariance axes _ => length axes end.
+
+(** Sums and differences of listed shifts of the image, with the same of the output; so also 0, and all multiples. *)
+Definition plus (n : nat) (r s : list Z) : list Z := build n (fun a => nth a r 0 + nth a s 0).
+Definition minus (n : nat) (r s : list Z) : list Z := build n (fun a => nth a r 0 - nth a s 0).
+Inductive generated (n n' : nat) (generators : list (list Z * list Z)) : list Z -> list Z -> Prop :=
+  | listed_itself g g' : In (g, g') generators -> generated n n' generators g g'
+  | onwards r r' g g' : In (g, g') generators -> generated n n' generators r r' ->
+      generated n n' generators (plus n r g) (plus n' r' g')
+  | backwards r r' g g' : In (g, g') generators -> generated n n' generators r r' ->
+      generated n n' generators (minus n r g) (minus n' r' g').
+
+(** The output of a model answers a shift of the image by [r] as the property says, the output shift being [r']. *)
+Definition answers (p : program) (m : model) (what : property) (r r' : list Z) : Prop :=
+  forall x y, shifted p r x y -> forall i, inside (shape_of p (output p)) i ->
+    let f x := m x (output p) in
+    match what with
+    | Invariance => f y i = f x i
+    | Equivariance axes same =>
+        f y i = f x (back axes r' (shape_of p (output p)) i) /\
+        (same = true -> f y i = f x (back axes r (shape_of p (output p)) i))
+    end.
+
+End Meaning.
+Arguments array : clear implicits.
+Arguments images : clear implicits.
+Arguments family : clear implicits.
+Arguments operand : clear implicits.
+Arguments model : clear implicits.

@@ -1,0 +1,328 @@
+"""Random programs with claims about them, true and false by the kernel, for a comparison of two checkers.
+
+A program is a chain of operations on an image, each with random numbers; the shape of each result is what the kernel's
+formulas say. The kernel derives facts of all nodes. A claim that follows from them is true, and another one is false.
+"""
+
+import dataclasses
+import math
+import random
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from shiftproof_kernel import (
+    Lost,
+    Moving,
+    Node,
+    Program,
+    Refusal,
+    Still,
+    arithmetic,
+    decode_program,
+    derive,
+    equivariant,
+    invariant,
+    make_certificate,
+)
+from shiftproof_kernel import program as ops
+from shiftproof_kernel.certificate import SCHEMA, Question
+from shiftproof_kernel.facts import Factors, merged
+from shiftproof_kernel.program import fields, plain
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """A certificate, as far as the checker reads it, and whether the kernel proves it."""
+
+    data: Any
+    true: bool
+
+
+def kernel_proves(data: Mapping[str, Any]) -> bool:
+    """Whether the statement of a certificate follows from what the kernel derives, whatever facts are listed there."""
+    try:
+        program = decode_program(data["program"])
+        question = Question(**{name: data["statement"][name] for name in fields(Question)})
+        shifts = [(tuple(entry["shift"]), {}) for entry in data["generators"]]
+        make_certificate(program, dataclasses.asdict(question), shifts, "")
+        return all(_moves(program, question, entry) for entry in data["generators"])
+    except Refusal:
+        return False
+
+
+def _moves(program: Program, question: Question, entry: Mapping[str, Any]) -> bool:
+    """Whether the output moves as a generator says: what repeats moves by every multiple of its period."""
+    if question.property == "invariance":
+        return entry["output_shift"] is None
+    theorem = derive(program, tuple(entry["shift"]))[program.outputs[0]]
+    if isinstance(theorem, Lost) or len(entry["output_shift"]) != len(question.axes):
+        return False
+    pairs = zip(question.axes, entry["output_shift"], strict=True)
+    return all(_moves_along(theorem.fact.axes[axis], moved) for axis, moved in pairs)
+
+
+def _moves_along(factors: Factors, moved: int) -> bool:
+    match merged(factors):
+        case Still(n, period):
+            return moved % n == 0 or (n % period == 0 and moved % period == 0)
+        case Moving(n, period, _, step):
+            return n % period == 0 and (moved - step) % period == 0
+    return False
+
+
+def claims(seed: int) -> Iterator[Claim]:
+    """What follows of a random program under a random shift; the same with other shifts; and another property."""
+    chance = random.Random(seed)
+    builder = Builder(chance)
+    try:
+        for _ in range(chance.randint(1, 7)):
+            builder.grow()
+        if chance.random() < 0.4:
+            builder.mix(list(range(len(builder.shape))))
+        program = Program(tuple(builder.nodes), (len(builder.nodes) - 1,))
+    except Refusal:
+        return
+    grid = builder.grid
+    shift = tuple(chance.choice([0, 1, 2, 3, n // 2]) % n for n in grid)
+    outcomes = derive(program, shift)
+    last = outcomes[-1]
+    facts = [None if isinstance(one, Lost) else plain(one.fact.axes) for one in outcomes]
+    rank = len(builder.shape)
+
+    def claim(axes: tuple[int, ...], moved: Any) -> Claim:
+        data = {
+            "schema": SCHEMA,
+            "statement": {
+                "property": "equivariance" if axes else "invariance",
+                "output": "output",
+                "grid": list(grid),
+                "axes": list(axes),
+                "law": "any",
+                "boundary": "torus",
+            },
+            "program": program.to_json(),
+            "generators": [
+                {"shift": list(shift), "output_shift": moved, "choices": [], "facts": facts}
+            ],
+        }
+        return Claim(data, kernel_proves(data))
+
+    yield claim((), None)
+    if rank and not isinstance(last, Lost):
+        axes = tuple(range(rank))
+        moved = equivariant(last, axes)
+        right = [0] * rank if moved is None else list(moved)
+        yield claim(axes, right)
+        wrong = [
+            (r + chance.randint(1, max(1, n - 1))) % n
+            for r, n in zip(right, builder.shape, strict=True)
+        ]
+        if not invariant(last) and wrong != right:
+            yield claim(axes, wrong)
+
+
+class Builder:
+    """A chain of nodes: each operation is applied to the last one."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self.chance = chance
+        channels = chance.choice([1, 2])
+        self.grid = tuple(chance.choice([2, 3, 4, 6, 8]) for _ in range(chance.choice([1, 1, 2])))
+        shape = (*self.grid, channels)
+        self.nodes = [Node(ops.Input(tuple(range(len(self.grid)))), (), shape)]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the last node."""
+        return self.nodes[-1].shape
+
+    def add(self, op: ops.Operation, shape: Any, *inputs: int) -> int:
+        """Another node, on the last one if nothing else is said."""
+        before = inputs or (len(self.nodes) - 1,)
+        given = isinstance(op, ops.Given)
+        self.nodes.append(Node(op, () if given else before, tuple(shape)))
+        return len(self.nodes) - 1
+
+    def grow(self) -> None:
+        """One more operation."""
+        kinds = [
+            self.window,
+            self.window,
+            self.wrap,
+            self.wrap,
+            self.take,
+            self.pad,
+            self.add_table,
+            self.reshape,
+            self.transpose,
+            self.broadcast,
+            self.join,
+            self.rotate,
+            self.plane,
+            self.whole,
+            self.pair,
+            lambda: self.mix([self.axis()]),
+        ]
+        if self.shape:
+            self.chance.choice(kinds)()
+            if math.prod(self.shape) > 200:
+                self.mix([self.axis()])
+
+    def axis(self) -> int:
+        """One of the axes."""
+        return self.chance.randrange(len(self.shape))
+
+    def along(self, axis: int, n: int) -> tuple[int, ...]:
+        """The shape with another length of an axis."""
+        return (*self.shape[:axis], n, *self.shape[axis + 1 :])
+
+    def window(self) -> None:
+        """A window along one axis, with a kernel."""
+        chance, axis = self.chance, self.axis()
+        n = self.shape[axis]
+        base, dilation = chance.choice([1, 1, 1, 2]), chance.choice([1, 1, 2])
+        low, high = (chance.choice([0, 0, base - 1, 1, -1]) for _ in range(2))
+        dim = ops.Dim(
+            axis,
+            axis,
+            chance.choice([1, 2, 3, n]),
+            chance.choice([1, 1, 2, 3]),
+            low,
+            high,
+            base,
+            dilation,
+        )
+        cells = arithmetic.stretched_size(n, low, high, base)
+        count = arithmetic.places(cells, arithmetic.reach(dim.size, dilation), dim.stride)
+        kept = tuple((a, a) for a in range(len(self.shape)) if a != axis)
+        if count > 0:
+            symmetric = chance.random() < 0.3
+            self.add(ops.Window((dim,), kept, symmetric, linear=False), self.along(axis, count))
+
+    def wrap(self) -> None:
+        """Wrap padding along one axis, of a random width."""
+        axis, last = self.axis(), len(self.nodes) - 1
+        n = self.shape[axis]
+        width, start = self.chance.randint(1, n), self.chance.choice([0, 0, n])
+        if start:
+            head = self.add(ops.Take(axis, ops.Span(n - width, 1)), self.along(axis, width), last)
+            self.add(ops.Concat(axis), self.along_of(last, axis, n + width), head, last)
+        else:
+            tail = self.add(ops.Take(axis, ops.Span(0, 1)), self.along(axis, width), last)
+            self.add(ops.Concat(axis), self.along_of(last, axis, n + width), last, tail)
+
+    def along_of(self, node: int, axis: int, n: int) -> tuple[int, ...]:
+        """The shape of a node with another length of an axis."""
+        shape = self.nodes[node].shape
+        return (*shape[:axis], n, *shape[axis + 1 :])
+
+    def take(self) -> None:
+        """A strided slice, forwards or backwards."""
+        axis = self.axis()
+        n, step = self.shape[axis], self.chance.choice([1, 2, 3, -1])
+        start = self.chance.randrange(n)
+        most = (n - 1 - start) // step + 1 if step > 0 else start // -step + 1
+        count = self.chance.choice([most, self.chance.randint(1, most)])
+        self.add(ops.Take(axis, ops.Span(start, step)), self.along(axis, count))
+
+    def pad(self) -> None:
+        """Padding between cells, around them, or less than nothing."""
+        axis, last = self.axis(), len(self.nodes) - 1
+        inner = self.chance.choice([0, 1, 1])
+        low, high = (self.chance.choice([0, 0, inner, -1]) for _ in range(2))
+        n = arithmetic.stretched_size(self.shape[axis], low, high, inner + 1)
+        if n > 0:
+            shape = self.along(axis, n)
+            value = self.add(ops.Weight(), ())
+            self.add(ops.Pad(axis, low, high, inner, zero=False), shape, last, value)
+
+    def add_table(self) -> None:
+        """A function of the last node and of a constant, or weight, of its shape, or with axes of length 1."""
+        last, chance = len(self.nodes) - 1, self.chance
+        shape = tuple(chance.choice([n, n, 1]) for n in self.shape)
+        periods = tuple(chance.choice([1, n, max(1, n // 2), 2]) for n in shape)
+        op = chance.choice([ops.Weight(), ops.Constant(periods, ())])
+        result = self.shape
+        self.add(ops.Map(), result, last, self.add(op, shape))
+
+    def reshape(self) -> None:
+        """Two axes become one, or one becomes two."""
+        shape, axis = self.shape, self.axis()
+        n = shape[axis]
+        divisors = [d for d in range(2, n) if n % d == 0]
+        if divisors and self.chance.random() < 0.6:
+            d = self.chance.choice(divisors)
+            self.add(ops.Reshape(), (*shape[:axis], n // d, d, *shape[axis + 1 :]))
+        elif axis + 1 < len(shape):
+            self.add(ops.Reshape(), (*shape[:axis], n * shape[axis + 1], *shape[axis + 2 :]))
+
+    def transpose(self) -> None:
+        """Axes in another order."""
+        order = tuple(self.chance.sample(range(len(self.shape)), len(self.shape)))
+        self.add(ops.Transpose(order), [self.shape[a] for a in order])
+
+    def broadcast(self) -> None:
+        """A new axis."""
+        place = self.chance.randint(0, len(self.shape))
+        axes = tuple(a + (a >= place) for a in range(len(self.shape)))
+        shape = (*self.shape[:place], self.chance.choice([1, 2, 3]), *self.shape[place:])
+        self.add(ops.Broadcast(axes), shape)
+
+    def join(self) -> None:
+        """Two copies, side by side."""
+        axis, last = self.axis(), len(self.nodes) - 1
+        self.add(ops.Concat(axis), self.along(axis, 2 * self.shape[axis]), last, last)
+
+    def rotate(self) -> None:
+        """The cells of an axis in a cycle, by slices; and a function of these and those."""
+        axis, last = self.axis(), len(self.nodes) - 1
+        shape, n = self.shape, self.shape[axis]
+        if n > 1:
+            by = self.chance.randint(1, n - 1)
+            tail = self.add(ops.Take(axis, ops.Span(by, 1)), self.along(axis, n - by), last)
+            head = self.add(ops.Take(axis, ops.Span(0, 1)), self.along_of(last, axis, by), last)
+            turned = self.add(ops.Concat(axis), shape, tail, head)
+            self.add(ops.Map(), shape, last, turned)
+
+    def plane(self) -> None:
+        """A window along two axes; the others are kept, or mixed."""
+        if len(self.shape) < 2:
+            return
+        chance, shape = self.chance, list(self.shape)
+        axes = chance.sample(range(len(shape)), 2)
+        dims = []
+        for axis in axes:
+            size, stride = chance.choice([1, 2, shape[axis]]), chance.choice([1, 2])
+            dims.append(ops.Dim(axis, axis, size, stride, 0, 0, 1, 1))
+            shape[axis] = arithmetic.places(shape[axis], size - 1, stride)
+        others = [axis for axis in range(len(shape)) if axis not in axes]
+        if chance.random() < 0.5:
+            kept = tuple((axis, axis) for axis in others)
+        else:
+            kept = ()
+            for axis in others:
+                shape[axis] = chance.choice([1, 3])
+        if min(shape) > 0:
+            last, kernel = len(self.nodes) - 1, self.add(ops.Weight(), (2,))
+            op = ops.Window(tuple(dims), kept, chance.random() < 0.5, linear=False)
+            self.add(op, shape, last, kernel)
+
+    def whole(self) -> None:
+        """Any function of the whole, which keeps an axis."""
+        axis = self.axis()
+        self.add(ops.Whole(((axis, 0),)), (self.shape[axis], 3))
+
+    def pair(self) -> None:
+        """All pairs of cells along one axis, and a mixture of these: each meets each."""
+        if len(self.shape) == 1:
+            last, n = len(self.nodes) - 1, self.shape[0]
+            one = self.add(ops.Broadcast((0,)), (n, n), last)
+            other = self.add(ops.Broadcast((1,)), (n, n), last)
+            self.add(ops.Mix((1,), (), True, sum=False), (n,), one, other)
+
+    def mix(self, axes: list[int]) -> None:
+        """A reduction, or any function, of some axes; it may make one."""
+        rest = [n for axis, n in enumerate(self.shape) if axis not in axes]
+        symmetric = self.chance.random() < 0.8
+        outs = (len(rest),) if self.chance.random() < 0.2 else ()
+        self.add(ops.Mix(tuple(axes), outs, symmetric, sum=False), [*rest, *[2] * len(outs)])

@@ -1,0 +1,167 @@
+"""Certificates as Coq terms: what is read here of a file is what the proved checker is about.
+
+Operations and factors keep their names, and numbers are written as they are. What the checker has no name for becomes
+`Other`, and a fact with such a factor no fact, so that they are not covered. Not read are labels, digests, counts.
+"""
+
+from collections.abc import Iterable, Mapping, Set
+from typing import Any
+
+from shiftproof_kernel import Moving, Still, decode_program
+from shiftproof_kernel.certificate import Question
+from shiftproof_kernel.facts import Factor, Factors, need
+from shiftproof_kernel.program import (
+    Broadcast,
+    Concat,
+    Constant,
+    Dim,
+    Input,
+    Mix,
+    Node,
+    Operation,
+    Pad,
+    Span,
+    Take,
+    Transpose,
+    Whole,
+    Window,
+    fields,
+    kind,
+    typed,
+)
+
+LARGEST = 10_000
+"""The largest number of a node or an axis: these are unary in Coq."""
+BARE = ("weight", "map", "combine", "multiply", "reshape")
+"""Operations without fields."""
+Row = tuple[Factors, ...] | None
+
+
+def certificate(data: Mapping[str, Any], name: str) -> str:
+    """Definitions that end with that of `name`, the term of a certificate as read from a file.
+
+    Raises:
+        Refusal: it has no such parts, or is about a scene.
+    """
+    program, question = decode_program(data["program"]), asked(data)
+    need(question.boundary == "torus", "boundary", "not covered: scene")
+    need(len(program.outputs) == 1, "format", "the program has several outputs")
+    entries = [_generator(entry) for entry in data["generators"]]
+    chosen = {number for entry in data["generators"] for number, *_ in entry["choices"]}
+    nodes = listed(_node(node, number in chosen) for number, node in enumerate(program.nodes))
+    return (
+        f"Definition {name}_program := Program {nodes} {natural(program.outputs[0])}.\n"
+        f"Definition {name} := Certificate {name}_program {_property(question)} "
+        f"{listed(map(integer, question.grid))} {listed(entries)}.\n"
+    )
+
+
+def asked(data: Mapping[str, Any]) -> Question:
+    """What the statement asks."""
+    return Question(**{name: data["statement"][name] for name in fields(Question)})
+
+
+def rows(entry: Mapping[str, Any]) -> list[Row]:
+    """The facts that a generator lists."""
+    return [
+        None if row is None else typed(tuple[Factors, ...], row, "facts") for row in entry["facts"]
+    ]
+
+
+def strangers(row: Row) -> Set[str]:
+    """The kinds of factors in a fact that are not covered."""
+    return {kind(f) for axis in row or () for f in axis if not isinstance(f, Still | Moving)}
+
+
+# --- numbers and lists ---
+
+
+def integer(number: int) -> str:
+    """An integer."""
+    return f"({number})" if number < 0 else str(number)
+
+
+def natural(number: int) -> str:
+    """The number of a node or an axis."""
+    need(0 <= number <= LARGEST, "format", f"{number} is no number of a node or an axis")
+    return f"{number}%nat"
+
+
+def listed(terms: Iterable[str]) -> str:
+    """A list."""
+    return "[" + "; ".join(terms) + "]"
+
+
+def _naturals(numbers: Iterable[int]) -> str:
+    return listed(map(natural, numbers))
+
+
+def _boolean(value: bool) -> str:
+    return "true" if value else "false"
+
+
+# --- parts ---
+
+
+def _property(question: Question) -> str:
+    if question.property == "invariance":
+        return "Invariance"
+    return f"(Equivariance {_naturals(question.axes)} {_boolean(question.law == 'same')})"
+
+
+def _generator(entry: Mapping[str, Any]) -> str:
+    shift = typed(tuple[int, ...], entry["shift"], "shift")
+    moved = entry["output_shift"]
+    output = () if moved is None else typed(tuple[int, ...], moved, "output shift")
+    facts = listed(map(_row, rows(entry)))
+    return f"Generator {listed(map(integer, shift))} {listed(map(integer, output))}\n  {facts}"
+
+
+def _row(row: Row) -> str:
+    if row is None or strangers(row):
+        return "None"
+    return f"Some {listed(listed(map(_factor, axis)) for axis in row)}"
+
+
+def _factor(factor: Factor) -> str:
+    numbers = (getattr(factor, name) for name in fields(type(factor)))
+    return f"{type(factor).__name__} {' '.join(map(integer, numbers))}"
+
+
+def _node(node: Node, chosen: bool) -> str:
+    operation = "Other" if chosen else _operation(node.op)
+    return f"Node ({operation}) {_naturals(node.inputs)} {listed(map(integer, node.shape))}\n  "
+
+
+def _operation(op: Operation) -> str:
+    match op:
+        case Input(grid):
+            return f"Input {_naturals(grid)}"
+        case Constant(periods):
+            return f"Constant {listed(map(integer, periods))}"
+        case Broadcast(axes):
+            return f"Broadcast {_naturals(axes)}"
+        case Transpose(order):
+            return f"Transpose {_naturals(order)}"
+        case Take(axis, Span(start, step)):
+            return f"Take {natural(axis)} {integer(start)} {integer(step)}"
+        case Concat(axis):
+            return f"Concat {natural(axis)}"
+        case Pad(axis, low, high, inner):
+            return f"Pad {natural(axis)} {' '.join(map(integer, (low, high, inner)))}"
+        case Window(dims, kept, symmetric):
+            return f"Window {listed(map(_dim, dims))} {_kept(kept)} {_boolean(symmetric)}"
+        case Mix(axes, outs, symmetric):
+            return f"Mix {_naturals(axes)} {_naturals(outs)} {_boolean(symmetric)}"
+        case Whole(kept):
+            return f"Whole {_kept(kept)}"
+    return kind(op).capitalize() if kind(op) in BARE else "Other"
+
+
+def _dim(dim: Dim) -> str:
+    numbers = (dim.size, dim.stride, dim.low, dim.high, dim.base, dim.dilation)
+    return f"Dim {natural(dim.axis)} {natural(dim.out)} {' '.join(map(integer, numbers))}"
+
+
+def _kept(kept: Iterable[tuple[int, int]]) -> str:
+    return listed(f"({natural(axis)}, {natural(out)})" for axis, out in kept)

@@ -1,0 +1,265 @@
+"""The proved checker is proved, and accepts the golden certificates that it covers.
+
+What it says of a changed or a random certificate is compared with what the kernel derives: where it says proved, the
+statement follows for the kernel too; and where the kernel proves one, it says so too, or that a rule is not covered.
+"""
+
+import collections
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proofs import certificates, checker, coq
+from proofs.__main__ import main
+from proofs.checker import fuzzing, terms
+from proofs.running import PROVED, REFUTED, UNDECIDED, USAGE
+from shiftproof_kernel import Refusal
+
+pytestmark = pytest.mark.xdist_group("coq")  # one worker makes what these tests share
+
+REQUIRED = os.environ.get("SHIFTPROOF_REQUIRE_COQ") == "1"
+needs_coq = pytest.mark.skipif(
+    shutil.which("coqc") is None and not REQUIRED, reason=f"coqc is missing: {coq.INSTALL}"
+)
+GOLDEN = {path.name: json.loads(path.read_text("utf-8")) for path in certificates.files()}
+UNCOVERED = {
+    "conv-transpose3x3-stride2.equivariance.json": "not covered: mix of a fold (node 8)",
+}
+"""The golden certificates that are not covered, and why. All others are proved."""
+CHANGED = (
+    "conv1d.equivariance.json",
+    "maxpool2x2-stride2.equivariance.json",
+)
+"""Of these every number is changed by one; of the others, a sample."""
+SAMPLE = 12
+
+
+# --- the development ---
+
+
+@needs_coq
+def test_the_theorem_assumes_no_axiom(compiled) -> None:
+    texts = {file: (checker.SOURCES / f"{file}.v").read_text("utf-8") for file in checker.THEOREMS}
+    said = coq.assumptions(compiled, list(texts), texts)
+    assert said["checked_statements_hold"] == coq.CLOSED
+    assert set(said.values()) == {coq.CLOSED}
+    assert set(said) == {name for names in checker.THEOREMS.values() for name in names}
+
+
+@needs_coq
+def test_coqchk_reads_it_again(compiled) -> None:
+    second = coq.check_again(compiled, dict.fromkeys(checker.THEOREMS, ""))
+    assert (second.status, second.detail) == ("proved", "")
+
+
+@needs_coq
+@pytest.mark.slow
+def test_every_theorem_counts_as_proved_by_the_rules_of_the_other_development() -> None:
+    outcomes = coq.run(sources=checker.SOURCES, theorems=checker.THEOREMS)
+    assert [outcome for outcome in outcomes if outcome.status != "proved"] == []
+
+
+def test_every_file_is_on_the_list_and_no_word_suspends_proof() -> None:
+    assert {path.stem for path in checker.SOURCES.glob("*.v")} == set(checker.THEOREMS)
+    for file, names in checker.THEOREMS.items():
+        text = (checker.SOURCES / f"{file}.v").read_text("utf-8")
+        assert not coq.UNSOUND.search(coq.without_comments(text))
+        assert set(coq.statements(text)) == set(names)
+
+
+def test_a_missing_coq_is_never_a_pass(monkeypatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    outcomes = coq.run(sources=checker.SOURCES, theorems=checker.THEOREMS)
+    assert {outcome.status for outcome in outcomes} == {"not run"}
+
+
+def test_required_means_required() -> None:
+    assert not REQUIRED or shutil.which("coqc")
+
+
+# --- golden certificates ---
+
+
+@needs_coq
+def test_golden_certificates(compiled) -> None:
+    start = time.perf_counter()
+    verdicts = dict(zip(GOLDEN, checker.judge(compiled, list(GOLDEN.values())), strict=True))
+    assert time.perf_counter() - start < 60
+    assert verdicts == {name: UNCOVERED.get(name, checker.PROVED) for name in GOLDEN}
+    assert {"resnet18.invariance.json", "vit.invariance.json"} < set(GOLDEN) - set(UNCOVERED)
+
+
+@needs_coq
+def test_what_is_no_certificate_is_refused(compiled) -> None:
+    text = json.dumps(GOLDEN["conv1d.equivariance.json"])
+    texts = ["{", "[]", '{"schema": "other"}', text, text.replace('"generators"', '"generator"')]
+    said = checker.judge_texts(compiled, texts)
+    assert [one.partition(":")[0] for one in said] == [*["refused"] * 3, checker.PROVED, "refused"]
+
+
+@needs_coq
+@pytest.mark.slow
+def test_the_command_says_what_is_proved(tmp_path, capsys) -> None:
+    names = ("maxpool2x2-stride2.equivariance.json", "lenet-global.invariance.json", *UNCOVERED)
+    broken = tmp_path / "broken.json"
+    broken.write_text("{}")
+    paths = [certificates.HERE / name for name in names]
+    assert main(["checker", str(paths[0]), str(paths[1])]) == PROVED
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == f"the checker itself: {sum(map(len, checker.THEOREMS.values())) + 1} proved"
+    more = "equivariance along axes [1, 2], under all sums of [2, 0] -> [1, 0], [0, 2] -> [0, 1]"
+    assert said[1] == f"{paths[0]}: {checker.PROVED}: {more}"
+    assert said[2] == f"{paths[1]}: {checker.PROVED}: invariance, under all sums of [4, 0], [0, 4]"
+    assert main(["checker", str(paths[2])]) == UNDECIDED
+    assert main(["checker", str(broken)]) == REFUTED
+    assert main(["checker", str(tmp_path / "missing.json")]) == USAGE
+
+
+FOURIER = {"kind": "fourier", "axis": 1, "inverse": False, "half": False}
+NOT_COVERED = {
+    "scene": (("statement", "boundary"), "scene"),
+    "fourier (node 5)": (("program", "nodes", 5, "op"), FOURIER),
+    "take (node 3)": (("program", "nodes", 3, "op", "index"), [7]),
+    "take of a joined (node 3)": (
+        ("generators", 0, "facts", 2, 1),
+        [{"kind": "joined", "parts": []}],
+    ),
+}
+"""What makes the certificate of `conv1d` one that is not covered."""
+
+
+@needs_coq
+def test_what_is_not_covered_is_named(compiled) -> None:
+    data = GOLDEN["conv1d.equivariance.json"]
+    cases = [changed(data, place, value) for place, value in NOT_COVERED.values()]
+    said = checker.judge(compiled, cases)
+    assert said == [f"not covered: {name}" for name in NOT_COVERED]
+
+
+@needs_coq
+def test_a_roll_that_is_chosen_is_not_covered(compiled) -> None:
+    data = GOLDEN["avgpool2x2-stride2.equivariance.json"]
+    case = changed(data, ("generators", 0, "choices"), [[2, 0, 0, 0, 0]])
+    assert checker.judge(compiled, [case]) == ["not covered: constant (node 2)"]
+
+
+# --- changes ---
+
+Place = tuple[str | int, ...]
+READ = ("program.nodes", "program.outputs", "generators", "statement.grid", "statement.axes")
+"""The parts of a file that the checker reads; the others are digests, labels, and counts."""
+
+
+def changed(data: Any, place: tuple, value: Any) -> Any:
+    """The data with another value at a place; only what lies on the way is copied."""
+    if not place:
+        return value
+    copy: Any = dict(data) if isinstance(data, dict) else list(data)
+    copy[place[0]] = changed(copy[place[0]], place[1:], value)
+    return copy
+
+
+def numbers(data: Any, place: Place = ()) -> list[tuple[Place, int]]:
+    """Every number, and where it stands."""
+    if isinstance(data, dict):
+        return [one for key, value in data.items() for one in numbers(value, (*place, key))]
+    if isinstance(data, list):
+        return [one for key, value in enumerate(data) for one in numbers(value, (*place, key))]
+    return [(place, data)] if type(data) is int else []
+
+
+def is_read(place: Place) -> bool:
+    return ".".join(map(str, place)).startswith(READ)
+
+
+@needs_coq
+@pytest.mark.parametrize("name", CHANGED)
+def test_a_number_that_is_changed_by_one_proves_nothing_that_the_kernel_does_not(
+    compiled, name: str
+) -> None:
+    refused, accepted = judged_changes(compiled, GOLDEN[name], most=10_000)
+    assert len(refused) > 4 * len(accepted)
+    assert {place[-1] for place in accepted if place[0] == "generators"} <= {"period", "offset"}
+
+
+@needs_coq
+@pytest.mark.slow
+def test_the_same_of_a_sample_of_every_golden_certificate(compiled) -> None:
+    for name in set(GOLDEN) - set(UNCOVERED) - set(CHANGED):
+        refused, _ = judged_changes(compiled, GOLDEN[name], most=SAMPLE)
+        assert refused
+
+
+def judged_changes(compiled: Path, data: Any, most: int) -> tuple[list[Place], list[Place]]:
+    """Places that were changed by one, with the change refused or accepted; what is accepted the kernel proves too."""
+    places = [one for one in numbers(data) if is_read(one[0])]
+    places = places[:: max(1, len(places) // most)]
+    cases = [
+        (place, changed(data, place, value + way)) for place, value in places for way in (1, -1)
+    ]
+    refused, accepted = [], []
+    for (place, case), said in zip(
+        cases, checker.judge(compiled, [c for _, c in cases]), strict=True
+    ):
+        if said != checker.PROVED:
+            refused.append(place)
+            continue
+        accepted.append(place)
+        assert fuzzing.kernel_proves(case), (place, case)
+    return refused, accepted
+
+
+@needs_coq
+def test_the_output_shift_and_the_axes_are_no_labels(compiled) -> None:
+    data = GOLDEN["maxpool2x2-stride2.equivariance.json"]
+    cases = [
+        changed(data, ("generators", 0, "output_shift"), [2, 0]),
+        changed(data, ("generators", 0, "shift"), [1, 0]),
+        changed(data, ("statement", "axes"), [2, 1]),
+        changed(data, ("statement", "law"), "same"),
+        changed(changed(data, ("statement", "property"), "invariance"), ("statement", "axes"), []),
+        changed(data, ("generators",), []),
+        changed(data, ("generators", 0, "facts"), data["generators"][1]["facts"]),
+    ]
+    assert all(said.startswith("refused") for said in checker.judge(compiled, cases))
+
+
+# --- random programs ---
+
+
+@needs_coq
+def test_the_kernel_and_the_checker_agree_on_random_programs(compiled) -> None:
+    agree(compiled, range(200))
+
+
+@needs_coq
+@pytest.mark.slow
+def test_the_kernel_and_the_checker_agree_on_more_random_programs(compiled) -> None:
+    for first in range(1000, 4000, 300):
+        agree(compiled, range(first, first + 300))
+
+
+def agree(compiled: Path, seeds: range) -> None:
+    """Of true claims most are proved, and none is refused; of false ones none is proved."""
+    claims = [claim for seed in seeds for claim in fuzzing.claims(seed)]
+    said = checker.judge(compiled, [claim.data for claim in claims])
+    counts = collections.Counter()
+    for claim, verdict in zip(claims, said, strict=True):
+        word = verdict.partition(":")[0]
+        counts[claim.true, word] += 1
+        allowed = (checker.PROVED, "not covered") if claim.true else ("refused", "not covered")
+        assert word in allowed, (verdict, claim.true, claim.data)
+    assert counts[True, checker.PROVED] > 3 * counts[True, "not covered"]
+    assert counts[False, "refused"] > len(seeds) / 2
+
+
+def test_a_number_too_large_for_an_axis_is_no_term() -> None:
+    data = GOLDEN["conv1d.equivariance.json"]
+    case = changed(data, ("program", "nodes", 2, "op", "grid"), [2**40])
+    with pytest.raises(Refusal):
+        terms.certificate(case, "c")

@@ -1,0 +1,78 @@
+"""What operations mean in `Semantics.v` is what JAX computes: cells are numbered, and followed through both."""
+
+import json
+import random
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from proofs import checker, coq
+from proofs.checker.terms import integer, listed
+from proofs.checker.test_checker import needs_coq
+
+pytestmark = pytest.mark.xdist_group("coq")
+CASES = 40
+
+
+def told(directory: Path, terms: list[str]) -> list:
+    """What Coq evaluates lists of integers to."""
+    commands = {f"t{number}": f"Eval vm_compute in ({term})" for number, term in enumerate(terms)}
+    answers = coq.answers(directory, [*checker.HEADER, ABSENT], commands)
+    texts = [answers[name].partition("=")[2].rpartition(":")[0] for name in commands]
+    return [json.loads(text.replace(";", ",")) for text in texts]
+
+
+ABSENT = "Definition cell (v : option Z) : Z := match v with Some j => j | None => 99 end."
+"""Padding has the number 99."""
+
+
+@needs_coq
+def test_windows_and_padding_are_those_of_jax(compiled) -> None:
+    chance, terms, right = random.Random(1), [], []
+    while len(terms) < CASES:
+        n, width, stride, base, dilation = (chance.randint(1, most) for most in (7, 3, 3, 3, 3))
+        low, high = chance.randint(-2, 3), chance.randint(-2, 3)
+        cells = (n - 1) * base + 1 + low + high
+        count = (cells - 1 - dilation * (width - 1)) // stride + 1
+        if count <= 0 or cells <= 0 or (min(low, high) < 0 and n * base < 5):
+            continue
+        numbers = " ".join(map(integer, (width, stride, low, high, base, dilation)))
+        dim = f"Dim 0%nat 0%nat {numbers}"
+        terms.append(f"map (fun q => map cell (shown [{dim}] [] [{n}] [q] 0)) (range {count})")
+        padded = lax.pad(jnp.arange(n), 99, [(low, high, base - 1)])
+        picked = np.arange(count)[:, None] * stride + np.arange(width)[None, :] * dilation
+        right.append(np.asarray(padded)[picked].tolist())
+        one, kernel = jnp.arange(n, dtype=float)[None, None] - 99, jnp.eye(width)[:, None]
+        patches = lax.conv_general_dilated(
+            one, kernel, (stride,), [(low, high)], lhs_dilation=(base,), rhs_dilation=(dilation,)
+        )
+        assert (np.asarray(patches[0].T) + 99).astype(int).tolist() == right[-1]
+        terms.append(f"map (fun w => cell (stands {n} {integer(low)} {base} w)) (range {cells})")
+        right.append(np.asarray(padded).tolist())
+    assert told(compiled, terms) == right
+
+
+@needs_coq
+def test_reshapes_and_transpositions_are_those_of_jax(compiled) -> None:
+    shape, made, order = (2, 3, 4), (4, 6), (2, 0, 1)
+    cells = np.arange(24).reshape(shape)
+    places = np.argwhere(np.ones(made)).tolist()
+    turned = np.argwhere(np.ones([shape[axis] for axis in order])).tolist()
+    old, new = (listed(map(integer, one)) for one in (shape, made))
+    terms = [
+        f"Semantics.place {old} (cell_at {old} (Semantics.place {new} {i}))".replace(",", ";")
+        for i in places
+    ]
+    named = "[" + "; ".join(f"{axis}%nat" for axis in order) + "]"
+    terms += [
+        f"Semantics.place {old} (build 3 (fun a => nth (position a {named}) {i} 0))".replace(
+            ",", ";"
+        )
+        for i in turned
+    ]
+    reshaped, transposed = lax.reshape(cells, made), lax.transpose(cells, order)
+    right = [*np.asarray(reshaped).ravel().tolist(), *np.asarray(transposed).ravel().tolist()]
+    assert told(compiled, ["[" + "; ".join(terms) + "]"]) == [right]
