@@ -75,8 +75,8 @@ COMPACT = (
     "convnext 2|fourier operator, grid|mobilenet|swin|wide resnet|inception|deeplab|vit, class token|squeezenet|"
     "super-resolution, zeros|poolformer|big transfer|shufflenet|convmixer|perceiver|automaton, zeros|gfnet|wavenet|"
     "generator|diffusion unet|resnet, cifar|resnet, option A|convnext|densenet of total stride 32|"
-    "vit, attention pool, positions|vit, max over tokens|axial attention|linear attention|non-local|rotary attention|decoder|"
-    "fnet|unet, bilinear, zeros|v-net, zeros|conv lstm, zeros|lstm|text cnn|audio|autoencoder|vector quantiser|"
+    "vit, attention pool, positions|vit, max over tokens|axial attention|linear attention|non-local|rotary attention|"
+    "decoder|fnet|unet, bilinear, zeros|v-net, zeros|conv lstm, zeros|lstm|text cnn|audio|autoencoder|vector quantiser|"
     "patch discriminator|maxout|highway|capsules|involution|deformable convolution|spatial transformer|glow"
 ).split("|")
 """Of the families of the tests, in Flax, those that are decided: as published, with few channels."""
@@ -91,8 +91,8 @@ FAMILIES: dict[str, str] = {
     "repvgg repvit starnet fastvit": "mobile",
     "convnext convnextv2 convmixer poolformer convformer focalnet inception_next": "modern convolutional",
     "vit deit cait xcit volo pit swin twins nest pvt mvit davit gcvit coat crossvit convit levit tiny_vit sequencer "
-    "maxvit maxxvit coatnet mobilevit edgenext efficientformer efficientvit visformer caformer perceiver axialattention linearattention nonlocal rotaryattention "
-    "decoder": "attention",
+    "maxvit maxxvit coatnet mobilevit edgenext efficientformer efficientvit visformer caformer perceiver axialattention "
+    "linearattention nonlocal rotaryattention decoder": "attention",
     "mixer gmlp gmixer resmlp mlpmixer fnet": "multilayer perceptron",
     "fcn deeplab lraspp unet segnet featurepyramid diffusionunet superresolution vnet": "dense prediction",
 }
