@@ -91,8 +91,8 @@ FAMILIES: dict[str, str] = {
     "repvgg repvit starnet fastvit": "mobile",
     "convnext convnextv2 convmixer poolformer convformer focalnet inception_next": "modern convolutional",
     "vit deit cait xcit volo pit swin twins nest pvt mvit davit gcvit coat crossvit convit levit tiny_vit sequencer "
-    "maxvit maxxvit coatnet mobilevit edgenext efficientformer efficientvit visformer caformer perceiver axialattention "
-    "linearattention nonlocal rotaryattention decoder": "attention",
+    "maxvit maxxvit coatnet mobilevit edgenext efficientformer efficientvit visformer caformer perceiver "
+    "axialattention linearattention nonlocal rotaryattention decoder": "attention",
     "mixer gmlp gmixer resmlp mlpmixer fnet": "multilayer perceptron",
     "fcn deeplab lraspp unet segnet featurepyramid diffusionunet superresolution vnet": "dense prediction",
 }

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks import __main__ as command
 from benchmarks import atlas, atlas_page, compare, report
-from benchmarks.atlas_findings import entries, findings, paddings
+from benchmarks.atlas_findings import entries, findings, paddings, repair_words
 from benchmarks.atlas_page import map_of
 from benchmarks.harness import Rows, read_rows
 from shiftproof.group import Lattice
@@ -473,3 +473,50 @@ def test_brute_force_agrees_with_the_lattice_and_with_no_other(
     (row,) = read_rows(rows.path)
     assert row.samples == [4]
     assert row.facts["agrees"] is agrees
+
+
+# --- what is recorded ---
+
+REPOSITORY = Path(__file__).parent.parent
+RECORDED = REPOSITORY / "benchmarks" / "rows" / "atlas.jsonl"
+
+
+def test_a_hundred_architectures_are_recorded_and_none_failed() -> None:
+    found = entries(read_rows(RECORDED))
+    assert len(found) >= 100
+    assert [each.name for each in found if each.verdict is None] == []
+    checked = [each for each in found if "brute force" in each.figures]
+    assert checked
+    assert all(each.figures["brute force"].facts["agrees"] for each in checked)
+
+
+def test_the_table_of_the_readme_is_of_the_rows() -> None:
+    found = entries(read_rows(RECORDED))
+    by_name = {each.name: each for each in found}
+    text = (REPOSITORY / "README.md").read_text()
+    lines = [line.strip("| ").split(" | ") for line in text.split("\n") if "of 4,096" in line]
+    assert len(lines) >= 8
+    for name, published, circular, best, which in lines:
+        each = by_name[name]
+        assert published == f"{each.lattice.count:,} of {each.facts['shifts']:,}"
+        assert circular == (f"{each.circular.median:.0f}" if each.circular else "")
+        assert best == f"{each.repaired.count:,}, {each.repaired}", name
+        assert which == (repair_words(each.best.figure) if each.best else "nothing helps")
+    (said,) = re.findall(r"^The \*\*atlas\*\*: (\d+) published", text, re.MULTILINE)
+    assert int(said) == len(found)
+
+
+def test_the_findings_are_of_the_rows() -> None:
+    """Sentences of the section are those that the rows give, word by word; their lines may be broken elsewhere."""
+    text = (REPOSITORY / "benchmarks" / "README.md").read_text()
+    section = text[text.index("### What was found") :]
+    told = re.findall(r"^- (.*?)(?=\n- |\n\n|\Z)", section, re.MULTILINE | re.DOTALL)
+    told = [" ".join(sentence.split()) for sentence in told]
+    assert len(told) >= 8
+    computed = findings(read_rows(RECORDED))
+    assert [sentence for sentence in told if sentence not in computed] == []
+
+
+def test_no_recorded_row_names_a_folder_of_the_machine() -> None:
+    text = RECORDED.read_text()
+    assert not re.search(r'[" (]/(home|root|work|tmp|usr|opt)/', text)

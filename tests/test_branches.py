@@ -106,6 +106,22 @@ def test_weights_that_both_operands_use_stay() -> None:
     assert not silent_weights(trial.program, [True] * len(trial.weights))
 
 
+def test_branches_may_begin_at_the_image() -> None:
+    class Bare(nnx.Module):
+        def __init__(self, rngs) -> None:
+            layers = [nnx.Conv(1, 1, (3, 3), rngs=rngs) for _ in range(DEPTH)]
+            self.convs = nnx.List(layers)
+
+        def __call__(self, x):
+            for conv in self.convs:
+                x = x + nnx.relu(conv(x))
+            return x + 1
+
+    trial = _trial(Bare(nnx.Rngs(0)), draw="these")
+    silent = silent_weights(trial.program, [True] * len(trial.weights))
+    assert len(silent) == 2 * (DEPTH - 2 * ALIVE)
+
+
 def test_weights_that_may_not_be_drawn_silence_nothing() -> None:
     trial = _trial(Net(Scaled, nnx.Rngs(0)), draw="these")
     assert not silent_weights(trial.program, [False] * len(trial.weights))

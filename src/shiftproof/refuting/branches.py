@@ -38,23 +38,25 @@ def silent_weights(program: Program, replaceable: Sequence[bool]) -> frozenset[i
 
 def _branches(program: Program, replaceable: Sequence[bool]) -> list[frozenset[int]]:
     """For every residual sum, in order, the weights that silence its deeper operand and do not touch the other."""
-    silencers: dict[int, Silencers] = {
+    given = dict.fromkeys((program.images, *program.constants))
+    silencers: dict[int, Silencers] = given | {
         number: frozenset([position]) if replaceable[position] else None
         for position, number in enumerate(program.weights)
     }
-    used: dict[int, frozenset[int]] = {
+    used: dict[int, frozenset[int]] = dict.fromkeys(given, frozenset()) | {
         number: frozenset([position]) for position, number in enumerate(program.weights)
     }
     found = []
     for eqn in program.equations:
         numbers = [o for o in eqn.inputs if isinstance(o, int)]
-        upstream = frozenset().union(*(used.get(o, frozenset()) for o in numbers))
+        upstream = frozenset().union(*(used[number] for number in numbers))
         used.update(dict.fromkeys(eqn.outputs, upstream))
         silencers.update(dict.fromkeys(eqn.outputs, _silencers(eqn, silencers)))
         if eqn.name in ("add", "add_any") and program.from_images.issuperset(eqn.inputs):
             first, second = numbers
-            deeper = sorted(((first, second), (second, first)), key=lambda p: -len(used[p[0]]))
-            for branch, other in deeper:
+            for branch, other in sorted(
+                ((first, second), (second, first)), key=lambda pair: -len(used[pair[0]])
+            ):
                 silent = silencers[branch]
                 if silent and not silent & used[other]:
                     found.append(silent)
@@ -64,7 +66,7 @@ def _branches(program: Program, replaceable: Sequence[bool]) -> list[frozenset[i
 
 def _silencers(eqn: Equation, known: Mapping[int, Silencers]) -> Silencers:
     """Of the results of an equation, from those of its operands."""
-    given = [None if isinstance(o, Literal) else known.get(o) for o in eqn.inputs]
+    given = [None if isinstance(o, Literal) else known[o] for o in eqn.inputs]
     return RULES.get(eqn.name, _by_kind)(eqn, given)
 
 

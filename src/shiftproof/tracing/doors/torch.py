@@ -143,7 +143,8 @@ class Torch(Door):
                 for whole, (group, layer, own) in places.items()
             }
             constants = _Constants(torch, interop)
-            with _as_in_inference(torch), environment.override_property(prng=jax.random.key(0)):
+            quiet = environment.override_property(prng=jax.random.key(0))
+            with _as_in_inference(torch), _as_it_was(module), quiet:
                 given_images = interop.torch_view(_as_weights(images, weights))
                 with environment, constants.mode():
                     outputs = torch.func.functional_call(module, given, (given_images,), arguments)
@@ -151,7 +152,7 @@ class Torch(Door):
                 return jax.tree_util.tree_map(constants.array, _plain(outputs))
 
         def native(images: np.ndarray) -> Any:
-            with _as_in_inference(torch):
+            with _as_in_inference(torch), _as_it_was(module):
                 given = torch.from_numpy(images.copy()).to(_precision(torch, module))
                 return jax.tree_util.tree_map(_array, _plain(module(given, **arguments)))
 
@@ -224,12 +225,34 @@ def _copied(model: Any, label: str) -> Any:
             f"{label} cannot be copied, and the one that was passed is never changed: {type(error).__name__}: {error}. "
             "Leave out what copy.deepcopy fails on, such as open files and locks."
         ) from error
-    module.eval().requires_grad_(False)
+    module.train().eval().requires_grad_(False)  # what was computed of weights and kept goes by train()
     for name, part in module.named_modules():
         inner = [child for child, _ in part.named_children() if child != PARAMETRIZATIONS]
         if name and not inner and PARAMETRIZATIONS not in name.split("."):
             _announce(part, name)
     return module
+
+
+@contextlib.contextmanager
+def _as_it_was(module: Any) -> Iterator[None]:
+    """Undoes what a call leaves in the layers: some keep what they computed of weights, which would be tracers here."""
+    before = [
+        (part, dict(vars(part)), [(v, copy.copy(v)) for v in vars(part).values() if _holds(v)])
+        for part in module.modules()
+    ]
+    try:
+        yield
+    finally:
+        for part, attributes, containers in before:
+            vars(part).clear()
+            vars(part).update(attributes)
+            for container, kept in containers:
+                container.clear()
+                (container.extend if isinstance(container, list) else container.update)(kept)
+
+
+def _holds(value: Any) -> bool:
+    return type(value) in (dict, list, set)
 
 
 def _announce(layer: Any, name: str) -> None:
