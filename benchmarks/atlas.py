@@ -78,8 +78,8 @@ COMPACT = (
     "unet, bilinear, zeros|v-net, zeros|conv lstm, zeros|lstm|text cnn|autoencoder|patch discriminator|"
     "spatial transformer"
 ).split("|")
-"""Of the families of the tests, in Flax, those that are decided: with few channels, and with the padding and positions of
-their papers. The tests have others on a torus, or without positions.
+"""Of the families of the tests, in Flax, those that are decided: with few channels, and with the padding and positions
+of their papers. The tests have others on a torus, or without positions.
 """
 
 FAMILIES: dict[str, str] = {
