@@ -186,12 +186,12 @@ def _repaired(decided: Sequence[Entry]) -> Iterable[str]:
     whole = [each for each in decided if each.repaired.index == 1]
     stuck = [each for each in decided if each.repaired.count == 1]
     yield (
-        f"Circular padding alone keeps more shifts in {len(circular)} of the {len(padded)} with padding to replace, "
-        f"the best repairs keep more in {_share(helped, decided)}."
+        f"Circular padding alone is proved to keep more shifts in {len(circular)} of the {len(padded)} with padding to "
+        f"replace, the best repairs keep more in {_share(helped, decided)}."
     )
     yield (
-        f"After the best repairs all shifts are kept in {len(whole)} of {len(decided)}, only shift 0 in {len(stuck)}"
-        + (f": {_names(stuck)}." if stuck else ".")
+        f"After the best repairs all shifts are proved to be kept in {len(whole)} of {len(decided)}, none but 0 in "
+        f"{len(stuck)}" + (f": {_names(stuck)}." if stuck else ".")
     )
 
 
@@ -232,7 +232,7 @@ def _families(decided: Sequence[Entry]) -> Iterable[str]:
         total, before, after = kept[family]
         by = [f"{label} in {n}" for label, n in _repairs(groups[family]).most_common()]
         stuck = sum(each.best is None for each in groups[family])
-        by += [f"nothing helps in {stuck}"] if stuck else []
+        by += [f"no repair is proved to help in {stuck}"] if stuck else []
         yield (
             f"{family[0].upper()}{family[1:]} ({len(groups[family])}): {before:,} of {total:,} shifts kept "
             f"as published, {after:,} after the best repairs ({'; '.join(by)})."

@@ -247,9 +247,9 @@ def test_findings_are_the_numbers_of_the_rows(made) -> None:
     for sentence in (
         "1 of 4 architectures is invariant (equivariant, where the output is a map) under any shift but 0 as "
         "published: flax:automaton.",
-        "Circular padding alone keeps more shifts in 1 of the 1 with padding to replace, the best repairs keep more "
-        "in 2 of 4 architectures.",
-        "After the best repairs all shifts are kept in 1 of 4, only shift 0 in 1: timm:vgg11.",
+        "Circular padding alone is proved to keep more shifts in 1 of the 1 with padding to replace, the best repairs "
+        "keep more in 2 of 4 architectures.",
+        "After the best repairs all shifts are proved to be kept in 1 of 4, none but 0 in 1: timm:vgg11.",
         "After the best repairs the lattice is that of the total stride (as many cosets as the stride to the power of "
         "the axes) in 2 of 4.",
         "It is finer than the total stride says in 1: timm:vit_tiny (2Z × 2Z, stride 4).",
@@ -257,7 +257,7 @@ def test_findings_are_the_numbers_of_the_rows(made) -> None:
         "The family that gains most is attention: from 1.56 % of its shifts to 25 %, most often by circular padding "
         "and no positions (in 1 of 1).",
         "Residual (1): 1 of 64 shifts kept as published, 4 after the best repairs (circular padding in 1).",
-        "Plain (1): 1 of 64 shifts kept as published, 1 after the best repairs (nothing helps in 1).",
+        "Plain (1): 1 of 64 shifts kept as published, 1 after the best repairs (no repair is proved to help in 1).",
         "Shifts are lost by padding with a constant in 1 of 4: 1 of 1 residual. It is zero padding of the "
         "convolution in 1.",
         "Shifts are lost by a stride in 1 of 4: 1 of 1 attention.",
@@ -501,7 +501,7 @@ def test_the_table_of_the_readme_is_of_the_rows() -> None:
         assert published == f"{each.lattice.count:,} of {each.facts['shifts']:,}"
         assert circular == (f"{each.circular.median:.0f}" if each.circular else "")
         assert best == f"{each.repaired.count:,}, {each.repaired}", name
-        assert which == (repair_words(each.best.figure) if each.best else "nothing helps")
+        assert which == (repair_words(each.best.figure) if each.best else "none")
     (said,) = re.findall(r"^The \*\*atlas\*\*: (\d+) published", text, re.MULTILINE)
     assert int(said) == len(found)
 
