@@ -54,6 +54,8 @@ class Command:
 def watching(folder):
     """The command at work in a folder."""
     words = "-m shiftproof verify net.py --grid 4 4 --watch --no-why".split()
+    # what is started in the background ignores Ctrl-C, and so would the command
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [sys.executable, *words],
         cwd=folder,
@@ -62,6 +64,7 @@ def watching(folder):
         text=True,
         env={**os.environ, "COLUMNS": "100"},
     )
+    signal.signal(signal.SIGINT, before)
     with process:
         command = Command(process)
         try:

@@ -975,8 +975,7 @@ def main(arguments: list[str] | None = None) -> None:
                 functools.reduce(operator.or_, COMMANDS),
                 prog="shiftproof",
                 description="What does a vision model make of a shifted image? Every shift is decided.\n\n"
-                "What JAX compiles is kept in your cache folder, so that the next run is faster; "
-                f"{compile_cache.OFF}, with any command, keeps nothing.\n\n"
+                f"What JAX compiles is kept for the next run; {compile_cache.OFF} keeps nothing.\n\n"
                 f"shiftproof {__version__} (--version prints that).",
                 args=arguments,
                 config=(tyro.conf.FlagCreatePairsOff,),

@@ -225,7 +225,9 @@ def _copied(model: Any, label: str) -> Any:
             f"{label} cannot be copied, and the one that was passed is never changed: {type(error).__name__}: {error}. "
             "Leave out what copy.deepcopy fails on, such as open files and locks."
         ) from error
-    module.train().eval().requires_grad_(False)  # what was computed of weights and kept goes by train()
+    module.train().eval().requires_grad_(
+        False
+    )  # what was computed of weights and kept goes by train()
     for name, part in module.named_modules():
         inner = [child for child, _ in part.named_children() if child != PARAMETRIZATIONS]
         if name and not inner and PARAMETRIZATIONS not in name.split("."):
