@@ -162,7 +162,7 @@ def grouped_findings(found: Sequence[Entry]) -> dict[str, list[str]]:
 
 
 def headline(decided: Sequence[Entry]) -> str:
-    """How many keep a shift other than 0 as they were published."""
+    """How many keep a shift other than 0 as they were published, and where that is not rigorous."""
     kept = [each for each in decided if each.lattice.count > 1]
     maps = sum(each.facts["question"] == "equivariance" for each in decided)
     asked = (
@@ -173,10 +173,12 @@ def headline(decided: Sequence[Entry]) -> str:
         else "invariant (equivariant, where the output is a map)"
     )
     under = "under any shift but 0 as published"
+    unsure = [each for each in decided if _left(each)]
+    but = f" (not rigorous for all shifts of {_names(unsure)})" if unsure else ""
     if not kept:
-        return f"None of {counted(len(decided), 'architecture')} is {asked} {under}."
+        return f"None of {counted(len(decided), 'architecture')} is {asked} {under}{but}."
     are = "is" if len(kept) == 1 else "are"
-    return f"{_share(kept, decided)} {are} {asked} {under}: {_names(kept)}."
+    return f"{_share(kept, decided)} {are} {asked} {under}: {_names(kept)}{but}."
 
 
 def _repaired(decided: Sequence[Entry]) -> Iterable[str]:
@@ -234,7 +236,7 @@ def _families(decided: Sequence[Entry]) -> Iterable[str]:
         stuck = sum(each.best is None for each in groups[family])
         by += [f"no repair is proved to help in {stuck}"] if stuck else []
         yield (
-            f"{family[0].upper()}{family[1:]} ({len(groups[family])}): {before:,} of {total:,} shifts kept "
+            f"{family[0].upper()}{family[1:]} ({len(groups[family])}): {before:,} of {total:,} shifts proved "
             f"as published, {after:,} after the best repairs ({'; '.join(by)})."
         )
 
@@ -267,13 +269,13 @@ def _strides(decided: Sequence[Entry]) -> Iterable[str]:
     fewer = [each for each in decided if each.repaired.index > each.of_stride]
     same = len(decided) - len(more) - len(fewer)
     yield (
-        f"After the best repairs the lattice is that of the total stride (as many cosets as the stride to the power of "
-        f"the axes) in {same} of {len(decided)}."
+        f"After the best repairs the proved lattice is that of the total stride (as many cosets as the stride to the "
+        f"power of the axes) in {same} of {len(decided)}."
     )
     if more:
         yield f"It is finer than the total stride says in {len(more)}: {_lattices(more)}."
     if fewer:
-        yield f"It is coarser than the total stride says in {len(fewer)}: {_lattices(fewer)}."
+        yield f"Fewer shifts are proved than the total stride says in {len(fewer)}: {_lattices(fewer)}."
 
 
 def _lattices(found: Sequence[Entry]) -> str:

@@ -48,6 +48,8 @@ def test_one_flag_keeps_nothing(home):
     assert done.returncode == 1, done.stderr
     assert not home.exists()
     assert compile_cache.OFF in _run("--help").stdout
+    assert _run("verify", "--no-such-flag").returncode == 2
+    assert not home.exists()  # nor does what runs no command
 
 
 def test_the_folder_is_the_users_own_and_bounded(home):

@@ -602,6 +602,8 @@ def _watch(command: Verify, terminal: Terminal) -> Any:
                 else:
                     before, (_, verdict, _) = verdict, _decided(command, terminal)
                     console.say(*str(compare(before, verdict)).split("\n"))
+            except ContradictionError:
+                raise
             except (ShiftproofError, ValueError) as error:
                 terminal.errors.say(f"error: {error}", style="red")
             console.say("", "watching for changes; Ctrl-C ends.")
@@ -963,10 +965,8 @@ def main(arguments: list[str] | None = None) -> None:
     if arguments == ["--version"]:
         print(f"shiftproof {__version__}")
         sys.exit(0)
-    if compile_cache.OFF in arguments:
-        arguments = [word for word in arguments if word != compile_cache.OFF]
-    else:
-        compile_cache.keep_compiled(os.environ)
+    keeps = compile_cache.OFF not in arguments
+    arguments = [word for word in arguments if word != compile_cache.OFF]
     told = io.StringIO()
     plainly = all(map(str.isprintable, arguments))  # tyro quotes them as they are, in its colours
     try:
@@ -983,6 +983,8 @@ def main(arguments: list[str] | None = None) -> None:
     except SystemExit:
         sys.stderr.write(plain_lines(told.getvalue()))  # in a box, so that it forges no line
         raise
+    if keeps:
+        compile_cache.keep_compiled(os.environ)
     sys.exit(run(command))
 
 

@@ -93,13 +93,18 @@ class Bench:
         integers need a program with such, and shallow weights one with residual branches.
         """
         if self._plans[index].draw == "shallow":
-            return bool(silent_weights(self.trial(0).program, self.model.replaceable))
+            return self._has_branches
         bits = self._plans[index].bits
         if bits is not None and bits not in self._integers:
             return False
         return self._plans[index].draw != "integers" or any(
             exactness.exact for exactness in self.trial(index).exactness
         )
+
+    @functools.cached_property
+    def _has_branches(self) -> bool:
+        """Whether shallow weights are others than quiet ones."""
+        return bool(silent_weights(self.trial(0).program, self.model.replaceable))
 
     @functools.cached_property
     def _integers(self) -> set[int]:

@@ -6,12 +6,13 @@ A claim about all weights is refuted by one choice of them. Where most residual 
 as it can be, and its enclosures are narrow. Nothing rests on this being right: any weights may be tried.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
+import jax.numpy as jnp
 import numpy as np
 
 from shiftproof.tracing.primitives import Kind, entry_of
-from shiftproof.tracing.trace import Equation, Literal, Program
+from shiftproof.tracing.trace import Equation, Literal, Program, apply
 
 ALIVE = 2
 """Branches that stay, of the first and of the last: often the first sees the border, and the last the token that is
@@ -20,9 +21,6 @@ read.
 
 Silencers = frozenset[int] | None
 """Positions of weights which, if they are 0, make a value 0; None where none are known."""
-
-_ODD = frozenset("tanh sin erf abs sign sqrt square integer_pow asinh atanh cbrt".split())
-"""Functions that are 0 at 0."""
 
 
 def silent_weights(program: Program, replaceable: Sequence[bool]) -> frozenset[int]:
@@ -65,27 +63,22 @@ def _branches(program: Program, replaceable: Sequence[bool]) -> list[frozenset[i
 
 
 def _silencers(eqn: Equation, known: Mapping[int, Silencers]) -> Silencers:
-    """Of the results of an equation, from those of its operands."""
+    """Of the results of an equation, from those of its operands, by its class."""
     given = [None if isinstance(o, Literal) else known[o] for o in eqn.inputs]
-    return RULES.get(eqn.name, _by_kind)(eqn, given)
-
-
-def _by_kind(eqn: Equation, given: Sequence[Silencers]) -> Silencers:
     entry = entry_of(eqn.name, eqn.params)
-    kind = None if entry is None else entry.kind
-    if kind is Kind.BILINEAR:
-        return _factor(eqn, given)
-    if kind in (Kind.LINEAR, Kind.MOVES, Kind.EXTREMUM) or eqn.name in _ODD:
-        return given[0] if len(eqn.inputs) == 1 else _sum(eqn, given)
+    match None if entry is None else entry.kind:
+        case Kind.BILINEAR:
+            # 0 where a factor is: few weights, and near, as they are in a kernel, which comes last
+            return min((one for one in reversed(given) if one is not None), key=len, default=None)
+        case Kind.LINEAR | Kind.MOVES | Kind.EXTREMUM:
+            return _all(eqn, given)
+        case Kind.POINTWISE if given[0] is not None and len(given) == 1:
+            (at_zero,) = apply(eqn, [jnp.zeros((), float)])
+            return given[0] if at_zero == 0 else None
     return None
 
 
-def _factor(eqn: Equation, given: Sequence[Silencers]) -> Silencers:
-    """A product is 0 where a factor is: few weights, and near, as they are in a kernel, which comes last."""
-    return min((one for one in reversed(given) if one is not None), key=len, default=None)
-
-
-def _sum(eqn: Equation, given: Sequence[Silencers]) -> Silencers:
+def _all(eqn: Equation, given: Sequence[Silencers]) -> Silencers:
     """A sum, or what is put side by side, is 0 where all of it is."""
     parts = [
         frozenset() if isinstance(o, Literal) and not np.any(o.value) else one
@@ -94,21 +87,3 @@ def _sum(eqn: Equation, given: Sequence[Silencers]) -> Silencers:
     if any(part is None for part in parts):
         return None
     return frozenset().union(*(part for part in parts if part is not None))
-
-
-def _numerator(eqn: Equation, given: Sequence[Silencers]) -> Silencers:
-    return given[0]
-
-
-RULES: Mapping[str, Callable[[Equation, Sequence[Silencers]], Silencers]] = {
-    "mul": _factor,
-    "div": _numerator,
-    "add": _sum,
-    "add_any": _sum,
-    "sub": _sum,
-    "max": _sum,
-    "min": _sum,
-    "concatenate": _sum,
-    "pad": _sum,
-}
-"""What the class of a primitive does not say."""

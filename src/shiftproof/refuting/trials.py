@@ -303,9 +303,11 @@ def _make(
             weights, factor = drawn.weights, drawn.scale
         elif draw in ("sparse", "quiet", "shallow"):
             loud = 1.0 if draw == "sparse" else QUIET
-            silent = silent_weights(program, model.replaceable) if draw == "shallow" else ()
+            silent = (
+                silent_weights(program, model.replaceable) if draw == "shallow" else frozenset()
+            )
             weights = sparse_weights(
-                program, weights, model.replaceable, seed, scale=loud, silent=frozenset(silent)
+                program, weights, model.replaceable, seed, scale=loud, silent=silent
             )
         elif draw == "random":
             weights = random_weights(program, weights, model.replaceable, seed)
