@@ -25,11 +25,16 @@ def pytest_addoption(parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the tests that are marked slow, too")
 
 
+COMPILE_QUICKLY = "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
+"""Flags of XLA: most of a test's time goes into programs that run once, on a few cells."""
+
+
 def pytest_configure(config) -> None:
+    os.environ.setdefault("XLA_FLAGS", COMPILE_QUICKLY)
     folder = config.cache.mkdir("jax") if config.cache else None
     if folder is not None:
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder))
-        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 

@@ -278,7 +278,12 @@ def test_findings_are_the_numbers_of_the_rows(made) -> None:
         ("timm:resnet18", "brute force", {"agrees": False}, "in 0 of 1; not in timm:resnet18."),
         ("timm:vit_tiny", "verdict", {"undecided": 0}, "and 0 undecided."),
         ("timm:vgg11", "interior", {"lost": ""}, "no proved interior in 2 of 4 architectures"),
-        ("timm:resnet18", "verdict", {"stride": 2.0}, "Fewer shifts are proved than the total stride says in 2"),
+        (
+            "timm:resnet18",
+            "verdict",
+            {"stride": 2.0},
+            "Fewer shifts are proved than the total stride says in 2",
+        ),
         (
             "flax:automaton",
             "verdict",

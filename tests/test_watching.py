@@ -123,6 +123,9 @@ def test_changes_are_of_files_beside_the_target(folder, monkeypatch):
     turns += [lambda: None, lambda: None, lambda: (folder / "new.py").touch()]
     (folder / "notes.txt").touch()
     assert watch.wait() == [folder / "new.py"]
+    (folder / "late.py").touch()  # before the wait begins, as while the verdict is drawn up
+    turns += [lambda: None]
+    assert watch.wait() == [folder / "late.py"]
 
 
 @pytest.mark.parametrize("target", ["lenet-global", "torchvision:resnet18", "none.py", ""])

@@ -60,9 +60,10 @@ class Watch:
     def wait(self) -> list[Path]:
         """Wait for a change, and forget the modules that it may concern; the files that changed.
 
-        A file that was loaded for the first time since is none of them.
+        A file that was loaded for the first time since is none of them; one that came and was not loaded is.
         """
-        self.seen = self.snapshot() | self.seen
+        loaded = set(_loaded(self.folder).values())
+        self.seen = {p: s for p, s in self.snapshot().items() if p in loaded} | self.seen
         while (now := self.snapshot()) == self.seen:
             self.sleep(SECONDS)
         while True:  # an editor may still be writing
