@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.harness import Rows
 from shiftproof.terminal import Console
 
-CREWS = ((1, 1), (1, 2), (1, 4), (2, 1), (2, 2), (3, 1))
+CREWS = ((1, 1), (1, 2), (1, 4), (2, 1), (2, 2), (3, 1), (4, 1))
 """Processes, and forced host devices of each."""
 QUICK = ((1, 1), (1, 4), (2, 1))
 CHUNK = 50
@@ -74,6 +74,12 @@ def run(path: Path, *, repeats: int, quick: bool, until: float) -> None:
         )
         rates = [shifts / second for second in seconds]
         rows.add(case, f"{name}, shifts per second", rates, unit="1/s", shifts=shifts, **facts)
+        if processes > 1 and devices == 1:
+            alone = samples[1, 1]
+            shares = [a / (processes * s) for a, s in zip(alone, seconds, strict=True)]
+            rows.add(
+                case, "efficiency: one process / (processes x this)", shares, unit="ratio", **facts
+            )
     rows.show(console)
 
 

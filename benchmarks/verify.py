@@ -67,6 +67,8 @@ CASES = (
     Case("automaton-64", _made(Automaton), (64, 64, 16), False),
 )
 QUICK = ("lenet-28",)
+GRIDS = ((256, 256), (1024, 1024), (4096, 4096), (1_000_000,))
+"""Of one convolution with stride 2: time of a verdict over that of a forward pass should not grow with the grid."""
 
 
 def run(path: Path, *, repeats: int, quick: bool, until: float, cases: Sequence[str] = ()) -> None:
@@ -83,8 +85,11 @@ def run(path: Path, *, repeats: int, quick: bool, until: float, cases: Sequence[
     for case in rows.in_time(case for case in CASES if case.name in chosen):
         console.print(f"{case.name} ...")
         _decide(rows, case, repeats)
-    for _ in rows.in_time(["the growth of the analysis"]):
+    for _ in rows.in_time(["the growth of the analysis"] if not cases else []):
         _growth(rows, repeats, quick=quick)
+    grids = [] if cases else [(64, 64), (1000,)] if quick else GRIDS
+    for grid in rows.in_time(grids):
+        _grid(rows, grid, repeats)
     rows.show(console)
 
 
@@ -204,6 +209,30 @@ def _growth(rows: Rows, repeats: int, *, quick: bool) -> None:
         _analysis(rows, f"blocks {blocks}", blocks, 32, repeats)
     for size in (32, 64) if quick else (32, 64, 128, 256, 512):
         _analysis(rows, f"grid {size}", 2, size, repeats)
+
+
+def _grid(rows: Rows, grid: tuple[int, ...], repeats: int) -> None:
+    """A verdict, counterexamples and field included, and a forward pass of one image, as the grid grows."""
+    model = nnx.Conv(
+        1, 2, (3,) * len(grid), strides=2, padding="CIRCULAR", rngs=nnx.Rngs(0)
+    )  # as many shifts are proved as there are outputs
+    shape, name = (*grid, 1), "conv of stride 2, " + "x".join(map(str, grid))
+    verdict = sp.verify(model, shape)
+    graph, state = nnx.split(model)
+    image = np.random.default_rng(0).random((1, *shape)).astype(np.float32)
+    with jax.default_matmul_precision("highest"):
+        program = compile_program(
+            lambda state, x: nnx.merge(graph, state)(x),
+            [(state, np.roll(image, i, 1)) for i in range(2)],
+        )
+        programs = {"verify": partial(sp.verify, model, shape), "forward": program.run}
+        seconds = interleaved(programs, repeats=min(repeats, 3))
+    found = verdict.equivariance
+    facts = {"shape": list(shape), "proved": found.proved, "undecided": found.undecided}
+    rows.add(name, "verify, compiled", seconds["verify"], unit="s", **facts)
+    rows.add(name, "forward pass per image", seconds["forward"], unit="s", **facts)
+    ratio = [a / b for a, b in zip(seconds["verify"], seconds["forward"], strict=True)]
+    rows.add(name, "verify / forward pass", ratio, unit="ratio", **facts)
 
 
 def _analysis(rows: Rows, name: str, blocks: int, size: int, repeats: int) -> None:

@@ -88,6 +88,7 @@ def quick_theorems(monkeypatch):
     return found
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_page_and_names_what_is_missing(
     tmp_path, capsys, quick_theorems
 ) -> None:
@@ -103,6 +104,7 @@ def test_the_command_writes_a_page_and_names_what_is_missing(
     assert program.main([*arguments, "--strict"]) == 3
 
 
+@pytest.mark.slow
 def test_a_failed_theorem_is_named(tmp_path, capsys, quick_theorems) -> None:
     quick_theorems.append(FAILED)
     assert program.main(["--quick", "--only", "C3", "--out", str(tmp_path)]) == 1
@@ -122,6 +124,7 @@ def shelf(tmp_path, monkeypatch):
     return folder
 
 
+@pytest.mark.slow
 def test_a_page_ships_with_nothing_of_the_old_one(shelf, capsys, quick_theorems) -> None:
     quick_theorems.remove(MISSING)
     assert program.main(["--ship"]) == 0
@@ -136,6 +139,7 @@ def test_a_page_ships_with_nothing_of_the_old_one(shelf, capsys, quick_theorems)
     assert first == ((shelf / "audit.json").read_bytes(), (shelf / "audit.html").read_bytes())
 
 
+@pytest.mark.slow
 def test_no_page_ships_while_a_tool_is_missing(shelf, capsys, quick_theorems) -> None:
     assert program.main(["--ship"]) == 3
     assert f"error: {shelf} stays as it was" in capsys.readouterr().out
@@ -194,6 +198,7 @@ def read(text: str) -> Reader:
     return reader
 
 
+@pytest.mark.slow
 def test_the_page_loads_nothing_and_its_links_lead_to_files(tmp_path, audited) -> None:
     path = page.write_page(tmp_path, audited, running.lemmas.run(), settings={"jax": "x"})
     reader = read(path.read_text("utf-8"))

@@ -42,6 +42,7 @@ def test_this_processor_has_float64_and_float32_is_told_apart(monkeypatch) -> No
     assert not calibration.has_float64.__wrapped__(device)
 
 
+@pytest.mark.slow
 def test_without_float64_a_sweep_stays_in_float32_and_refuses_what_it_cannot_do(no_float64) -> None:
     result = sp.sweep(mean, IMAGES)
     assert result.header.dtype == "float32"
@@ -49,6 +50,7 @@ def test_without_float64_a_sweep_stays_in_float32_and_refuses_what_it_cannot_do(
         sp.sweep(mean, IMAGES, dtype="float64")
 
 
+@pytest.mark.slow
 def test_a_verdict_goes_to_the_processor_where_the_device_lacks_float64(monkeypatch) -> None:
     used = []
     monkeypatch.setattr(calibration, "has_float64", lambda device: False)
@@ -73,6 +75,7 @@ def test_without_any_float64_a_verdict_says_what_to_do(monkeypatch) -> None:
         sp.verify(mean, (4, 4, 1))
 
 
+@pytest.mark.slow
 def test_enclosures_are_computed_by_the_processor(monkeypatch) -> None:
     """Their bounds are those of its compiler and libraries."""
     device = jax.local_devices()[0]
@@ -92,6 +95,7 @@ def test_the_processor_stands_in_for_an_accelerator(monkeypatch) -> None:
         calibration.processor(accelerator)
 
 
+@pytest.mark.slow
 def test_the_precision_is_recorded_and_checked() -> None:
     conv = nnx.Conv(1, 2, (3, 3), padding="CIRCULAR", rngs=nnx.Rngs(0))
     for precision in ("highest", "default"):

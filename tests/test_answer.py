@@ -94,6 +94,7 @@ def answer(name: str, **options) -> Answer:
     return explain(verdict, model, (16, 16, 1), {"search_seconds": 5}, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_an_answer_fits_a_screen_and_names_the_cause(name) -> None:
     _, cause, told = MODELS[name]
@@ -109,6 +110,7 @@ def test_an_answer_fits_a_screen_and_names_the_cause(name) -> None:
     assert "because" not in said or ".py:" in said
 
 
+@pytest.mark.slow
 def test_the_numbers_are_those_of_the_parts() -> None:
     found = answer("zero padding only")
     assert found.why is not None
@@ -135,6 +137,7 @@ def test_without_why_the_verdict_stands_alone() -> None:
     assert len(str(found).splitlines()) <= 6
 
 
+@pytest.mark.slow
 def test_repairs_can_be_typed(monkeypatch) -> None:
     """F9: Flax refuses circular padding with input_dilation, and has no flatten where there is none."""
     dilated = conv((1, 1), input_dilation=2, padding=((1, 2), (1, 2)))
@@ -151,6 +154,7 @@ def test_repairs_can_be_typed(monkeypatch) -> None:
     assert not sp.counterfactuals(small, (8, 8, 4), refute=False).heads
 
 
+@pytest.mark.slow
 def test_an_output_that_stays_is_not_said_to_move() -> None:
     def constant_along_the_grid(x):
         mean = x[:, ::2, ::2].mean((1, 2), keepdims=True)

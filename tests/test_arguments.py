@@ -191,6 +191,7 @@ def test_output_axes_are_those_of_the_outputs_that_have_them() -> None:
     assert [o.equivariance is None for o in verdict.outputs] == [False, True]
 
 
+@pytest.mark.slow
 def test_a_list_is_a_shape_everywhere() -> None:
     assert sp.verify(lambda x: 2.0 * x, list(SHAPE)).equivariance.proved == 16
     assert sp.sweep(lambda x: 2.0 * x, list(SHAPE)).count("equivariance").equal == 16

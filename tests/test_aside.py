@@ -30,11 +30,13 @@ def elsewhere(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", some(PARAMETERS, 8))
 def test_the_right_value_is_right(case: Case) -> None:
     brute.assert_right_value(case)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", some(PARAMETERS, 3))
 def test_every_program_is_decided(case: Case) -> None:
     """Its counterexamples hold in exact numbers, too."""

@@ -41,6 +41,7 @@ def words(text: str) -> str:
     return " ".join(text.split())
 
 
+@pytest.mark.slow
 def test_what_holds_passes() -> None:
     sp.assert_equivariant(pool, (8, 8, 1), stride=2)
     sp.assert_equivariant(pool, (8, 8, 1), shifts=[(2, 0), (4, 6)])
@@ -52,6 +53,7 @@ def test_what_holds_passes() -> None:
     sp.assert_lattice(zoo.build("dense"), (8, 8, 2), "8Z x 8Z")
 
 
+@pytest.mark.slow
 def test_a_refuted_property_says_all_that_is_needed() -> None:
     text = message(sp.assert_invariant, zoo.build("lenet-global"), (28, 28, 1), stride=2)
     said = words(text)
@@ -68,6 +70,7 @@ def test_a_refuted_property_says_all_that_is_needed() -> None:
     assert any(any(c.isdigit() for c in line) for line in drawn)
 
 
+@pytest.mark.slow
 def test_the_counterexample_of_a_message_replays(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     model = zoo.build("conv3x3-same")
@@ -90,6 +93,7 @@ class Tokens(nnx.Module):
         return nnx.relu(self.patch(x) + self.table[...]).mean((1, 2))
 
 
+@pytest.mark.slow
 def test_the_cause_named_is_that_of_the_shifts_asked() -> None:
     said = words(message(sp.assert_invariant, Tokens(), (8, 8, 1), stride=2))
     assert "numbers of its own for every place (add): a position table" in said
@@ -99,6 +103,7 @@ def test_the_cause_named_is_that_of_the_shifts_asked() -> None:
     )
 
 
+@pytest.mark.slow
 def test_undecided_is_no_failure_of_the_model() -> None:
     text = message(sp.assert_equivariant, unknowable, (4, 1), kind=UndecidedError)
     said = words(text)
@@ -119,6 +124,7 @@ def half(x):
     return nnx.relu(nnx.avg_pool(x, (2, 2), (2, 2)).mean(1))[:, 0]
 
 
+@pytest.mark.slow
 def test_certificates_can_be_asked_for() -> None:
     shape = (8, 8, 1)
     sp.assert_invariant(averaged, shape)
@@ -141,6 +147,7 @@ def test_certificates_can_be_asked_for() -> None:
     sp.assert_equivariant(same, shape, boundary="scene", evidence="certificate")
 
 
+@pytest.mark.slow
 def test_what_is_refuted_by_way_of_an_identity_is_not_certified() -> None:
     sp.assert_breaks(half, (8, 8, 1), shifts=[(0, 1), (1, 1), (1, 3)])
     sp.assert_breaks(half, (8, 8, 1), shifts=[(0, 1), (2, 1)], evidence="certificate")
@@ -157,12 +164,14 @@ def test_the_message_says_which_evidence_it_was() -> None:
     assert "smallest (dy=1, dx=0): an identity in the field, error < 2^-1" in words(text)
 
 
+@pytest.mark.slow
 def test_what_should_break_and_does_not_is_told() -> None:
     text = message(sp.assert_breaks, lambda x: x.max((1, 2)), (8, 8, 1))
     assert "was to break, but it is proved under 63 of 63 shifts asked" in words(text)
     assert "smallest (dy=0, dx=1): derived by the kernel" in words(text)
 
 
+@pytest.mark.slow
 def test_a_lattice_must_be_met_exactly() -> None:
     text = message(sp.assert_lattice, pool, (8, 8, 1), "Z x 2Z", property="equivariance")
     assert "holds on 2Z × 2Z (16 of 64 shifts), expected Z x 2Z (32)" in words(text)
@@ -173,6 +182,7 @@ def test_a_lattice_must_be_met_exactly() -> None:
         sp.assert_lattice(pool, (8, 8, 1), "2Z")
 
 
+@pytest.mark.slow
 def test_sweeps_are_evidence_where_they_are_asked_for() -> None:
     text = message(sp.assert_equivariant, pool, (8, 8, 1), evidence="sweep")
     said = words(text)
@@ -197,6 +207,7 @@ def test_sweeps_are_evidence_where_they_are_asked_for() -> None:
         sp.assert_equivariant(conv, scene, evidence="hope")  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_breaks_and_lattices_may_be_swept_too() -> None:
     asked = {"property": "equivariance", "evidence": "sweep"}
     sp.assert_breaks(pool, (8, 8, 1), shifts=[(1, 0), (0, 3)], **asked)
@@ -214,6 +225,7 @@ def test_breaks_and_lattices_may_be_swept_too() -> None:
         sp.assert_breaks(pool, (8, 8, 1), boundary="background")
 
 
+@pytest.mark.slow
 def test_scenes_are_proved_where_the_border_does_not_reach() -> None:
     same = nnx.Conv(1, 1, (3, 3), rngs=nnx.Rngs(0))
     sp.assert_equivariant(same, (8, 8, 1), boundary="scene", law="same")
@@ -245,6 +257,7 @@ def test_scenes_are_proved_where_the_border_does_not_reach() -> None:
             sp.assert_equivariant(same, (8, 8, 1), boundary="scene", shifts=[shift])
 
 
+@pytest.mark.slow
 def test_objects_on_a_background_are_proved_place_by_place() -> None:
     same = nnx.Conv(1, 1, (3, 3), rngs=nnx.Rngs(0))
     sp.assert_equivariant(same, (8, 8, 1), boundary="background")
@@ -259,6 +272,7 @@ def test_objects_on_a_background_are_proved_place_by_place() -> None:
         sp.assert_equivariant(mean, (8, 8, 1), boundary="background")
 
 
+@pytest.mark.slow
 def test_words_of_the_user_come_first() -> None:
     text = message(sp.assert_invariant, pool, (8, 8, 1), custom_message="the backbone")
     assert text.startswith("the backbone\ninvariance of output")
@@ -339,6 +353,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BROKEN)
 def test_broken_models_are_understood_without_a_manual(name) -> None:
     make, shape, told = BROKEN[name]
@@ -348,6 +363,7 @@ def test_broken_models_are_understood_without_a_manual(name) -> None:
     assert told in said
 
 
+@pytest.mark.slow
 def test_linen_models_are_asked_as_they_are_called() -> None:
     trained = with_variables(Linen())
     sp.assert_invariant(trained, (8, 8, 1), apply_kwargs={"train": False})
@@ -359,6 +375,7 @@ def test_linen_models_are_asked_as_they_are_called() -> None:
         sp.assert_invariant(lambda x: x * x.max().item(), (8, 8, 1))
 
 
+@pytest.mark.slow
 def test_options_are_declared_once_and_others_are_told() -> None:
     passed = set(inspect.signature(sp.verify).parameters)
     own = {"model", "images", "property", "shifts"}

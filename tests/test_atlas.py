@@ -44,6 +44,7 @@ def named(monkeypatch) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_a_run_writes_rows_of_the_schema(ran) -> None:
     by_case = {case: [r for r in read_rows(ran) if r.case == case] for case in TINY}
     for case, rows in by_case.items():
@@ -60,6 +61,7 @@ def test_a_run_writes_rows_of_the_schema(ran) -> None:
         assert facts["codes"] == "padding"
 
 
+@pytest.mark.slow
 def test_a_second_run_skips_what_is_there_and_begins_again_what_was_interrupted(
     ran, named, tmp_path
 ) -> None:
@@ -400,6 +402,7 @@ def browser():
         yield found
 
 
+@pytest.mark.slow
 @needs_chromium
 @pytest.mark.parametrize("width", [390, 800, 1280])
 def test_the_page_can_be_read_on_a_phone_and_on_a_desk(made, browser, tmp_path, width) -> None:
@@ -414,6 +417,7 @@ def test_the_page_can_be_read_on_a_phone_and_on_a_desk(made, browser, tmp_path, 
 NAMES = "[...document.querySelectorAll('tbody tr:not([hidden]) th')].map((e) => e.textContent)"
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_the_table_is_sorted_and_filtered_by_keys(made, browser, tmp_path) -> None:
     page = browser.open(atlas_page.write(made.rows, tmp_path / "atlas.html"))

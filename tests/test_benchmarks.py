@@ -84,6 +84,7 @@ def test_an_accelerator_tells_its_memory_and_clock(monkeypatch) -> None:
     assert harness._of_accelerator() == (143771 * 2**20, 1980.0)
 
 
+@pytest.mark.slow
 def test_what_is_off_on_a_device_is_counted(tmp_path, monkeypatch) -> None:
     exact.run(tmp_path / "rows.jsonl", quick=True, until=math.inf)
     assert [row.median for row in read_rows(tmp_path / "rows.jsonl")] == [0] * 7
@@ -182,6 +183,7 @@ def learnt(path: Path, kind: learning.Kind, digits: learning.Digits) -> list[Row
     return [row for row in rows.rows if row.unit == "%"]
 
 
+@pytest.mark.slow
 def test_learning_repeats_from_its_seeds(tmp_path, digits) -> None:
     kind = learning.kinds(digits.canvas)[0]
     first, again = (learnt(tmp_path / name, kind, digits) for name in "ab")
@@ -189,6 +191,7 @@ def test_learning_repeats_from_its_seeds(tmp_path, digits) -> None:
     assert len({tuple(row.samples) for row in first}) > 1
 
 
+@pytest.mark.slow
 def test_a_cnn_without_stride_is_as_good_everywhere_as_in_the_middle(tmp_path, digits) -> None:
     """And the one with strides is not: so says the lattice, and so does training."""
     strided, dense_pool = learning.kinds(digits.canvas)[:2]
@@ -204,6 +207,7 @@ def test_a_cnn_without_stride_is_as_good_everywhere_as_in_the_middle(tmp_path, d
     assert np.ptp(maps[strided.name]) > 0
 
 
+@pytest.mark.slow
 def test_dense_networks_are_of_equal_size_or_width(digits) -> None:
     named = {kind.name: kind for kind in learning.kinds(digits.canvas)}
     cnn = named["CNN, pool stride 2"]
@@ -287,6 +291,7 @@ def test_a_memory_that_knows_no_caches_would_put_that_pass_above_the_roof(rows) 
     )
 
 
+@pytest.mark.slow
 def test_the_roof_is_measured_before_and_after_the_layers(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(layers, "HIDDEN", (10,))
     monkeypatch.setattr(layers, "BLOCKS", (2**16, 2**18))
@@ -313,6 +318,7 @@ def committed(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_every_figure_is_there_as_svg_and_png_with_its_answer(committed) -> None:
     names = {path.stem for path in committed.glob("*.svg")}
     assert names == {path.stem for path in committed.glob("*.png")}
@@ -367,6 +373,7 @@ def test_an_answer_is_computed_of_the_rows(committed) -> None:
     assert "Shares of what the machine can do at most are left out" in page  # rows of before
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_named_with_its_command_and_nothing_is_empty(
     committed, tmp_path
 ) -> None:
@@ -401,6 +408,7 @@ def test_a_report_of_a_quick_run_says_so(tmp_path) -> None:
         assert ("QUICK RUN (all of 1 figures)" in (tmp_path / "report.html").read_text()) is quick
 
 
+@pytest.mark.slow
 @needs_chromium
 @pytest.mark.parametrize("width", [1280, 390])
 def test_nothing_of_the_report_is_wider_than_the_window(committed, width) -> None:
@@ -416,6 +424,7 @@ def test_nothing_of_the_report_is_wider_than_the_window(committed, width) -> Non
         assert page.outside() != []
 
 
+@pytest.mark.slow
 def test_rows_of_several_machines_stand_side_by_side(tmp_path) -> None:
     rows = read_rows(FOLDER / "rows" / "field.jsonl")
     other = [
@@ -641,6 +650,7 @@ def test_bad_input_gets_one_clear_message(name, tmp_path, monkeypatch, capsys) -
     assert not [*tmp_path.iterdir()]
 
 
+@pytest.mark.slow
 def test_the_command_runs_in_any_folder_and_exits_with_its_code(tmp_path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", "report", "missing.jsonl"],
@@ -666,6 +676,7 @@ def family(name: str):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "shape"),
     [
@@ -680,6 +691,7 @@ def test_a_family_is_measured_at_32_pixels_where_it_takes_them(name, shape) -> N
     assert zoo.shape_of(family(name), family(name).build()) == shape
 
 
+@pytest.mark.slow
 def test_a_family_has_a_row_for_every_figure_and_a_line_in_the_report(
     tmp_path, monkeypatch
 ) -> None:

@@ -72,6 +72,7 @@ def _trial(model, draw="shallow"):
     return make_trial(adapt(model), np.ones((1, 6, 6, 1)), draw=draw)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", SILENCED)
 def test_the_branches_in_the_middle_are_silenced_by_their_last_weights(block) -> None:
     model = Net(block, nnx.Rngs(0))
@@ -87,6 +88,7 @@ def test_the_branches_in_the_middle_are_silenced_by_their_last_weights(block) ->
             assert (not np.any(trial.weights[position])) == (position in silent), names[position]
 
 
+@pytest.mark.slow
 def test_the_others_still_say_something() -> None:
     """A twin: with all branches silent, nothing but the circular stem would be left, which keeps every shift."""
     verdict = sp.verify(Net(Scaled, nnx.Rngs(0)), (6, 6, 1))
@@ -149,6 +151,7 @@ class Steep(Mlp):
         return self.down(jnp.sin(64 * self.up(x)))
 
 
+@pytest.mark.slow
 def test_enclosures_of_a_deep_network_are_narrow() -> None:
     model, image = Net(Steep, nnx.Rngs(0)), np.eye(6)[None, ..., None]
 

@@ -47,6 +47,7 @@ def evidence(folder):
     return path, msgspec.json.decode(path.read_bytes())
 
 
+@pytest.mark.slow
 def test_what_was_decided_is_confirmed(tmp_path, told) -> None:
     for _ in range(2):
         sp.assert_equivariant(Net(), SHAPE, stride=2, cache=tmp_path)
@@ -59,6 +60,7 @@ def test_what_was_decided_is_confirmed(tmp_path, told) -> None:
     assert len(list(tmp_path.iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_a_failure_is_decided_and_told_in_full(tmp_path, told) -> None:
     for _ in range(2):
         with pytest.raises(AssertionError, match="fails for"):
@@ -66,6 +68,7 @@ def test_a_failure_is_decided_and_told_in_full(tmp_path, told) -> None:
     assert {type(answer) for answer in told} == {sp.Verdict}
 
 
+@pytest.mark.slow
 def test_another_question_is_another_entry(tmp_path, told) -> None:
     lattice(tmp_path)
     sp.assert_breaks(Net("SAME"), SHAPE, property="equivariance", cache=tmp_path)
@@ -78,6 +81,7 @@ def test_another_question_is_another_entry(tmp_path, told) -> None:
     assert type(told[-1]) is Confirmed
 
 
+@pytest.mark.slow
 def test_a_proof_for_another_program_is_refused(tmp_path, told, monkeypatch) -> None:
     """The key is no part of the trust: with one key for all, the kernel still decides on the fresh graph."""
     monkeypatch.setattr(module, "_key", lambda *_: "one")
@@ -96,6 +100,7 @@ def test_a_counterexample_for_another_program_does_not_count(tmp_path, told, mon
     assert {type(answer) for answer in told} == {sp.Verdict}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["shift", "schema", "count", "cut", "field"])
 def test_an_altered_entry_is_decided_anew(tmp_path, told, part) -> None:
     lattice(tmp_path)
@@ -167,6 +172,7 @@ def test_forged_files_g2_axes_are_those_of_the_model(tmp_path, told, change) -> 
     assert type(told[-1]) is sp.Verdict
 
 
+@pytest.mark.slow
 def test_forged_files_g3_a_proof_for_these_weights_is_none_for_all(
     tmp_path, told, monkeypatch
 ) -> None:
@@ -177,6 +183,7 @@ def test_forged_files_g3_a_proof_for_these_weights_is_none_for_all(
     assert {type(answer) for answer in told} == {sp.Verdict}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["steps", "rolls", "long", "count", "deep"])
 def test_forged_files_g4_their_work_is_bounded(tmp_path, told, part) -> None:
     lattice(tmp_path)
@@ -197,6 +204,7 @@ def test_forged_files_g4_their_work_is_bounded(tmp_path, told, part) -> None:
     assert type(told[-1]) is (Confirmed if part == "count" else sp.Verdict)
 
 
+@pytest.mark.slow
 def test_forged_files_g5_archives_are_bounded_and_hold_numbers(tmp_path, told, monkeypatch) -> None:
     monkeypatch.setattr("shiftproof.archive.MOST_BYTES", 2**24)
     for name, content in (("more.npy", bytes(2**25)), ("image.npy", b"no array at all")):
@@ -243,6 +251,7 @@ def half(x):
     return nnx.relu(nnx.avg_pool(x, (2, 2), (2, 2)).mean(1))[:, 0]
 
 
+@pytest.mark.slow
 def test_an_identity_is_decided_anew_and_what_is_certified_is_confirmed(tmp_path, told) -> None:
     for _ in range(2):
         sp.assert_invariant(averaged, SHAPE, cache=tmp_path)
@@ -257,6 +266,7 @@ def test_an_identity_is_decided_anew_and_what_is_certified_is_confirmed(tmp_path
     assert [type(answer) for answer in told[4:]] == [Confirmed, sp.Verdict]
 
 
+@pytest.mark.slow
 def test_what_is_refuted_by_way_of_an_identity_is_decided_anew(tmp_path, told) -> None:
     sp.assert_lattice(half, SHAPE, "Z x 8Z", cache=tmp_path)
     (found,) = (v for o in told[0].outputs for v in o.properties)
@@ -268,12 +278,14 @@ def test_what_is_refuted_by_way_of_an_identity_is_decided_anew(tmp_path, told) -
         assert type(told[-1]) is (Confirmed if np.array_equal(mask, certified) else sp.Verdict)
 
 
+@pytest.mark.slow
 def test_an_exhaustive_question_is_not_answered_from_the_cache(tmp_path, told) -> None:
     for _ in range(2):
         lattice(tmp_path, exhaustive=True)
     assert [type(answer) for answer in told] == [sp.Verdict, sp.Verdict]
 
 
+@pytest.mark.slow
 def test_what_must_be_said_again_is_not_kept(tmp_path) -> None:
     with pytest.warns(match="hardly answers"):
         sp.assert_invariant(lambda x: 0 * x.max((1, 2)), SHAPE, cache=tmp_path)

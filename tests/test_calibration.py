@@ -17,6 +17,7 @@ def test_this_cpu_is_exact_on_integers(dtype) -> None:
     assert found.cases == len(calibration.CASES) + 1
 
 
+@pytest.mark.slow
 def test_a_device_that_rounds_is_found_out(monkeypatch) -> None:
     """The twin: products in bfloat16, as some accelerators do by default."""
     honest = jax.lax.conv_general_dilated
@@ -33,6 +34,7 @@ def test_a_device_that_rounds_is_found_out(monkeypatch) -> None:
     assert "not exact on integers in float32: conv 3x3" in found.reason
 
 
+@pytest.mark.slow
 def test_a_sweep_on_such_a_device_is_not_called_exact(monkeypatch) -> None:
     failed = Calibration(
         False, 6, 8.0, "this device is not exact on integers in float32: conv is off by 8"

@@ -43,6 +43,7 @@ def test_translation_is_roll_and_reads_from_u_minus_delta() -> None:
         np.testing.assert_array_equal(shifted[:, u, v], x[:, (u - 2) % 5, (v + 3) % 7])
 
 
+@pytest.mark.slow
 def test_translations_of_the_torus_form_a_group_and_zero_filled_ones_do_not() -> None:
     x = np.arange(1, 6, dtype=np.float32)
 
@@ -61,6 +62,7 @@ def test_zero_fill(shift: int) -> None:
     assert translate(x, (shift,), axes=(0,), boundary="background").tolist() == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grid", [(5,), (3, 4), (2, 3, 4)])
 def test_windows_of_the_torus_are_translations(grid) -> None:
     images = np.random.default_rng(0).integers(0, 9, (2, *grid, 3))
@@ -74,6 +76,7 @@ def test_windows_of_the_torus_are_translations(grid) -> None:
     np.testing.assert_array_equal(canvas.window(far), translate(images, far, axes=axes))
 
 
+@pytest.mark.slow
 def test_a_background_keeps_the_content_inside_and_equals_zero_fill() -> None:
     images = np.zeros((2, 6, 8, 1))
     images[0, 2:4, 1] = 3

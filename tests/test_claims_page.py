@@ -33,6 +33,7 @@ def call(capsys, *arguments: str) -> tuple[int, str, str]:
 # --- the command ---
 
 
+@pytest.mark.slow
 def test_the_claims_are_listed_in_words_and_the_page_is_written(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.chdir(tmp_path)
@@ -125,6 +126,7 @@ def test_a_folder_that_cannot_be_written_is_told(capsys, tmp_path):
     assert "file" in err
 
 
+@pytest.mark.slow
 def test_claims_are_shown_without_jax():
     code = (
         "import sys\nfrom shiftproof import cli\n"
@@ -178,6 +180,7 @@ def test_a_page_that_says_otherwise_is_noticed(said, other, claim):
     assert claim in disagreements(text.replace(said, other), load_claims())
 
 
+@pytest.mark.slow
 def test_its_links_lead_to_files_that_can_be_checked():
     text = (PAGE / "audit.html").read_text("utf-8")
     links = {link for link in re.findall(r'href="([^#"][^"]*)"', text)}
@@ -200,6 +203,7 @@ def test_it_is_small_and_loads_nothing():
     assert not re.search(r"[\s\"'(=]/(root|home|tmp|Users)/\w", text)
 
 
+@pytest.mark.slow
 @needs_chromium
 @pytest.mark.parametrize("width", [390, 1280])
 def test_it_can_be_read_on_a_phone_and_on_a_desk(width):

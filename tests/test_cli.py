@@ -22,6 +22,7 @@ def call(capsys, *arguments: object) -> tuple[int, str, str]:
     return int(stop.value.code or 0), captured.out, captured.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -45,6 +46,7 @@ def test_help_does_not_import_jax(arguments) -> None:
     assert done.stdout
 
 
+@pytest.mark.slow
 def test_sweep_of_a_zoo_model(capsys) -> None:
     code, out, _ = call(capsys, "sweep", "maxpool2x2-stride2")
     assert code == 0
@@ -52,6 +54,7 @@ def test_sweep_of_a_zoo_model(capsys) -> None:
     assert "16/64" in out
 
 
+@pytest.mark.slow
 def test_sweep_of_a_file_with_json_and_a_report(capsys, tmp_path) -> None:
     file = tmp_path / "mymodel.py"
     file.write_text(
@@ -79,6 +82,7 @@ def test_sweep_of_a_file_with_json_and_a_report(capsys, tmp_path) -> None:
     assert again == out
 
 
+@pytest.mark.slow
 def test_placements_of_a_file_and_of_a_zoo_model(capsys, tmp_path) -> None:
     (tmp_path / "two.py").write_text(
         "from flax import nnx\n"
@@ -104,6 +108,7 @@ def test_placements_of_a_file_and_of_a_zoo_model(capsys, tmp_path) -> None:
     assert "an object of 2x2 on a canvas of 8x8, 49 placements" in out
 
 
+@pytest.mark.slow
 def test_a_model_that_is_a_function_of_one_argument(capsys, tmp_path) -> None:
     (tmp_path / "funcs.py").write_text("def half(x):\n    return x[:, ::2, ::2]\n")
     code, out, _ = call(
@@ -113,6 +118,7 @@ def test_a_model_that_is_a_function_of_one_argument(capsys, tmp_path) -> None:
     assert "9/36" in out
 
 
+@pytest.mark.slow
 def test_sweep_of_a_picture(capsys, tmp_path) -> None:
     import matplotlib.image
 
@@ -202,6 +208,7 @@ CIRCULAR = (
 )
 
 
+@pytest.mark.slow
 def test_verify_check_and_replay(capsys, monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("COLUMNS", "120")
     file, out_dir = tmp_path / "mymodel.py", tmp_path / "out"
@@ -233,6 +240,7 @@ def test_verify_check_and_replay(capsys, monkeypatch, tmp_path) -> None:
         assert code == 2 or not json.loads(out)["reproduced"]
 
 
+@pytest.mark.slow
 def test_verify_exit_codes_follow_the_shifts_asked(capsys) -> None:
     asked = ["verify", "maxpool2x2-stride2", "--property", "equivariance", "--json"]
     code, out, _ = call(capsys, *asked, "--shifts", "2Z,2Z")
@@ -244,6 +252,7 @@ def test_verify_exit_codes_follow_the_shifts_asked(capsys) -> None:
     assert (data["proved"], data["refuted"], data["undecided"]) == (16, 48, 0)
 
 
+@pytest.mark.slow
 def test_verify_says_undecided_with_code_3(capsys, tmp_path) -> None:
     file = tmp_path / "model.py"
     file.write_text(
@@ -264,6 +273,7 @@ AVERAGED = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exhaustive", [[], ["--exhaustive"]])
 def test_identities_are_counted_apart_and_written(capsys, tmp_path, exhaustive) -> None:
     file, out_dir = tmp_path / "model.py", tmp_path / "out"
@@ -288,6 +298,7 @@ def test_identities_are_counted_apart_and_written(capsys, tmp_path, exhaustive) 
     assert {proof["by"] for proof in evidence["proofs"]} == {"kernel", "identity"}
 
 
+@pytest.mark.slow
 def test_notes_are_told_once(capsys, tmp_path) -> None:
     file = tmp_path / "model.py"
     file.write_text(
@@ -303,10 +314,11 @@ def test_notes_are_told_once(capsys, tmp_path) -> None:
     assert "hardly answers" not in out
 
 
+@pytest.mark.slow
 def test_verify_measures_by_cosets_and_by_brute_force(capsys) -> None:
     found = []
     for more in ([], ["--brute"]):
-        code, out, _ = call(capsys, "verify", "lenet-global", "--sweep", "--json", *more)
+        code, out, _ = call(capsys, "verify", "lenet-global", "--sweep", "--json", "--no-why", *more)
         assert code == 1
         found.append(json.loads(out)["sweep"]["layers"])
     assert found[0] == found[1]
@@ -358,6 +370,7 @@ FLAT = (
 )
 
 
+@pytest.mark.slow
 def test_a_file_alone_is_enough(capsys, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(FLAT)
@@ -404,6 +417,7 @@ def test_the_boundaries_are_those_of_the_library() -> None:
     assert get_args(cli.Boundary) == get_args(BoundaryName)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_text_fits_80_columns_without_colour(capsys, tmp_path, monkeypatch, name) -> None:
     monkeypatch.setenv("COLUMNS", "80")
@@ -423,6 +437,7 @@ def test_text_fits_80_columns_without_colour(capsys, tmp_path, monkeypatch, name
         assert cell_len(line) <= 80 or line.startswith("usage: "), line
 
 
+@pytest.mark.slow
 def test_completion_for_the_shell_does_not_import_jax() -> None:
     code = (
         "import sys\nfrom shiftproof.cli import main\n"
@@ -434,3 +449,25 @@ def test_completion_for_the_shell_does_not_import_jax() -> None:
     assert done.returncode == 0, done.stderr
     assert "verify" in done.stdout
     assert "complete" in done.stdout
+
+
+@pytest.mark.slow
+def test_what_draws_is_loaded_only_where_something_is_drawn(tmp_path) -> None:
+    (tmp_path / "net.py").write_text(
+        "from flax import nnx\n\n\ndef make():\n    return nnx.Conv(1, 1, (3, 3), rngs=nnx.Rngs(0))\n"
+    )
+    watched = """
+import sys
+from shiftproof import cli
+try:
+    cli.main(sys.argv[1:])
+except SystemExit:
+    print(sorted({"matplotlib", "jinja2", "scipy"} & {name.split(".")[0] for name in sys.modules}))
+"""
+    for more, loaded in (
+        (["--no-why"], []),
+        (["--out", "seen", "--no-why"], ["jinja2", "matplotlib"]),
+    ):
+        words = [sys.executable, "-c", watched, "verify", "net.py", "--grid", "4", "4", *more]
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines()[-1] == str(loaded)

@@ -45,6 +45,7 @@ def verdicts() -> dict[str, sp.Verdict]:
     return {name: sp.verify(model, SHAPE, name=name) for name, model in models.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("after", "worse", "layer", "because"),
     [
@@ -94,6 +95,7 @@ def test_words_have_an_order() -> None:
             assert Change(before, after, 1, ()).is_worse == (j < i)
 
 
+@pytest.mark.slow
 def test_undecided_is_neither_as_good_as_proved_nor_as_bad_as_refuted() -> None:
     unknown = sp.verify(lambda x: jnp.where(jnp.cumsum(x**2, 1) >= 0, x, x + 1), (4, 1), name="f")
     known = sp.verify(lambda x: jnp.maximum(x, 0), (4, 1), name="f")
@@ -105,6 +107,7 @@ def test_undecided_is_neither_as_good_as_proved_nor_as_bad_as_refuted() -> None:
     assert not sp.compare(broken, unknown).outputs[0].is_worse
 
 
+@pytest.mark.slow
 def test_an_output_that_is_gone_is_worse_and_a_new_one_is_not() -> None:
     one = sp.verify(lambda x: {"a": x}, (4, 1), name="f")
     two = sp.verify(lambda x: {"a": x, "b": x + 1}, (4, 1), name="f")
@@ -115,6 +118,7 @@ def test_an_output_that_is_gone_is_worse_and_a_new_one_is_not() -> None:
     assert "not asked before -> 4/4" in str(new)
 
 
+@pytest.mark.slow
 def test_scenes_are_compared_by_their_cells() -> None:
     def ask(size: int) -> sp.Verdict:
         conv = nnx.Conv(1, 1, (size,), rngs=nnx.Rngs(0))
@@ -129,6 +133,7 @@ def test_scenes_are_compared_by_their_cells() -> None:
     assert not sp.compare(ask(5), ask(3)).is_worse
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "name"),
     [
@@ -143,6 +148,7 @@ def test_other_questions_are_not_compared(options, name) -> None:
         sp.compare(sp.verify(conv, SHAPE), sp.verify(conv, SHAPE, **options))
 
 
+@pytest.mark.slow
 def test_other_grids_are_not_compared(verdicts) -> None:
     with pytest.raises(sp.errors.InputError, match="different questions: grid"):
         sp.compare(verdicts["good"], sp.verify(Net(), (6, 1)))
@@ -245,6 +251,7 @@ def repository(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_two_revisions_are_compared_with_the_files_that_they_import(capfd, repository) -> None:
     (repository / "models" / "steps.py").write_text("STEP = 4\n")  # not committed, so not asked
     code, out, err = call(capfd, "diff", "models/net.py:net", "--rev", "HEAD~1", "HEAD")
@@ -260,6 +267,7 @@ def test_two_revisions_are_compared_with_the_files_that_they_import(capfd, repos
     assert code == 2
 
 
+@pytest.mark.slow
 def test_a_model_is_compared_with_what_was_saved(capfd, tmp_path) -> None:
     (tmp_path / "net.py").write_text("def net(x):\n    return x[:, ::2]\n")
     before = saved(sp.verify(lambda x: x, (6, 1), name="net"), tmp_path / "before.json")

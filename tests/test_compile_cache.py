@@ -29,6 +29,7 @@ def _entries(home: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in home.rglob("*-cache")}
 
 
+@pytest.mark.slow
 def test_the_next_run_finds_what_the_first_compiled(home):
     words = ("verify", "maxpool2x2-stride2", "--no-why")
     first = _run(*words)
@@ -43,6 +44,7 @@ def test_the_next_run_finds_what_the_first_compiled(home):
     assert (broken.stdout, broken.stderr) == (first.stdout, first.stderr)
 
 
+@pytest.mark.slow
 def test_one_flag_keeps_nothing(home):
     done = _run("verify", "maxpool2x2-stride2", "--no-why", compile_cache.OFF)
     assert done.returncode == 1, done.stderr

@@ -134,6 +134,7 @@ def file(tmp_path) -> Path:
 # --- the function ---
 
 
+@pytest.mark.slow
 def test_every_character_is_shown_or_escaped() -> None:
     for code in range(sys.maxunicode + 1):
         shown = plain.plain(chr(code))
@@ -169,6 +170,7 @@ def test_data_is_plain_all_through() -> None:
 # --- results ---
 
 
+@pytest.mark.slow
 def test_results_print_plain(model, verdict, swept) -> None:
     why = sp.counterfactuals(model, SHAPE)
     answer = sp.explain(verdict, model, SHAPE)
@@ -179,6 +181,7 @@ def test_results_print_plain(model, verdict, swept) -> None:
         assert_plain(json.dumps(told, ensure_ascii=False))
 
 
+@pytest.mark.slow
 def test_placements_and_other_boundaries_print_plain(model) -> None:
     assert_plain(str(sp.placements(model, (3, 3, 1), canvas=(8, 8))))
     for boundary in ("scene", "background"):
@@ -187,6 +190,7 @@ def test_placements_and_other_boundaries_print_plain(model) -> None:
         assert_plain(found._repr_html_())
 
 
+@pytest.mark.slow
 def test_notebooks_and_rich_show_plain(model, verdict, swept) -> None:
     for result in (verdict, swept, sp.explain(verdict, model, SHAPE, why=False)):
         assert_plain(result._repr_html_())
@@ -212,6 +216,7 @@ def unknowable(x):
     return {WILDER: jnp.where(jnp.cumsum(x**2, 1) >= 0, x, x + 1)}
 
 
+@pytest.mark.slow
 def test_assertions_are_plain(model) -> None:
     with pytest.raises(AssertionError) as failed:
         sp.assert_equivariant(model, SHAPE)
@@ -364,6 +369,7 @@ def test_rows_of_benchmarks_are_plain(tmp_path) -> None:
 # --- the command line ---
 
 
+@pytest.mark.slow
 def test_verify_prints_plain(file, capsys, tmp_path) -> None:
     out_dir = tmp_path / f"out\x1b\n{FORGED}"
     code, out, err = call(capsys, "verify", f"{file}:make", "--full", "--sweep", "--grid", 8, 8,
@@ -380,6 +386,7 @@ def test_verify_prints_plain(file, capsys, tmp_path) -> None:
     assert len([name for name in found if name.endswith(".counterexample.npz")]) > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "more", [["--json"], ["--boundary", "scene"], ["--boundary", "background"]]
 )
@@ -389,6 +396,7 @@ def test_other_answers_print_plain(file, capsys, more) -> None:
     assert not acting(err)
 
 
+@pytest.mark.slow
 def test_sweep_and_placements_print_plain(file, capsys) -> None:
     code, out, err = call(capsys, "sweep", f"{file}:make", "--shape", 8, 8, 1)
     assert code == 0
@@ -409,6 +417,7 @@ def test_doctor_prints_plain(capsys, monkeypatch) -> None:
     assert_plain(call(capsys, "doctor", "--json")[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["fails", "picky", "unhashable", "missing", WILDER])
 def test_mistakes_are_told_plainly(file, capsys, name) -> None:
     code, out, err = call(capsys, "verify", f"{file}:{name}", "--grid", 8, 8, "--channels", 1)
@@ -508,6 +517,7 @@ def tame(tmp_path_factory) -> str:
     return report_verdict(sp.verify(make("conv"), SHAPE), folder, target="a.py:b").html.read_text()
 
 
+@pytest.mark.slow
 def test_pages_are_plain_and_nothing_breaks_out(tame, tmp_path) -> None:
     found = sp.verify(make(WILD + BREAKOUT), SHAPE)
     page = report_verdict(found, tmp_path / "out", target=WILDER + BREAKOUT).html.read_text("utf-8")
@@ -519,6 +529,7 @@ def test_pages_are_plain_and_nothing_breaks_out(tame, tmp_path) -> None:
     assert not [path for path in (tmp_path / "out").iterdir() if path.is_dir()]
 
 
+@pytest.mark.slow
 def test_no_output_is_written_outside_of_the_folder(tmp_path) -> None:
     found = sp.verify(lambda x: {"../../out": x, "a/b": x[:, ::2]}, (4, 1))
     report_verdict(found, tmp_path / "deep" / "er" / "report")

@@ -120,6 +120,7 @@ def assert_alike(brute: sp.Sweep, lifted: sp.Sweep) -> None:
                 assert np.array_equal(brute.status(name, i), lifted.status(name, i)), record.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", some(CASES, 2))
 def test_cosets_give_the_bytes_of_brute_force(name) -> None:
     model, shape, options, generators = CASES[name]
@@ -138,6 +139,7 @@ def test_cosets_give_the_bytes_of_brute_force(name) -> None:
     assert f"{record.forwards} forward passes" in repr(lifted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("build", "size", "forwards", "dtype"),
     [
@@ -155,6 +157,7 @@ def test_rounded_layers_differ_by_rounding_only(build, size, forwards, dtype) ->
     assert_alike(brute, lifted)
 
 
+@pytest.mark.slow
 def test_one_forward_pass_per_coset(monkeypatch) -> None:
     seen: list[np.ndarray] = []
     rows = Engine.rows
@@ -171,6 +174,7 @@ def test_one_forward_pass_per_coset(monkeypatch) -> None:
     assert len(np.unique(swept % 4, axis=0)) == 16
 
 
+@pytest.mark.slow
 def test_chunks_do_not_change_the_answer() -> None:
     whole = sp.sweep(conv(2, strides=2), IMAGES, weights="integers")
     for chunk in (2, 3, 5, 64):
@@ -178,6 +182,7 @@ def test_chunks_do_not_change_the_answer() -> None:
         assert_alike(whole, sp.sweep(conv(2, strides=2), IMAGES, **options))
 
 
+@pytest.mark.slow
 def test_progress_counts_every_shift_once() -> None:
     seen = []
     options = {"chunk": 6, "progress": lambda done, total: seen.append((done, total))}
@@ -190,6 +195,7 @@ def test_progress_counts_every_shift_once() -> None:
 # --- where there is no lattice ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "shape", "why"),
     [
@@ -220,6 +226,7 @@ def test_without_a_lattice_every_shift_is_computed_and_the_result_says_why(
         assert getattr(brute, name).tobytes() == getattr(lifted, name).tobytes()
 
 
+@pytest.mark.slow
 def test_fewer_layers_may_have_a_lattice() -> None:
     model = zoo.build("conv-transpose3x3-stride2")
     note = sp.sweep(model, (8, 8, 2), method="cosets").header.provenance["cosets"]
@@ -278,6 +285,7 @@ def claim_too_much(monkeypatch) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("break_it", [roll_too_far, stand_still, claim_too_much])
 @pytest.mark.parametrize("exact", [True, False])
 def test_a_wrong_lattice_is_a_contradiction(monkeypatch, break_it, exact) -> None:
@@ -296,6 +304,7 @@ def test_a_wrong_lattice_is_a_contradiction(monkeypatch, break_it, exact) -> Non
         sp.sweep(model, images, **options)
 
 
+@pytest.mark.slow
 def test_nan_is_no_agreement(monkeypatch) -> None:
     def lift(self, values, slot, element):
         return [value[slot] * jnp.nan for value in values]
@@ -306,6 +315,7 @@ def test_nan_is_no_agreement(monkeypatch) -> None:
         sp.sweep(conv(2), IMAGES, method="cosets", weights="integers")
 
 
+@pytest.mark.slow
 def test_layers_whose_noise_cannot_be_measured_are_named() -> None:
     images = np.random.default_rng(0).normal(size=(1, 6, 8, 3))
     result = sp.sweep(
@@ -355,6 +365,7 @@ def test_elements_and_representatives_tile_the_grid(grid) -> None:
         assert sorted(map(tuple, covered.tolist())) == shifts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [tokens, pool, resnet()], ids=["tokens", "pool", "resnet"])
 def test_lift_is_what_the_shift_does(model) -> None:
     """All layers under every element of the lattice, from the values at rest; the layers one after the other."""
@@ -376,6 +387,7 @@ def test_lift_is_what_the_shift_does(model) -> None:
 # --- on disk ---
 
 
+@pytest.mark.slow
 def test_a_killed_coset_sweep_goes_on(tmp_path) -> None:
     def run(resume: bool) -> bytes:
         sp.sweep(
@@ -399,6 +411,7 @@ def test_a_killed_coset_sweep_goes_on(tmp_path) -> None:
     assert loaded.to_json()["cosets"]["forwards"] == 4
 
 
+@pytest.mark.slow
 def test_chunks_of_brute_force_and_of_cosets_are_not_mixed(tmp_path) -> None:
     model = conv(2, strides=2)
     sp.sweep(model, IMAGES, directory=tmp_path / "brute")
@@ -409,6 +422,7 @@ def test_chunks_of_brute_force_and_of_cosets_are_not_mixed(tmp_path) -> None:
         sp.sweep(model, IMAGES, directory=tmp_path / "cosets", resume=True)
 
 
+@pytest.mark.slow
 def test_the_header_of_brute_force_is_as_before() -> None:
     header = sp.sweep(nnx.relu, IMAGES).header
     written = msgspec.json.decode(msgspec.json.encode(header))

@@ -30,6 +30,7 @@ def conv():
     return adapt(zoo.build("conv3x3-stride2"), name="conv")
 
 
+@pytest.mark.slow
 def test_a_counterexample_replays_from_its_file(exact, tmp_path) -> None:
     for example in exact:
         path = example.save(tmp_path / "one.npz")
@@ -55,6 +56,7 @@ def test_counterexamples_are_small(exact) -> None:
     assert max(np.count_nonzero(example.image.any(-1)) for example in exact) == 1
 
 
+@pytest.mark.slow
 def test_a_model_that_keeps_the_shift_does_not_reproduce_it(exact) -> None:
     example = next(e for e in exact if e.header.property == "invariance")
     whole = nnx.Conv(2, 3, (3, 3), padding="CIRCULAR", rngs=nnx.Rngs(0))
@@ -66,6 +68,7 @@ def test_a_model_that_keeps_the_shift_does_not_reproduce_it(exact) -> None:
         replay(example, adapt(lambda x: {"a": x}))
 
 
+@pytest.mark.slow
 def test_other_weights_are_noticed() -> None:
     model = zoo.build("maxpool2x2-stride2")
     (example, *_) = sp.verify(model, (8, 8, 2), property="equivariance").counterexamples()
@@ -77,6 +80,7 @@ def test_other_weights_are_noticed() -> None:
     assert "the weights are others" in other.changed
 
 
+@pytest.mark.slow
 def test_rounded_evidence_states_by_how_much_the_real_outputs_differ() -> None:
     verdict = sp.verify(zoo.build("vit"), (16, 16, 3))
     example = verdict.counterexamples()[0]
@@ -89,6 +93,7 @@ def test_rounded_evidence_states_by_how_much_the_real_outputs_differ() -> None:
     assert "at least by" in str(example)
 
 
+@pytest.mark.slow
 def test_numerical_evidence_states_its_ratio_to_the_floor() -> None:
     """A Bessel function has no enclosure."""
 

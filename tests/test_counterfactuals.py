@@ -50,6 +50,7 @@ def alike(left, right) -> bool:
 ZOO = [name for name in sp.zoo.ENTRIES if f"{name}-same" in sp.zoo.ENTRIES]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=[pytest.mark.slow] if "net" in n else []) for n in ZOO]
 )
@@ -97,6 +98,7 @@ TWINS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("zeros", "circular"),
     [
@@ -116,6 +118,7 @@ def test_circular_padding_gives_the_circular_twin_of_a_family(zeros, circular) -
     assert alike(outputs(row.model, zero.shape), outputs(twin.build(), zero.shape, **options))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", [3, 4, 5])
 def test_a_transposed_convolution_is_wrapped_as_flax_wraps_it(kernel) -> None:
     def make(padding):
@@ -152,6 +155,7 @@ def bordered(x):
     return ring[:, :-2] + 2 * ring[:, 2:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["constant", "reflect", "symmetric", "edge"])
 def test_padding_by_hand_is_replaced(mode) -> None:
     found = proved(functools.partial(smooth, mode), (4, 6, 1), name=mode)
@@ -163,6 +167,7 @@ def test_padding_by_hand_is_replaced(mode) -> None:
     assert all(change.source.startswith("test_counterfactuals.py") for change in found.changes)
 
 
+@pytest.mark.slow
 def test_zeros_that_are_concatenated_are_padding() -> None:
     found = proved(bordered, (4, 6, 1))
     assert (counts(found), counts(found, "padding")) == ([6], [24])
@@ -182,6 +187,7 @@ def test_what_is_no_padding_is_left_alone(model) -> None:
     assert "nothing to repair" in str(found)
 
 
+@pytest.mark.slow
 def test_where_all_shifts_are_kept_nothing_is_said_to_cost_some() -> None:
     convs = [nnx.Conv(1, 1, (3, 3), padding="VALID", rngs=nnx.Rngs(i)) for i in range(2)]
 
@@ -193,6 +199,7 @@ def test_where_all_shifts_are_kept_nothing_is_said_to_cost_some() -> None:
     assert "equivariant under 64 of 64 (all shifts)" in found.summary
 
 
+@pytest.mark.slow
 def test_a_border_that_goes_around_already_is_never_told_to_do_so() -> None:
     convs = [nnx.Conv(1, 1, (3, 3), padding="CIRCULAR", rngs=nnx.Rngs(i)) for i in range(2)]
 
@@ -205,6 +212,7 @@ def test_a_border_that_goes_around_already_is_never_told_to_do_so() -> None:
     assert (counts(found), found.changes) == ([1], ())
 
 
+@pytest.mark.slow
 def test_the_cells_that_a_pool_counts_are_the_same_everywhere() -> None:
     def pool(x):
         return nnx.avg_pool(x, (3, 3), (1, 1), padding="SAME", count_include_pad=False)
@@ -228,6 +236,7 @@ class Branches(nnx.Module):
         return lax.while_loop(lambda y: jnp.abs(y).max() > 0.5, lambda y: conv(y) / 4, x)
 
 
+@pytest.mark.slow
 def test_padding_in_branches_loops_and_calls() -> None:
     zero, twin = (Branches(p, rngs=nnx.Rngs(0)) for p in ("SAME", "CIRCULAR"))
     found = proved(zero, (4, 4, 2))
@@ -236,6 +245,7 @@ def test_padding_in_branches_loops_and_calls() -> None:
     assert alike(outputs(found.row("padding").model, (4, 4, 2)), outputs(twin, (4, 4, 2)))
 
 
+@pytest.mark.slow
 def test_one_padding_that_is_left_breaks_the_proof() -> None:
     model = adapt(sp.zoo.build("resnet-same"))
     changes = proved(model, (32, 32, 3)).changes
@@ -263,6 +273,7 @@ class Valid(nnx.Module):
         return x * jax.nn.sigmoid(x.mean((1, 2), keepdims=True)) + jnp.ones(x.shape)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pool", ["max_pool", "avg_pool", "min_pool"])
 def test_layers_without_padding_go_around_the_border(pool) -> None:
     valid = Valid("VALID", getattr(nnx, pool), rngs=nnx.Rngs(0))
@@ -280,6 +291,7 @@ def test_layers_without_padding_go_around_the_border(pool) -> None:
     assert [lattice.count for lattice in twins] == [72, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strides", [1, 2])
 def test_a_convolution_without_padding_becomes_its_circular_twin(strides) -> None:
     valid, twin = (
@@ -304,6 +316,7 @@ class Flat(nnx.Module):
         return self.dense(x.mean((1, 2)) if self.mean else x.reshape(len(x), -1))
 
 
+@pytest.mark.slow
 def test_a_dense_layer_for_the_cells_that_are_left_needs_a_mean_as_well() -> None:
     found = proved(Flat(nnx.Rngs(0)), (8, 8, 1))
     assert {row.interventions for row in found.rows} == {
@@ -318,12 +331,14 @@ def test_a_dense_layer_for_the_cells_that_are_left_needs_a_mean_as_well() -> Non
     assert counts(proved(Flat(nnx.Rngs(0), mean=True), (8, 8, 1)), "padding") == [64]
 
 
+@pytest.mark.slow
 def test_a_layer_over_all_that_is_left_keeps_its_size() -> None:
     found = proved(Flat(nnx.Rngs(0), tail=True), (8, 8, 1))
     assert not [change for change in found.changes if change.eqn.params["window_strides"] == (6, 6)]
     assert all("no padding" not in step for _, step in found.steps(found.rows[-1]))
 
 
+@pytest.mark.slow
 def test_a_table_for_the_cells_that_are_left_cannot_grow() -> None:
     table = jax.random.normal(jax.random.key(0), (6, 6, 1))
     found = proved(lambda x: nnx.avg_pool(x, (3, 3)) + table, (8, 8, 1), name="tabled")
@@ -355,6 +370,7 @@ def test_another_program_is_told() -> None:
 # --- positions ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sincos", pytest.param("learned", marks=pytest.mark.slow)])
 def test_without_positions_a_transformer_is_the_one_without(kind) -> None:
     shape = (8, 8, 3)
@@ -368,6 +384,7 @@ def test_without_positions_a_transformer_is_the_one_without(kind) -> None:
     assert not alike(outputs((module, variables), shape), twin)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
@@ -390,6 +407,7 @@ def test_a_bias_of_channels_is_no_position() -> None:
     assert {change.kind for change in proved(model, (8, 8, 2)).changes} == {"padding"}
 
 
+@pytest.mark.slow
 def test_a_circulant_bias_is_no_position() -> None:
     table = jnp.asarray(np.arange(6)[(np.arange(6)[:, None] - np.arange(6)) % 6], jnp.float32)
 
@@ -424,6 +442,7 @@ class Small(nnx.Module):
         return self.dense(self.features(x).reshape(x.shape[0], -1))
 
 
+@pytest.mark.slow
 def test_a_small_network_tells_its_causes_and_is_repaired() -> None:
     model = Small(rngs=nnx.Rngs(0))
     found = sp.counterfactuals(model, (8, 8, 1))
@@ -454,6 +473,7 @@ def test_a_small_network_tells_its_causes_and_is_repaired() -> None:
     assert np.allclose(mean, features.mean((1, 2)), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_rewritten_model_is_a_model() -> None:
     row = proved(Small(rngs=nnx.Rngs(0)), (8, 8, 1)).row("padding", "mean")
     sp.assert_lattice(row.model, (8, 8, 1), "2Z x 2Z")
@@ -465,6 +485,7 @@ def test_a_rewritten_model_is_a_model() -> None:
     np.testing.assert_array_equal(equal, verdict.invariance.map == Word.PROVED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 2])
 def test_a_grid_with_one_axis_is_averaged_before_the_flatten(channels) -> None:
     conv = nnx.Conv(1, channels, (3,), padding="CIRCULAR", rngs=nnx.Rngs(0))
@@ -478,6 +499,7 @@ def test_a_grid_with_one_axis_is_averaged_before_the_flatten(channels) -> None:
     assert step == "before the dense layer, x.mean(1) in place of the flatten"
 
 
+@pytest.mark.slow
 def test_a_convolution_over_the_whole_map_is_a_head() -> None:
     class Patch(nnx.Module):
         def __init__(self, *, rngs):
@@ -492,6 +514,7 @@ def test_a_convolution_over_the_whole_map_is_a_head() -> None:
     assert "convolution over the whole map" in str(found)
 
 
+@pytest.mark.slow
 def test_a_stride_over_the_last_cells_is_no_head() -> None:
     """As a shortcut of a ResNet has it: of a map of 2x2 its kernel sees one cell."""
 
@@ -507,6 +530,7 @@ def test_a_stride_over_the_last_cells_is_no_head() -> None:
     assert not found.heads
 
 
+@pytest.mark.slow
 def test_tokens_that_are_mixed_have_a_mean_only() -> None:
     mixer = family("mlp-mixer")
     found = proved(mixer.build(), mixer.shape)
@@ -516,6 +540,7 @@ def test_tokens_that_are_mixed_have_a_mean_only() -> None:
         found.row("head")
 
 
+@pytest.mark.slow
 def test_a_resize_is_no_head_and_nothing_helps() -> None:
     model = family("unet, bilinear, zeros")
     found = proved(model.build(), model.shape, **model.options)
@@ -525,6 +550,7 @@ def test_a_resize_is_no_head_and_nothing_helps() -> None:
     assert "nothing that was replaced helps" in found.summary
 
 
+@pytest.mark.slow
 def test_nothing_to_replace() -> None:
     model = family("lstm")
     found = proved(model.build(), model.shape)
@@ -542,6 +568,7 @@ def test_lines_name_a_file_once() -> None:
     assert lines(["a.py:1", "a.py:1", "a.py:2", "conv", "a.py:3"]) == "a.py:1, :2, conv, a.py:3"
 
 
+@pytest.mark.slow
 def test_an_assertion_tells_the_repair_that_was_proved() -> None:
     model = Small(rngs=nnx.Rngs(0))
     with pytest.raises(AssertionError) as failed:
@@ -554,6 +581,7 @@ def test_an_assertion_tells_the_repair_that_was_proved() -> None:
     assert "repair" not in str(failed.value)
 
 
+@pytest.mark.slow
 def test_the_command_line_tells_why(capsys, tmp_path) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["verify", "conv3x3-same", "--json"])

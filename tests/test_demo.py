@@ -46,6 +46,7 @@ def ran(tmp_path_factory):
     return directory, results, (directory.parent / "log").read_text()
 
 
+@pytest.mark.slow
 def test_files(ran):
     directory, results, _ = ran
     names = {path.name for path in directory.iterdir()}
@@ -81,6 +82,7 @@ def test_exact_counts_of_the_architectures(ran):
         assert network["agreement"]["contradicted"] == []
 
 
+@pytest.mark.slow
 def test_findings_are_computed_and_said(ran):
     directory, results, log = ran
     summary = results["summary"]
@@ -161,6 +163,7 @@ def test_a_layer_and_a_network_have_one_name(ran):
     assert not re.search(r"<td[^>]*>-</td>", shown)
 
 
+@pytest.mark.slow
 @needs_chromium
 @pytest.mark.parametrize("width", [390, 1280])
 def test_nothing_runs_out_of_the_window(ran, width):
@@ -173,6 +176,7 @@ def test_nothing_runs_out_of_the_window(ran, width):
         assert page.errors == []
 
 
+@pytest.mark.slow
 def test_same_seed_same_results(ran, tmp_path):
     plan = demo.Plan(**{**vars(SMALL), "variants": (DENSE,)})
     first, second = (
@@ -183,6 +187,7 @@ def test_same_seed_same_results(ran, tmp_path):
     assert pages[0] == pages[1]
 
 
+@pytest.mark.slow
 def test_every_network_is_placed_and_stands_on_one_line(tmp_path):
     plan = demo.Plan(**{**vars(SMALL), "variants": (demo.Variant("SAME", 1), DENSE)})
     log = io.StringIO()
@@ -195,6 +200,7 @@ def test_every_network_is_placed_and_stands_on_one_line(tmp_path):
     assert not any(line.endswith(" -") for line in lines)
 
 
+@pytest.mark.slow
 def test_weights_are_rounded_and_convolutions_shared():
     digits = train.split(data.digits(), SMALL, seed=0)
     plan = demo.Plan(**{**vars(SMALL), "variants": (TRUNK, CNN)})
@@ -207,6 +213,7 @@ def test_weights_are_rounded_and_convolutions_shared():
     assert 0 <= trunk.rounded <= 1
 
 
+@pytest.mark.slow
 def test_training_learns():
     plan = demo.Plan(variants=(DENSE,), steps=60)
     digits = train.split(data.digits(), plan, seed=0)

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import hashlib, sys
 import jax, numpy as np
@@ -22,6 +24,7 @@ for weights, dtype in (("integers", "auto"), ("these", "float32")):
 """
 
 
+@pytest.mark.slow
 def test_four_devices_give_the_bytes_of_one(tmp_path) -> None:
     for count in (1, 4):
         flags = f"--xla_force_host_platform_device_count={count}"

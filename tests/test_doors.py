@@ -92,6 +92,7 @@ def lenets(circular):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "circular",
     [pytest.param(True, id="circular", marks=pytest.mark.slow), pytest.param(False, id="zeros")],
@@ -118,11 +119,13 @@ def test_one_network_in_four_frameworks_has_one_verdict(circular) -> None:
     assert [code for _, code, *_ in told["nnx"]] == ["stride" if circular else "padding"] * 2
 
 
+@pytest.mark.slow
 def test_the_skeleton_tells_other_networks_apart() -> None:
     one, other = (skeleton(*lenets(circular)["equinox"]) for circular in (True, False))
     assert one != other
 
 
+@pytest.mark.slow
 def test_repairs_are_in_the_words_of_the_framework() -> None:
     repairs = {}
     for framework, (model, shape) in lenets(circular=False).items():
@@ -180,6 +183,7 @@ class NotCallable(eqx.Module):
     pass
 
 
+@pytest.mark.slow
 def test_equinox_takes_images_with_the_channels_first_and_says_so() -> None:
     verdict = sp.verify(CONV, (1, 6, 6))
     assert verdict.grid == (6, 6)
@@ -194,6 +198,7 @@ def test_equinox_takes_images_with_the_channels_first_and_says_so() -> None:
         sp.assert_lattice(CONV, (1, 6, 6), "2Z x 2Z", property="equivariance")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrapped", [Stateful, eqx.nn.make_with_state(Stateful)])
 def test_equinox_with_a_state_is_run_in_inference_mode_and_not_changed(wrapped) -> None:
     model = wrapped()
@@ -208,6 +213,7 @@ def test_equinox_with_a_state_is_run_in_inference_mode_and_not_changed(wrapped) 
     assert sum(leaves.opaque) == 6  # and the statistics
 
 
+@pytest.mark.slow
 def test_floating_arrays_are_the_parameters_of_an_equinox_module() -> None:
     mask = np.arange(36).reshape(6, 6)
     model = Flat(CONV, eqx.nn.Linear(72, 3, key=KEY), mask)
@@ -220,12 +226,14 @@ def test_floating_arrays_are_the_parameters_of_an_equinox_module() -> None:
     assert sp.verify(model.features, (1, 6, 6)).equivariance.proved == 1
 
 
+@pytest.mark.slow
 def test_repairs_of_equinox_count_axes_without_the_batch() -> None:
     found = sp.counterfactuals(FLAT, (1, 6, 6), refute=False)
     ((_, change),) = found.steps(found.repair)
     assert change == "before the dense layer, x.mean((1, 2)) in place of the flatten"
 
 
+@pytest.mark.slow
 def test_a_convolution_of_equinox_without_padding_is_wrapped() -> None:
     found = sp.counterfactuals(eqx.nn.Conv2d(1, 1, 3, key=KEY), (1, 6, 6), refute=False)
     ((_, change),) = found.steps(found.repair)
@@ -233,6 +241,7 @@ def test_a_convolution_of_equinox_without_padding_is_wrapped() -> None:
     assert found.repair.outputs[0].proved == 36
 
 
+@pytest.mark.slow
 def test_noise_in_inference_mode_is_found() -> None:
     cause = sp.verify(NoisyForever(), (1, 4, 4)).causes[0]
     assert "random bits under a fixed key" in cause.words
@@ -266,6 +275,7 @@ def turned(program):
     return {position: matrix.T for position, matrix in kernels_of(program).items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("right", [True, False])
 def test_random_weights_of_a_deep_equinox_network_have_a_usual_size(right, monkeypatch) -> None:
     monkeypatch.setattr(weights, "kernels_of", kernels_of if right else turned)
@@ -317,6 +327,7 @@ def test_haiku_with_a_state_is_taken_with_its_switch() -> None:
     assert sum(leaves.opaque) > 4
 
 
+@pytest.mark.slow
 def test_haiku_with_and_without_a_key() -> None:
     params = STATELESS.init(KEY, IMAGES)
     for transformed in (STATELESS, hk.without_apply_rng(STATELESS)):
@@ -337,6 +348,7 @@ def encoder_and_decoder():
     return lambda x: decode(encode(x)), {"encode": encode, "decode": decode}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["alone", "with its weights", "with a state"])
 def test_one_of_several_functions_of_haiku_is_taken_as_the_message_says(form) -> None:
     transform = hk.multi_transform_with_state if form == "with a state" else hk.multi_transform
@@ -420,6 +432,7 @@ def test_an_old_version_is_told(door, monkeypatch) -> None:
         door.check_version()
 
 
+@pytest.mark.slow
 def test_the_version_of_the_framework_is_recorded_and_not_needed_to_read(tmp_path) -> None:
     wide = eqx.nn.Conv2d(1, 1, 3, padding=1, key=KEY)
     verdict = sp.verify(wide, (1, 4, 4))
@@ -445,6 +458,7 @@ def test_the_version_of_the_framework_is_recorded_and_not_needed_to_read(tmp_pat
     )
 
 
+@pytest.mark.slow
 def test_no_framework_is_imported_to_look_for_it() -> None:
     code = (
         "import sys, shiftproof as sp\n"
@@ -495,6 +509,7 @@ def write(tmp_path):
     return written
 
 
+@pytest.mark.slow
 def test_a_file_of_equinox_is_a_target(write) -> None:
     target = load_target(write("in_equinox.py", EQUINOX))
     assert target.shape == (3, 32, 32)
@@ -504,6 +519,7 @@ def test_a_file_of_equinox_is_a_target(write) -> None:
     assert load_target(write("in_equinox.py", EQUINOX), grid=(8, 6), channels=3).shape == (3, 8, 6)
 
 
+@pytest.mark.slow
 def test_the_layout_is_told_with_the_flag_that_says_otherwise(write, capsys) -> None:
     def printed(*options):
         with pytest.raises(SystemExit):
@@ -524,6 +540,7 @@ def test_the_layout_is_told_with_the_flag_that_says_otherwise(write, capsys) -> 
     assert default in printed("--help")
 
 
+@pytest.mark.slow
 def test_a_file_of_haiku_is_a_target(write) -> None:
     target = load_target(write("in_haiku.py", HAIKU), shape=(8, 8, 3))
     assert "model is called with is_training=False, for inference." in target.notes

@@ -39,6 +39,7 @@ class Deep(nnx.Module):
         return x.mean((1, 2))
 
 
+@pytest.mark.slow
 def test_what_rounds_is_refuted_by_enclosures() -> None:
     verdict = sp.verify(pooled, (8, 8, 1))
     for found in (verdict.equivariance, verdict.invariance):
@@ -52,6 +53,7 @@ def test_what_rounds_is_refuted_by_enclosures() -> None:
         assert all(row["gap"] > 0 for row in data["evidence"]["witnesses"])
 
 
+@pytest.mark.slow
 def test_deep_networks_are_refuted_by_enclosures() -> None:
     verdict = sp.verify(Deep(), (8, 8, 2))
     assert verdict.invariance.refuted == 63
@@ -67,6 +69,7 @@ def test_deep_attention_is_refuted_by_enclosures() -> None:
     assert {(w.evidence, w.trial.draw) for w in found.witnesses} == {("enclosed", "quiet")}
 
 
+@pytest.mark.slow
 def test_random_keys_of_what_rounds_have_no_enclosure() -> None:
     def model(x):
         seed = jnp.abs(jnp.tanh(x[:, 0]).sum() * 99).astype(jnp.uint32)
@@ -76,6 +79,7 @@ def test_random_keys_of_what_rounds_have_no_enclosure() -> None:
     assert (found.proved, found.refuted) == (1, 0)
 
 
+@pytest.mark.slow
 def test_of_what_nothing_is_known_is_asked_a_few_times_only(monkeypatch) -> None:
     """One enclosure an image at rest, of few images; then the weights are given up."""
     seen: list[tuple[str, bytes]] = []
@@ -102,6 +106,7 @@ def test_published_networks_are_refuted_by_enclosures(name) -> None:
     assert all(witness.evidence == "enclosed" for witness in verdict.witnesses)
 
 
+@pytest.mark.slow
 def test_what_is_true_is_never_enclosed_as_false() -> None:
     """Claims that hold over the reals, of programs that round."""
     images = np.random.default_rng(0).normal(size=(3, 6, 6, 1))
@@ -117,6 +122,7 @@ def test_what_is_true_is_never_enclosed_as_false() -> None:
             assert gap_between(trial, pair, leaf=0, axes=(), shifts=((),)) == 0
 
 
+@pytest.mark.slow
 def test_a_proof_is_contradicted_by_enclosures(monkeypatch, tmp_path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
@@ -133,6 +139,7 @@ def balls(generator: np.random.Generator, radius: float) -> tuple[np.ndarray, np
     return mid, np.full(mid.shape, radius)
 
 
+@pytest.mark.slow
 def test_an_output_shift_that_may_fit_leaves_no_gap(monkeypatch) -> None:
     """Against all output shifts by hand, for one image and for two together."""
     generator = np.random.default_rng(0)

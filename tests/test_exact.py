@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from amounts import some
+from amounts import sampled, some
 from flax import nnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -151,6 +151,7 @@ def test_inexact_programs_say_why(name) -> None:
     assert re.search(reason, grade.reason), grade.reason
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::shiftproof.errors.VacuousWarning")
 def test_numbers_that_vanish_refute_nothing_exactly() -> None:
     """Over the reals 0 for every image; in floats the product vanishes, and the places of positive cells are left."""
@@ -203,7 +204,7 @@ def disagreements(function):
                 }.items()
 
 
-@pytest.mark.parametrize("name", EXACT)
+@pytest.mark.parametrize("name", sampled(EXACT, plain=8, slow=2))
 def test_what_is_exact_by_its_digits_has_no_radius(name) -> None:
     assert not [text for text, wrong in disagreements(EXACT[name]) if wrong]
 
@@ -246,6 +247,7 @@ def test_a_wrong_rule_is_found(kind, name, how, monkeypatch) -> None:
 dyadic = st.builds(lambda n, k: Fraction(n, 2**k), st.integers(-999, 999), st.integers(0, 9))
 
 
+@pytest.mark.slow
 @given(st.lists(dyadic, min_size=1))
 def test_grade_of_an_array(fractions) -> None:
     grade = grade_array(np.array([float(f) for f in fractions]))
@@ -286,6 +288,7 @@ def mean_net(images=IMAGES):
     return program, jax.tree_util.tree_leaves(state)
 
 
+@pytest.mark.slow
 def test_integer_weights_make_a_mean_over_36_cells_exact() -> None:
     program, weights = mean_net()
     assert additive_weights(program) == {"conv.bias", "head.bias"}
@@ -307,6 +310,7 @@ def test_weights_that_are_no_parameters_are_kept() -> None:
         np.testing.assert_array_equal(kept, own)
 
 
+@pytest.mark.slow
 def test_a_sweep_says_where_exactness_ends() -> None:
     module = nnx.Sequential(nnx.Conv(1, 2, (3, 3), rngs=nnx.Rngs(0)), jax.nn.softmax)
     with pytest.warns(InexactWarning, match=r"not exact from layer softmax on \(exp rounds"):
@@ -317,6 +321,7 @@ def test_a_sweep_says_where_exactness_ends() -> None:
     assert result.layers[0].bound <= result.layers[0].limit == 2**24
 
 
+@pytest.mark.slow
 def test_auto_takes_float64_only_where_it_is_needed() -> None:
     assert sp.sweep(lambda x: x * 3, (4, 4, 1)).header.dtype == "float32"
     assert sp.sweep(lambda x: x * 3 * 2.0**20 + 0.5, (4, 4, 1)).header.dtype == "float64"
@@ -346,6 +351,7 @@ STEPS = {
 }
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(sorted(STEPS)), min_size=1, max_size=6))
 @settings(max_examples=60)
 def test_where_float32_is_called_exact_it_agrees_with_float64(names) -> None:

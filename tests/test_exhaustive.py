@@ -29,6 +29,7 @@ def decided(model: Any, shape: Any, **options: Any) -> list[tuple[Case, np.ndarr
     return [(Case(claim, prover, asked, swept=swept[claim]), swept[claim]) for claim in claims]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", sampled(cases.CASES, plain=6, slow=6))
 def test_known_answers(row: cases.Case) -> None:
     counts = {"equivariance": row.equivariant, "invariance": row.invariant}
@@ -42,6 +43,7 @@ def test_known_answers(row: cases.Case) -> None:
             assert case.lattice.mask().sum() <= count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "row", sampled([row for row in faults.CASES if row.property], plain=4, slow=4)
 )
@@ -61,6 +63,7 @@ def test_faults(row: brute.Case) -> None:
                 assert case.lattice.mask().sum() == row.proved
 
 
+@pytest.mark.slow
 def test_verify_says_so() -> None:
     verdict = sp.verify(lambda x: (x[:, ::2] + x[:, 1::2]).sum(1), (6, 1), exhaustive=True)
     assert verdict.invariance.proved == 6
@@ -69,6 +72,7 @@ def test_verify_says_so() -> None:
     assert verdict.invariance.identity.exhaustive
 
 
+@pytest.mark.slow
 def test_a_sweep_that_finds_something_else_is_a_contradiction() -> None:
     subject, claims = ask(jnp.tanh, (4, 1))
     prover, asked = Prover(graph_of(subject), subject.grid), identities_of(subject)
@@ -96,6 +100,7 @@ def test_what_the_kernel_alone_knows_is_no_contradiction_where_the_field_is_blin
         Case(claims[1], prover, asked, swept=np.ones(4, bool))
 
 
+@pytest.mark.slow
 def test_a_model_that_the_field_cannot_run_is_refused() -> None:
     table = np.array([0.0, 1, 2, 3], np.float32)[:, None]
 

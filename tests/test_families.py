@@ -41,6 +41,7 @@ def grid_axes(family: Family) -> tuple[int, ...]:
     return tuple(family.options.get("spatial_axes", range(len(family.shape) - 1)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "family",
     sampled(FAMILIES, plain=16, slow=16),
@@ -115,6 +116,7 @@ def agrees(
         assert deviations[found.map == Word.REFUTED].min(initial=np.inf) > 1e-8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", some(sorted(SWEPT), 2))
 def test_the_sweep_of_the_package_agrees(name) -> None:
     (family,) = (family for family in FAMILIES if family.name == name)
@@ -143,18 +145,21 @@ def steps(x):
     return jnp.floor(3 * x) / 7 + jnp.where(x > 1 / 3, x, 0) ** 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "expected"), [(edges, 4), (steps, 1)])
 def test_a_model_that_jumps_is_decided_beside_its_edges(model, expected) -> None:
     verdict = sp.verify(model, (4, 4, 1)).invariance
     assert (verdict.proved, verdict.refuted, verdict.undecided) == (expected, 16 - expected, 0)
 
 
+@pytest.mark.slow
 def test_infinities_are_values() -> None:
     verdict = sp.verify(lambda x: jnp.log(jnp.abs(x)), (4, 4, 1))
     assert verdict.equivariance.proved == 16
     assert verdict.invariance.refuted == 15
 
 
+@pytest.mark.slow
 def test_images_outside_the_domain_of_a_model_are_no_reason_to_give_up() -> None:
     verdict = sp.verify(lambda x: x / jnp.linalg.norm(x, axis=-1, keepdims=True), (4, 4, 2))
     assert verdict.equivariance.proved == 16
@@ -188,6 +193,7 @@ def test_what_cannot_be_traced_is_told_with_a_remedy(model, message) -> None:
         sp.verify(model(), (4, 4, 1))
 
 
+@pytest.mark.slow
 def test_tokens_are_taken_by_a_wrapper() -> None:
     model = Tokens(rngs=nnx.Rngs(0))
     verdict = sp.verify(lambda x: model(x.astype(int) % 10), (4, 4), spatial_axes=(0, 1))
@@ -195,6 +201,7 @@ def test_tokens_are_taken_by_a_wrapper() -> None:
     assert verdict.invariance.refuted == 15
 
 
+@pytest.mark.slow
 def test_a_class_is_no_model_and_a_bound_module_is_one() -> None:
     with pytest.raises(InputError, match="is a class"):
         sp.verify(Tokens, (4, 4, 1))

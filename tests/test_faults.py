@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import recheck
+from amounts import sampled
 from brute import Case
 from flax import linen, nnx
 from jax import Array, lax
@@ -35,12 +36,13 @@ def elsewhere(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", faults.CASES, ids=lambda case: case.name)
 def test_the_right_value_is_right(case: Case) -> None:
     brute.assert_right_value(case)
 
 
-@pytest.mark.parametrize("case", faults.CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", sampled(faults.CASES, plain=6, slow=1))
 def test_every_fault_is_decided(case: Case) -> None:
     """Its counterexamples hold in exact numbers, too."""
     answer = brute.assert_decided(case)
@@ -115,6 +117,7 @@ UNASKED: dict[str, tuple[Callable, tuple[int, ...]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", UNASKED)
 def test_d1_equivariance_is_asked_or_the_reason_is_said(name) -> None:
     fn, shape = UNASKED[name]
@@ -135,10 +138,12 @@ def channels_first(x: Any) -> Any:
     return lax.conv(padded, kernel, (1, 1), "VALID")
 
 
+@pytest.mark.slow
 def test_d3_channels_first_without_a_word() -> None:
     said(lambda: sp.verify(channels_first, (3, 8, 8)), "channels|spatial_axes")
 
 
+@pytest.mark.slow
 def test_d3_a_shape_with_the_batch_in_it() -> None:
     conv = nnx.Conv(1, 2, (3, 3), padding="CIRCULAR", rngs=nnx.Rngs(0))
     said(lambda: sp.verify(conv, (1, 8, 8, 1)), "batch")
@@ -158,6 +163,7 @@ def cells(*indices: int) -> Callable:
     return lambda x: x[:, jnp.array(indices)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fn", [lambda x: x[:, 1:15], cells(*range(1, 15))], ids=["slice", "index"])
 def test_e1_placements_behind_a_slice_and_behind_the_same_cells_by_index(fn) -> None:
     result = sp.placements(fn, (2, 1), canvas=(16,))
@@ -165,6 +171,7 @@ def test_e1_placements_behind_a_slice_and_behind_the_same_cells_by_index(fn) -> 
     assert not result.causes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fn", "equal"),
     [
@@ -192,6 +199,7 @@ def bits_and_back(x: Any) -> Any:
     return complex_table(lax.bitcast_convert_type(bits, jnp.float32))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_e7_a_complex_layer_is_judged_against_its_own_noise(dtype) -> None:
     result = sp.sweep(complex_table, (8, 1), dtype=dtype)
@@ -200,6 +208,7 @@ def test_e7_a_complex_layer_is_judged_against_its_own_noise(dtype) -> None:
     assert counts == ["8/8", "1/8"]
 
 
+@pytest.mark.slow
 def test_e7_a_large_deviation_is_decided_where_no_noise_is_known() -> None:
     result = sp.sweep(bits_and_back, (8, 1))
     assert np.isnan(result.layers[-1].noise)
@@ -209,6 +218,7 @@ def test_e7_a_large_deviation_is_decided_where_no_noise_is_known() -> None:
     assert (near.equal, near.differs, near.unclear) == (1, 0, 7)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error:Casting complex")
 def test_e7_complex_layers_on_a_background_and_cell_by_cell() -> None:
     placed = sp.placements(lambda x: lax.complex(x, x + 1), (2, 1), canvas=(8,))
@@ -220,6 +230,7 @@ def test_e7_complex_layers_on_a_background_and_cell_by_cell() -> None:
     assert (region.proved, region.refuted) == (0, 8)
 
 
+@pytest.mark.slow
 def test_e7_equivariance_of_scores_does_not_apply() -> None:
     def scores(x: Array) -> Array:
         return x.mean(1) @ jnp.ones((1, 3))
@@ -261,6 +272,7 @@ class Flat(nnx.Module):
         return self.conv(x).reshape(x.shape[0], -1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("build", "shape", "field", "jump"),
     [
@@ -293,6 +305,7 @@ CLOSURES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "raised"),
     [
@@ -357,6 +370,7 @@ def linen_layer() -> Any:
     return module, module.init(jax.random.key(0), jnp.ones((1, 4, 2)))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("build", [ComplexLayer, linen_layer])
 @pytest.mark.parametrize("ask", ["these", "all", "sweep", "sweep of integers"])
@@ -430,6 +444,7 @@ def test_f8_a_batch_that_is_written_into_a_model(name, ask) -> None:
     assert ("jnp.repeat" in str(caught.value)) == (size % given == 0)
 
 
+@pytest.mark.slow
 def test_f8_such_a_model_is_verified_as_its_message_says() -> None:
     model = BATCHES["reshape"][0]()
     assert sp.verify(lambda x: model(jnp.repeat(x, 8, 0)), (4, 4, 1)).invariance.proved == 1
@@ -473,6 +488,7 @@ def make():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [
@@ -492,6 +508,7 @@ def test_f8_a_file_with_the_channels_first(options, code, words, tmp_path, capsy
     assert re.search(words, " ".join((captured.err + captured.out).split()))
 
 
+@pytest.mark.slow
 def test_f4_a_tiny_pixel_is_an_image_like_any_other() -> None:
     found = sp.verify(lambda x: 2 * x, np.full((1, 4, 1), 1e-310)).equivariance
     assert (found.proved, found.refuted) == (4, 0)
@@ -505,6 +522,7 @@ def test_f4_a_key_among_the_outputs() -> None:
         assert verdict.outputs[-1].invariance is None or verdict.outputs[-1].invariance.proved == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["numpy.py", "numpy.py:make"])
 def test_f4_a_file_named_like_a_package(tmp_path, target) -> None:
     """In a process of its own, which imports the user's numpy in place of NumPy if it goes wrong."""
@@ -523,6 +541,7 @@ def test_f4_a_file_named_like_a_package(tmp_path, target) -> None:
 # --- the known answers that a sweep on the torus does not show ---
 
 
+@pytest.mark.slow
 def test_a_valid_convolution_agrees_on_two_crops_at_every_offset() -> None:
     conv = nnx.Conv(1, 2, (3, 3), padding="VALID", rngs=nnx.Rngs(0))
     scene = np.random.default_rng(0).integers(-9, 10, (1, 14, 14, 1)).astype(np.float32)
@@ -533,6 +552,7 @@ def test_a_valid_convolution_agrees_on_two_crops_at_every_offset() -> None:
     assert [(reach.low, reach.high, reach.size) for reach in reaches] == [(0, 6, 6)] * 2
 
 
+@pytest.mark.slow
 def test_adaptive_polyphase_sampling_keeps_every_shift_of_generic_images() -> None:
     layer = AdaptivePolyphaseSampling(2)
     images = np.random.default_rng(0).normal(size=(1, 32, 32, 1)).astype(np.float32)
@@ -540,6 +560,7 @@ def test_adaptive_polyphase_sampling_keeps_every_shift_of_generic_images() -> No
     assert (count.equal, count.total) == (1024, 1024)
 
 
+@pytest.mark.slow
 def test_adaptive_polyphase_sampling_does_not_keep_all_shifts_of_all_images() -> None:
     layer = AdaptivePolyphaseSampling(2)
     image = np.array([5.0, 3, 0, 4]).reshape(1, 4, 1)
@@ -550,6 +571,7 @@ def test_adaptive_polyphase_sampling_does_not_keep_all_shifts_of_all_images() ->
     assert found.map[1] != sp.Word.PROVED
 
 
+@pytest.mark.slow
 def test_a_choice_that_ties_beside_a_scatter_is_noted() -> None:
     """The layers of a widened program are looked at in 64-bit mode; else JAX refuses to add to an array in places."""
 

@@ -110,6 +110,7 @@ EXACT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXACT)
 def test_residues_are_those_of_the_exact_result(name) -> None:
     fn, shape, size = EXACT[name]
@@ -123,6 +124,7 @@ def test_residues_are_those_of_the_exact_result(name) -> None:
     np.testing.assert_array_equal(found.parts[0], lab.arithmetic.embed(expected))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("terms", [2**13, 2**13 + 1, 20_000, 2**17 + 3])
 def test_long_contractions_are_exact(terms) -> None:
     def whole(array):
@@ -168,6 +170,7 @@ def joined(value, field, sign=1):
     return np.array([(a + sign * i * b) % p for a, b, i, p in rows])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 8, 12, 15])
 def test_spectra_are_those_of_the_roots_of_the_field(n) -> None:
     def run(fn):
@@ -192,6 +195,7 @@ def test_spectra_are_those_of_the_roots_of_the_field(n) -> None:
 REAL = [(4,), (5,), (8,), (3, 4), (2, 3, 5)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lengths", REAL, ids=str)
 def test_real_spectra_agree_with_complex_ones_and_are_undone(lengths) -> None:
     axes = tuple(range(1, 1 + len(lengths)))
@@ -225,6 +229,7 @@ def test_real_spectra_agree_with_complex_ones_and_are_undone(lengths) -> None:
     assert all(np.max(np.abs(np.asarray(v))) < 1e-4 for v in real)
 
 
+@pytest.mark.slow
 def test_spectra_of_several_lengths_have_one_root() -> None:
     """The spectrum of a signal three times over; the sum with the mirrored signal keeps no shift but two."""
 
@@ -371,6 +376,7 @@ FALSE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FALSE)
 def test_nothing_false_is_claimed(name) -> None:
     fn, shape, dtype, claim, count = FALSE[name]
@@ -428,12 +434,14 @@ LINES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LINES)
 def test_a_line_of_equal_cells_is_in_order(name) -> None:
     added, count = LINES[name]
     assert claimed(lambda x: x + added(x), (6, 1), equivariance((6, 1))) == count
 
 
+@pytest.mark.slow
 def test_cells_that_are_compared_are_counted() -> None:
     lab = Lab(fields.program(lambda x: lax.sort(x, dimension=1), np.zeros((1, 6, 1), np.float32)))
     lab.rolled((0,))
@@ -450,6 +458,7 @@ def test_reasons_are_given_where_there_is_no_number() -> None:
     assert logarithm.is_blind
 
 
+@pytest.mark.slow
 def test_complex_tables_that_hold_infinities_are_used_whole() -> None:
     table = np.array([np.inf, 1j, 2, 3], np.complex64)[:, None]
     used = identities(lambda x: x + jnp.isfinite(lax.complex(x, x) * table), (4, 1))
@@ -517,6 +526,7 @@ HOLDS = {
 }
 
 
+@pytest.mark.slow
 def test_what_is_an_identity_is_one_for_every_seed() -> None:
     programs = {
         name: fields.program(fn, jax.ShapeDtypeStruct((1, 12, 1), np.float32))
@@ -532,6 +542,7 @@ def test_what_is_an_identity_is_one_for_every_seed() -> None:
             assert not np.array_equal(still[0], after[0])
 
 
+@pytest.mark.slow
 def test_the_same_twins_do_not_hold() -> None:
     twins = {
         "maxima of halves": lambda x: windows(x, 6).ravel(),

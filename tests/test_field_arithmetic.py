@@ -62,6 +62,7 @@ def test_numbers_of_every_type_are_what_they_are(array) -> None:
         assert row.tolist() == [fraction_modulo(Fraction(x.item()), prime) for x in array]
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.integers(2**20 - 2**53, 2**53 - 2**20), min_size=1, max_size=8),
     st.sampled_from([31, P, Q]),
@@ -87,6 +88,7 @@ def test_a_product_with_the_inverse_is_one_and_zero_has_none() -> None:
         inverses(np.array([1.0, 0.0]), 31)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", [TWO, FOUR, Arithmetic((31, 37, 41), 1)])
 def test_permutations_are_undone_and_injective(field) -> None:
     with jax.enable_x64(True):
@@ -112,6 +114,7 @@ def test_a_permutation_needs_two_tracks() -> None:
         Arithmetic((31,), 0).permute("max", np.zeros((1, 2)))
 
 
+@pytest.mark.slow
 def test_a_function_sees_every_track_of_every_operand_its_name_and_the_seed() -> None:
     with jax.enable_x64(True):
         x, y = FOUR.draw("x", (50,)), FOUR.draw("y", (50,))
@@ -212,6 +215,7 @@ def test_growth_goes_on_from_round_to_round() -> None:
 # --- the device ---
 
 
+@pytest.mark.slow
 def test_this_processor_is_exact_and_one_that_rounds_is_found_out(monkeypatch) -> None:
     device = current_device()
     assert is_exact(device)

@@ -97,6 +97,7 @@ def rate(name: str, moduli: tuple[int, ...]) -> tuple[float, Tally]:
     return RATES[name, moduli]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moduli", MODULI, ids=str)
 @pytest.mark.parametrize("name", some(PAIRS, 2))
 def test_different_expressions_agree_as_seldom_as_the_bound_says(name, moduli) -> None:
@@ -107,6 +108,7 @@ def test_different_expressions_agree_as_seldom_as_the_bound_says(name, moduli) -
         assert 0 < found < 0.2
 
 
+@pytest.mark.slow
 def test_a_bound_without_degrees_or_without_pairs_is_exceeded() -> None:
     """So the measurement can tell a bound that is too small."""
     found, tally = rate("product", (31, 37))
@@ -126,6 +128,7 @@ def tally_of(fn, shape=(1, 4, 2)) -> Tally:
     return lab.made[-1].tally
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fn", "lookups"),
     [
@@ -173,6 +176,7 @@ def test_degrees_are_counted(fn, degree) -> None:
     assert degree <= found <= degree + 1
 
 
+@pytest.mark.slow
 def test_what_grows_faster_than_by_steps_in_a_long_loop_is_opaque() -> None:
     for body in (
         lambda _, y: y * y + 1,
@@ -207,6 +211,7 @@ def test_the_bits_of_coefficients_are_counted(fn, bits) -> None:
     assert bits <= found <= 40 * bits + 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fn", "joined"),
     [

@@ -115,6 +115,7 @@ def wrong_calls(tmp_path_factory, request) -> str:
     return ran.stdout
 
 
+@pytest.mark.slow
 def test_h8_wrong_calls_fit_a_screen(wrong_calls) -> None:
     shown = re.split(
         r"^_+ (?:ERROR at setup of )?(test_\w+) _+$|^=+ \w[\w ]* =+$",
@@ -142,6 +143,7 @@ def test_h8_other_errors_keep_their_frames() -> None:
     assert [frame.name for frame in traceback.extract_tb(cause.__traceback__)] == ["fails"]
 
 
+@pytest.mark.slow
 def test_h10_a_marker_that_nothing_reads_warns(wrong_calls) -> None:
     told = " ".join(wrong_calls.split())
     assert told.count("PytestWarning: @pytest.mark.shiftproof changes nothing in this test") == 1
@@ -210,6 +212,7 @@ def convolved(kernel, x):
     )
 
 
+@pytest.mark.slow
 def test_h12_all_weights_of_a_callable_that_hides_them() -> None:
     def model(x):
         return convolved(KERNEL, x)
@@ -223,6 +226,7 @@ def test_h12_all_weights_of_a_callable_that_hides_them() -> None:
     assert sp.verify(halved, (4, 4, 1), weights="all").weights == "all"  # it has none
 
 
+@pytest.mark.slow
 def test_h12_a_function_with_its_parameters() -> None:
     verdict = sp.verify((convolved, KERNEL), (4, 4, 1))
     assert (verdict.weights, verdict.model) == ("all", "convolved")
@@ -244,6 +248,7 @@ def noisy(x):
     return x + jax.random.normal(jax.random.key(0), x.shape)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [dropped, noisy])
 def test_h12_random_bits_under_a_fixed_key(model) -> None:
     causes = sp.verify(model, (4, 4, 1)).causes
@@ -251,6 +256,7 @@ def test_h12_random_bits_under_a_fixed_key(model) -> None:
     assert all(cause.words.startswith("random bits under a fixed key") for cause in causes)
 
 
+@pytest.mark.slow
 def test_h12_a_table_is_a_table() -> None:
     table = jax.random.normal(jax.random.key(0), (4, 4, 1))
     causes = sp.verify(
@@ -276,6 +282,7 @@ def failure_of(model) -> str:
     return str(caught.value)
 
 
+@pytest.mark.slow
 def test_h2_each_model_and_user_has_files_of_its_own(temporary) -> None:
     messages = [failure_of(halved), failure_of(lambda x: x[:, :, ::2]), failure_of(halved)]
     paths = [Path(message.split()[-1]) for message in messages]
@@ -329,6 +336,7 @@ def named(x):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("target", "code", "told"),
     [
@@ -366,6 +374,7 @@ class Encoder(nnx.Module):
         return self.projection_to_features(self.stages_of_the_encoder(x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "shape", some([(28, 28, 1), (8, 8, 1), (4, 20, 1), (20, 4, 1)], 2), ids=str
 )
@@ -378,12 +387,14 @@ def test_h4_texts_of_maps_do_not_overlap(shape, padding) -> None:
         assert not overlaps(figure)
 
 
+@pytest.mark.slow
 def test_h4_the_test_of_overlaps_sees_one() -> None:
     figure = sp.sweep(Encoder("SAME"), (8, 8, 1)).plot()
     figure.text(0.1, 0.02, "over the legend and more")
     assert overlaps(figure)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("boundary", ["torus", "scene", "background"])
 def test_h4_figures_show_themselves_in_a_notebook(boundary) -> None:
     figure = sp.verify(Encoder("SAME"), (8, 8, 1), boundary=boundary).plot()
@@ -394,6 +405,7 @@ def test_h4_figures_show_themselves_in_a_notebook(boundary) -> None:
 # --- H5: one line each ---
 
 
+@pytest.mark.slow
 def test_h5_representations_are_one_line() -> None:
     verdict = sp.verify(Encoder("SAME"), (28, 28, 1))
     found = sp.counterfactuals(Encoder("SAME"), (28, 28, 1))
@@ -408,6 +420,7 @@ def test_h5_representations_are_one_line() -> None:
     assert "proved 1/784 (only 0), refuted 783, undecided 0" in repr(verdict.equivariance)
 
 
+@pytest.mark.slow
 def test_h5_counterfactuals_have_a_view() -> None:
     found = sp.counterfactuals(Encoder("SAME"), (8, 8, 1))
     html = found._repr_html_()
@@ -442,6 +455,7 @@ def run_on_net(capsys, folder, monkeypatch, *arguments: str) -> tuple[int, str, 
     return int(left.value.code or 0), out, " ".join(err.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "flags"),
     [
@@ -463,6 +477,7 @@ def test_h11_flags_that_a_note_names_are_taken(
     assert "otherwise" not in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shifts", "code", "told"),
     [
@@ -481,6 +496,7 @@ def test_h11_the_first_lines_answer_what_was_asked(
         assert words in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("padding", "told"),
     [
@@ -526,6 +542,7 @@ def test_h16_help_shows_the_version(capsys) -> None:
     assert " zoo " in told
 
 
+@pytest.mark.slow
 def test_h16_help_of_benchmarks_shows_the_quick_run() -> None:
     command = [sys.executable, "-m", "benchmarks", "--help"]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
@@ -550,6 +567,7 @@ def test_h16_errors_are_at_the_top() -> None:
 # --- H18: instructions that work ---
 
 
+@pytest.mark.slow
 def test_h18_remedies_name_what_pip_finds(monkeypatch) -> None:
     swept = sp.sweep(halved, (4, 4, 1))
     for module, call in (("xarray", swept.to_xarray), ("sklearn.datasets", sp.data.digits)):
@@ -561,6 +579,7 @@ def test_h18_remedies_name_what_pip_finds(monkeypatch) -> None:
         assert '"shiftproof[' not in str(found.value)
 
 
+@pytest.mark.slow
 def test_h18_the_page_of_the_package_stands_alone() -> None:
     readme = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["readme"]
     assert readme["content-type"] == "text/markdown"
@@ -611,6 +630,7 @@ def slow(x):
     return x[:, ::2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ask", [sp.verify, sp.counterfactuals])
 @pytest.mark.parametrize(("is_terminal", "quiet"), [(True, 0.1), (True, 60), (False, 0.1)])
 def test_h19_a_line_of_progress_on_a_terminal(monkeypatch, ask, is_terminal, quiet) -> None:
@@ -627,6 +647,7 @@ def test_h19_a_line_of_progress_on_a_terminal(monkeypatch, ask, is_terminal, qui
     assert "\n" not in said
 
 
+@pytest.mark.slow
 def test_h19_the_line_is_gone_after_an_error_too(monkeypatch) -> None:
     def fails(x):
         time.sleep(0.3)

@@ -161,6 +161,7 @@ class Tokens(nnx.Module):
         return self.dense(self.patch(x).reshape(len(x), -1, 4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "shape", "field", "jump", "whole"),
     [
@@ -210,6 +211,7 @@ ASKED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ASKED)
 def test_equivariance_is_asked(name) -> None:
     model, shape, axes, least = ASKED[name]
@@ -239,10 +241,12 @@ def test_an_output_that_is_not_asked_says_why_and_what_to_pass(model, shape, tex
     assert re.search(text, note)
 
 
+@pytest.mark.slow
 def test_class_scores_carry_no_note() -> None:
     assert not sp.verify(lambda x: x.mean((1, 2)), (4, 4, 3)).notes
 
 
+@pytest.mark.slow
 def test_an_unusual_shape_says_what_was_taken_for_what() -> None:
     (note,) = sp.verify(lambda x: x.mean((1, 2, 3)), (3, 8, 8), property="invariance").notes
     assert "a grid of 3x8 with 8 channels" in note
@@ -257,6 +261,7 @@ def test_an_unusual_shape_says_what_was_taken_for_what() -> None:
 PAIRS = (lambda x: x[:, 1:-1], lambda x: x[:, jnp.arange(1, x.shape[1] - 1)])
 
 
+@pytest.mark.slow
 def test_a_slice_and_the_same_cells_by_index_are_swept_alike() -> None:
     placed = [sp.placements(f, (2, 1), canvas=(16,)).count("equivariance") for f in PAIRS]
     assert [str(count) for count in placed] == ["15/15"] * 2
@@ -265,6 +270,7 @@ def test_a_slice_and_the_same_cells_by_index_are_swept_alike() -> None:
     assert [str(swept.count("equivariance")) for swept in panned] == ["11/41"] * 2
 
 
+@pytest.mark.slow
 def test_repeated_cells_move_twice_as_fast_on_a_scene() -> None:
     def twice(x):
         return x[:, jnp.array([0, 0, 1, 1, 2, 2, 3, 3])]
@@ -277,6 +283,7 @@ def test_repeated_cells_move_twice_as_fast_on_a_scene() -> None:
     assert sp.verify_scene(twice, (8, 1)).layers[-1].border.left == (8, 8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("how", "margin"), [("bilinear", 1), ("bicubic", 3)])
 def test_placements_follow_a_resize(how, margin) -> None:
     model = lambda x: jax.image.resize(x, (len(x), 32, 32, 1), how)  # noqa: E731
@@ -287,6 +294,7 @@ def test_placements_follow_a_resize(how, margin) -> None:
     assert {cause.code for cause in found.causes} == {"border"}
 
 
+@pytest.mark.slow
 def test_sweeps_of_complex_layers_are_decided() -> None:
     swept = sp.sweep(lambda x: jax.lax.complex(jnp.sin(x[..., 0]), x[..., 0]), (6, 6, 1))
     assert 0 < swept.layers[-1].noise < 1e-3
@@ -294,6 +302,7 @@ def test_sweeps_of_complex_layers_are_decided() -> None:
     assert (swept.count("invariance").equal, swept.count("invariance").differs) == (1, 35)
 
 
+@pytest.mark.slow
 def test_equivariance_of_class_scores_does_not_apply() -> None:
     swept = sp.sweep(lambda x: x.mean((1, 2)), (4, 4, 3))
     assert str(swept.count("equivariance")) == "does not apply"

@@ -73,6 +73,7 @@ def test_what_depends_on_nothing_is_computed_and_its_periods_are_seen() -> None:
     assert kept(table) == [(0,)]
 
 
+@pytest.mark.slow
 def test_a_nearest_resize_is_a_gather_that_is_run_on_the_numbers_of_cells() -> None:
     up = prover_of(lambda x: jax.image.resize(x, (1, 16, 1), "nearest"))
     assert len(kept(up)) == 8
@@ -241,6 +242,7 @@ def test_rolls() -> None:
     assert rolls(circulant) == ()
 
 
+@pytest.mark.slow
 def test_a_checkerboard_keeps_every_second_shift() -> None:
     board = (np.indices((8, 8)).sum(0) % 2)[..., None] * 1.0
     verdict = shiftproof.verify(lambda x: nnx.relu(x) * board, (8, 8, 1))

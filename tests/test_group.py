@@ -35,6 +35,7 @@ def closure(grid, generators) -> np.ndarray:
     return mask
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_lattices_agree_with_brute_force(data) -> None:
     grid = data.draw(grids)
@@ -52,6 +53,7 @@ def test_lattices_agree_with_brute_force(data) -> None:
     assert lattice.order(shift) == order
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_cosets_are_told_apart(data) -> None:
     grid = data.draw(grids)
@@ -100,6 +102,7 @@ def test_overgroups_are_all_minimal_larger_groups(grid, generators) -> None:
         assert overgroup.shift == simplest(overgroup.lattice.mask() & ~mask)
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_a_shift_fails_where_one_of_its_multiples_does(data) -> None:
     grid = data.draw(grids)
@@ -119,6 +122,7 @@ def test_a_shift_fails_where_one_of_its_multiples_does(data) -> None:
         assert np.all(mask | lattice.mask())
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_a_set_that_is_no_subgroup_is_no_lattice(data) -> None:
     grid = data.draw(grids)
@@ -134,6 +138,7 @@ def test_a_set_that_is_no_subgroup_is_no_lattice(data) -> None:
     assert (find_lattice(mask) is not None) == closed
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_the_largest_lattice_is_found_by_asking(data) -> None:
     grid = data.draw(grids)

@@ -4,6 +4,8 @@ import doctest
 import re
 from importlib import resources
 
+import pytest
+
 import shiftproof as sp
 
 GUIDE = resources.files("shiftproof").joinpath("GUIDE.md").read_text("utf-8")
@@ -20,12 +22,14 @@ def run(code: str) -> tuple[doctest.TestResults, str]:
     return doctest.DocTestRunner(verbose=False).run(test, out=told.append), "".join(told)
 
 
+@pytest.mark.slow
 def test_the_examples_print_what_they_say() -> None:
     results, told = run("\n".join(BLOCKS))
     assert not results.failed, told
     assert results.attempted > 25
 
 
+@pytest.mark.slow
 def test_an_example_that_is_wrong_is_noticed() -> None:
     (block,) = (block for block in BLOCKS if "1/49 only 0" in block)
     assert run(IMPORTS + block)[0].failed == 0

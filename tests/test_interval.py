@@ -116,6 +116,7 @@ def test_a_number_is_itself():
     assert not made.mid[0]
 
 
+@pytest.mark.slow
 def test_casts_to_integers_are_certain_away_from_jumps_and_inside_the_range():
     mid = np.array([1.5, 2.0, -0.5, 2.0, 3e9, 127.2, np.inf])
     rad = np.array([0.25, 0.1, 0.3, 0.0, 0.0, 0.1, 0.0])
@@ -128,6 +129,7 @@ def test_casts_to_integers_are_certain_away_from_jumps_and_inside_the_range():
     assert list(made.rad) == [0, 0, np.inf]
 
 
+@pytest.mark.slow
 def test_machine_integers_are_certain_or_unknown_and_wrap():
     x = ball(np.array([100.0, 2.5, 3.0]), np.array([0.0, 0.0, 0.5]))
 
@@ -160,6 +162,7 @@ def test_a_choice_that_is_not_certain_is_a_ball_around_all_cases():
     assert made.rad[2] < 0.31
 
 
+@pytest.mark.slow
 def test_truths_are_certain_where_one_operand_decides():
     x = ball(np.array([-1.0, 0.0, 1.0]), np.array([0.1, 0.1, 0.1]))
     (both,) = run(lambda x: (x > 0) & (x > 2), x)
@@ -243,6 +246,7 @@ def contracted(name: str, *, low: float = -8, high: float = 8) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONTRACTIONS)
 def test_sums_and_products_hold_the_exact_number(name):
     assert contracted(name) == []
@@ -253,6 +257,7 @@ def test_sums_of_numbers_of_all_sizes(name):
     assert contracted(name, low=-500, high=480) == []
 
 
+@pytest.mark.slow
 def test_a_product_that_underflows_keeps_a_radius():
     x = ball(np.array([2.0**-600, 2.0**-1000, 5e-324]))
     (made,) = run(lambda x: x * 2.0**-600, x)
@@ -262,6 +267,7 @@ def test_a_product_that_underflows_keeps_a_radius():
     assert outside(made, true) == []
 
 
+@pytest.mark.slow
 def test_quotients_of_quotients_are_not_joined():
     """XLA takes (a / b) / c for a / (b c), which overflows, and gives 0."""
     big, c = ball(np.array([2.0**800])), ball(np.array([2.0**400]))
@@ -270,6 +276,7 @@ def test_quotients_of_quotients_are_not_joined():
     assert made.rad[0] < 2.0**-440
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 2, 7, 12, 31, 64, 101])
 def test_spectra(size):
     generator = np.random.default_rng(size)
@@ -287,6 +294,7 @@ def test_spectra(size):
         assert abs(numbers[k] - float(half.mid[k])) <= half.rad[k] < 1e-8
 
 
+@pytest.mark.slow
 def test_complex_products_and_quotients():
     generator = np.random.default_rng(0)
     z, w = generator.normal(size=(2, 200)) + 1j * generator.normal(size=(2, 200))
@@ -304,6 +312,7 @@ def test_complex_products_and_quotients():
 # --- order ---
 
 
+@pytest.mark.slow
 def test_winners_are_certain_where_they_are_ahead():
     x = ball(np.array([[1.0, 3.0, 2.0], [1.0, 2.1, 2.0], [2.0, 2.0, 1.0]]), 0.1)
     for compute in (
@@ -327,6 +336,7 @@ def test_what_is_sorted_along_moves_with_the_keys():
     assert list(made.rad) == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_cells_are_looked_up_at_certain_places_only():
     table = np.array([1.0, 2.0, 4.0])
     look = lambda i: jnp.asarray(table)[i.astype(jnp.int32)]  # noqa: E731
@@ -379,10 +389,12 @@ def digits() -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_exact_programs_have_a_unit_and_no_radius():
     assert digits() == []
 
 
+@pytest.mark.slow
 def test_units_are_the_largest_sum_on_the_way():
     (made,) = run(lambda x: (x.sum() - x.sum() + x[0]) / 4, embedded(np.array([3.0, 5, 8])))
     assert (float(made.unit), float(made.units)) == (0.25, 32.0)
@@ -390,6 +402,7 @@ def test_units_are_the_largest_sum_on_the_way():
     assert (float(made.unit), float(made.units)) == (0, np.inf)
 
 
+@pytest.mark.slow
 def test_quotients_without_rest_are_exact():
     x = embedded(np.array([49.0, 98.0, -147.0]))
     (made,) = run(lambda x: x / 49, x)
@@ -414,6 +427,7 @@ def test_embedded_numbers_are_multiples_of_their_unit():
     assert embedded(np.array([1.0, 1e-200])).unit == 0
 
 
+@pytest.mark.slow
 def test_many_arrays_are_embedded_as_each_by_itself():
     generator = np.random.default_rng(0)
     arrays = {
@@ -456,10 +470,12 @@ def overflows() -> list[str]:
     return [name for name, fn in programs.items() if not np.all(np.isinf(run(fn, x)[0].rad))]
 
 
+@pytest.mark.slow
 def test_what_overflows_has_no_enclosure():
     assert overflows() == []
 
 
+@pytest.mark.slow
 def test_known_infinities_are_exact():
     mask = jnp.array([0.0, -jnp.inf, 0.0])
     (made,) = run(lambda x: jax.nn.softmax(x + mask), ball(np.array([1.0, 2.0, 3.0]), 1e-9))
@@ -474,6 +490,7 @@ def test_known_infinities_are_exact():
 # --- loops and branches ---
 
 
+@pytest.mark.slow
 def test_loops_carry_balls():
     x = ball(np.array([1.0, 2.0, 3.0]), 1e-9)
     (made,) = run(lambda x: lax.fori_loop(0, 10, lambda i, c: c * 0.5 + i, x), x)
@@ -488,6 +505,7 @@ def test_loops_carry_balls():
     assert np.all(np.isinf(made.rad))
 
 
+@pytest.mark.slow
 def test_branches_are_certain_or_unknown():
     x = ball(np.array([1.0, 2.0]), 1e-9)
     for limit, known in ((2.0, True), (4.0, True), (3.0, False)):
@@ -499,6 +517,7 @@ def test_branches_are_certain_or_unknown():
             assert made.mid[0] == (2 if limit == 2 else -1)
 
 
+@pytest.mark.slow
 def test_of_two_writes_to_one_place_any_may_win():
     x = ball(np.array([1.0, 2.0, 3.0]))
     (twice,) = run(lambda x: jnp.zeros(3).at[jnp.array([0, 0, 1])].set(x), x)
@@ -567,6 +586,7 @@ def evaluated(model: Network, x: np.ndarray) -> np.ndarray:
     return each(lambda v: 1 / (1 + mp.exp(-v)))(y)
 
 
+@pytest.mark.slow
 def test_a_network_traced_in_float32_is_enclosed_over_the_reals():
     model = Network()
     images = np.random.default_rng(0).normal(size=(3, 6, 1)).astype(np.float32)
@@ -579,12 +599,14 @@ def test_a_network_traced_in_float32_is_enclosed_over_the_reals():
             assert rad < 1e-8
 
 
+@pytest.mark.slow
 def test_what_has_no_enclosure_says_so():
     (found,) = enclosed(lambda x: jnp.linalg.inv(x[..., 0]).sum() + x, np.ones((1, 3, 3, 1)))
     assert np.all(np.isinf(found.outputs[0].rad))
     assert any("lu" in reason and "test_interval.py" in reason for reason in found.reasons)
 
 
+@pytest.mark.slow
 def test_values_on_the_way_are_given_if_wanted():
     model = lambda x: jnp.tanh(x.sum((1, 2)))  # noqa: E731
     images = np.ones((1, 3, 3, 1), np.float32)
@@ -599,6 +621,7 @@ def test_values_on_the_way_are_given_if_wanted():
     assert found.values[number].unit > 0
 
 
+@pytest.mark.slow
 def test_enclosures_are_those_of_one_image_or_of_many():
     adapted = adapt(faults.large_table)
     images = np.random.default_rng(0).normal(size=(5, 1, 4, 4, 1))
@@ -650,6 +673,7 @@ def strayed(seed: int) -> list[str]:
     return lost
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, 8, 4))
 def test_random_programs_stay_inside_their_balls(first):
     assert [v for seed in range(first, first + 4) for v in strayed(seed)] == []
@@ -709,6 +733,7 @@ def told_apart(model: Any, shape: tuple[int, ...], law: str, scale: float) -> in
     return count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PAIRS)
 def test_true_shifts_are_never_apart(name):
     model, shape, law, scale = PAIRS[name]
@@ -717,6 +742,7 @@ def test_true_shifts_are_never_apart(name):
         assert told_apart(model, shape, law, scale) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TWINS)
 def test_false_shifts_are_apart(name):
     model, shape = TWINS[name]
@@ -827,6 +853,7 @@ MUTANTS: dict[str, tuple[str, Any, Callable[[], list[str]]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", some(MUTANTS, 2))
 def test_mutants_are_caught(name, monkeypatch):
     changed, value, check = MUTANTS[name]

@@ -69,6 +69,7 @@ def test_a_weight_that_is_used_twice_has_the_matrix_of_its_first_use() -> None:
     assert found[0].shape == (4, 7)
 
 
+@pytest.mark.slow
 def test_kernels_of_flax_have_their_outputs_last() -> None:
     graph, state = nnx.split(nnx.ConvTranspose(4, 5, (3, 3), rngs=nnx.Rngs(0)))
     images = jax.ShapeDtypeStruct((1, 6, 6, 4), np.float32)

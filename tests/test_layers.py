@@ -5,6 +5,7 @@ from fractions import Fraction
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax import linen, nnx
 
 from shiftproof import layers
@@ -38,6 +39,7 @@ class Pools(nnx.Module):
         return x.reshape(x.shape[0], -1)
 
 
+@pytest.mark.slow
 def test_pools_are_layers_of_their_own() -> None:
     found = layers_of(Pools(nnx.Rngs(0)))
     assert [layer.name for layer in found] == [
@@ -54,6 +56,7 @@ def test_pools_are_layers_of_their_own() -> None:
     assert all(str(layer.site).startswith(("test_layers.py:", "layers.py:")) for layer in found)
 
 
+@pytest.mark.slow
 def test_linen_modules_are_named_by_their_parameters() -> None:
     class Net(linen.Module):
         @linen.compact

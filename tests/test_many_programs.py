@@ -58,6 +58,7 @@ def test_without_a_compiler_every_value_is_that_of_xla(first) -> None:
     assert judged > 40
 
 
+@pytest.mark.slow
 def test_without_a_compiler_the_same_is_claimed(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     random_jaxprs.TALLY.clear()
@@ -83,6 +84,7 @@ def command(folder: Path) -> list[str]:
     return [sys.executable, "-c", CODE, str(folder)]
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_goes_on(tmp_path) -> None:
     """No block is lost, none is done twice, and half a line does not count."""
     path = tmp_path / "blocks.jsonl"
@@ -111,6 +113,7 @@ def test_a_run_that_was_killed_goes_on(tmp_path) -> None:
     assert "12 programs, 0 with findings" in done.stdout
 
 
+@pytest.mark.slow
 def test_what_is_found_is_kept(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setattr(
         random_jaxprs, "judge", lambda program: ["wrong"] if program.seed == 3 else []

@@ -63,6 +63,7 @@ def linen_pair():
     return module, module.init(keys, IMAGES)
 
 
+@pytest.mark.slow
 def test_an_nnx_module_is_swept_in_evaluation_mode_and_not_changed() -> None:
     module = Training(nnx.Rngs(0))
     before = jax.tree_util.tree_map(
@@ -78,10 +79,12 @@ def test_an_nnx_module_is_swept_in_evaluation_mode_and_not_changed() -> None:
     assert result.count("equivariance").equal == 36
 
 
+@pytest.mark.slow
 def test_an_nnx_module_without_dropout_or_batch_norm() -> None:
     assert sp.sweep(nnx.Linear(1, 2, rngs=nnx.Rngs(0)), (4, 4, 1)).count("equivariance").equal == 16
 
 
+@pytest.mark.slow
 def test_a_module_that_writes_its_parameters_is_swept_on_a_copy() -> None:
     module = Spectral(nnx.Rngs(0))
     before = np.asarray(module.conv.layer_instance.kernel[...])
@@ -89,6 +92,7 @@ def test_a_module_that_writes_its_parameters_is_swept_on_a_copy() -> None:
     np.testing.assert_array_equal(before, module.conv.layer_instance.kernel[...])
 
 
+@pytest.mark.slow
 def test_linen_with_apply_kwargs_and_named_output_leaves() -> None:
     result = sp.sweep(linen_pair(), IMAGES, apply_kwargs={"train": False}, dtype="float64")
     outputs = {x.output: x for x in result.layers if x.output}
@@ -101,6 +105,7 @@ def test_linen_with_apply_kwargs_and_named_output_leaves() -> None:
     assert np.all(result.agreement[result.index("output.maps")] == -1)
 
 
+@pytest.mark.slow
 def test_every_leaf_of_a_pytree_is_swept_and_named() -> None:
     result = sp.sweep(
         lambda x: (x, {"sum": x.sum((1, 2)), "label": jnp.argmax(x[:, 0, :, 0], -1)}), IMAGES
@@ -110,6 +115,7 @@ def test_every_leaf_of_a_pytree_is_swept_and_named() -> None:
     assert result.count("invariance", "output.1.sum").equal == 36
 
 
+@pytest.mark.slow
 def test_integer_and_boolean_outputs() -> None:
     result = sp.sweep(lambda x: (x > 0, jnp.argmax(x, axis=-1)), IMAGES.repeat(2, -1) * [1, -1])
     assert all(result.count("equivariance", name).equal == 36 for name in result.outputs)
@@ -317,6 +323,7 @@ def test_errors(name) -> None:
         call()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model", [lambda x: jnp.ones((2, 3)), lambda x: x * 0], ids=["constant", "times zero"]
 )
@@ -327,11 +334,13 @@ def test_a_vacuous_pass_is_reported_as_vacuous(model) -> None:
     assert result.count("invariance").equal == 36  # it passes, and says that this means nothing
 
 
+@pytest.mark.slow
 def test_constant_images_are_reported_as_vacuous() -> None:
     with pytest.warns(VacuousWarning, match="constant along spatial axis 0"):
         sp.sweep(nnx.relu, IMAGES[:, :1].repeat(6, axis=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2])
 def test_batch_statistics_are_detected(count) -> None:
     def model(x):
@@ -341,6 +350,7 @@ def test_batch_statistics_are_detected(count) -> None:
         sp.sweep(model, IMAGES[:count])
 
 
+@pytest.mark.slow
 def test_a_fixed_random_key_is_no_randomness() -> None:
     def model(x):
         return x + jax.random.normal(jax.random.key(0), x.shape)

@@ -84,6 +84,7 @@ def printed(renderable, width=80):
     return stream.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RESULTS)
 def test_html_is_whole_escaped_and_alone(results, name):
     text = results[name]._repr_html_()
@@ -124,6 +125,7 @@ def test_repr_is_still_text(results):
     assert str(results["lattice"]) == "2Z × 2Z"
 
 
+@pytest.mark.slow
 def test_identities_are_counted_apart():
     found = sp.verify(lambda x: nnx.avg_pool(x, (2, 2), (2, 2)).mean((1, 2)), (8, 8, 1))
     words = "48 by identity, error < 2^-1"
@@ -159,6 +161,7 @@ def test_lone_shifts_of_a_large_map_are_seen():
     assert lattice.count == 49
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(6, 1), (4, 4, 6, 1)])
 def test_other_ranks_are_shown(shape):
     verdict = sp.verify(lambda x: x * 2, shape)
@@ -202,6 +205,7 @@ def test_a_certificate_exists_only_where_the_kernel_proves(verdict, tmp_path):
         sp.check(tmp_path / "missing.json")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # treescope walks through all of numpy
 def test_treescope_opens_results(verdict):
     assert "Lattice(" in treescope.render_to_text(verdict.equivariance.lattice)
@@ -211,6 +215,7 @@ def test_treescope_opens_results(verdict):
     assert "PropertyVerdict" in text
 
 
+@pytest.mark.slow
 def test_nothing_heavy_is_imported_to_show_a_lattice_or_a_certificate(verdict, tmp_path):
     path = tmp_path / "certificate.json"
     path.write_text(json.dumps(verdict.certificates["output.equivariance"]))
@@ -223,6 +228,7 @@ def test_nothing_heavy_is_imported_to_show_a_lattice_or_a_certificate(verdict, t
         subprocess.run([sys.executable, "-c", whole, path], check=True)
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_a_notebook_shows_it_light_and_dark(results, tmp_path):
     path = tmp_path / "cells.html"

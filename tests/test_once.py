@@ -37,6 +37,7 @@ class CountedNet(nnx.Module):
         return self.calls(self.conv(x))
 
 
+@pytest.mark.slow
 def test_a_proved_model_is_called_once() -> None:
     model = Counted(lambda x: jnp.tanh(x).sum((1, 2)))
     assert sp.verify(model, (4, 4, 1)).invariance.proved == 16
@@ -47,6 +48,7 @@ def test_a_proved_model_is_called_once() -> None:
     assert scene.dtypes == ["float32"] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", ["all", "these"])
 def test_a_refuted_model_is_called_twice(weights) -> None:
     model = CountedNet("SAME")
@@ -54,6 +56,7 @@ def test_a_refuted_model_is_called_twice(weights) -> None:
     assert model.calls.dtypes == ["float32"] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("padding", ["SAME", "CIRCULAR"])
 @pytest.mark.parametrize("method", ["brute", "cosets"])
 def test_a_sweep_calls_once(padding, method) -> None:
@@ -67,12 +70,14 @@ def test_a_sweep_calls_once(padding, method) -> None:
     assert model.calls.dtypes == ["float32"]
 
 
+@pytest.mark.slow
 def test_a_sweep_of_one_image_also_tries_two() -> None:
     model = Counted(jnp.tanh)
     sp.sweep(model, np.arange(16.0).reshape(1, 4, 4, 1))
     assert len(model.dtypes) == 2
 
 
+@pytest.mark.slow
 def test_another_format_is_another_program() -> None:
     for dtype in ("bfloat16", "float16", "int32"):
         model = Counted(lambda x: x + x)
@@ -80,6 +85,7 @@ def test_another_format_is_another_program() -> None:
         assert model.dtypes == [dtype]
 
 
+@pytest.mark.slow
 def test_a_counterfactual_does_not_call_again() -> None:
     model = CountedNet("SAME")
     found = sp.counterfactuals(model, (4, 4, 1))
@@ -126,6 +132,7 @@ def check_unbroken(model, function, table) -> None:
         np.testing.assert_array_equal(result, fresh)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", [*CALLS, *RAISING])
 @pytest.mark.parametrize("name", TABLES)
 def test_a_numpy_table_in_a_closure_breaks_nothing_of_the_users(name, call) -> None:
@@ -148,6 +155,7 @@ def test_a_numpy_table_in_a_closure_is_decided(name) -> None:
     assert verdict.equivariance.refuted == 4 - proved
 
 
+@pytest.mark.slow
 def test_a_model_that_is_changed_between_two_calls_is_another_one() -> None:
     rows = [slice(None)]
     model = sp.adapt(Counted(lambda x: x[:, rows[0]]))
@@ -169,12 +177,14 @@ class ComplexNet(nnx.Module):
         return jnp.abs((x.astype(jnp.complex64) @ self.kernel[...]) * self.scale[...])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", ["all", "these"])
 def test_complex_parameters_are_silent(weights) -> None:
     # pytest makes errors of all warnings
     assert sp.verify(ComplexNet(), (4, 4, 1), weights=weights).equivariance.proved == 16
 
 
+@pytest.mark.slow
 def test_a_model_that_looks_at_dtypes_is_the_one_that_the_user_runs() -> None:
     def model(x):
         return jnp.tanh(x) if x.dtype == jnp.float32 else x[:, ::2]
@@ -206,6 +216,7 @@ assert jax.config.jax_enable_x64 and jnp.zeros(()).dtype == jnp.float64
 """
 
 
+@pytest.mark.slow
 def test_with_64_bits_chosen_by_the_user() -> None:
     code = "import jax; jax.config.update('jax_enable_x64', True)\n" + IN_64_BITS
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -220,6 +231,7 @@ def generator_of(kind):
     }[kind]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["values", "table", "choice"])
 def test_a_counterexample_of_a_random_model_does_not_count(kind) -> None:
     with pytest.raises(NonDeterministicError, match="two traces of it differ"):
@@ -267,6 +279,7 @@ def test_what_does_more_than_compute_is_refused(name, call) -> None:
         call(model, (4, 4, 1))
 
 
+@pytest.mark.slow
 def test_printing_is_no_effect(capfd) -> None:
     def model(x):
         jax.debug.print("sum {}", x.sum(), ordered=True)

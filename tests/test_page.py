@@ -108,6 +108,7 @@ def test_a_picture_has_one_pixel_a_value():
     assert INK[0] < colours[1, 0, 0] < PAPER[0]
 
 
+@pytest.mark.slow
 def test_a_counterexample_shows_the_shift_and_where_the_outputs_differ(verdict):
     examples = verdict_examples(verdict)
     for key, drawn in examples.items():
@@ -127,6 +128,7 @@ def test_a_counterexample_shows_the_shift_and_where_the_outputs_differ(verdict):
             assert str(witness.shift) in example.text
 
 
+@pytest.mark.slow
 def test_of_many_scores_those_that_differ_most_are_drawn():
     model = nnx.Sequential(lambda x: x.reshape(len(x), -1), nnx.Linear(16, 100, rngs=nnx.Rngs(0)))
     (drawn, *_) = verdict_examples(sp.verify(model, (4, 4, 1)))["output.invariance"]
@@ -135,6 +137,7 @@ def test_of_many_scores_those_that_differ_most_are_drawn():
     assert "32 of 100" in bars.note
 
 
+@pytest.mark.slow
 def test_a_lone_pixel_of_a_large_image_is_seen():
     model = nnx.Sequential(
         lambda x: x.reshape(len(x), -1), nnx.Linear(128 * 4, 2, rngs=nnx.Rngs(0))
@@ -155,6 +158,7 @@ def test_data_cannot_leave_its_element():
     assert json.loads(text) == {"name": "</script><b>", "nan": None}
 
 
+@pytest.mark.slow
 def test_the_page_holds_the_verdict_and_forbids_the_network(verdict, written):
     text = written.read_text("utf-8")
     (raw,) = re.findall(r'<script type="application/json">(.*?)</script>', text)
@@ -240,6 +244,7 @@ COUNTERFACTUALS = {
 }
 
 
+@pytest.mark.slow
 def test_causes_and_repairs_stand_where_they_are_known(verdict, written, tmp_path):
     assert "without one cause" not in written.read_text("utf-8")
     known = report_verdict(verdict, tmp_path / "b", counterfactuals=COUNTERFACTUALS)
@@ -266,6 +271,7 @@ def test_causes_and_repairs_stand_where_they_are_known(verdict, written, tmp_pat
 SAYS = "document.querySelector('.says').innerText"
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_it_opens_without_errors_and_asks_for_nothing(page):
     assert page.errors == []
@@ -282,6 +288,7 @@ def test_data_read_back_in_the_browser_is_the_json(page, verdict):
     assert words == shown
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_the_evidence_of_every_shift_is_that_of_the_verdict(
     page, verdict, undecided, identity, browser, tmp_path
@@ -316,6 +323,7 @@ def test_the_evidence_of_every_shift_is_that_of_the_verdict(
     assert [evidence.by for evidence in told] == ["identity", "identity", "counterexample"]
 
 
+@pytest.mark.slow
 def test_a_page_counts_identities_apart_and_lies_beside_their_files(identity, tmp_path):
     files = report_verdict(identity, tmp_path)
     html = files.html.read_text()
@@ -333,6 +341,7 @@ def test_a_page_counts_identities_apart_and_lies_beside_their_files(identity, tm
     assert data["log2_error"] >= identity.invariance.identity.log2_error  # rounded to the safe side
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_identities_are_marked_on_the_map(identity, browser, tmp_path):
     page = browser.open(report_verdict(identity, tmp_path).html)
@@ -341,6 +350,7 @@ def test_identities_are_marked_on_the_map(identity, browser, tmp_path):
     assert page.value("explorers[0].maps.map((map) => map.certified.size)") == [4, 4]
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_keys_walk_over_the_map_and_the_evidence_is_read_out(page):
     page.value("document.querySelector('.map canvas').focus()")
@@ -379,6 +389,7 @@ def place(page, shift):
     return left + x, top + y
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_pointing_shows_and_a_click_stays(page):
     page.key("Home")
@@ -399,6 +410,7 @@ def test_pointing_shows_and_a_click_stays(page):
     ]
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_a_refuted_shift_shows_its_counterexample_and_a_proved_one_moves_the_image(page):
     roles = "[...document.querySelectorAll('.says .tile')].map((tile) => tile.dataset.role)"
@@ -432,6 +444,7 @@ def test_another_map_can_be_chosen(page):
     page.value("document.querySelectorAll('.choices input')[0].click()")
 
 
+@pytest.mark.slow
 @needs_chromium
 @pytest.mark.parametrize("width", [390, 1280, 1920])
 @pytest.mark.parametrize("dark", [False, True])
@@ -452,6 +465,7 @@ def test_it_fits_every_width_light_and_dark(written, browser, width, dark):
     assert page.errors == []
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_it_prints_in_light_colours(written, browser):
     page = browser.open(written, dark=True)
@@ -467,6 +481,7 @@ def test_it_prints_in_light_colours(written, browser):
     assert page.value(corner) == dark
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_one_and_three_axes_can_be_walked_too(browser, tmp_path):
     model = nnx.Sequential(lambda x: x.reshape(len(x), -1), nnx.Linear(24, 2, rngs=nnx.Rngs(0)))
@@ -490,6 +505,7 @@ def test_one_and_three_axes_can_be_walked_too(browser, tmp_path):
     assert page.errors == []
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_a_large_verdict_is_small_and_answers_at_once(browser, tmp_path):
     def model(x):
@@ -507,6 +523,7 @@ def test_a_large_verdict_is_small_and_answers_at_once(browser, tmp_path):
     assert "moves by (1" in said
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_the_verdict_on_the_own_weights_stands_beside(verdict, browser, tmp_path):
     both = dataclasses.replace(verdict, these=verdict)
@@ -522,6 +539,7 @@ def test_the_verdict_on_the_own_weights_stands_beside(verdict, browser, tmp_path
     assert page.value(chosen) == [True, False, False, False, False, True]
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_a_sweep_can_be_explored(browser, tmp_path):
     scores = strided(value=1.0)

@@ -16,6 +16,7 @@ from shiftproof.tracing.model import adapt
 from shiftproof.zoo.pitfalls import PITFALLS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", some(PITFALLS, 3))  # test_recheck has the verdicts of all
 def test_a_pitfall_is_as_stated_and_its_counterexample_replays(name, tmp_path) -> None:
     pitfall = PITFALLS[name]
@@ -60,6 +61,7 @@ def still(model):
     )
 
 
+@pytest.mark.slow
 def test_the_tolerance_that_passes_is_no_proof() -> None:
     """A zero padded net at 224x224 that deviates by less than 1e-3 is refuted, and its circular twin proved."""
     pitfall = find_pitfall("tolerance")
@@ -75,6 +77,7 @@ def test_the_tolerance_that_passes_is_no_proof() -> None:
     assert (own.proved, own.refuted, own.undecided) == (1, 50175, 0)
 
 
+@pytest.mark.slow
 def test_a_wrong_statement_is_noticed(monkeypatch, capsys) -> None:
     pitfall = find_pitfall("pool-stride")
     wrong = dataclasses.replace(pitfall, broken=dataclasses.replace(pitfall.broken, holds=16))
@@ -88,6 +91,7 @@ def test_a_wrong_statement_is_noticed(monkeypatch, capsys) -> None:
     assert not run_pitfall(never).as_stated
 
 
+@pytest.mark.slow
 def test_the_command_lists_and_tells_at_80_columns(capsys) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["pitfalls"])

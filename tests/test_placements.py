@@ -45,6 +45,7 @@ def inner(size: int, canvas: tuple[int, int], distance: int) -> int:
     return int(np.prod([n - size + 1 - 2 * distance for n in canvas]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("depth", "kernel"), [(1, 3), (2, 3), (3, 3), (2, 5)])
 def test_a_stack_without_bias_moves_wherever_no_layer_but_the_last_meets_the_border(
     depth, kernel
@@ -62,6 +63,7 @@ def test_a_stack_without_bias_moves_wherever_no_layer_but_the_last_meets_the_bor
     assert not result.notes
 
 
+@pytest.mark.slow
 def test_a_global_sum_needs_the_whole_answer_inside() -> None:
     canvas = (12, 12)
     result = place(Stack(2, head=total), canvas=canvas)
@@ -72,6 +74,7 @@ def test_a_global_sum_needs_the_whole_answer_inside() -> None:
     assert "within 2 pixels of the edges" in frame.text
 
 
+@pytest.mark.slow
 def test_a_bias_leaks_the_border_to_every_placement() -> None:
     """One convolution with bias is harmless; the next one sees the edge of its background."""
     one = place(Stack(1, bias=True))
@@ -93,6 +96,7 @@ def test_a_bias_leaks_the_border_to_every_placement() -> None:
     assert "test_placements.py:" in cause.source
 
 
+@pytest.mark.slow
 def test_valid_convolutions_with_bias_see_no_edge() -> None:
     rngs = nnx.Rngs(0)
     valid = nnx.Sequential(*(nnx.Conv(1, 1, (3, 3), padding="VALID", rngs=rngs) for _ in range(2)))
@@ -102,6 +106,7 @@ def test_valid_convolutions_with_bias_see_no_edge() -> None:
     assert not result.backgrounds[-1].zero
 
 
+@pytest.mark.slow
 def test_a_cell_that_leaves_the_frame_leaves_an_empty_canvas_behind() -> None:
     """One cell that sees all: moved by one it is out, and the object is not."""
     whole = lambda x: nnx.avg_pool(9 * x, (3, 3), padding="VALID")  # noqa: E731
@@ -110,6 +115,7 @@ def test_a_cell_that_leaves_the_frame_leaves_an_empty_canvas_behind() -> None:
     assert result.count("invariance").equal == 9
 
 
+@pytest.mark.slow
 def test_a_stride_leaves_a_sublattice_of_placements() -> None:
     result = place(lambda x: nnx.max_pool(x, (2, 2), (2, 2)), size=3, canvas=(12, 12))
     count = result.count("equivariance")
@@ -121,6 +127,7 @@ def test_a_stride_leaves_a_sublattice_of_placements() -> None:
     assert "one cell every 2 pixels" in cause.text
 
 
+@pytest.mark.slow
 def test_max_pools_pad_with_minus_infinity_and_see_no_edge_where_average_pools_do() -> None:
     """Behind a bias: padding that counts for nothing keeps the background even, zeros that count do not."""
     background = lambda x: nnx.relu(x) + 3  # noqa: E731
@@ -152,6 +159,7 @@ def test_a_circular_convolution_wraps_what_reaches_the_border() -> None:
     assert "comes back on the other side" in cause.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "head",
     [
@@ -167,6 +175,7 @@ def test_what_knows_places_is_told_from_what_sees_the_border(head) -> None:
     assert result.causes[-1].code == "places"
 
 
+@pytest.mark.slow
 def test_an_answer_in_every_cell_is_told_from_one_that_moves() -> None:
     """The mean over the frame is added everywhere: what enters at the edge is no empty canvas."""
     result = place(lambda x: x + 81 * x.mean((1, 2), keepdims=True), canvas=(9, 9))
@@ -187,6 +196,7 @@ def test_tokens_that_lose_the_grid_are_no_cause_where_the_output_has_it_back() -
     assert [(cause.code, cause.after) for cause in table.causes] == [("stride", 9), ("places", 1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("depth", "canvas"), [(4, (7, 7)), (5, (9, 9)), (4, (8, 7))])
 def test_a_border_that_leaves_one_place_is_still_the_border(depth, canvas) -> None:
     """E6: all places but the middle are lost, because the layer sees the border from everywhere else."""
@@ -200,6 +210,7 @@ def test_a_border_that_leaves_one_place_is_still_the_border(depth, canvas) -> No
     assert (cause.code, cause.after) == ("places", 1)
 
 
+@pytest.mark.slow
 def test_resizes_are_followed() -> None:
     """E5: the grid of a resized map is that of the image, and what is lost is lost at the border."""
     for how, sizes, left in (("bilinear", (10, 10), 49), ("cubic", (10, 10), 9)):
@@ -209,6 +220,7 @@ def test_resizes_are_followed() -> None:
         assert {cause.code for cause in result.causes} == {"border"}
 
 
+@pytest.mark.slow
 def test_an_independent_loop_agrees() -> None:
     """Every placement run by hand, and compared cell by cell with the central one."""
     model = Stack(2, bias=True, strides=2, kernel=3, head=lambda x: nnx.relu(x))
@@ -255,6 +267,7 @@ def test_an_independent_loop_agrees() -> None:
         assert (result.sweep.status("invariance")[corner] == sp.Status.EQUAL) == same
 
 
+@pytest.mark.slow
 def test_digits_are_taken_as_they_lie_and_centred() -> None:
     digit = np.zeros((1, 10, 10, 1))
     digit[0, 0:3, 5:9, 0] = 1
@@ -264,6 +277,7 @@ def test_digits_are_taken_as_they_lie_and_centred() -> None:
     assert result.total == 8 * 7
 
 
+@pytest.mark.slow
 def test_progress_ends_with_all_placements() -> None:
     steps = []
     place(Stack(1), progress=lambda done, total: steps.append((done, total)))
@@ -271,6 +285,7 @@ def test_progress_ends_with_all_placements() -> None:
     assert steps[-1] == (90, 90)
 
 
+@pytest.mark.slow
 def test_one_and_three_axes() -> None:
     line = nnx.Conv(1, 1, (3,), use_bias=False, rngs=nnx.Rngs(0))
     result = sp.placements(lambda x: line(line(x)), (2, 1), canvas=(9,))
@@ -282,12 +297,14 @@ def test_one_and_three_axes() -> None:
     assert solid.count("equivariance").equal == 3 * 4 * 5
 
 
+@pytest.mark.slow
 def test_an_object_that_fills_the_canvas_is_said_to_be_cut() -> None:
     result = place(Stack(2), size=6, canvas=(8, 8))
     (note,) = result.notes
     assert "even from the centre the answer to the object reaches the border at convs.0" in note
 
 
+@pytest.mark.slow
 def test_the_text_fits_a_terminal_and_the_json_says_the_same() -> None:
     result = place(Stack(2, bias=True, head=total), name="a network with a rather long name")
     lines = str(result).splitlines()
@@ -302,6 +319,7 @@ def test_the_text_fits_a_terminal_and_the_json_says_the_same() -> None:
     assert data["causes"][0]["code"] == "background"
 
 
+@pytest.mark.slow
 def test_rounded_layers_are_judged_by_noise() -> None:
     soft = lambda x: nnx.softmax(x.sum((1, 2)) / 3)  # noqa: E731
     result = sp.placements(soft, np.ones((1, 2, 2, 3)) / 3, canvas=(6, 6))

@@ -103,6 +103,7 @@ def verdict_of(name):
     return sp.verify(CASES[name][0](), (8, 8, 1), property="invariance")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", some(CASES, 2))
 def test_what_is_kept_and_never_called_proved(name) -> None:
     verdict, expected = verdict_of(name), CASES[name][1]
@@ -118,6 +119,7 @@ def test_what_is_kept_and_never_called_proved(name) -> None:
     assert found.to_dict()["conditional"]["shifts"] == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, (_, kept) in CASES.items() if kept])
 def test_every_shift_agrees_on_images_without_ties(name) -> None:
     build, _ = CASES[name]
@@ -144,6 +146,7 @@ def test_ties_are_told_where_they_matter() -> None:
     assert "tie" not in str(canonical)
 
 
+@pytest.mark.slow
 def test_the_published_tie_refutes_and_the_condition_says_so() -> None:
     """[5, 3, 0, 4] sums to 5, 7, 5, 7: refuted for all images, kept for all without ties."""
     image = np.array([5.0, 3, 0, 4]).reshape(1, 4, 1)
@@ -158,6 +161,7 @@ def test_the_published_tie_refutes_and_the_condition_says_so() -> None:
         assert bool(found.conditional.except_ties) == (ties == "first")
 
 
+@pytest.mark.slow
 def test_a_map_moves_by_a_shift_that_depends_on_the_image() -> None:
     verdict = sp.verify(Net(head="map"), (8, 8, 1))
     assert verdict.equivariance is not None
@@ -179,6 +183,7 @@ def selections(model):
         return find_selections(subject.traced)
 
 
+@pytest.mark.slow
 def test_namesakes_that_compute_something_else_are_not_taken() -> None:
     def select(arrays, weights):
         return tuple(x[:, ::2, ::2] for x in arrays)
@@ -193,6 +198,7 @@ def test_namesakes_that_compute_something_else_are_not_taken() -> None:
     assert len(selections(Net())) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

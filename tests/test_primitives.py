@@ -6,6 +6,7 @@ import judge
 import numpy as np
 import primitives
 import pytest
+from amounts import sampled
 from traced import Traced, first_violation, traced
 
 import shiftproof.proving.primitives as translators
@@ -33,7 +34,7 @@ def counts(prover: Prover) -> tuple[tuple[int, ...], ...]:
     return tuple(zip(*found, strict=True))
 
 
-@pytest.mark.parametrize("case", primitives.CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", sampled(primitives.CASES, plain=4, slow=1))
 def test_what_is_proved_is_true_and_all_that_should_be(case) -> None:
     one = traced_case(case)
     prover = Prover(one.graph, one.grid)
@@ -78,6 +79,7 @@ def test_a_wrong_translation_is_found(name, monkeypatch) -> None:
     assert found is not None
 
 
+@pytest.mark.slow
 def test_every_primitive_of_the_table_has_a_case() -> None:
     covered = set()
     for case in primitives.CASES:

@@ -85,11 +85,13 @@ def alone(tmp_path_factory) -> dict[str, bytes]:
     return stored(directory)
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_bytes_of_one(alone, tmp_path) -> None:
     finish(start(tmp_path, count=2))
     assert stored(tmp_path) == alone
 
 
+@pytest.mark.slow
 def test_a_lost_process_costs_its_unfinished_chunks_only(alone, tmp_path) -> None:
     """Of three one is killed midway; the others finish their shares; two go on."""
     processes = start(tmp_path, count=3, pause=2)
@@ -163,6 +165,7 @@ class Small:
         monkeypatch.setattr(Engine, "forward", limited)
 
 
+@pytest.mark.slow
 def test_a_device_out_of_memory_gets_smaller_chunks(tmp_path, monkeypatch) -> None:
     images = np.random.default_rng(0).integers(-4, 5, (1, 6, 6, 1))
     sp.sweep(relu, images, chunk=5, directory=tmp_path / "right")
@@ -181,6 +184,7 @@ def test_a_device_out_of_memory_gets_smaller_chunks(tmp_path, monkeypatch) -> No
     np.testing.assert_array_equal(again.equivariance, result.equivariance)
 
 
+@pytest.mark.slow
 def test_a_device_without_room_for_one_shift_is_told(monkeypatch) -> None:
     Small(monkeypatch, room=0)
     with (
@@ -190,6 +194,7 @@ def test_a_device_without_room_for_one_shift_is_told(monkeypatch) -> None:
         sp.sweep(relu, (4, 4, 1), chunk=8)
 
 
+@pytest.mark.slow
 def test_begun_chunks_keep_their_size(tmp_path, monkeypatch) -> None:
     images = np.random.default_rng(0).integers(-4, 5, (1, 6, 6, 1))
     sp.sweep(relu, images, chunk=20, directory=tmp_path)
@@ -210,6 +215,7 @@ def test_other_failures_of_the_device_are_not_hidden(monkeypatch) -> None:
         sp.sweep(relu, (4, 4, 1))
 
 
+@pytest.mark.slow
 def test_joining_nobody_is_told() -> None:
     command = [sys.executable, "-m", "shiftproof", "sweep", "conv3x3", "--distributed"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -65,6 +65,7 @@ def run(pytester, *arguments: str) -> tuple[pytest.RunResult, str]:
     return result, " ".join(result.stdout.str().split())
 
 
+@pytest.mark.slow
 def test_a_run_is_summed_up_and_the_next_one_asks_the_cache(pytester) -> None:
     pytester.makepyfile(SUITE)
     result, said = run(pytester)
@@ -84,6 +85,7 @@ def test_a_run_is_summed_up_and_the_next_one_asks_the_cache(pytester) -> None:
     assert "3 from the cache, checked again" in said
 
 
+@pytest.mark.slow
 def test_workers_write_one_report(pytester) -> None:
     pytester.makepyfile(SUITE)
     result, said = run(pytester, "-n", "2", "--shiftproof-report", "report")
@@ -107,6 +109,7 @@ def test_workers_write_one_report(pytester) -> None:
     assert list((report / lattice).glob("*.counterexample.npz"))
 
 
+@pytest.mark.slow
 def test_options_come_from_the_configuration_and_the_nearest_marker(pytester) -> None:
     pytester.makeini(
         "[pytest]\nshiftproof_weights = these\nshiftproof_cache = evidence\n"
@@ -134,6 +137,7 @@ def test_options_come_from_the_configuration_and_the_nearest_marker(pytester) ->
     assert "= shiftproof =" not in said  # nothing was asked
 
 
+@pytest.mark.slow
 def test_identities_are_counted_apart_and_certificates_can_be_asked_for(pytester) -> None:
     pytester.makepyfile(
         """
@@ -173,6 +177,7 @@ def test_identities_are_counted_apart_and_certificates_can_be_asked_for(pytester
     assert len(list(report.glob("*/*.identity.json"))) == 4
 
 
+@pytest.mark.slow
 def test_claims_are_properties_in_the_xml_and_failing_ones_are_annotated(
     pytester, monkeypatch
 ) -> None:
@@ -208,6 +213,7 @@ def test_claims_are_properties_in_the_xml_and_failing_ones_are_annotated(
     assert "not as expected: 16 shifts proved, 48 refuted, 0 undecided; because of stride 2" in line
 
 
+@pytest.mark.slow
 def test_outside_of_github_nothing_is_annotated(pytester, monkeypatch) -> None:
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     pytester.makepyfile(
@@ -236,6 +242,7 @@ def test_names_end_no_line_of_an_annotation() -> None:
     )
 
 
+@pytest.mark.slow
 def test_scenes_and_backgrounds_are_in_the_report_with_their_status(pytester) -> None:
     pytester.makepyfile(
         """
@@ -283,6 +290,7 @@ def test_scenes_and_backgrounds_are_in_the_report_with_their_status(pytester) ->
         assert (pytester.path / "report" / record["folder"] / "report.html").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["--shiftproof-cache=off"], ["-p", "no:cacheprovider"]])
 def test_without_a_cache(pytester, arguments) -> None:
     pytester.makepyfile("def test_none(shiftproof):\n    assert shiftproof.cache is None\n")
@@ -295,6 +303,7 @@ def test_loading_it_does_not_import_jax() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_a_run_that_asks_nothing_does_not_import_jax(pytester) -> None:
     pytester.makepyfile(
         """
@@ -317,6 +326,7 @@ def test_the_wheel_names_the_plugin() -> None:
     assert not INSTALLED or importlib.import_module(PLUGIN).pytest_configure
 
 
+@pytest.mark.slow
 def test_the_sample_of_the_guide_runs(pytester) -> None:
     guide = resources.files("shiftproof").joinpath("GUIDE.md").read_text("utf-8")
     (sample,) = re.findall(r"```python\n(def test_.*?)```", guide, re.DOTALL)

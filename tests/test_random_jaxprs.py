@@ -28,6 +28,7 @@ def check(seeds: range) -> None:
     assert not failed, "\n\n".join(failed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, QUICK, 10))
 def test_claims_on_random_programs(first) -> None:
     check(range(first, first + 10))
@@ -75,12 +76,14 @@ def test_a_crash_is_a_finding(monkeypatch) -> None:
     assert random_jaxprs.judge(one_line("x + 1"))[0].startswith("crash: ZeroDivisionError")
 
 
+@pytest.mark.slow
 def test_programs_repeat_and_differ() -> None:
     texts = [str(random_program(seed)) for seed in range(30)]
     assert texts == [str(random_program(seed)) for seed in range(30)]
     assert len(set(texts)) == 30
 
 
+@pytest.mark.slow
 def test_bits_are_enough() -> None:
     """What is said to be exact is: float64 and the same program in whole numbers of Python agree on it."""
     judged = 0

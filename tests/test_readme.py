@@ -30,6 +30,7 @@ def commands(page: str) -> list[str]:
     return [line.partition(" #")[0].strip() for line in lines if line.startswith(ours)]
 
 
+@pytest.mark.slow
 def test_the_python_lines_run_in_order_and_print_what_they_say(capsys) -> None:
     _, code, asserted = blocks("python")
     assert len([line for line in code.splitlines() if line.strip()]) <= 6

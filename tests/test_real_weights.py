@@ -66,6 +66,7 @@ ROUNDED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ROUNDED)
 def test_what_rounds_on_the_way_from_weights_is_no_table(name) -> None:
     assert proved(ROUNDED[name], ONE) == 1
@@ -82,6 +83,7 @@ def test_periods_of_weights_are_those_of_what_follows_cell_by_cell(name) -> None
         assert proved(ROUNDED[name], [3.0, 1, 3, 1]) == 2
 
 
+@pytest.mark.slow
 def test_a_table_that_vanishes_in_floats_alone_makes_nothing_invariant() -> None:
     """w / 49 * 49 is just below w, for these."""
     assert proved(lambda x, w: x * (jnp.floor(w / 49 * 49) - w + 1), [1, 2, 4, 8], "invariance") < 4
@@ -110,6 +112,7 @@ def test_what_is_exact_is_read(name) -> None:
     assert proved(fn, values) == count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tanh", "in a loop"])
 def test_under_all_weights_nothing_is_read(name) -> None:
     assert proved(ROUNDED[name], [3.0] * 4, weights="all") == 1
@@ -152,6 +155,7 @@ class Standardised(nnx.Module):
         )
 
 
+@pytest.mark.slow
 def test_large_weights_are_arguments_of_what_is_compiled_and_no_constants_in_it() -> None:
     model = adapt(Standardised(jnp.float32, 32))
     leaves = model.cast(jnp.float32)
@@ -190,6 +194,7 @@ class Spectral(nnx.Module):
         return jnp.fft.ifft(jnp.fft.fft(x, axis=1) * spectrum, axis=1).real
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model",
     [Normalised, Spectral, lambda: Standardised(jnp.float32), lambda: Standardised(jnp.bfloat16)],
@@ -237,6 +242,7 @@ BEHIND = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BEHIND)
 def test_kernel_and_field_agree_behind_a_product_with_zero(name) -> None:
     added, count = BEHIND[name]
@@ -244,6 +250,7 @@ def test_kernel_and_field_agree_behind_a_product_with_zero(name) -> None:
     assert verdict.equivariance.proved == count
 
 
+@pytest.mark.slow
 def test_an_image_of_integers_that_vanish_names_no_branch() -> None:
     def fn(x):
         y = x.astype(jnp.int32)

@@ -48,6 +48,7 @@ LINEAR = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", some(LINEAR, 2))
 def test_fields_hold_what_cells_depend_on(name) -> None:
     model, size = LINEAR[name](), 16

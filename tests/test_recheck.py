@@ -114,6 +114,7 @@ SMALL = [name for name, entry in zoo.ENTRIES.items() if max(entry.shape) <= 8]
 LEAST = 300 if ALL else 60
 
 
+@pytest.mark.slow
 def test_one_of_each_kind() -> None:
     several = sp.verify(polyphase, (8, 1), property="equivariance")
     assert any(witness.others for witness in several.witnesses)
@@ -167,6 +168,7 @@ def caught(witness: Witness, words: str) -> bool:
     return any(words in fault for fault in recheck(witness, (0, 1)).faults)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("evidence", ["exact", "enclosed"])
 @pytest.mark.parametrize("place", range(2))
 def test_a_symmetric_image_is_caught(evidence, place) -> None:
@@ -237,6 +239,7 @@ ZEROS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ZEROS)
 def test_what_rounds_before_the_image_is_met_is_not_exact(name, monkeypatch) -> None:
     """Where that is not looked at, a true claim is refuted exactly, and exact numbers deny it."""
@@ -250,6 +253,7 @@ def test_what_rounds_before_the_image_is_met_is_not_exact(name, monkeypatch) -> 
     assert any("is called exact" in fault for fault in tally.faults)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fixed", [*ZEROS.values(), lambda w: w / 49 * 49 - w])
 def test_rounding_of_weights_is_no_deviation(fixed) -> None:
     """Their noise is measured too, whatever the images are multiplied by."""
@@ -259,6 +263,7 @@ def test_rounding_of_weights_is_no_deviation(fixed) -> None:
     assert (found.invariance.refuted, found.invariance.refuted_numerically) == (0, 0)
 
 
+@pytest.mark.slow
 def test_what_is_exact_before_the_image_is_met_stays_exact() -> None:
     """Sums and products of whole weights, moved and halved."""
 
@@ -322,6 +327,7 @@ def hold_against_floats(cases: Sequence[primitives.Case]) -> None:
     assert sum(unsaid for _, _, unsaid in found) <= RARE * sum(count for _, count, _ in found)
 
 
+@pytest.mark.slow
 def test_every_primitive_is_read_as_jax_reads_it() -> None:
     hold_against_floats(primitives.CASES[::15])
 

@@ -73,6 +73,7 @@ def images(grid, channels=1, count=2, seed=0):
 # --- pools ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("grid", "window", "stride"),
     [((5,), 2, 1), ((7,), 3, 2), ((6, 5), 2, 2), ((4, 6), (3, 2), 2), ((2, 4, 3), 3, 1)],
@@ -109,6 +110,7 @@ def test_pools_agree_with_a_loop(grid, window, stride) -> None:
             assert np.allclose(y[(slice(None), *place)], reduce(np.stack(cells), 0), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pool", [layers.max_pool, layers.avg_pool, layers.min_pool])
 @pytest.mark.parametrize(
     ("grid", "stride", "proved"), [((8, 8), 1, 64), ((8, 8), 2, 16), ((7, 7), 2, 1)]
@@ -118,6 +120,7 @@ def test_pools_keep_what_the_stride_divides(pool, grid, stride, proved) -> None:
     assert (verdict.equivariance.proved, verdict.equivariance.undecided) == (proved, 0)
 
 
+@pytest.mark.slow
 def test_global_pools_keep_every_shift() -> None:
     for pool in (layers.global_avg_pool, layers.global_max_pool):
         assert sp.verify(pool, (4, 6, 2)).invariance.proved == 24
@@ -133,6 +136,7 @@ def test_blur_pool_is_a_binomial_filter(size) -> None:
     assert taps == sorted(math.comb(size - 1, k) for k in range(size))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("grid", "padding", "equivariant", "invariant"),
     [
@@ -151,12 +155,14 @@ def test_blur_pool(grid, padding, equivariant, invariant) -> None:
     assert (after.proved, after.undecided) == (invariant, 0)
 
 
+@pytest.mark.slow
 def test_a_function_between_blur_and_mean_ends_the_repair() -> None:
     model = nnx.Sequential(layers.BlurPool(2), lambda x: nnx.relu(x - 1), layers.global_avg_pool)
     verdict = sp.verify(model, (8, 8, 1)).invariance
     assert (verdict.proved, verdict.undecided) == (16, 0)
 
 
+@pytest.mark.slow
 def test_blur_pool_takes_any_stride_and_rank() -> None:
     assert layers.BlurPool(3, size=5)(images((9,), 2)).shape == (2, 3, 2)
     assert layers.BlurPool((1, 2, 2))(images((2, 4, 6), 3)).shape == (2, 2, 2, 3, 3)
@@ -176,6 +182,7 @@ def turned(y, fractions):
     return np.fft.ifftn(spectrum, axes=tuple(range(1, y.ndim - 1))).real
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("grid", "strides"), [((12,), 2), ((6, 8), (3, 2)), ((9, 6), (3, 1)), ((4, 6, 4), (1, 2, 1))]
 )
@@ -198,6 +205,7 @@ def test_plain_samples_do_not_move_by_fractions() -> None:
     assert not np.allclose(found[1], turned(found[0], [0.5]), atol=1e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("grid", "proved"), [((8,), 4), ((6, 8), 12)])
 def test_low_pass_is_proved_for_multiples_of_the_stride(grid, proved) -> None:
     verdict = sp.verify(layers.LowPassPool(2), (*grid, 1), property="equivariance").equivariance
@@ -217,6 +225,7 @@ GRIDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["l1", "l2", "max"])
 @pytest.mark.parametrize(("grid", "strides"), GRIDS)
 def test_canonical_ties_keep_every_shift_of_every_image(grid, strides, order) -> None:
@@ -224,6 +233,7 @@ def test_canonical_ties_keep_every_shift_of_every_image(grid, strides, order) ->
     assert is_rolled(outputs(APS(strides, order=order, ties="canonical"), x)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["l1", "l2", "max"])
 @pytest.mark.parametrize(("grid", "strides"), [((6,), 2), ((2, 4), (1, 2))])
 def test_the_first_of_tied_phases_breaks_some_image(grid, strides, order) -> None:
@@ -238,6 +248,7 @@ def test_the_first_of_tied_phases_breaks_some_image(grid, strides, order) -> Non
     assert not np.all(tied)
 
 
+@pytest.mark.slow
 def test_canonical_ties_compare_all_channels() -> None:
     """Equal in the first channel, different in the second: every image of two channels over {0, 1}."""
     x = every_image((8,), 2).reshape(-1, 4, 2)
@@ -245,6 +256,7 @@ def test_canonical_ties_compare_all_channels() -> None:
     assert not is_rolled(outputs(APS(), x)).all()
 
 
+@pytest.mark.slow
 def test_the_known_tie() -> None:
     x = jnp.array([5.0, 3.0, 0.0, 4.0]).reshape(1, 4, 1)
     sums = {
@@ -255,6 +267,7 @@ def test_the_known_tie() -> None:
     assert sums["canonical"].ravel().tolist() == [5, 5, 5, 5]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ties", ["first", "canonical"])
 @pytest.mark.parametrize("kind", ["l1", "l2", "max", "learned"])
 def test_generic_images_keep_all_shifts(kind, ties) -> None:
@@ -269,6 +282,7 @@ def test_generic_images_keep_all_shifts(kind, ties) -> None:
     assert count == {"polyphase": 1024, "stride": 256}
 
 
+@pytest.mark.slow
 def test_the_largest_value_of_a_max_pool_lies_in_several_phases() -> None:
     x = images((8, 8))
     for ties, count in (("first", 16), ("canonical", 64)):
@@ -277,6 +291,7 @@ def test_the_largest_value_of_a_max_pool_lies_in_several_phases() -> None:
         assert kept(model, x) == count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ties", "refuted"), [("first", 2), ("canonical", 0)])
 def test_verify_finds_the_tie(ties, refuted) -> None:
     """No rule proves a polyphase layer, so what no tie refutes stays undecided."""
@@ -286,6 +301,7 @@ def test_verify_finds_the_tie(ties, refuted) -> None:
     assert (verdict.proved, verdict.refuted) == (1, refuted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("order", "ties", "pool", "warns"),
     [
@@ -305,6 +321,7 @@ def test_verify_tells_of_a_choice_that_always_ties(order, ties, pool, warns) -> 
     assert not warns or "(test_repairs.py:" in notes[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ties", ["first", "canonical"])
 def test_branches_share_one_phase(ties) -> None:
     """A residual block whose skip branch is cut where the main one is; cut on its own, the two no longer meet."""
@@ -320,6 +337,7 @@ def test_branches_share_one_phase(ties) -> None:
     assert gaps["alone"] > 1e-2
 
 
+@pytest.mark.slow
 def test_canonical_ties_are_broken_by_all_branches() -> None:
     x = every_image((4,))
     y = jnp.roll(x[..., ::-1], 1, 0)  # another image of the list beside each
@@ -336,6 +354,7 @@ def trained():
     return LPS(2, rngs=nnx.Rngs(0, gumbel=1))
 
 
+@pytest.mark.slow
 def test_learned_scores_get_gradients_in_training_only() -> None:
     x = images((4, 4), 2)
 
@@ -353,6 +372,7 @@ def test_learned_scores_get_gradients_in_training_only() -> None:
     assert float(jnp.abs(still.kernel[...]).max()) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ties", ["first", "canonical"])
 def test_gradients_pass_to_the_cells_that_are_kept(ties) -> None:
     x = jnp.array([5.0, 3.0, 0.0, 4.0]).reshape(1, 4, 1)

@@ -219,6 +219,7 @@ def test_a_map_without_any_deviation_is_drawn():
     assert to_png(figure).startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_maps_of_every_rank(any_rank):
     figure = layer_maps(any_rank)
     rank = len(any_rank.grid)
@@ -250,6 +251,7 @@ def test_label_map_shows_the_share_kept(sweep):
     assert to_png(figure).startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_same_figure_same_bytes(sweep):
     assert to_png(layer_maps(sweep)) == to_png(layer_maps(sweep))
 
@@ -297,12 +299,14 @@ def demo_figures(sweep) -> dict[str, Figure]:
     }
 
 
+@pytest.mark.slow
 def test_letters_of_the_demo_can_be_read(sweep):
     for name, figure in demo_figures(sweep).items():
         assert not overlaps(figure), name
         assert smallest_letters(figure) >= LETTERS, name
 
 
+@pytest.mark.slow
 def test_letters_that_cannot_be_read_are_noticed(sweep):
     figure = demo_figures(sweep)["scores"]
     figure.axes[0].set_title("a title as long as two columns of the figure")
@@ -351,6 +355,7 @@ def test_labels_short_of_all_are_never_all():
     assert "99.9 %" in printed(sweep_table(sweep))
 
 
+@pytest.mark.slow
 def test_long_and_hostile_names_fit(sweep):
     layers = [make_layer("blocks.0.attention.projection" * 2, grid=(1, 2), size=7)]
     layers.append(make_layer("[bold]x[/]", output="o"))
@@ -406,6 +411,7 @@ class Page(html.parser.HTMLParser):
         self.texts.append(data)
 
 
+@pytest.mark.slow
 def test_report_of_a_sweep(sweep, tmp_path):
     files = report_sweep(sweep, tmp_path / "new" / "folder")
     assert all(path.is_file() for path in files)
@@ -424,6 +430,7 @@ def test_report_of_a_sweep(sweep, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_page_is_self_contained(sweep, tmp_path):
     text = report_sweep(sweep, tmp_path).html.read_text("utf-8")
     page = Page(text)
@@ -446,6 +453,7 @@ def test_page_escapes_hostile_names(tmp_path):
     assert HOSTILE in " ".join(Page(text).texts)
 
 
+@pytest.mark.slow
 def test_same_sweep_same_page(sweep, tmp_path):
     first, second = (report_sweep(sweep, tmp_path / name) for name in "ab")
     for one, two in zip(first, second, strict=True):

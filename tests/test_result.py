@@ -20,6 +20,7 @@ def result() -> sp.Sweep:
     return sp.sweep(net, (6, 8, 1), name="tiny")
 
 
+@pytest.mark.slow
 def test_saved_and_loaded_sweeps_are_alike(result, tmp_path) -> None:
     path = result.save(tmp_path / "deep" / "sweep.npz")
     loaded = sp.load_sweep(path)
@@ -42,6 +43,7 @@ def test_boundaries_of_older_files_have_their_names_of_today(result, tmp_path, o
     assert sp.load_sweep(path).header.boundary == new
 
 
+@pytest.mark.slow
 def test_probes_on_a_background_have_room_to_move() -> None:
     conv = nnx.Conv(1, 2, (3, 3), use_bias=False, rngs=nnx.Rngs(0))
     swept = sp.sweep(conv, (8, 8, 1), boundary="background")
@@ -129,6 +131,7 @@ def test_json_summary(result) -> None:
     )
 
 
+@pytest.mark.slow
 def test_json_has_no_equivariance_without_a_grid() -> None:
     data = sp.sweep(lambda x: x.sum((1, 2)), (4, 4, 1)).to_json()
     assert data["layers"][-1]["equivariance"] is None
@@ -161,6 +164,7 @@ def synthetic(result: sp.Sweep, *, noise: float, deviations: list[float]) -> np.
     return sp.Sweep(header, deviation, cells, deviation, cells, cells).status("invariance")
 
 
+@pytest.mark.slow
 def test_rounded_layers_are_judged_against_their_noise(result) -> None:
     statuses = synthetic(result, noise=1e-6, deviations=[0, 1e-6, 1.5e-5, 2e-5, 1e-3, 2e-3])
     equal, unclear, differs = Status.EQUAL, Status.UNCLEAR, Status.DIFFERS

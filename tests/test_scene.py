@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from amounts import ALL
+from amounts import ALL, sampled
 from flax import nnx
 
 import shiftproof as sp
@@ -118,7 +118,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", sampled(CASES, plain=6, slow=2))
 def test_the_interior_is_known_and_every_cell_agrees_with_the_sweep(name) -> None:
     """No proved cell differs on integer scenes, and every other cell does."""
     build, size, expected = CASES[name]
@@ -139,6 +139,7 @@ def test_the_interior_is_known_and_every_cell_agrees_with_the_sweep(name) -> Non
     assert set(region.between.values()) == ({Word.REFUTED} if max(steps) > 1 else set())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "kernel"), [((10, 1), (3,)), ((6, 5, 7, 1), (3, 2, 3)), ((5, 9, 2), (3, 5))]
 )
@@ -150,6 +151,7 @@ def test_one_and_three_dimensions(shape, kernel) -> None:
     assert border_of(verdict).count(Word.UNDECIDED) == 0
 
 
+@pytest.mark.slow
 def test_a_stack_of_same_convolutions_loses_its_radius_layer_by_layer() -> None:
     sizes = (3, 5, 3, 7)
     verdict = verify_scene(stack(*(conv(k, (1, 1), k) for k in sizes)), (24, 24, 1))
@@ -164,6 +166,7 @@ def test_a_stack_of_same_convolutions_loses_its_radius_layer_by_layer() -> None:
         assert layer.border.count(Word.UNDECIDED) == 0
 
 
+@pytest.mark.slow
 def test_an_interior_that_is_one_cell_too_large_is_noticed(monkeypatch) -> None:
     """Field and sweep are oracles: were the kernel one cell too generous, both would say so."""
     true = SceneProver.along
@@ -233,6 +236,7 @@ VANISHING = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VANISHING)
 def test_the_verdict_names_the_layer_where_nothing_is_left(name) -> None:
     build, size, words = VANISHING[name]
@@ -247,6 +251,7 @@ def test_the_verdict_names_the_layer_where_nothing_is_left(name) -> None:
     assert not verdict.certificates
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exhaustive", [False, True] if ALL else [False])
 def test_resnet18_at_224_ends_without_an_interior(exhaustive) -> None:
     """A finding, and no error; 435 pixels is the receptive field that is published for it."""
@@ -262,6 +267,7 @@ def test_resnet18_at_224_ends_without_an_interior(exhaustive) -> None:
     assert bool(verdict.notes) != exhaustive  # a large model: the field is asked on request
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "claimed"), [(9, False), (10, True)])
 def test_an_interior_no_wider_than_a_step_claims_nothing(size, claimed) -> None:
     """No two windows show one point in it: a claim about it would compare nothing."""
@@ -278,6 +284,7 @@ def test_an_interior_no_wider_than_a_step_claims_nothing(size, claimed) -> None:
         sp.assert_equivariant(deep, (size, size, 1), boundary="scene")
 
 
+@pytest.mark.slow
 def test_a_step_that_is_no_multiple_is_not_claimed() -> None:
     verdict = verify_scene(conv(strides=2), (12, 12, 1))
     certificate = json.loads(json.dumps(verdict.certificates["output.equivariance"]))
@@ -288,6 +295,7 @@ def test_a_step_that_is_no_multiple_is_not_claimed() -> None:
         check(certificate)
 
 
+@pytest.mark.slow
 def test_the_models_own_weights_can_be_asked_about() -> None:
     net = conv()
     net.kernel[...] = (
@@ -301,6 +309,7 @@ def test_the_models_own_weights_can_be_asked_about() -> None:
     assert rows[1].count(Word.UNDECIDED) == 0
 
 
+@pytest.mark.slow
 def test_data_and_words() -> None:
     verdict = verify_scene(stack(conv(), pool()), (8, 8, 1))
     data = json.loads(json.dumps(verdict.to_dict()))
@@ -327,6 +336,7 @@ def test_data_and_words() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_command_line_and_its_files(tmp_path, capsys) -> None:
     from shiftproof.cli import main
 
@@ -352,6 +362,7 @@ def test_the_command_line_and_its_files(tmp_path, capsys) -> None:
     assert (region["property"], region["refuted"]) == ("invariance", 1)
 
 
+@pytest.mark.slow
 def test_the_map_of_cells_shows_interior_and_border() -> None:
     from shiftproof.report.regions import region_map
 
@@ -361,6 +372,7 @@ def test_the_map_of_cells_shows_interior_and_border() -> None:
     np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.slow
 def test_what_is_proved_by_identity_or_refuted_numerically_says_so() -> None:
     resized_bilinear = lambda x: jax.image.resize(x, (x.shape[0], 12, 1), "linear")  # noqa: E731
     assert re.search(

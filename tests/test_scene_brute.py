@@ -73,6 +73,7 @@ def differs(values, output: Border, box) -> bool:
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETS)
 def test_no_window_differs_inside_and_some_window_does_one_cell_outside(name) -> None:
     build, size = NETS[name]

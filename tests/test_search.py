@@ -104,6 +104,7 @@ def test_what_is_no_budget_is_refused() -> None:
             Budget(seconds)
 
 
+@pytest.mark.slow
 def test_a_search_ends_with_its_budget_and_keeps_what_it_found(monkeypatch) -> None:
     """Every image takes a second; compilation takes an hour, which does not count."""
     clock = Clock()
@@ -140,6 +141,7 @@ def test_a_search_ends_with_its_budget_and_keeps_what_it_found(monkeypatch) -> N
     trials.forget_compiled()
 
 
+@pytest.mark.slow
 def test_a_verdict_names_the_budget_that_was_spent() -> None:
     verdict = sp.verify(flattened(), (6, 6, 2), search_seconds=0)
     found = verdict.invariance
@@ -195,6 +197,7 @@ class SmallUNet(nnx.Module):
         return self.last(jnp.concatenate([self.up(y), x], -1))
 
 
+@pytest.mark.slow
 def test_a_costly_model_is_run_on_few_images_and_on_none_twice(monkeypatch) -> None:
     """Six minimal larger groups: one image at rest, six shifted, two proved shifts, two of the model's own weights."""
     run = Trial._run
@@ -238,6 +241,7 @@ def test_what_is_kept_is_bounded(monkeypatch) -> None:
     assert len(trial.kept) == 4
 
 
+@pytest.mark.slow
 def test_the_third_image_is_for_models_that_answer_to_zeros_and_ones_only() -> None:
     def zeros_and_ones(x: Array) -> Array:
         return jnp.where((x == 0) | (x == 1), x, 0.0)
@@ -307,8 +311,9 @@ class Discriminator(nnx.Module):
         return self.score(x)
 
 
+@pytest.mark.slow
 def test_c14_a_discriminator_is_decided_or_the_budget_is_named() -> None:
-    found = sp.verify(Discriminator(), (64, 64, 3), search_seconds=20).invariance
+    found = sp.verify(Discriminator(), (64, 64, 3), search_seconds=8).invariance
     assert found.proved == 1
     assert found.refuted == 4095 or "the search stopped after" in found.reason((1, 0))
 
@@ -334,6 +339,7 @@ class Life(nnx.Module):
         return x
 
 
+@pytest.mark.slow
 def test_c13_one_choice_of_weights_refutes_and_the_models_own_is_one() -> None:
     verdict = sp.verify(Life("zeros"), (8, 8, 1), weights="all")
     for found in verdict.outputs[0].properties:
@@ -342,6 +348,7 @@ def test_c13_one_choice_of_weights_refutes_and_the_models_own_is_one() -> None:
     assert all(replay(e, adapt(Life("zeros"))).reproduced for e in verdict.counterexamples())
 
 
+@pytest.mark.slow
 def test_c13_nothing_is_refuted_that_holds() -> None:
     found = sp.verify(Life("wrap"), (8, 8, 1), weights="all").equivariance
     assert (found.proved, found.refuted) == (64, 0)
@@ -369,6 +376,7 @@ def sampled(request) -> tuple[Any, sp.Verdict, int]:
     return model, sp.verify(model, (8, 8, 1), property="equivariance"), refuted
 
 
+@pytest.mark.slow
 def test_c11_adaptive_polyphase_by_hand_is_refuted(sampled) -> None:
     _, verdict, refuted = sampled
     found = verdict.equivariance
@@ -401,6 +409,7 @@ def test_c11_each_image_leaves_some_output_shift_and_together_they_leave_none(sa
         assert gap == witness.difference.deviation > 0
 
 
+@pytest.mark.slow
 def test_c11_all_images_are_in_the_file_and_are_replayed(sampled, tmp_path) -> None:
     model, verdict, _ = sampled
     for example in verdict.counterexamples():
@@ -425,6 +434,7 @@ def test_c11_several_images_are_said_to_be_several(sampled) -> None:
     assert "images that no output shift fits together" in " ".join(told.split())
 
 
+@pytest.mark.slow
 def test_c11_a_cache_runs_all_images_again(sampled, tmp_path) -> None:
     model, verdict, refuted = sampled
     subject, claims = ask(model, (8, 8, 1), property="equivariance")
@@ -463,6 +473,7 @@ def test_c11_a_multiple_refuted_by_several_images_refutes_the_shift(sampled) -> 
     assert nearby.shift == root
 
 
+@pytest.mark.slow
 def test_c11_nothing_is_refuted_that_several_images_keep() -> None:
     """The law may differ between shifts, and not between images: a strided copy of a wrapped blur."""
 
@@ -473,6 +484,7 @@ def test_c11_nothing_is_refuted_that_several_images_keep() -> None:
     assert (found.equivariance.proved, found.equivariance.refuted) == (4, 4)
 
 
+@pytest.mark.slow
 def test_old_files_of_one_image_are_read_and_written_as_before(tmp_path) -> None:
     (example, *_) = sp.verify(flattened(), (6, 6, 2)).counterexamples()
     path = example.save(tmp_path / "one.npz")

@@ -197,6 +197,7 @@ def judged(
     return None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_no_claim_about_a_random_program_is_false(batch, request, record_property) -> None:
     count = request.config.getoption("--soundness-programs")
@@ -213,6 +214,7 @@ def test_no_claim_about_a_random_program_is_false(batch, request, record_propert
     assert tally.signals > 3 * share
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", range(4))
 def test_no_claim_about_a_random_program_that_sees_a_scene_is_false(batch, request) -> None:
     count = request.config.getoption("--soundness-programs") // 6
@@ -226,6 +228,7 @@ def test_no_claim_about_a_random_program_that_sees_a_scene_is_false(batch, reque
     assert tally.signals > 5 * share
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", range(4))
 def test_no_claim_about_a_random_model_is_false(batch, request) -> None:
     """The same of models in JAX, so that the translation is held to it too."""
@@ -241,6 +244,7 @@ def test_no_claim_about_a_random_model_is_false(batch, request) -> None:
     assert tally.moving > 20 * -(-count // 4)
 
 
+@pytest.mark.slow
 def test_every_operation_and_every_kind_of_factor_occurs_in_a_claim() -> None:
     tally = judge.Tally()
     assert judged(range(300), tally) is None
@@ -258,6 +262,7 @@ def test_every_operation_and_every_kind_of_factor_occurs_in_a_claim() -> None:
     }
 
 
+@pytest.mark.slow
 def test_every_operation_and_every_kind_of_interior_occurs_in_a_claim_about_a_scene() -> None:
     tally = judge.Tally()
     assert judged(range(100), tally, "scene") is None
@@ -320,6 +325,7 @@ def _wrong_factors(factor: Factor, rng: random.Random) -> Iterator[tuple[str, Fa
                     yield "high", dataclasses.replace(factor, high=high + 1)
 
 
+@pytest.mark.slow
 def test_the_judge_rejects_what_is_slightly_wrong() -> None:
     """The judge can fail: of facts with a factor changed it rejects all but those that happen to be true too."""
     tried, caught = Counter(), Counter()
@@ -342,6 +348,7 @@ def test_the_judge_rejects_what_is_slightly_wrong() -> None:
         assert caught[name] > 0.6 * count > 20, f"{name}: {caught[name]} of {count}"
 
 
+@pytest.mark.slow
 def test_the_judge_rejects_an_interior_one_cell_too_large() -> None:
     """All but few: a rule may know less than there is."""
     tried, caught = Counter(), Counter()
@@ -359,6 +366,7 @@ def test_the_judge_rejects_an_interior_one_cell_too_large() -> None:
         assert caught[name] > 0.8 * tried[name] > 40, name
 
 
+@pytest.mark.slow
 def test_the_judge_rejects_signals_that_differ() -> None:
     """Two arrays of one law said to show one signal, though one is a function of the other."""
     tried = caught = 0
@@ -443,6 +451,7 @@ FLAWS = {
 """Rules that claim where they should refuse: operation, code of the refusal, and what is claimed instead."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     sampled(FLAWS, plain=6, slow=3),

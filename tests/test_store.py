@@ -46,6 +46,7 @@ sp.sweep(conv, images, chunk=3, directory=sys.argv[1], resume=True, progress=pro
 """
 
 
+@pytest.mark.slow
 def test_kill_9_and_resume_give_the_same_bytes(tmp_path) -> None:
     whole = run(tmp_path / "whole", chunk=3)
     command = [sys.executable, "-c", SCRIPT, str(tmp_path / "killed")]
@@ -66,6 +67,7 @@ def test_kill_9_and_resume_give_the_same_bytes(tmp_path) -> None:
     } == ages  # finished chunks were not computed again
 
 
+@pytest.mark.slow
 def test_a_folder_that_holds_a_sweep_is_not_overwritten(tmp_path) -> None:
     first = run(tmp_path)
     with pytest.raises(ResumeError, match=r"already holds a sweep. Go on with it by --resume"):
@@ -73,6 +75,7 @@ def test_a_folder_that_holds_a_sweep_is_not_overwritten(tmp_path) -> None:
     assert run(tmp_path, resume=True) == first
 
 
+@pytest.mark.slow
 def test_a_resumed_sweep_keeps_its_chunk_size(tmp_path) -> None:
     assert run(tmp_path, resume=True, chunk=9) == run(tmp_path, resume=True, chunk=30)
 
@@ -93,6 +96,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", CHANGES)
 def test_resume_refuses_another_question_and_names_the_difference(tmp_path, key) -> None:
     run(tmp_path)
@@ -100,6 +104,7 @@ def test_resume_refuses_another_question_and_names_the_difference(tmp_path, key)
         run(tmp_path, resume=True, **CHANGES[key])
 
 
+@pytest.mark.slow
 def test_resume_refuses_another_version(tmp_path, monkeypatch) -> None:
     run(tmp_path)
     monkeypatch.setattr("shiftproof.sweeping.question.__version__", "9.9")
@@ -119,6 +124,7 @@ def flip_header(content: bytes) -> bytes:
     return content.replace(b'"index":1', b'"index":2')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [truncate, flip_last, flip_header, lambda _: b""])
 def test_a_damaged_chunk_is_detected_and_computed_again(tmp_path, damage) -> None:
     whole = run(tmp_path)
@@ -128,6 +134,7 @@ def test_a_damaged_chunk_is_detected_and_computed_again(tmp_path, damage) -> Non
         assert run(tmp_path, resume=True) == whole
 
 
+@pytest.mark.slow
 def test_a_chunk_of_another_sweep_is_not_taken(tmp_path) -> None:
     whole = run(tmp_path / "a")
     run(tmp_path / "b", images=IMAGES + 1)
@@ -136,6 +143,7 @@ def test_a_chunk_of_another_sweep_is_not_taken(tmp_path) -> None:
         assert run(tmp_path / "a", resume=True) == whole
 
 
+@pytest.mark.slow
 def test_a_damaged_plan_is_refused(tmp_path) -> None:
     run(tmp_path)
     plan = tmp_path / "plan.json"
@@ -153,6 +161,7 @@ def test_no_temporary_files_are_left(tmp_path) -> None:
     assert not [path for path in tmp_path.rglob(".*") if path.is_file()]
 
 
+@pytest.mark.slow
 def test_resume_refuses_other_axes_of_the_same_scene(tmp_path) -> None:
     """Images, grid and program agree; only the meaning of a shift differs."""
     scene = np.random.default_rng(0).integers(-4, 5, (1, 6, 6, 6))

@@ -78,6 +78,7 @@ def test_images_are_batches_of_whole_numbers(images) -> None:
     assert np.abs(images).max() <= 4
 
 
+@pytest.mark.slow
 def test_images_are_of_many_kinds() -> None:
     found = np.array(drawn(st.images((4, 4, 1))))
     nonzero = (found != 0).mean((1, 2, 3, 4))
@@ -89,6 +90,7 @@ def test_images_are_of_many_kinds() -> None:
 # --- property tests of layers ---
 
 
+@pytest.mark.slow
 @given(st.images((6, 6, 1)), st.shifts((6, 6)))
 def test_a_layer_that_moves_along_passes(images, shift) -> None:
     def pool(x):
@@ -97,6 +99,7 @@ def test_a_layer_that_moves_along_passes(images, shift) -> None:
     np.testing.assert_array_equal(pool(moved(images, shift)), moved(pool(images), shift))
 
 
+@pytest.mark.slow
 def test_a_layer_that_does_not_is_found_and_the_example_is_small() -> None:
     examples = []
 
@@ -120,6 +123,7 @@ def test_a_layer_that_does_not_is_found_and_the_example_is_small() -> None:
     assert counts.min() == 1
 
 
+@pytest.mark.slow
 @few
 @given(
     st.models((6, 6, 1), paddings=("CIRCULAR",), strides=(1,)),
@@ -130,6 +134,7 @@ def test_models_that_wrap_around_without_strides_keep_every_shift(model, images,
     assert np.array_equal(model(moved(images, shift)), moved(model(images), shift)), shift
 
 
+@pytest.mark.slow
 @few
 @given(
     st.models((6, 6, 1), paddings=("CIRCULAR",), strides=(1,), pooled=True),
@@ -141,6 +146,7 @@ def test_and_pooled_they_stay(model, images, shift) -> None:
     assert model(images).ndim == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("choices", "culprit"),
     [
@@ -163,6 +169,7 @@ def test_a_model_that_breaks_shrinks_to_the_layer_that_does(choices, culprit) ->
     assert culprit in repr(model) == str(model)
 
 
+@pytest.mark.slow
 @few
 @given(
     st.batch_shapes(max_dims=3, max_side=5).flatmap(
@@ -180,6 +187,7 @@ def test_models_of_any_shape_are_called_on_batches(case) -> None:
     assert np.all(found * 8 == np.round(found * 8))  # averages of up to 2 x 2 x 2 cells
 
 
+@pytest.mark.slow
 @settings(max_examples=4)
 @given(
     st.models((4, 4, 1), max_layers=2, strides=(1,), paddings=PADDINGS[:2]), st.images((4, 4, 1))

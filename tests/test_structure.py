@@ -76,6 +76,7 @@ def test_internals_and_drawing_stay_in_their_rooms(path) -> None:
         assert not {n for n in found if n.startswith(("matplotlib", "jinja2"))}
 
 
+@pytest.mark.slow
 def test_one_loop_walks_the_equations_of_a_jaxpr() -> None:
     loops = [
         path.name
@@ -94,6 +95,7 @@ def test_modules_say_their_idea(path) -> None:
         assert "600 lines" in ast.get_docstring(tree)
 
 
+@pytest.mark.slow
 def test_no_modules_import_each_other() -> None:
     names = {".".join(p.with_suffix("").parts[len(ROOT.parts) - 1 :]): p for p in MODULES}
     names = {name.removesuffix(".__init__"): path for name, path in names.items()}
@@ -114,6 +116,7 @@ def test_imports_by_string_are_few_and_known() -> None:
     assert found == {"__init__.py", "published.py", "targets.py", "tracing/doors/torch.py"}
 
 
+@pytest.mark.slow
 def test_results_know_nothing_of_the_report() -> None:
     """The package's `__init__` hands the views in; without it, a result cannot show itself."""
     code = (

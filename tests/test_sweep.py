@@ -12,6 +12,7 @@ from shiftproof.errors import VacuousWarning
 IMAGES = np.random.default_rng(0).integers(-4, 5, (2, 6, 8, 2)).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_scene_valid_convolution_is_equal_at_every_offset() -> None:
     scene = np.random.default_rng(0).integers(-4, 5, (1, 12, 14, 2))
     conv = nnx.Conv(2, 3, (3, 3), padding="VALID", rngs=nnx.Rngs(0))
@@ -22,6 +23,7 @@ def test_scene_valid_convolution_is_equal_at_every_offset() -> None:
     assert result.count("invariance").equal == 1
 
 
+@pytest.mark.slow
 def test_scene_same_convolution_differs_at_the_border_only() -> None:
     scene = np.random.default_rng(0).integers(1, 9, (1, 12, 12, 2))
     conv = nnx.Conv(2, 3, (3, 3), padding="SAME", rngs=nnx.Rngs(0))
@@ -31,6 +33,7 @@ def test_scene_same_convolution_differs_at_the_border_only() -> None:
     assert result.equivariance_cells[-1][result.at((1, 0))] == 7 * 8 - 5 * 8
 
 
+@pytest.mark.slow
 def test_scene_stride_law_follows_the_stride_not_the_sizes() -> None:
     """VALID 3x3 stride 2 maps 9 to 4 cells: the law is Δ/2, which no ratio of sizes gives."""
     scene = np.random.default_rng(0).integers(-4, 5, (1, 13, 13, 2))
@@ -44,6 +47,7 @@ def test_scene_stride_law_follows_the_stride_not_the_sizes() -> None:
     assert result.lattice("equivariance") is None  # not a torus
 
 
+@pytest.mark.slow
 def test_an_empty_overlap_is_undefined_and_never_equal() -> None:
     scene = np.random.default_rng(0).integers(-4, 5, (1, 12, 12, 1))
     result = sp.sweep(nnx.relu, scene, boundary="scene", grid=(3, 3))
@@ -51,6 +55,7 @@ def test_an_empty_overlap_is_undefined_and_never_equal() -> None:
     assert result.count("equivariance") == sp.Count(equal=25, differs=0, unclear=0, undefined=75)
 
 
+@pytest.mark.slow
 def test_zero_boundary_equals_a_scene_on_a_zero_background() -> None:
     image = np.zeros((1, 8, 8, 1))
     image[0, 3:5, 2:5, 0] = [[1, 2, 3], [4, 5, 6]]
@@ -72,6 +77,7 @@ def test_zero_boundary_equals_a_scene_on_a_zero_background() -> None:
                 assert a == b, (name, dy, dx)
 
 
+@pytest.mark.slow
 def test_the_three_laws() -> None:
     pool = lambda x: nnx.max_pool(x, (2, 2), (2, 2))  # noqa: E731
     stride = sp.sweep(pool, IMAGES)
@@ -83,6 +89,7 @@ def test_the_three_laws() -> None:
     assert np.all(best.equivariance[-1] <= same.equivariance[-1])
 
 
+@pytest.mark.slow
 def test_any_law_finds_a_shift_that_no_stride_explains() -> None:
     """f(x)[u] = x[3 u]: f(T x) = T^3 f(x) on 8 columns, since 3 * 3 = 1 mod 8."""
     model = lambda x: x[:, :, 3 * jnp.arange(8) % 8] * 2  # noqa: E731
@@ -90,6 +97,7 @@ def test_any_law_finds_a_shift_that_no_stride_explains() -> None:
     assert sp.sweep(model, IMAGES, law="any").count("equivariance").equal == 48
 
 
+@pytest.mark.slow
 def test_a_flip_has_a_stride_of_minus_one() -> None:
     flip = lambda x: x[:, ::-1, ::-1] * 2  # noqa: E731
     result = sp.sweep(flip, IMAGES)
@@ -99,6 +107,7 @@ def test_a_flip_has_a_stride_of_minus_one() -> None:
     assert same.count("equivariance").equal == 4  # only where Δ = -Δ
 
 
+@pytest.mark.slow
 def test_channels_first() -> None:
     kernel = jnp.asarray(np.random.default_rng(0).integers(-2, 3, (3, 2, 3, 3)), np.float32)
 
@@ -113,6 +122,7 @@ def test_channels_first() -> None:
         assert str(result.lattice("equivariance")) == "Z × 2Z"
 
 
+@pytest.mark.slow
 def test_only_some_axes_of_the_grid_may_move() -> None:
     result = sp.sweep(lambda x: x.sum(1), IMAGES)
     assert result.layers[-1].grid == (None, 1)
@@ -122,6 +132,7 @@ def test_only_some_axes_of_the_grid_may_move() -> None:
     assert str(result.lattice("invariance")) == "Z × 0"
 
 
+@pytest.mark.slow
 def test_output_axes_may_be_declared() -> None:
     shuffled = jnp.eye(8)[:, jnp.array([0, 3, 1, 5, 2, 4, 7, 6])]
 
@@ -135,6 +146,7 @@ def test_output_axes_may_be_declared() -> None:
     assert declared.count("equivariance").equal == 1
 
 
+@pytest.mark.slow
 def test_label_agreement() -> None:
     def model(x):
         return jnp.stack([x[:, 0, 0, 0], -x[:, 0, 0, 0]], axis=-1)
@@ -149,6 +161,7 @@ def test_label_agreement() -> None:
     np.testing.assert_array_equal(result.agreement[-1], expected)
 
 
+@pytest.mark.slow
 def test_a_zero_channel_only_flaw_is_seen() -> None:
     """One wrong pixel of one channel is enough to break every shift but 0."""
 
@@ -168,11 +181,13 @@ def test_progress_counts_every_shift_once() -> None:
     assert [done for done, _ in seen] == sorted({done for done, _ in seen})
 
 
+@pytest.mark.slow
 def test_precision_of_the_caller_is_left_alone() -> None:
     sp.sweep(nnx.relu, IMAGES, dtype="float64")
     assert jnp.zeros(1).dtype == jnp.float32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16", "int32"])
 def test_dtypes(dtype) -> None:
     result = sp.sweep(lambda x: jnp.maximum(x, 0) * 2, IMAGES, dtype=dtype)
@@ -181,6 +196,7 @@ def test_dtypes(dtype) -> None:
     assert result.count("equivariance").equal == 48
 
 
+@pytest.mark.slow
 def test_integers_from_rounded_values_are_never_called_different() -> None:
     """An argmax after exp may flip by rounding alone: where it changed, that is unclear."""
     result = sp.sweep(lambda x: (jnp.exp(x), jnp.argmax(jnp.exp(x), axis=1)), IMAGES)
@@ -191,6 +207,7 @@ def test_integers_from_rounded_values_are_never_called_different() -> None:
     assert np.isnan(result.layers[result.index(places)].noise)
 
 
+@pytest.mark.slow
 def test_constant_outputs_are_swept_beside_others() -> None:
     with pytest.warns(VacuousWarning, match=r"output\.1, output\.2 does not depend"):
         result = sp.sweep(lambda x: (x, 3.0, jnp.zeros(2)), IMAGES)

@@ -34,6 +34,7 @@ def check(result: sp.Sweep, expected) -> None:
             assert got == equivariance, shift
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("law", ["stride", "any"])
 @pytest.mark.parametrize("padding", ["CIRCULAR", "SAME"])
 @pytest.mark.parametrize(
@@ -58,6 +59,7 @@ def test_pools(window, stride) -> None:
     check(result, expected)
 
 
+@pytest.mark.slow
 def test_chunks_do_not_change_the_answer() -> None:
     layer, kernel, bias = integer_conv(stride=1, padding="SAME", size=3, seed=5)
     x = np.random.default_rng(0).integers(-4, 5, (1, 4, 5, 2))

@@ -16,6 +16,7 @@ def met() -> dict[str, list[table_mutants.Program]]:
     return programs()
 
 
+@pytest.mark.slow
 def test_every_primitive_that_a_program_meets_has_one_entry(met) -> None:
     assert len(met) > 130
     assert set(met) <= set(TABLE)
@@ -38,6 +39,7 @@ def _uncaught(met: dict[str, list[table_mutants.Program]], step: int) -> list[st
     return [f"{m.primitive} {m.what}" for m in chosen if not caught_by(m, met[m.primitive])]
 
 
+@pytest.mark.slow
 def test_mutants_of_the_table_are_caught(met) -> None:
     assert _uncaught(met, SAMPLE) == []
 

@@ -69,6 +69,7 @@ def test_a_class_that_takes_rngs_is_made(load) -> None:
         load(NET, "Block")
 
 
+@pytest.mark.slow
 def test_without_a_name_the_likely_candidate_is_taken_or_asked_for(load) -> None:
     target = load(FLAT, channels=1, grid=(28, 28))
     assert target.name == "make_model"

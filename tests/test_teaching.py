@@ -52,6 +52,7 @@ def test_there_are_three() -> None:
     assert list(WRONG) == NAMES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [*NAMES[:2], pytest.param(NAMES[2], marks=pytest.mark.slow)],  # it trains and repairs
@@ -103,6 +104,7 @@ def notebook_of(*sources: str):
     return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(s) for s in sources])
 
 
+@pytest.mark.slow
 def test_a_wrong_claim_is_noticed(tmp_path) -> None:
     true = "kept = [s for s in range(8) if s % 2 == 0]\nprint('the pool keeps', len(kept), 'of 8')"
     recorded = executed(notebook_of("import math", true), tmp_path)

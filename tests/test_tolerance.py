@@ -36,6 +36,7 @@ def message(model, images=IMAGES, **options) -> str:
     return " ".join(str(caught.value).split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quantile", [0.3, 0.9])
 @pytest.mark.parametrize("property", ["equivariance", "invariance"])
 def test_counts_and_the_largest_deviation_are_those_of_numpy(property, quantile) -> None:
@@ -61,12 +62,14 @@ def test_counts_and_the_largest_deviation_are_those_of_numpy(property, quantile)
     sp.assert_close_under_shifts(model, IMAGES, atol=brute.max() * 1.001, property=property)
 
 
+@pytest.mark.slow
 def test_what_just_moves_is_close_and_a_tolerance_can_be_relative() -> None:
     sp.assert_close_under_shifts(conv(padding="CIRCULAR"), IMAGES, atol=1e-5)
     sp.assert_close_under_shifts(conv(), 1000 * IMAGES, atol=0, rtol=2.0)
     assert "more than" in message(conv(), 1000 * IMAGES, atol=2.0)
 
 
+@pytest.mark.slow
 def test_one_image_is_enough() -> None:
     sp.assert_close_under_shifts(conv(padding="CIRCULAR"), IMAGES[0], atol=1e-5)
     told = message(conv(), IMAGES[0], atol=1e-3)
@@ -77,6 +80,7 @@ def test_one_image_is_enough() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_stride_moves_by_whole_cells_only() -> None:
     strided = conv(padding="CIRCULAR", strides=2)
     told = message(strided, atol=1e-4)
@@ -94,6 +98,7 @@ def test_a_stride_moves_by_whole_cells_only() -> None:
     assert float(largest) == pytest.approx(np.nanmax(brute), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_an_output_without_a_grid_is_to_stay() -> None:
     def mean(x):
         return nnx.max_pool(x, (2, 2), (2, 2)).mean((1, 2))
@@ -110,6 +115,7 @@ def test_an_output_without_a_grid_is_to_stay() -> None:
         sp.assert_close_under_shifts(mean, IMAGES, atol=1, property="equivariance")
 
 
+@pytest.mark.slow
 def test_every_output_is_asked() -> None:
     def both(x):
         return {"kept": x, "padded": conv()(x)}

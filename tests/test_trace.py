@@ -97,6 +97,7 @@ def test_values_that_nothing_wants_are_dropped_after_their_last_use() -> None:
         np.testing.assert_array_equal(kept[number].array, whole[number].array)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lenet-flatten", "vit"])
 def test_networks(name) -> None:
     entry = zoo.ENTRIES[name]
@@ -165,6 +166,7 @@ def test_a_division_stays_a_division() -> None:
     assert np.any(np.asarray(naive) != images / 49)  # the reason for all this
 
 
+@pytest.mark.slow
 def test_a_table_of_numpy_has_the_width_of_the_mode_it_is_traced_in() -> None:
     """JAX remembers the width that a closed-over table had when it was traced first."""
     for modes in ((False, True, False), (True, False, True)):

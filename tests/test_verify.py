@@ -37,7 +37,7 @@ def conv(padding="CIRCULAR", strides=1, kernel=(3, 3), channels=1, features=2):
 # --- known answers ---
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", sampled(CASES, plain=6, slow=1))
 def test_case(case: Case) -> None:
     verdict = sp.verify(case.build(), case.shape, apply_kwargs=case.apply_kwargs)
     total = math.prod(case.shape[:-1])
@@ -58,6 +58,7 @@ def test_case(case: Case) -> None:
         assert checked.proved == claim.proved or (not kernel_only and checked.proved < claim.proved)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     sampled(SMALL_ZOO, plain=4, slow=4),
@@ -79,6 +80,7 @@ NETWORKS = sorted(set(zoo.ENTRIES) - set(SMALL_ZOO) - {"resnet18"})
 FIRST = {"lenet-global", "resnet-same", "vit"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [pytest.param(n, marks=[] if n in FIRST else [pytest.mark.slow]) for n in NETWORKS],
@@ -90,12 +92,14 @@ def test_every_network_of_the_zoo_is_decided(name) -> None:
     assert counts(verdict) == (expected, total - expected, 0)
 
 
+@pytest.mark.slow
 def test_resnet18_at_224_is_decided_for_every_shift() -> None:
     verdict = sp.verify(zoo.build("resnet18"), (224, 224, 3)).invariance
     assert counts(verdict) == (49, 50127, 0)
     assert str(verdict.lattice) == "32Z × 32Z"
 
 
+@pytest.mark.slow
 def test_a_refuted_shift_comes_with_a_multiple_in_the_coset_of_a_witness() -> None:
     verdict = sp.verify(zoo.build("lenet-global"), (28, 28, 1)).invariance
     inside = verdict.map == Word.PROVED
@@ -119,6 +123,7 @@ def test_a_refuted_shift_comes_with_a_multiple_in_the_coset_of_a_witness() -> No
 # --- laws, weights, lattices that are not products ---
 
 
+@pytest.mark.slow
 def test_the_output_shift_is_reported_and_the_same_law_is_another_question() -> None:
     model = zoo.build("conv-transpose3x3-stride2")
     loose = sp.verify(model, (8, 8, 2), property="equivariance").equivariance
@@ -139,6 +144,7 @@ class Table(nnx.Module):
         return jnp.maximum(x + self.table[...], 0)
 
 
+@pytest.mark.slow
 def test_weights_are_any_or_these() -> None:
     assert counts(sp.verify(Table(), (8, 8, 1)).equivariance) == (1, 63, 0)
     these = sp.verify(Table(), (8, 8, 1), weights="these")
@@ -148,6 +154,7 @@ def test_weights_are_any_or_these() -> None:
     assert len(statement["weights_sha256"]) == 64
 
 
+@pytest.mark.slow
 def test_a_lattice_may_be_a_diagonal() -> None:
     rows, columns = np.indices((8, 8))
     mask = jnp.asarray(((rows - columns) % 8)[..., None] + 1, jnp.float32)
@@ -157,6 +164,7 @@ def test_a_lattice_may_be_a_diagonal() -> None:
     assert verdict.lattice.basis == ((1, 1), (0, 8))
 
 
+@pytest.mark.slow
 def test_grids_of_one_and_three_axes_and_other_layouts() -> None:
     line = nnx.Conv(1, 2, (3,), strides=2, padding="CIRCULAR", rngs=nnx.Rngs(0))
     assert counts(sp.verify(line, (8, 1)).equivariance) == (4, 4, 0)
@@ -170,6 +178,7 @@ def test_grids_of_one_and_three_axes_and_other_layouts() -> None:
     assert counts(verdict) == (8, 24, 0)
 
 
+@pytest.mark.slow
 def test_every_output_leaf_has_its_verdict() -> None:
     def model(x):
         return {
@@ -186,6 +195,7 @@ def test_every_output_leaf_has_its_verdict() -> None:
     assert counts(found["output.max"].invariance) == (64, 0, 0)
 
 
+@pytest.mark.slow
 def test_linen_models_with_statistics() -> None:
     class Net(linen.Module):
         @linen.compact
@@ -242,6 +252,7 @@ FLAWS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FLAWS)
 def test_a_hidden_flaw_is_refuted_where_it_sits(name) -> None:
     model, shape, flaw = FLAWS[name]
@@ -268,6 +279,7 @@ def test_a_hidden_flaw_is_refuted_where_it_sits(name) -> None:
         assert near & set(here)
 
 
+@pytest.mark.slow
 def test_only_odd_sizes_break_a_pool() -> None:
     assert counts(sp.verify(odd_sizes, (8, 8, 1)).equivariance) == (16, 48, 0)
     assert counts(sp.verify(odd_sizes, (7, 7, 1)).equivariance) == (1, 48, 0)
@@ -283,6 +295,7 @@ def polyphase(x):
     return jax.lax.dynamic_index_in_dim(phases, best, 0, keepdims=False).sum(1)
 
 
+@pytest.mark.slow
 def test_polyphase_sampling_is_no_proof_and_the_tie_refutes_it() -> None:
     verdict = sp.verify(polyphase, (4, 1)).invariance
     assert list(verdict.map == Word.PROVED) == [True, False, True, False]
@@ -292,6 +305,7 @@ def test_polyphase_sampling_is_no_proof_and_the_tie_refutes_it() -> None:
     assert sorted(float(polyphase(np.roll(tie, k, 1))[0, 0]) for k in range(4)) == [5, 5, 7, 7]
 
 
+@pytest.mark.slow
 def test_what_is_neither_is_undecided_with_a_reason() -> None:
     # the choice is always the same, but no rule knows that a sum of squares is not negative
     undecided = sp.verify(lambda x: jnp.where(jnp.cumsum(x**2, 1) >= 0, x, x + 1), (4, 1))
@@ -305,6 +319,7 @@ def test_what_is_neither_is_undecided_with_a_reason() -> None:
     assert "images were tried under this shift" in text
 
 
+@pytest.mark.slow
 def test_a_reason_names_what_the_field_does_not_look_inside_once() -> None:
     matrix = np.eye(6, dtype=np.float32) * 3
     solved = sp.verify(lambda x: jnp.linalg.solve(matrix, x[..., 0].T).T, (6, 1), output_axes=(1,))
@@ -313,6 +328,7 @@ def test_a_reason_names_what_the_field_does_not_look_inside_once() -> None:
     assert "the field does not look inside it either" in reason
 
 
+@pytest.mark.slow
 def test_a_program_that_the_field_refuses_is_left_to_the_kernel() -> None:
     """An image less itself is 0, where a logarithm is infinite; the program goes on with numbers."""
     refused = sp.verify(
@@ -337,6 +353,7 @@ class Dead(nnx.Module):
         return self.head(nnx.relu(self.conv(x)).mean((1, 2)))
 
 
+@pytest.mark.slow
 def test_a_dead_model_is_told_and_both_verdicts_are_given() -> None:
     with pytest.warns(VacuousWarning, match="hardly answers to the image"):
         verdict = sp.verify(Dead(), (8, 8, 1))
@@ -347,6 +364,7 @@ def test_a_dead_model_is_told_and_both_verdicts_are_given() -> None:
     assert verdict.these.invariance.refuted == 0
 
 
+@pytest.mark.slow
 def test_a_proof_that_the_program_contradicts_stops_everything(monkeypatch, tmp_path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
@@ -367,6 +385,7 @@ def test_a_proof_that_the_program_contradicts_stops_everything(monkeypatch, tmp_
     assert data["provenance"]["jax"]
 
 
+@pytest.mark.slow
 def test_a_proof_that_a_broken_program_has_too_is_vacuous() -> None:
     with pytest.warns(VacuousWarning):
         constant = sp.verify(lambda x: jnp.zeros((x.shape[0], 3)), (4, 4, 1))
@@ -378,6 +397,7 @@ def test_a_proof_that_a_broken_program_has_too_is_vacuous() -> None:
     assert real.proved == 49
 
 
+@pytest.mark.slow
 def test_several_inputs_share_the_shift_and_others_are_held() -> None:
     first, second = conv(channels=1), conv(channels=1, strides=1, kernel=(2, 2))
 
@@ -393,12 +413,14 @@ def test_several_inputs_share_the_shift_and_others_are_held() -> None:
     assert counts(verdict) == (1, 63, 0)
 
 
+@pytest.mark.slow
 def test_probes_outside_the_domain_of_a_model_say_nothing() -> None:
     verdict = sp.verify(lambda x: jnp.sqrt(nnx.max_pool(x, (2, 2), (2, 2))), (8, 8, 1))
     assert counts(verdict.equivariance) == (16, 48, 0)
     assert counts(verdict.invariance) == (1, 63, 0)
 
 
+@pytest.mark.slow
 def test_rounding_is_no_contradiction_and_no_refutation() -> None:
     def model(x):
         return jax.nn.softmax(x.reshape(x.shape[0], -1)).reshape(x.shape)
@@ -412,6 +434,7 @@ def test_rounding_is_no_contradiction_and_no_refutation() -> None:
 # --- the question ---
 
 
+@pytest.mark.slow
 def test_the_schema_is_stable() -> None:
     data = sp.verify(zoo.build("lenet-global"), (28, 28, 1)).to_dict()
     assert data["schema"] == "shiftproof.verdict/1"
@@ -428,6 +451,7 @@ def test_the_schema_is_stable() -> None:
     json.dumps(data)
 
 
+@pytest.mark.slow
 def test_layers_and_causes_name_the_line_and_the_repair() -> None:
     verdict = sp.verify(zoo.build("lenet-global"), (28, 28, 1))
     lattices = {layer.name: layer.lattice for layer in verdict.layers}
@@ -451,6 +475,7 @@ def test_layers_and_causes_name_the_line_and_the_repair() -> None:
     assert "or take magnitudes" in halved.causes[0].repair
 
 
+@pytest.mark.slow
 def test_asking_for_less() -> None:
     pool = wrap_pool_model
     assert sp.verify(pool, (8, 8, 1), property="equivariance").word is Word.REFUTED
@@ -473,6 +498,7 @@ def wrap_pool_model(x):
     return nnx.max_pool(x, (2, 2), (2, 2))
 
 
+@pytest.mark.slow
 def test_the_users_model_is_not_changed_and_its_errors_are_told() -> None:
     model = nnx.BatchNorm(1, rngs=nnx.Rngs(0))
     before = jax.tree_util.tree_map(np.asarray, nnx.state(model))
@@ -490,6 +516,7 @@ def test_the_users_model_is_not_changed_and_its_errors_are_told() -> None:
         sp.verify(conv(channels=3), (4, 4, 1))
 
 
+@pytest.mark.slow
 def test_a_program_that_computes_in_float32_on_the_way_is_judged_by_its_rounding() -> None:
     # attention scores are float32 even in float64; on 3x3 tokens their rounding is not symmetric
     rngs = nnx.Rngs(0)
@@ -501,6 +528,7 @@ def test_a_program_that_computes_in_float32_on_the_way_is_judged_by_its_rounding
     assert swept.count("invariance").equal == 9
 
 
+@pytest.mark.slow
 def test_products_and_functions_among_moves_and_extrema_round() -> None:
     """A product over an axis, and what scatters write, is disturbed, and may leave the range of floats."""
     small = np.full((1, 4, 1), 1e-200)
@@ -523,6 +551,7 @@ def test_products_and_functions_among_moves_and_extrema_round() -> None:
         assert np.array_equal(still, shaken) != rounds, name
 
 
+@pytest.mark.slow
 def test_programs_that_call_back_do_not_share_an_executable() -> None:
     def calling_back(factor):
         def model(x):
@@ -544,6 +573,7 @@ def test_programs_that_call_back_do_not_share_an_executable() -> None:
     assert [float(trial.outputs(image)[0].max()) for trial in trials] == [2, 3]
 
 
+@pytest.mark.slow
 def test_layers_have_receptive_fields_and_jumps() -> None:
     def model(x):
         x = nnx.max_pool(x, (3, 1), (2, 1), padding="VALID")
@@ -560,6 +590,7 @@ def test_layers_have_receptive_fields_and_jumps() -> None:
     assert layers["output.mean"]["jump"] == [None, None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "asks"),
     [
@@ -611,6 +642,7 @@ NAMED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", NAMED)
 def test_causes_name_the_thing_as_a_user_would(words) -> None:
     """F7 and H1: zero padding, VALID, stride, dense layer, sort, mask; never axes and periods."""

@@ -84,6 +84,7 @@ def folder(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_what_changed_is_said_whenever_a_file_changes(folder):
     with watching(folder) as command:
         first = command.until(WATCHING)
@@ -104,6 +105,7 @@ def test_what_changed_is_said_whenever_a_file_changes(folder):
         assert command.end() == 1  # the last word is refuted
 
 
+@pytest.mark.slow
 def test_a_file_that_fails_at_first_is_waited_for(folder):
     (folder / "helper.py").unlink()
     with watching(folder) as command:
@@ -113,6 +115,7 @@ def test_a_file_that_fails_at_first_is_waited_for(folder):
         assert command.end() == 1  # not invariant
 
 
+@pytest.mark.slow
 def test_changes_are_of_files_beside_the_target(folder, monkeypatch):
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
     watch = Watch(f"{folder / 'net.py'}:make", sleep=lambda _: turns.pop()())
@@ -134,6 +137,7 @@ def test_what_is_in_no_file_is_not_watched(target):
         Watch(target)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [["--json"], ["--out", "x"], ["--boundary", "scene"], ["--sweep"]]
 )

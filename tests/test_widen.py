@@ -74,6 +74,7 @@ def check_formats(program, wide):
         assert value.dtype == DOUBLE.dtype(value.dtype)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXACT)
 def test_a_widened_program_computes_what_jax_computes_in_float64(name) -> None:
     program = traced(EXACT[name])
@@ -87,6 +88,7 @@ def test_a_widened_program_computes_what_jax_computes_in_float64(name) -> None:
         np.testing.assert_allclose(got, np.asarray(want), rtol=1e-13, atol=1e-13)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ROUNDED)
 def test_casts_between_floats_are_the_identity(name) -> None:
     program = traced(ROUNDED[name])
@@ -104,6 +106,7 @@ def test_an_algorithm_of_products_names_formats_and_goes() -> None:
     np.testing.assert_allclose(found, IMAGES[0, ..., 0] @ IMAGES[0, ..., 1], rtol=1e-13)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "draw",
     [jax.random.normal, lambda key, shape: jax.random.gamma(key, 2.0, shape)],
@@ -132,6 +135,7 @@ def test_a_program_that_is_wide_on_its_face_is_widened_inside() -> None:
     assert narrow.rounding[program.outputs[0]] == 2.0**-23
 
 
+@pytest.mark.slow
 def test_a_coarse_format_in_a_loop_is_told() -> None:
     def step(carry, _):
         return nnx.silu(carry.astype(jnp.bfloat16)).astype(carry.dtype), None
@@ -179,6 +183,7 @@ def test_what_depends_on_a_format_is_refused_with_the_line(name) -> None:
         widen(traced(model))
 
 
+@pytest.mark.slow
 def test_what_cannot_be_widened_runs_as_it_was_traced() -> None:
     def model(x):
         return jnp.copysign(jnp.exp(x), x)
@@ -204,6 +209,7 @@ class Half(nnx.Module):
         return nnx.silu(self.conv(x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 @pytest.mark.parametrize(("padding", "proved"), [("SAME", 1), ("CIRCULAR", 64)])
 def test_models_in_coarse_formats_are_decided_over_the_reals(dtype, padding, proved) -> None:
@@ -231,6 +237,7 @@ class Attention(nnx.Module):
         return self.head((tokens + self.mix(tokens)).astype(jnp.float32)).reshape(*x.shape[:3], 5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["brute", "cosets"])
 def test_noise_is_that_of_the_coarsest_format_on_the_way(method) -> None:
     images = np.random.default_rng(1).normal(size=(2, 8, 8, 3))

@@ -87,6 +87,7 @@ def browser():
         yield running
 
 
+@pytest.mark.slow
 def test_the_verdict_has_four_causes(pages) -> None:
     text = html.unescape(pages["verdict"].read_text("utf-8"))
     for cause in (
@@ -102,6 +103,7 @@ def test_the_verdict_has_four_causes(pages) -> None:
     }
 
 
+@pytest.mark.slow
 @needs_chromium
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize(
@@ -197,6 +199,7 @@ def test_what_cannot_be_read_is_found(browser, tmp_path, broken, said) -> None:
     assert all(text.startswith(start) for text, start in zip(found, said, strict=True)), found
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_many_maps_to_choose_from_leave_room_for_the_map(pages, browser) -> None:
     page = browser.open(pages["sweep"], width=390, touch=True)

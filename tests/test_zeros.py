@@ -48,6 +48,7 @@ def told(model, **options) -> bool:
     return any("-0.0 is 0" in note for note in sp.verify(model, (4, 1), **options).notes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TOLD)
 def test_a_negative_zero_that_may_be_told_apart_is_told(name) -> None:
     assert told(TOLD[name])
@@ -58,6 +59,7 @@ def test_elsewhere_there_is_no_note(name) -> None:
     assert not told(SILENT[name])
 
 
+@pytest.mark.slow
 def test_weights_count_where_they_are_asked_about() -> None:
     assert told(Table(), weights="these")
     assert not told(Table(), weights="all")

@@ -70,6 +70,7 @@ def test_the_registry_holds_exactly_the_known_names():
     assert all(entry.about and "\n" not in entry.about for entry in zoo.ENTRIES.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OUTPUT_SHAPES)
 def test_entry_runs_and_reads_its_input(name):
     model = compiled(zoo.build(name))
@@ -86,6 +87,7 @@ def test_seed_draws_the_weights(name):
     assert same_weights(model, other) == name.startswith(("maxpool", "avgpool"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet", "vit", "lenet-global"])
 def test_an_image_does_not_feel_the_rest_of_its_batch(name):
     model, images = compiled(zoo.build(name)), draw_images(name, 0)
@@ -120,6 +122,7 @@ def test_the_circular_layer_commutes_with_a_roll_and_its_twin_does_not(name, shi
     assert deviation(compiled(zoo.build(name + "-same"))) > 1e-2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "shift", "broken_by"),
     [
@@ -169,12 +172,14 @@ def test_lenet_runs_with_every_option(padding, head, pool_stride, pools):
     assert jax.eval_shape(model, jnp.ones((1, 14, 14, 2))).shape == (1, 10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("padding", "side"), [("CIRCULAR", 3), ("SAME", 4)])
 def test_lenet_of_three_pools_ends_on_the_known_size(padding, side):
     model = zoo.LeNet(padding=padding, pools=3, width=2, rngs=nnx.Rngs(0))
     assert model.hidden.in_features == side * side * 8
 
 
+@pytest.mark.slow
 def test_lenet_with_pools_of_stride_one_commutes_with_every_roll():
     model = zoo.LeNet(pool_stride=1, head="global", size=8, width=2, rngs=nnx.Rngs(0))
     x = jax.random.normal(jax.random.key(0), (1, 8, 8, 1))

@@ -53,6 +53,7 @@ def test_a_file_is_about_the_property_in_its_name_and_says_more_than_shift_0(pat
     assert path.read_bytes() == certificates.encode(json.loads(path.read_text()))
 
 
+@pytest.mark.slow
 def test_known_lattices() -> None:
     counts = {path.name: check_text(path.read_text()).proved for path in FILES}
     assert counts["conv3x3.equivariance.json"] == 64
@@ -63,6 +64,7 @@ def test_known_lattices() -> None:
     assert "vit-positions.invariance.json" not in counts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AGAIN)
 def test_files_are_made_again(name) -> None:
     jax.clear_caches()  # JAX remembers library functions with the line that called them first, in whichever test
@@ -73,6 +75,7 @@ def test_files_are_made_again(name) -> None:
     assert bool(lines) == any(file.startswith(name + ".") for file in known)
 
 
+@pytest.mark.slow
 def test_differences_are_found() -> None:
     name, file = "conv3x3-stride2", "conv3x3-stride2.equivariance.json"
     right = certificates.make(name)[file]

@@ -98,6 +98,7 @@ ALLOWED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", certificates.files(), ids=lambda path: path.name)
 def test_each_field_is_what_the_page_says(path: Path) -> None:
     data = json.loads(path.read_text("utf-8"))

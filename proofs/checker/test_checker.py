@@ -42,6 +42,7 @@ SAMPLE = 12
 # --- the development ---
 
 
+@pytest.mark.slow
 @needs_coq
 def test_the_theorem_assumes_no_axiom(compiled) -> None:
     texts = {file: (checker.SOURCES / f"{file}.v").read_text("utf-8") for file in checker.THEOREMS}
@@ -51,6 +52,7 @@ def test_the_theorem_assumes_no_axiom(compiled) -> None:
     assert set(said) == {name for names in checker.THEOREMS.values() for name in names}
 
 
+@pytest.mark.slow
 @needs_coq
 def test_coqchk_reads_it_again(compiled) -> None:
     second = coq.check_again(compiled, dict.fromkeys(checker.THEOREMS, ""))
@@ -85,6 +87,7 @@ def test_required_means_required() -> None:
 # --- golden certificates ---
 
 
+@pytest.mark.slow
 @needs_coq
 def test_golden_certificates(compiled) -> None:
     verdicts = dict(zip(GOLDEN, checker.judge(compiled, list(GOLDEN.values())), strict=True))
@@ -92,6 +95,7 @@ def test_golden_certificates(compiled) -> None:
     assert {"resnet18.invariance.json", "vit.invariance.json"} < set(GOLDEN) - set(UNCOVERED)
 
 
+@pytest.mark.slow
 @needs_coq
 def test_what_is_no_certificate_is_refused(compiled) -> None:
     text = json.dumps(GOLDEN["conv1d.equivariance.json"])
@@ -131,6 +135,7 @@ NOT_COVERED = {
 """What makes the certificate of `conv1d` one that is not covered."""
 
 
+@pytest.mark.slow
 @needs_coq
 def test_what_is_not_covered_is_named(compiled) -> None:
     data = GOLDEN["conv1d.equivariance.json"]
@@ -139,6 +144,7 @@ def test_what_is_not_covered_is_named(compiled) -> None:
     assert said == [f"not covered: {name}" for name in NOT_COVERED]
 
 
+@pytest.mark.slow
 @needs_coq
 def test_a_roll_that_is_chosen_is_not_covered(compiled) -> None:
     data = GOLDEN["avgpool2x2-stride2.equivariance.json"]
@@ -175,6 +181,7 @@ def is_read(place: Place) -> bool:
     return ".".join(map(str, place)).startswith(READ)
 
 
+@pytest.mark.slow
 @needs_coq
 @pytest.mark.parametrize("name", CHANGED)
 def test_a_number_that_is_changed_by_one_proves_nothing_that_the_kernel_does_not(
@@ -212,6 +219,7 @@ def judged_changes(compiled: Path, data: Any, most: int) -> tuple[list[Place], l
     return refused, accepted
 
 
+@pytest.mark.slow
 @needs_coq
 def test_the_output_shift_and_the_axes_are_no_labels(compiled) -> None:
     data = GOLDEN["maxpool2x2-stride2.equivariance.json"]
@@ -230,6 +238,7 @@ def test_the_output_shift_and_the_axes_are_no_labels(compiled) -> None:
 # --- random programs ---
 
 
+@pytest.mark.slow
 @needs_coq
 def test_the_kernel_and_the_checker_agree_on_random_programs(compiled) -> None:
     agree(compiled, range(200))

@@ -29,6 +29,7 @@ ABSENT = "Definition cell (v : option Z) : Z := match v with Some j => j | None 
 """Padding has the number 99."""
 
 
+@pytest.mark.slow
 @needs_coq
 def test_windows_and_padding_are_those_of_jax(compiled) -> None:
     chance, terms, right = random.Random(1), [], []

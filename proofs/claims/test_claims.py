@@ -83,6 +83,7 @@ def test_all_claims_are_there() -> None:
     assert [claim.id for claim in CLAIMS] == list(ANSWERS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("id", ANSWERS)
 def test_the_verdict_is_what_mathematics_says(decided, id: str) -> None:
     assert decided[id].verdict == ANSWERS[id], decided[id].reasons
@@ -207,6 +208,7 @@ def test_a_wrong_lattice_fails(audit, steps, word) -> None:
     assert audit.lattice("x", strided(), (4, 4, 1), steps=steps, name="conv").word == word
 
 
+@pytest.mark.slow
 def test_what_stays_open_is_undecided(audit) -> None:
     piece = audit.lattice(
         "x", models.polyphase_then_mean, (4, 4, 1), steps=(1, 1), name="p", property="invariance"
@@ -243,6 +245,7 @@ def test_files_are_certificates_and_counterexamples(decided) -> None:
     assert kinds == {"certificate", "counterexample", "identity"}
 
 
+@pytest.mark.slow
 def test_laws_are_contradicted_by_invariant_models_only(audit) -> None:
     shape = (4, 4, 1)
     for name, model in networks.COUNTER.items():
@@ -261,6 +264,7 @@ def reexamined(claim: Claim, audit: Audit) -> str:
     return decide(claim, claim.examine(audit)).verdict
 
 
+@pytest.mark.slow
 def test_frames_are_no_torus() -> None:
     assert translation.acts((3, 4), "torus")
     assert not translation.acts((3, 4), "background")
@@ -280,6 +284,7 @@ def test_a_circular_layer_has_no_interior(monkeypatch) -> None:
     assert not convolution.interior(9, 3)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "name", "wrong", "id", "verdict"),
     [
@@ -351,6 +356,7 @@ def test_a_mean_has_no_ties(monkeypatch) -> None:
     assert networks.tied().word == "fails"
 
 
+@pytest.mark.slow
 def test_other_weights_are_another_function(monkeypatch) -> None:
     assert counting.same_function((5, 4, 3))[0]
     monkeypatch.setattr(counting.nnx, "update", lambda module, values: None)
@@ -371,6 +377,7 @@ def test_rank_is_exact() -> None:
     assert convolution.rank([]) == 0
 
 
+@pytest.mark.slow
 def test_one_wrong_entry_is_no_circulant(audit) -> None:
     matrix = convolution.circulant(4)
     matrix[3, 5] += 1

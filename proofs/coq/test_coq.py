@@ -387,6 +387,7 @@ def failures(found: dict[str, Outcome]) -> set[str]:
     return {name for name, outcome in found.items() if outcome.status != "proved"}
 
 
+@pytest.mark.slow
 @needs_coq
 def test_every_theorem_is_proved_and_nothing_is_written_into_the_tree() -> None:
     before = sorted(coq.SOURCES.iterdir())

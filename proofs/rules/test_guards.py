@@ -149,6 +149,7 @@ def test_a_divisor_that_may_be_0_is_no_theorem(method: solvers.Method) -> None:
     assert "y > 0: false at" in found
 
 
+@pytest.mark.slow
 @METHODS
 def test_no_answer_in_time_is_no_proof(method: solvers.Method) -> None:
     pytest.importorskip(solvers.MODULES[method])
@@ -265,6 +266,7 @@ def test_a_mutant_that_changes_nothing_is_the_same_function() -> None:
     assert mutants.fate(nothing, rules.LEMMAS, solver, 3, {}).word == "the same"
 
 
+@pytest.mark.slow
 def test_mutants_survive_where_lemmas_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("z3")
     monkeypatch.setattr(rules, "LEMMAS", (named("whole periods"),))  # without the exact one
@@ -275,6 +277,7 @@ def test_mutants_survive_where_lemmas_are_missing(monkeypatch: pytest.MonkeyPatc
     assert detail.split("; ") == ["11 of 14 killed, but not", *never]
 
 
+@pytest.mark.slow
 def test_the_numbers_that_kill_a_mutant_do_so_in_plain_python() -> None:
     lemmas = [lemma for lemma in rules.LEMMAS if "folds" in lemma.used()]
     killed = [f for f in mutants.fates(lemmas, questions().solver, 3, name="folds") if f.model]

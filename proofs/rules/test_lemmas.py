@@ -31,6 +31,7 @@ def test_proved_by_solver(lemma: Lemma, method: solvers.Method) -> None:
     assert rules.by_solver(lemma, method) == ("proved", "")
 
 
+@pytest.mark.slow
 @EVERY
 def test_hypotheses_can_be_met_and_each_is_needed(lemma: Lemma) -> None:
     pytest.importorskip("z3")
@@ -41,7 +42,7 @@ def test_hypotheses_can_be_met_and_each_is_needed(lemma: Lemma) -> None:
 @EVERY
 def test_no_plain_numbers_are_against_it(lemma: Lemma) -> None:
     dice = random.Random(lemma.name)
-    for _ in range(2000):
+    for _ in range(500):
         values = {name: dice.randint(1, 6) for name in lemma.sizes}
         values |= {name: dice.randint(-4, 8) for name in lemma.integers}
         assert not is_false(lemma, values), values
@@ -162,6 +163,7 @@ def test_every_formula_has_mutants_and_hardly_any_is_the_same_function() -> None
     assert len(found) > 350
 
 
+@pytest.mark.slow
 def test_run_reports_every_lemma_by_every_method(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rules, "LEMMAS", rules.LEMMAS[:1])
     monkeypatch.setattr(rules, "KERNEL", {"covers": KERNEL["covers"]})

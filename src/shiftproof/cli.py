@@ -510,9 +510,6 @@ def _answered(command: Verify, terminal: Terminal) -> Any:
     """The verdict, printed with all that was asked for."""
     from shiftproof.answer import explain
     from shiftproof.progress import reporting
-    from shiftproof.report.tables import sweep_table
-    from shiftproof.report.verdict_page import report_verdict
-    from shiftproof.sweeping.sweep import sweep
 
     target, verdict, options = _decided(command, terminal)
     answer = explain(
@@ -520,6 +517,8 @@ def _answered(command: Verify, terminal: Terminal) -> Any:
     )
     measured = None
     if command.sweep:
+        from shiftproof.sweeping.sweep import sweep
+
         with reporting(terminal.errors, target.name) as progress:
             measured = sweep(
                 target.model,
@@ -532,6 +531,8 @@ def _answered(command: Verify, terminal: Terminal) -> Any:
     why = answer.why and answer.why.to_dict()
     written = None
     if command.out:
+        from shiftproof.report.verdict_page import report_verdict
+
         written = report_verdict(
             verdict,
             command.out,
@@ -553,6 +554,8 @@ def _answered(command: Verify, terminal: Terminal) -> Any:
     if command.full:
         _print_in_full(console, answer)
     if measured is not None:
+        from shiftproof.report.tables import sweep_table
+
         console.print(sweep_table(measured))
     if written is not None:
         identities = f"{len(written.identities)} identities, " if written.identities else ""
@@ -620,7 +623,6 @@ def _answered_region(command: Verify, terminal: Terminal) -> Any:
     """The verdict on a scene or a background, printed."""
     from shiftproof.deciding.asked import shifts_of
     from shiftproof.deciding.verify import verify
-    from shiftproof.report.verdict_page import report_verdict
     from shiftproof.report.verdicts import region_text, verdict_tables
 
     if command.sweep:
@@ -640,7 +642,11 @@ def _answered_region(command: Verify, terminal: Terminal) -> Any:
         exhaustive=command.exhaustive,
         **_shared(command, target),
     )
-    written = report_verdict(verdict, command.out) if command.out else None
+    written = None
+    if command.out:
+        from shiftproof.report.verdict_page import report_verdict
+
+        written = report_verdict(verdict, command.out)
     if command.json:
         _print_json(verdict.to_dict())
         return verdict

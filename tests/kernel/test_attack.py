@@ -45,6 +45,7 @@ def calls(function: Callable[[], object]) -> int:
     return count
 
 
+@pytest.mark.slow
 def test_what_is_lost_is_paid_for_by_every_generator() -> None:
     """30 seconds, and hundreds of megabytes, for 500 kB."""
     made = build(kernels.REAL, [IMAGE, LOST, *[mapped((1,))] * 1000], (0,))
@@ -61,6 +62,7 @@ def nested(depth: int, lost: int) -> Spec:
     return loop((0, 0, 0, 0), (8,), Inner(nodes, (4, 1, 2)), constants=1, carries=3)
 
 
+@pytest.mark.slow
 def test_what_is_lost_is_paid_for_in_every_round() -> None:
     """13 seconds for 80 kB."""
     work, made = Work(), build(kernels.REAL, [IMAGE, nested(2, 300), mapped((0,), 8)])

@@ -75,6 +75,7 @@ def fixed_up(data: Any) -> Any:
 # --- what is proved ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", kernel_models.EXAMPLES)
 def test_certificate_of_a_model_proves_its_statement(name: str) -> None:
     example = kernel_models.EXAMPLES[name]
@@ -416,6 +417,7 @@ def put(data: Any, path: Path, value: Any) -> Any:
     return changed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["transpose", pytest.param("scan", marks=pytest.mark.slow)])
 def test_every_change_of_every_part_is_refused(name: str) -> None:
     data, count = certificate(name), 0
@@ -428,6 +430,7 @@ def test_every_change_of_every_part_is_refused(name: str) -> None:
     assert count > 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [pytest.param("conv", marks=pytest.mark.slow), "circulant"])
 def test_a_change_with_new_digests_is_refused_or_states_something_else(name: str) -> None:
     data = certificate(name)
@@ -450,6 +453,7 @@ def test_a_change_with_new_digests_is_refused_or_states_something_else(name: str
     assert "made_with" in passed, "the walk reaches changes that pass"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_a_changed_claim_never_passes(name: str) -> None:
     """With new digests, of the statement only the name of the output is free."""
@@ -461,6 +465,7 @@ def test_a_changed_claim_never_passes(name: str) -> None:
                     check(fixed_up(copy.deepcopy(put(data, ("statement", *path), other))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", kernel_models.EXAMPLES)
 def test_a_node_removed_or_swapped_is_refused(name: str) -> None:
     data = certificate(name)
@@ -893,6 +898,7 @@ STOPPED: dict[str, tuple[Any, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STOPPED)
 def test_what_takes_long_is_refused_soon(name: str) -> None:
     nodes, reason = STOPPED[name]
@@ -937,6 +943,7 @@ def test_loops_in_loops_that_settle_at_once_are_accepted() -> None:
         check(make_certificate(made, EQUIVARIANCE, [((1,), {})], ""))
 
 
+@pytest.mark.slow
 def test_derivations_are_bounded_together() -> None:
     made = build(kernels.REAL, [IMAGE, *[mapped((0,), 8)] * 1000])
     make_certificate(made, EQUIVARIANCE, [((1,), {})] * 30, "")
@@ -986,6 +993,7 @@ def test_order_of_a_huge_subgroup() -> None:
     assert subgroup_order((2**40, 3**20), [(2, 3), (0, 9)]) == 2**39 * 3**19
 
 
+@pytest.mark.slow
 def test_a_program_survives_its_json() -> None:
     for name in kernel_models.EXAMPLES:
         data = certificate(name)["program"]

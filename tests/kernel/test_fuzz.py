@@ -22,6 +22,7 @@ def models() -> list[str]:
     return [json.dumps(kernel_models.certificate_of(name)) for name in SMALL]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "batch", [0, *[pytest.param(i, marks=pytest.mark.slow) for i in range(1, 50 if ALL else 15)]]
 )
@@ -63,6 +64,7 @@ FLAWS: dict[str, Callable] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FLAWS)
 def test_a_flaw_of_the_kernel_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fuzz.corpus()  # made by the kernel as it is

@@ -161,6 +161,7 @@ def test_a_bare_interpreter_checks_what_this_one_made(name: str, tmp_path: Path)
     )
 
 
+@pytest.mark.slow
 def test_other_interpreters_check_what_this_one_made(file: Path) -> None:
     interpreters = others()
     if not interpreters:

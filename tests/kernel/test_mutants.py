@@ -9,6 +9,7 @@ import pytest
 from amounts import ALL
 
 
+@pytest.mark.slow
 def test_a_mutant_that_changes_nothing_survives() -> None:
     nothing = mutants.Mutant("rules", "nothing", lambda on: None)
     assert mutants.killer(nothing, mutants.tests()) is None
@@ -22,6 +23,7 @@ def test_conditions_and_numbers_of_every_module_are_changed() -> None:
     assert {label.split(".")[0] for label in labels} == set(mutants.MUTATED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every", [5, pytest.param(1 if ALL else 3, marks=pytest.mark.slow)])
 def test_every_mutant_is_killed(every) -> None:
     """One of five; with --slow one of three, or all.

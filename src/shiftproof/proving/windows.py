@@ -15,8 +15,6 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from shiftproof.algebras.arithmetic import FieldError
 from shiftproof.algebras.field import make_arithmetic, orders_of_unity
@@ -295,6 +293,9 @@ def _largest(
     idle: np.ndarray, edges: Sequence[tuple[int, int, np.ndarray]], steps: Sequence[int]
 ) -> tuple[np.ndarray, list[Part]]:
     """The largest set of cells that are alike, and the others; of each phase, where cells move by several."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
     numbers = np.arange(idle.size).reshape(idle.shape)
     ends: list[tuple[np.ndarray, np.ndarray]] = []
     for axis, cells, alike in edges:

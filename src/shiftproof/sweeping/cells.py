@@ -12,7 +12,6 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from scipy.signal import fftconvolve
 
 from shiftproof.canvas import Canvas, normalise_axes
 from shiftproof.exactness.probes import integer_images
@@ -306,7 +305,9 @@ def _fits_nowhere(still: np.ndarray, moved: np.ndarray, inside: np.ndarray, floo
     """Whether for every output shift that leaves cells of the interior to compare one of them differs."""
     sizes = np.array(inside.shape)
     flipped = inside[(slice(None, None, -1),) * inside.ndim]
-    open_shifts = np.rint(fftconvolve(inside.astype(float), flipped.astype(float))) > 0
+    shape = tuple(2 * sizes - 1)
+    overlaps = np.fft.irfftn(np.fft.rfftn(inside, shape) * np.fft.rfftn(flipped, shape), shape)
+    open_shifts = np.rint(overlaps) > 0
     cells, values = np.argwhere(inside), in_doubles(still[inside])
     # cells in the corners are compared under output shifts that leave few others
     signs = itertools.product((1, -1), repeat=inside.ndim)
