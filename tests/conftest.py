@@ -1,8 +1,8 @@
 """Settings shared by all tests: hypothesis draws the same examples every time, and never times them.
 
-Tests marked slow take more than a quarter of a second, or repeat on more models what others show on a few; they run with
---slow, as in CI. What JAX compiles is kept in pytest's cache, for the other workers, the processes that tests start,
-and the next run.
+Tests marked slow take more than a quarter of a second, or repeat on more models what others show on a few; they run
+with `--slow`, as in CI. What JAX compiles is kept in pytest's cache, for the other workers, the processes that tests
+start, and the next run.
 """
 
 import gc

@@ -11,17 +11,7 @@ from amounts import some
 from brute import Case
 
 pytestmark = pytest.mark.filterwarnings("ignore::shiftproof.errors.ShiftproofWarning")
-FIRST = {case.name.split()[0]: case.name for case in reversed(aside.CASES)}
-"""One program of each kind runs without --slow."""
-
-PARAMETERS = [
-    pytest.param(
-        case,
-        id=case.name,
-        marks=[] if case.name == FIRST[case.name.split()[0]] else [pytest.mark.slow],
-    )
-    for case in aside.CASES
-]
+PARAMETERS = [pytest.param(case, id=case.name) for case in aside.CASES]
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +27,7 @@ def test_the_right_value_is_right(case: Case) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", some(PARAMETERS, 3))
+@pytest.mark.parametrize("case", some(PARAMETERS, 6))
 def test_every_program_is_decided(case: Case) -> None:
     """Its counterexamples hold in exact numbers, too."""
     answer = brute.assert_decided(case)

@@ -318,7 +318,9 @@ def test_notes_are_told_once(capsys, tmp_path) -> None:
 def test_verify_measures_by_cosets_and_by_brute_force(capsys) -> None:
     found = []
     for more in ([], ["--brute"]):
-        code, out, _ = call(capsys, "verify", "lenet-global", "--sweep", "--json", "--no-why", *more)
+        code, out, _ = call(
+            capsys, "verify", "lenet-global", "--sweep", "--json", "--no-why", *more
+        )
         assert code == 1
         found.append(json.loads(out)["sweep"]["layers"])
     assert found[0] == found[1]

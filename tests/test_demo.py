@@ -64,6 +64,7 @@ def test_files(ran):
     assert json.loads((directory / "results.json").read_text()) == results
 
 
+@pytest.mark.slow
 def test_exact_counts_of_the_architectures(ran):
     cnn, dense = ran[1]["networks"]
     layers = cnn["architecture"]["layers"]
@@ -106,6 +107,7 @@ def sections(page: str) -> list[str]:
     return page.split("<h2>")
 
 
+@pytest.mark.slow
 def test_the_definitions_come_first_then_the_contents(ran):
     directory, results, _ = ran
     page = html.unescape((directory / "report.html").read_text("utf-8"))
@@ -121,6 +123,7 @@ def test_the_definitions_come_first_then_the_contents(ran):
     assert "39 parameters" in (directory / link).read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_questions_have_answers_and_reasons(ran):
     _, *found = sections((ran[0] / "report.html").read_text("utf-8"))
     asked = [section for section in found if section.partition("</h2>")[0].endswith("?")]
@@ -129,6 +132,7 @@ def test_questions_have_answers_and_reasons(ran):
         assert section.index("<dt>Answer</dt>") < section.index("<dt>Why</dt>")
 
 
+@pytest.mark.slow
 def test_break_maps_come_first_then_one_digit_at_three_places(ran):
     page = (ran[0] / "report.html").read_text("utf-8")
     lead, maps, digits, *_ = sections(page)
@@ -148,6 +152,7 @@ def test_break_maps_come_first_then_one_digit_at_three_places(ran):
     assert re.search(rf"{CNN.name}</td>\n<td.*(digit|scores)</td>\n<td.*>same scores</td>", digits)
 
 
+@pytest.mark.slow
 def test_a_layer_and_a_network_have_one_name(ran):
     """Those of the model; no others stand in headings, captions, maps or on the terminal."""
     directory, results, log = ran

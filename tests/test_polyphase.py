@@ -135,6 +135,7 @@ def test_every_shift_agrees_on_images_without_ties(name) -> None:
         assert gaps[1].max() > 1e-3
 
 
+@pytest.mark.slow
 def test_ties_are_told_where_they_matter() -> None:
     first, canonical = (
         verdict_of(name).invariance.conditional for name in ("one layer", "canonical")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from amounts import sampled
 
 from shiftproof import cli
 
@@ -66,12 +67,12 @@ def test_a_command_that_is_wrong_is_noticed(monkeypatch) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", [README, GUIDE], ids=["readme", "guide"])
-def test_the_commands_run_one_after_the_other(page, capsys, tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize("name", sampled(["README", "GUIDE"], plain=2, slow=2))
+def test_the_commands_run_one_after_the_other(name, capsys, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("NO_COLOR", "1")
-    net = blocks("python")[0]
+    page, net = {"README": README, "GUIDE": GUIDE}[name], blocks("python")[0]
     for revision in (net, net.replace("rngs=rngs)", 'padding="CIRCULAR", rngs=rngs)', 1), net):
         (tmp_path / "net.py").write_text(revision)
         for command in ("init -q", "add net.py", "commit -q -m net"):

@@ -80,6 +80,7 @@ def test_entry_runs_and_reads_its_input(name):
     assert not np.array_equal(first, second)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OUTPUT_SHAPES)
 def test_seed_draws_the_weights(name):
     model, again, other = zoo.build(name), zoo.build(name, 0), zoo.build(name, seed=1)

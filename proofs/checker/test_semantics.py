@@ -56,6 +56,7 @@ def test_windows_and_padding_are_those_of_jax(compiled) -> None:
     assert told(compiled, terms) == right
 
 
+@pytest.mark.slow
 @needs_coq
 def test_reshapes_and_transpositions_are_those_of_jax(compiled) -> None:
     shape, made, order = (2, 3, 4), (4, 6), (2, 0, 1)

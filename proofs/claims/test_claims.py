@@ -90,6 +90,7 @@ def test_the_verdict_is_what_mathematics_says(decided, id: str) -> None:
     assert decided[id].is_decided
 
 
+@pytest.mark.slow
 def test_every_statement_has_evidence(decided) -> None:
     for one in decided.values():
         about = {piece.about for piece in one.findings.evidence}
@@ -99,11 +100,13 @@ def test_every_statement_has_evidence(decided) -> None:
         )
 
 
+@pytest.mark.slow
 def test_amended_claims_name_their_condition(decided) -> None:
     for id, one in decided.items():
         assert bool(one.condition) == ("amended" in ANSWERS[id])
 
 
+@pytest.mark.slow
 def test_without_any_theorem_nothing_is_proved_for_all_sizes(decided) -> None:
     for one in decided.values():
         bare = [piece for piece in one.findings.evidence if piece.kind != "theorem"]
@@ -129,6 +132,7 @@ def test_all_theorems_exist() -> None:
 # --- the page that ships ---
 
 
+@pytest.mark.slow
 def test_the_page_that_ships_says_what_this_audit_finds(decided) -> None:
     assert differences(load_claims(), list(decided.values())) == []
 
@@ -149,6 +153,7 @@ def changed(claim: AuditedClaim, what: str) -> AuditedClaim:
     return dataclasses.replace(claim, statements=(first, *others))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["verdict", "told", "word", "text", "statement"])
 def test_a_page_that_says_otherwise_is_noticed(decided, what) -> None:
     shipped = [changed(c, what) if c.id == "B1" else c for c in load_claims()]
@@ -156,6 +161,7 @@ def test_a_page_that_says_otherwise_is_noticed(decided, what) -> None:
     assert difference.startswith("B1: the page says")
 
 
+@pytest.mark.slow
 def test_a_claim_too_few_or_too_many_is_noticed(decided) -> None:
     found = list(decided.values())
     assert [d[:2] for d in differences(load_claims()[1:], found)] == ["A1"]
@@ -201,6 +207,7 @@ def strided() -> nnx.Conv:
     return convolution.conv((3, 3), stride=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("steps", "word"), [((2, 2), "holds"), ((1, 1), "fails"), ((4, 4), "fails"), ((2, 1), "fails")]
 )
@@ -232,6 +239,7 @@ def test_a_certificate_of_other_shifts_and_a_counterexample_that_fails_are_notic
     assert (other.word, "not reproduced" in other.text) == ("undecided", True)
 
 
+@pytest.mark.slow
 def test_files_are_certificates_and_counterexamples(decided) -> None:
     kinds: set[str] = set()
     for one in decided.values():
@@ -332,6 +340,7 @@ def test_the_window_of_four_pixels_needs_its_pool(monkeypatch) -> None:
     assert pooling._witnesses().word == "fails"
 
 
+@pytest.mark.slow
 def test_a_smaller_maximum_is_noticed(audit, monkeypatch) -> None:
     monkeypatch.setattr(pooling, "_marks", lambda images, cells: np.ones_like(images))
     assert pooling.stays(audit, stride=2).word == "fails"
@@ -344,6 +353,7 @@ def test_other_fields_are_noticed(monkeypatch) -> None:
     assert not networks.receptive_fields()[0]
 
 
+@pytest.mark.slow
 def test_a_fixed_phase_is_no_selection(audit, monkeypatch) -> None:
     assert [piece.word for piece in networks.polyphase(audit)] == ["holds", "fails"]
     monkeypatch.setattr(models, "polyphase_then_mean", lambda x: x[:, ::2, ::2].mean(axis=(1, 2)))
@@ -363,6 +373,7 @@ def test_other_weights_are_another_function(monkeypatch) -> None:
     assert not counting.same_function((5, 4, 3))[0]
 
 
+@pytest.mark.slow
 def test_d1_prints_the_figures_of_the_question(decided) -> None:
     texts = " ".join(piece.text for piece in decided["D1"].findings.evidence)
     for figure in ("39", "36", "2353 H", "235,300"):
@@ -410,6 +421,7 @@ def test_copies_are_told_from_others() -> None:
 # --- training ---
 
 
+@pytest.mark.slow
 def test_training_learns(audit) -> None:
     maps = audit.trained.maps
     assert set(maps) == set(training.KINDS)

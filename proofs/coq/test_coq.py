@@ -12,6 +12,7 @@ import pytest
 
 from proofs import coq
 from proofs.outcome import Outcome
+from tests.amounts import ALL
 
 pytestmark = pytest.mark.xdist_group("coq")  # one worker makes what these tests share
 
@@ -403,7 +404,7 @@ def test_every_theorem_is_proved_and_nothing_is_written_into_the_tree() -> None:
 
 @needs_coq
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TWINS)
+@pytest.mark.parametrize("name", TWINS if ALL else list(TWINS)[::3])
 def test_a_hypothesis_is_needed(compiled, name: str) -> None:
     assert judged(compiled, text_of(TWINS[name])) == ""
 

@@ -9,6 +9,7 @@ One axis of the grid at a time; a cell that differs along one axis does so.
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -306,7 +307,9 @@ def _fits_nowhere(still: np.ndarray, moved: np.ndarray, inside: np.ndarray, floo
     sizes = np.array(inside.shape)
     flipped = inside[(slice(None, None, -1),) * inside.ndim]
     shape = tuple(2 * sizes - 1)
-    overlaps = np.fft.irfftn(np.fft.rfftn(inside, shape) * np.fft.rfftn(flipped, shape), shape)
+    axes = range(inside.ndim)
+    spectra = (np.fft.rfftn(mask, shape, axes) for mask in (inside, flipped))
+    overlaps = np.fft.irfftn(math.prod(spectra), shape, axes)
     open_shifts = np.rint(overlaps) > 0
     cells, values = np.argwhere(inside), in_doubles(still[inside])
     # cells in the corners are compared under output shifts that leave few others
