@@ -93,6 +93,14 @@ THEOREMS: Mapping[str, tuple[str, ...]] = {
         "windows_read_the_interior",
         "interiors_of_generators_compose",
     ),
+    "Polyphase": (
+        "greatest_words_keep_every_shift",
+        "pools_behind_greatest_words_are_invariant",
+        "some_word_wins",
+        "lexicographic_is_antisymmetric",
+        "lexicographic_is_ordered",
+        "polyphase_images_keep_every_shift",
+    ),
 }
 """The theorems of each file; a file may use those before it."""
 

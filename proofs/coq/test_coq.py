@@ -331,6 +331,21 @@ TWINS = {
           ltac:(split; intros w; [easy | {MOD.format(2)}]) ltac:(now exists 1)).
         now vm_compute in H.""",
     ),
+    "ties that are broken by no order": Twin(
+        """forall (before : list Z -> list Z -> Prop), HOLE forall (x : Z -> Z) p u p' u' (s : sampling line),
+        s = every 2 1 ltac:(lia) ltac:(lia) -> on_torus s x -> wins s (fun _ => tt) (fun _ _ => True) before x p u ->
+        wins s (fun _ => tt) (fun _ _ => True) before (@moved line Z 1 x) p' u' ->
+        exists t : Z, forall d, component s (@moved line Z 1 x) p' d = component s x p (d - t)""",
+        "antisymmetric before ->",
+        """intros before O x p u p' u' s _ T W W'.
+        now apply (greatest_words_keep_every_shift line Z unit s (fun _ => tt) (fun _ _ => True) before) with u u'.""",
+        """destruct (H (fun _ _ => True) (fun u => u mod 2) 0 0 0 0 _ eq_refl) as [t E].
+        - intros n u _. change ((u + 2 * n) mod 2 = u mod 2). rewrite Z.mul_comm. apply Z_mod_plus_full.
+        - split; [split; [left; reflexivity | intros; exact I] | intros; exact I].
+        - split; [split; [left; reflexivity | intros; exact I] | intros; exact I].
+        - specialize (E 0). change ((2 * 0 + 0 - 1) mod 2 = (2 * (0 - t) + 0) mod 2) in E.
+          rewrite (Z.add_0_r (2 * (0 - t))), (Z.mul_comm 2 (0 - t)), Z_mod_mult in E. vm_compute in E. discriminate.""",
+    ),
 }
 
 

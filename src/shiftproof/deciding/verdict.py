@@ -72,7 +72,7 @@ class Verdict(Displayed):
         asked: the shifts that were asked about; (n1, ..., nd) bool.
         notes: what a reader should know, such as a model that is dead at its initialisation.
         these: the verdict on the model's own weights, where it was made because they are degenerate.
-        seconds: what each stage took.
+        seconds: what each stage took; `enclosures` are a part of `witnesses`, the search for counterexamples.
         provenance: versions and hashes.
         object: on a background, sizes of the object; else ().
     """

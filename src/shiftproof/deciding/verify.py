@@ -504,6 +504,7 @@ def _decide(
         bench_found = bench.search([doubt for case in cases for doubt in case.doubts()])
         for case in cases:
             case.settle(bench_found, bench)
+    seconds["enclosures"] = bench.budget.enclosing
     with timed(seconds, "certificates"):
         digest = subject.weights_sha256
         verdicts = {

@@ -31,12 +31,14 @@ class Budget:
         images: on which it may run the program.
         clock: gives seconds.
         run: images on which it ran the program.
+        enclosing: seconds that enclosures took, their compilation included.
     """
 
     seconds: float = SEARCH_SECONDS
     images: int = MOST_IMAGES
     clock: Callable[[], float] = time.perf_counter
     run: int = 0
+    enclosing: float = 0.0
 
     def __post_init__(self) -> None:
         if not (isinstance(self.seconds, (int, float, np.number)) and self.seconds >= 0):

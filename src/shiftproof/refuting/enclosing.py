@@ -7,6 +7,7 @@ cell, the real outputs differ there; for equivariance they must be, for every ou
 import contextlib
 import hashlib
 import itertools
+import time
 from collections.abc import Sequence
 
 import jax.numpy as jnp
@@ -68,7 +69,7 @@ def enclosures(trial: Trial, images: np.ndarray, leaf: int) -> Ball:
 @host_processor()
 def _enclosed(trial: Trial, image: np.ndarray) -> list[Ball]:
     """Enclosures of all outputs for one image."""
-    program = trial.program
+    program, begin = trial.program, time.perf_counter()
     compiles = program.fingerprint not in _MET
     with settings("float64"), trial.budget.uncounted() if compiles else contextlib.nullcontext():
         given = jnp.asarray(image[None] * float(trial.scale), np.float64)
@@ -88,6 +89,7 @@ def _enclosed(trial: Trial, image: np.ndarray) -> list[Ball]:
         balls = [(numbers(np.asarray(b.mid)), np.asarray(b.rad)) for b in made.outputs]
     _MET.add(program.fingerprint)
     trial.budget.run += 1
+    trial.budget.enclosing += time.perf_counter() - begin
     for leaf, (mid, rad) in enumerate(balls):
         least = np.min(rad, initial=np.inf)
         trial.unknown[leaf] += np.isinf(least)
