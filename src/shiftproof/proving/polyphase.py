@@ -3,9 +3,10 @@
 The theorem (`shiftproof.layers.polyphase`, in Coq `proofs/coq/Polyphase.v`): shift the arrays among which the layer
 chooses, all alike, and what it picks moves by some whole number of cells along every axis, which depends on the image;
 for every image where ties are broken canonically, else for those without ties. So a program with such layers is cut at
-them. Up to the first the kernel proves that the arrays move with the image; from each on, what it picks taken for an input that moves by one cell
-along one axis, that the arrays of the next move; and from the last one that the output stays, or moves. One cell along
-every axis is enough: what one cell keeps, any number of cells does. No path may lead around a layer.
+them. Up to the first the kernel proves that the arrays move with the image; from each on, what it picks taken for an
+input that moves by one cell along one axis, that the arrays of the next move; and from the last one that the output
+stays, or moves. One cell along every axis is enough: what one cell keeps, any number of cells does. No path may lead
+around a layer.
 
 The kernel proves the parts, and does not know the theorem, so the result is *conditional*, and never called proved.
 """
