@@ -8,7 +8,7 @@ import shiftproof as sp
 
 
 @pytest.mark.filterwarnings("ignore::shiftproof.errors.VacuousWarning")
-@pytest.mark.parametrize("attack", sampled(ATTACKS, plain=4, slow=1))
+@pytest.mark.parametrize("attack", sampled(ATTACKS, plain=10, slow=1))
 def test_attacks(attack: Attack) -> None:
     found = sp.verify(attack.model, (4, 1), search_seconds=1).invariance
     if attack.holds:

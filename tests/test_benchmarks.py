@@ -121,6 +121,7 @@ FITTING = sorted(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "case", FITTING, ids=lambda case: "-".join(map(str, dataclasses.astuple(case)))
 )

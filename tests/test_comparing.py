@@ -71,6 +71,7 @@ def test_the_layer_that_did_it_is_named(verdicts, after, worse, layer, because) 
     assert back.blamed is None
 
 
+@pytest.mark.slow
 def test_changed_shifts_are_those_of_the_maps(verdicts) -> None:
     before, after = (verdicts[name].invariance.map for name in ("pooled", "padded"))
     (change,) = sp.compare(verdicts["pooled"], verdicts["padded"]).outputs[0].changes
@@ -166,6 +167,7 @@ def saved(verdict: sp.Verdict, path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_files_are_compared_with_exit_codes(capsys, tmp_path, verdicts) -> None:
     good = saved(verdicts["good"], tmp_path / "good.json")
     folder = tmp_path / "out"

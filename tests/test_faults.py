@@ -42,7 +42,7 @@ def test_the_right_value_is_right(case: Case) -> None:
     brute.assert_right_value(case)
 
 
-@pytest.mark.parametrize("case", sampled(faults.CASES, plain=6, slow=1))
+@pytest.mark.parametrize("case", sampled(faults.CASES, plain=12, slow=1))
 def test_every_fault_is_decided(case: Case) -> None:
     """Its counterexamples hold in exact numbers, too."""
     answer = brute.assert_decided(case)

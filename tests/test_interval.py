@@ -33,6 +33,7 @@ mp = balls.mp
 # --- functions, cell by cell ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_balls_hold_what_is_true_inside_their_operands(name):
     assert balls.violations(FUNCTIONS[name]) == []
@@ -51,6 +52,7 @@ def test_ordinary_operands_have_small_radii(name):
     assert made.rad[::2].max() < 1e-9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(functions.MONOTONE | {"cosh", "tan"}))
 def test_margins_are_far_above_what_the_device_errs(name):
     """A hundredth of the margin is enough for points of all sizes."""

@@ -72,6 +72,7 @@ def test_what_rounds_on_the_way_from_weights_is_no_table(name) -> None:
     assert proved(ROUNDED[name], ONE) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ROUNDED)
 def test_equal_weights_make_a_flat_table_also_where_it_rounds(name) -> None:
     assert proved(ROUNDED[name], [3.0] * 4) == 4

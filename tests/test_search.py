@@ -395,6 +395,7 @@ def rolls_that_fit(model: Any, image: np.ndarray, shift: tuple[int, ...]) -> set
     return {s for s in shifts if np.array_equal(np.roll(still, s, (1, 2)), moved)}
 
 
+@pytest.mark.slow
 def test_c11_each_image_leaves_some_output_shift_and_together_they_leave_none(sampled) -> None:
     model, verdict, _ = sampled
     several = [witness for witness in verdict.witnesses if witness.others]

@@ -37,7 +37,7 @@ def conv(padding="CIRCULAR", strides=1, kernel=(3, 3), channels=1, features=2):
 # --- known answers ---
 
 
-@pytest.mark.parametrize("case", sampled(CASES, plain=6, slow=1))
+@pytest.mark.parametrize("case", sampled(CASES, plain=12, slow=1))
 def test_case(case: Case) -> None:
     verdict = sp.verify(case.build(), case.shape, apply_kwargs=case.apply_kwargs)
     total = math.prod(case.shape[:-1])

@@ -96,6 +96,7 @@ def test_an_image_does_not_feel_the_rest_of_its_batch(name):
     np.testing.assert_array_equal(model(images)[0], model(changed)[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "shift", "output_shift"),
     [
@@ -163,6 +164,7 @@ def test_entries_cannot_be_changed():
 # Options of the networks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("padding", ["CIRCULAR", "SAME"])
 @pytest.mark.parametrize("head", ["flatten", "global"])
 @pytest.mark.parametrize("pool_stride", [1, 2])

@@ -145,6 +145,7 @@ def test_the_kernel_names_the_standard_library_only() -> None:
             assert not isinstance(node, ast.Assert), f"{path.name}: an assert vanishes under -O"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["conv", "lenet", "resnet", "vit", "scan"])
 def test_a_bare_interpreter_checks_what_this_one_made(name: str, tmp_path: Path) -> None:
     path = tmp_path / "proof.json"
