@@ -213,11 +213,10 @@ def _growth(rows: Rows, repeats: int, *, quick: bool) -> None:
 
 def _grid(rows: Rows, grid: tuple[int, ...], repeats: int) -> None:
     """A verdict, counterexamples and field included, and a forward pass of one image, as the grid grows."""
-    model = nnx.Conv(
-        1, 2, (3,) * len(grid), strides=2, padding="CIRCULAR", rngs=nnx.Rngs(0)
-    )  # as many shifts are proved as there are outputs
+    kernel = (3,) * len(grid)
+    model = nnx.Conv(1, 2, kernel, strides=2, padding="CIRCULAR", rngs=nnx.Rngs(0))
     shape, name = (*grid, 1), "conv of stride 2, " + "x".join(map(str, grid))
-    verdict = sp.verify(model, shape)
+    found = sp.verify(model, shape).equivariance
     graph, state = nnx.split(model)
     image = np.random.default_rng(0).random((1, *shape)).astype(np.float32)
     with jax.default_matmul_precision("highest"):
@@ -227,7 +226,6 @@ def _grid(rows: Rows, grid: tuple[int, ...], repeats: int) -> None:
         )
         programs = {"verify": partial(sp.verify, model, shape), "forward": program.run}
         seconds = interleaved(programs, repeats=min(repeats, 3))
-    found = verdict.equivariance
     facts = {"shape": list(shape), "proved": found.proved, "undecided": found.undecided}
     rows.add(name, "verify, compiled", seconds["verify"], unit="s", **facts)
     rows.add(name, "forward pass per image", seconds["forward"], unit="s", **facts)
