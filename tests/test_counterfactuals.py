@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from amounts import ALL
+from amounts import ALL, some
 from families import FAMILIES, Family, UNet, ViT, linen_model
 from flax import nnx
 from jax import lax
@@ -51,9 +51,7 @@ ZOO = [name for name in sp.zoo.ENTRIES if f"{name}-same" in sp.zoo.ENTRIES]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.slow] if "net" in n else []) for n in ZOO]
-)
+@pytest.mark.parametrize("name", some(ZOO, 2))
 def test_circular_padding_gives_the_circular_twin_of_the_zoo(name) -> None:
     shape = sp.zoo.ENTRIES[name].shape
     same, circular = sp.zoo.build(f"{name}-same"), sp.zoo.build(name)
@@ -101,11 +99,7 @@ TWINS = [
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("zeros", "circular"),
-    [
-        pytest.param(*pair, marks=[pytest.mark.slow] if i > 4 else [])
-        for i, pair in enumerate(TWINS)
-        if ALL or i <= 4 or i % 3 == 0
-    ],
+    [pair for i, pair in enumerate(TWINS) if ALL or i % 3 == 0],
 )
 def test_circular_padding_gives_the_circular_twin_of_a_family(zeros, circular) -> None:
     zero, twin = family(zeros), family(circular)

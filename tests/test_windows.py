@@ -175,7 +175,7 @@ SLOW = (
 )
 PUBLISHED = [
     *QUICK,
-    *(pytest.param(name, id=name, marks=[pytest.mark.slow]) for name in some(SLOW, 6)),
+    *(pytest.param(name, id=name, marks=[pytest.mark.slow]) for name in some(SLOW, 12)),
 ]
 
 
