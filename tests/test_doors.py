@@ -183,7 +183,6 @@ class NotCallable(eqx.Module):
     pass
 
 
-@pytest.mark.slow
 def test_equinox_takes_images_with_the_channels_first_and_says_so() -> None:
     verdict = sp.verify(CONV, (1, 6, 6))
     assert verdict.grid == (6, 6)
@@ -213,7 +212,6 @@ def test_equinox_with_a_state_is_run_in_inference_mode_and_not_changed(wrapped) 
     assert sum(leaves.opaque) == 6  # and the statistics
 
 
-@pytest.mark.slow
 def test_floating_arrays_are_the_parameters_of_an_equinox_module() -> None:
     mask = np.arange(36).reshape(6, 6)
     model = Flat(CONV, eqx.nn.Linear(72, 3, key=KEY), mask)
@@ -226,14 +224,12 @@ def test_floating_arrays_are_the_parameters_of_an_equinox_module() -> None:
     assert sp.verify(model.features, (1, 6, 6)).equivariance.proved == 1
 
 
-@pytest.mark.slow
 def test_repairs_of_equinox_count_axes_without_the_batch() -> None:
     found = sp.counterfactuals(FLAT, (1, 6, 6), refute=False)
     ((_, change),) = found.steps(found.repair)
     assert change == "before the dense layer, x.mean((1, 2)) in place of the flatten"
 
 
-@pytest.mark.slow
 def test_a_convolution_of_equinox_without_padding_is_wrapped() -> None:
     found = sp.counterfactuals(eqx.nn.Conv2d(1, 1, 3, key=KEY), (1, 6, 6), refute=False)
     ((_, change),) = found.steps(found.repair)
@@ -241,7 +237,6 @@ def test_a_convolution_of_equinox_without_padding_is_wrapped() -> None:
     assert found.repair.outputs[0].proved == 36
 
 
-@pytest.mark.slow
 def test_noise_in_inference_mode_is_found() -> None:
     cause = sp.verify(NoisyForever(), (1, 4, 4)).causes[0]
     assert "random bits under a fixed key" in cause.words
@@ -275,7 +270,6 @@ def turned(program):
     return {position: matrix.T for position, matrix in kernels_of(program).items()}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("right", [True, False])
 def test_random_weights_of_a_deep_equinox_network_have_a_usual_size(right, monkeypatch) -> None:
     monkeypatch.setattr(weights, "kernels_of", kernels_of if right else turned)
@@ -327,7 +321,6 @@ def test_haiku_with_a_state_is_taken_with_its_switch() -> None:
     assert sum(leaves.opaque) > 4
 
 
-@pytest.mark.slow
 def test_haiku_with_and_without_a_key() -> None:
     params = STATELESS.init(KEY, IMAGES)
     for transformed in (STATELESS, hk.without_apply_rng(STATELESS)):
@@ -509,7 +502,6 @@ def write(tmp_path):
     return written
 
 
-@pytest.mark.slow
 def test_a_file_of_equinox_is_a_target(write) -> None:
     target = load_target(write("in_equinox.py", EQUINOX))
     assert target.shape == (3, 32, 32)

@@ -100,7 +100,7 @@ def test_of_what_nothing_is_known_is_asked_a_few_times_only(monkeypatch) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["resnet18", "vit-positions"] if ALL else [])
+@pytest.mark.parametrize("name", ["resnet18", *(["vit-positions"] if ALL else [])])
 def test_published_networks_are_refuted_by_enclosures(name) -> None:
     entry = zoo.ENTRIES[name]
     verdict = sp.verify(entry.build(), entry.shape)

@@ -204,7 +204,7 @@ def disagreements(function):
                 }.items()
 
 
-@pytest.mark.parametrize("name", sampled(EXACT, plain=8, slow=2))
+@pytest.mark.parametrize("name", sampled(EXACT, plain=8, slow=1))
 def test_what_is_exact_by_its_digits_has_no_radius(name) -> None:
     assert not [text for text, wrong in disagreements(EXACT[name]) if wrong]
 

@@ -20,7 +20,7 @@ from numpy_backend import numpy_backend
 pytestmark = pytest.mark.skipif(
     jax.__version_info__ >= (0, 11), reason="the interpreter reaches into JAX 0.10"
 )
-MANY = int(os.environ.get("SHIFTPROOF_RANDOM_PROGRAMS", "240" if ALL else "0"))
+MANY = int(os.environ.get("SHIFTPROOF_RANDOM_PROGRAMS", "240" if ALL else "80"))
 """Programs of the slow tests; 20,000 take 20 minutes of two cores."""
 
 

@@ -34,7 +34,7 @@ def counts(prover: Prover) -> tuple[tuple[int, ...], ...]:
     return tuple(zip(*found, strict=True))
 
 
-@pytest.mark.parametrize("case", sampled(primitives.CASES, plain=8, slow=2))
+@pytest.mark.parametrize("case", sampled(primitives.CASES, plain=8, slow=1))
 def test_what_is_proved_is_true_and_all_that_should_be(case) -> None:
     one = traced_case(case)
     prover = Prover(one.graph, one.grid)

@@ -11,7 +11,7 @@ from jaxpr_programs import Line, Program, Value, random_program
 
 from shiftproof import Word
 
-QUICK, SLOW = 20, 80 if ALL else 0
+QUICK, SLOW = 20, 80 if ALL else 20
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ import shiftproof as sp
 from shiftproof.errors import BatchCoupledWarning, InexactWarning
 
 
-@pytest.mark.parametrize("case", sampled(CASES, plain=6, slow=2))
+@pytest.mark.parametrize("case", sampled(CASES, plain=6, slow=1))
 def test_case(case: Case) -> None:
     with warnings.catch_warnings():
         if not case.exact:

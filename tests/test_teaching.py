@@ -53,10 +53,7 @@ def test_there_are_three() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name",
-    [*NAMES[:2], pytest.param(NAMES[2], marks=pytest.mark.slow)],  # it trains and repairs
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_notebook_prints_what_stands_in_it_and_checks_its_exercises(name, tmp_path) -> None:
     notebook = read(name)
     asked = exercises(notebook)

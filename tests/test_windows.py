@@ -175,7 +175,7 @@ SLOW = (
 )
 PUBLISHED = [
     *QUICK,
-    *(pytest.param(name, id=name, marks=[pytest.mark.slow]) for name in some(SLOW, 12)),
+    *some(SLOW, 12),
 ]
 
 
@@ -202,11 +202,7 @@ def test_placements_of_published_families_that_answer_zero_to_nothing(name) -> N
     ("head", "weights"),
     [
         ("global", "these"),
-        *(
-            pytest.param(*pair, marks=pytest.mark.slow)
-            for pair in (("flatten", "all"), ("flatten", "these"), ("global", "all"))
-            if ALL
-        ),
+        *(pair for pair in (("flatten", "all"), ("flatten", "these"), ("global", "all")) if ALL),
     ],
 )
 def test_placements_of_the_zero_padded_lenet(head, weights) -> None:

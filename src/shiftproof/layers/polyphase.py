@@ -15,7 +15,7 @@ one of its cells on, around the torus, and let the words so made compete lexicog
 greatest word wins. *Proof.* The words of a component are those of its rolls, so a shift of the image leaves the set of
 all words as it is, and each still belongs to the same component, now rolled. If the greatest word belongs to one
 component, that one wins before and after the shift. If it belongs to two, they have a word in common, so they are rolls
-of each other: any choice gives the same output up to a roll. `proofs/coq/Polyphase.v` has it for Coq, with any number
+of each other: any choice gives the same output up to a roll. `proofs/coq/Polyphase.v` proves it in Coq, for any number
 of axes. Branches that share the choice are spelt along, as further channels, so that they are rolled alike. Nothing is
 computed with the values, they are compared; so behind `order="max"`, which also only compares, it holds bit for bit.
 The norms add, and floats round what they add, so that components that tie in the reals may be told apart by rounding.
