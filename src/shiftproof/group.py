@@ -389,6 +389,13 @@ class Failing:
         failing[0] = False
         return failing
 
+    @property
+    def left(self) -> np.ndarray:
+        """Bool, of the sizes of the lattice's box: which of its shifts, one of every coset, neither hold nor fail."""
+        left = ~self._quotient
+        left[0] = False
+        return left.reshape(self.lattice.box)
+
     def mask(self) -> np.ndarray:
         """(n1, ..., nd) bool: which shifts fail."""
         if self.is_complete:

@@ -241,20 +241,45 @@ def grade_array(array: Any) -> Exact:
         return Exact(Fraction(0), Fraction(1))
     if jnp.issubdtype(dtype, np.complexfloating):
         array = np.stack([np.real(array), np.imag(array)])
-    flat = np.asarray(array).astype(np.float64).ravel()
-    flat = np.abs(flat[np.isfinite(flat) & (flat != 0)])
-    if flat.size == 0:
-        return Exact(Fraction(0), Fraction(1))
-    mantissa, exponent = np.frexp(flat)
+    flat = np.asarray(array).ravel()
+    bound, quantum = Fraction(0), Fraction(0)
+    for begin in range(0, flat.size, BLOCK):
+        largest, unit = _grade_block(flat[begin : begin + BLOCK].astype(np.float64), quantum)
+        bound, quantum = max(bound, largest), _common(quantum, unit)
+    return Exact(bound, quantum or Fraction(1))
+
+
+BLOCK = 2**16
+"""Numbers that are graded at a time, so that what is computed of them stays in a processor's cache."""
+
+
+def _grade_block(block: np.ndarray, known: Fraction) -> tuple[Fraction, Fraction]:
+    """The largest magnitude of some floats, and a number of which all are multiples; 0 where all are 0.
+
+    Args:
+        block: floats; infinities and NaN are left out.
+        known: of which all others are multiples; where that divides 1, nothing coarser is looked for than whole numbers.
+    """
+    block = np.abs(block[np.isfinite(block) & (block != 0)])
+    if block.size == 0:
+        return Fraction(0), Fraction(0)
+    bound = Fraction(float(block.max()))
+    if bound < 2**53 and np.all(block == np.rint(block)):
+        coarse = known and known.numerator == 1
+        return bound, Fraction(1 if coarse else int(np.gcd.reduce(block.astype(np.int64))))
+    mantissa, exponent = np.frexp(block)
     digits = (mantissa * 2.0**53).astype(np.int64)
     trailing = np.log2((digits & -digits).astype(np.float64)).astype(np.int64)
-    lowest = int((exponent - 53 + trailing).min())
-    bound = Fraction(float(flat.max()))
-    quantum = Fraction(2) ** lowest
+    quantum = Fraction(2) ** int((exponent - 53 + trailing).min())
     if bound / quantum < 2**53:
-        units = (flat / float(quantum)).astype(np.int64)
-        quantum *= int(np.gcd.reduce(units))
-    return Exact(bound, quantum)
+        quantum *= int(np.gcd.reduce((block / float(quantum)).astype(np.int64)))
+    return bound, quantum
+
+
+def _common(first: Fraction, second: Fraction) -> Fraction:
+    """The greatest number of which both are multiples; that of 0 and another is the other."""
+    across = math.gcd(first.numerator * second.denominator, second.numerator * first.denominator)
+    return Fraction(across, first.denominator * second.denominator)
 
 
 def holds(dtype: Any) -> float:

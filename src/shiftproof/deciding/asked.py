@@ -14,9 +14,9 @@ from shiftproof.tracing.arguments import is_whole
 def asked_mask(
     shifts: Sequence[Sequence[int | str]] | np.ndarray | None, grid: tuple[int, ...]
 ) -> np.ndarray:
-    """The shifts asked about as a mask over the grid; all where None."""
+    """The shifts asked about as a mask over the grid; all where None, which needs no memory."""
     if shifts is None:
-        return np.ones(grid, bool)
+        return np.broadcast_to(True, grid)
     if isinstance(shifts, np.ndarray) and shifts.dtype == bool:
         if shifts.shape != grid:
             raise InputError(f"the mask of shifts has shape {shifts.shape}, the grid is {grid}.")

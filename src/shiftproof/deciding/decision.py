@@ -115,7 +115,9 @@ class Case:
         self.probes = {d.shift: n for d, n in bench.tried.items() if d.claim == self.claim}
 
     def _try_one_by_one(self, bench: Bench) -> None:
-        left = ~self.lattice.mask() & ~self.failing.mask()
+        if bench.budget.is_spent:
+            return
+        left = self.failing.left
         for _ in range(MOST_DIRECT):
             if not left.any() or bench.budget.is_spent:
                 break
@@ -124,7 +126,7 @@ class Case:
             witness = bench.search([doubt]).get(doubt)
             if witness is not None:
                 self.witnesses[doubt.shift] = witness
-                left &= ~self.failing.mask()
+                left &= self.failing.left
 
     @property
     def failing(self) -> Failing:

@@ -33,7 +33,7 @@ from shiftproof.algebras.field import (
 )
 from shiftproof.group import Boundary, Shift, Torus
 from shiftproof.tracing.primitives import CONTRACTIONS, plain
-from shiftproof.tracing.settings import current_device
+from shiftproof.tracing.settings import compiler_options, current_device
 from shiftproof.tracing.trace import Program, hash_array, known_values
 
 WORKING_BYTES = 2**28
@@ -41,9 +41,6 @@ WORKING_BYTES = 2**28
 
 FEW, MANY = 4, 64
 """Shifts per call: where a few are tried, and where all are."""
-
-SMALL = 2**20
-"""Cells of all values together, up to which a run of a few shifts takes less time than its compilation."""
 
 LARGE = 2**12
 """Entries from which on a known array is an argument of the compiled function, not a constant in it."""
@@ -185,9 +182,8 @@ class Runs:
         """The compiled function; for a few small runs it is not worth while to optimise it."""
         program = self.question.program
         cells = sum(math.prod(program.avals[n].shape) for n in program.from_images)
-        quick = self._most == FEW and cells * self.slots < SMALL
-        options: Any = {"xla_backend_optimization_level": 0} if quick else None
-        return self._lowered.compile(options)
+        few = cells * self.slots if self._most == FEW else math.inf
+        return self._lowered.compile(compiler_options(self._devices[0].platform, few))
 
     @property
     def log2_error(self) -> float:
@@ -274,7 +270,8 @@ def forget_compiled() -> None:
 def compiled(question: Question, tracks: int, wanted: Sequence[int]) -> Runs:
     """The runs of a question, kept from when it was last asked where they are small."""
     program = question.program
-    held = 8 * tracks * sum(math.prod(program.avals[n].shape) for n in question.opaque)
+    drawn = (program.images, *question.opaque)
+    held = 8 * tracks * sum(math.prod(program.avals[n].shape) for n in drawn)
     # a fingerprint does not tell the functions apart that a program calls back
     if program.calls_python or held > WORKING_BYTES:
         return Runs(question, tracks, wanted)

@@ -1,7 +1,8 @@
 """Draws: which weights and which images a search for counterexamples tries, in order."""
 
 import dataclasses
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -51,14 +52,19 @@ class Plan:
     Attributes:
         draw: whose weights.
         seed: of drawn weights.
-        images: (count, *image shape).
+        drawn: makes its images.
         bits: of the machine integers that the images are made for; None for any program.
     """
 
     draw: Draw
     seed: int
-    images: np.ndarray
+    drawn: Callable[[], np.ndarray]
     bits: int | None
+
+    @property
+    def images(self) -> np.ndarray:
+        """(count, *image shape)."""
+        return self.drawn()
 
 
 def plans(
@@ -81,14 +87,19 @@ def plans(
     >>> [(plan.draw, len(plan.images)) for plan in plans((8, 8, 1), (0, 1), drawn=False)][:2]
     [('these', 7), ('these', 2)]
     """
+
+    def small() -> np.ndarray:
+        own = small_probes(shape, axes, seed)
+        return own if images is None else np.concatenate([images.astype(np.float64), own])
+
+    # made when a trial needs them, once: most searches end with the first
     probes = {
-        "small": small_probes(shape, axes, seed),
-        "levels": level_probes(shape, seed),
-        **{kind: wrapping_probes(shape, seed, bits) for kind, bits in NARROW.items()},
-        "generic": generic_probes(shape, seed),
+        "small": functools.cache(small),
+        "levels": functools.cache(lambda: level_probes(shape, seed)),
+        "generic": functools.cache(lambda: generic_probes(shape, seed)),
+        "bytes": functools.cache(lambda: wrapping_probes(shape, seed, NARROW["bytes"])),
+        "shorts": functools.cache(lambda: wrapping_probes(shape, seed, NARROW["shorts"])),
     }
-    if images is not None:
-        probes["small"] = np.concatenate([images.astype(np.float64), probes["small"]])
     return [
         Plan(draw, seed + offset, probes[kind], NARROW.get(kind))
         for draw, offset, kind in (DRAWN if drawn else OWN)

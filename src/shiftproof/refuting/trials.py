@@ -147,16 +147,19 @@ class Trial:
 
     def _outputs(self, images: np.ndarray, salt: int) -> tuple[list[np.ndarray], np.ndarray]:
         """What the program gives; an image that it was run on before is not run again."""
-        keys = [(salt, hashlib.sha256(image.tobytes()).digest()) for image in images]
+        plain = np.ascontiguousarray(images)
+        keys = [(salt, hashlib.sha256(image.data).digest()) for image in plain]
         found = {key: self.kept[key] for key in keys if key in self.kept}
         first = {key: i for i, key in reversed(list(enumerate(keys))) if key not in found}
         missing = sorted(first.values())
         with settings(self.dtype):
             for begin in range(0, len(missing), self.slots):
                 numbers = missing[begin : begin + self.slots]
-                part = np.zeros((self.slots, 1, *images.shape[1:]), np.float64)
-                part[: len(numbers), 0] = images[numbers] * float(self.scale)
-                values = self._run(jnp.asarray(part.astype(jnp.dtype(self.dtype))), salt)
+                part = np.zeros((self.slots, 1, *images.shape[1:]), jnp.dtype(self.dtype))
+                for slot, number in enumerate(numbers):
+                    image = images[number]
+                    part[slot, 0] = image if self.scale == 1 else image * float(self.scale)
+                values = self._run(jnp.asarray(part), salt)
                 self.budget.run += len(numbers)
                 host = [np.asarray(value) for value in values]
                 found |= {
@@ -233,7 +236,8 @@ def _compile(program: Program, images: Any, divisors: Any, fixed: Any) -> Callab
         return [*map(jnp.asarray, outputs), jnp.asarray(False)]
 
     run = jax.jit(jax.vmap(one, in_axes=(0, 0, None)))
-    options = compiler_options(current_device().platform)
+    cells = len(images) * sum(math.prod(program.avals[n].shape) for n in program.from_images)
+    options = compiler_options(current_device().platform, cells)
     compiled = run.lower(images, divisors, fixed).compile(options)
     return lambda images, divisors, fixed, _: compiled(images, divisors, fixed)
 

@@ -1,8 +1,10 @@
 """The settings of JAX under which everything is traced and run."""
 
 import contextlib
-from collections.abc import Iterator
-from typing import Literal
+import functools
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -30,9 +32,41 @@ def current_device() -> jax.Device:
     return device
 
 
-DETERMINISTIC = {"gpu": {"xla_gpu_deterministic_ops": True}}
+def is_tracing() -> bool:
+    """Whether some function is being traced: then what JAX makes is not at hand."""
+    return isinstance(jnp.zeros(()), jax.core.Tracer)
 
 
-def compiler_options(platform: str) -> dict[str, str | bool]:
-    """What the compiler is told, for each function, so that the same call gives the same bits on that platform."""
-    return {**DETERMINISTIC.get(platform, {})}
+Options = dict[str, str | bool | int]
+
+DETERMINISTIC: Mapping[str, Options] = {"gpu": {"xla_gpu_deterministic_ops": True}}
+
+QUICK: Mapping[str, Options] = {
+    "cpu": {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
+}
+"""For programs that run a few times on few cells: most of their time is the compiler's."""
+
+SMALL = 2**20
+"""Cells of all values together, up to which a few runs of a program take less time than the compiler saves."""
+
+
+def compiler_options(platform: str, cells: float = math.inf) -> dict[str, Any]:
+    """What the compiler is told, for each function, so that the same call gives the same bits on that platform.
+
+    Args:
+        platform: such as `cpu`.
+        cells: of all values together, where the function runs a few times only.
+    """
+    return {**DETERMINISTIC.get(platform, {}), **(_quick(platform) if cells < SMALL else {})}
+
+
+@functools.cache
+def _quick(platform: str) -> Options:
+    """Those of `QUICK` that the compiler at hand understands: they differ from version to version."""
+    understood = {}
+    for option, value in QUICK.get(platform, {}).items():
+        function = jax.jit(lambda: 0).lower()
+        with contextlib.suppress(jax.errors.JaxRuntimeError):
+            function.compile({option: value})
+            understood[option] = value
+    return understood

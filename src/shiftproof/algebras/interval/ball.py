@@ -160,14 +160,31 @@ def embed(array: Any) -> Ball:
         parts = [embed(part) for part in (array.real, array.imag)]
         mid = lax.complex(*(jnp.asarray(part.mid, np.float64) for part in parts))
         return settle(mid, parts[0].radii + parts[1].radii, 0.0, math.inf)
+    if _is_small(array):
+        array = np.asarray(array)
     numbers = np if isinstance(array, (np.ndarray, np.generic)) else jnp
     mid, rad, digits, sizes = _cells(_double(array, numbers), numbers)
     unit, units = _units(
         numbers.min(digits, initial=LARGEST), numbers.max(sizes, initial=0.0), numbers
     )
-    if numbers is np and not np.any(rad):
-        return Ball(jnp.asarray(mid), no_radius(mid.shape), unit, units)
-    return Ball(jnp.asarray(mid), jnp.asarray(rad), unit, units)
+    return Ball(jnp.asarray(mid), _known_radius(rad), unit, units)
+
+
+SMALL = 2**16
+"""Numbers of an array that NumPy looks at sooner than a function is compiled that does."""
+
+
+def _is_small(array: Any) -> bool:
+    """Whether an array is one of JAX that is at hand, and has few numbers."""
+    at_hand = isinstance(array, jax.Array) and not isinstance(array, jax.core.Tracer)
+    return at_hand and array.size <= SMALL
+
+
+def _known_radius(rad: Any) -> Any:
+    """A radius; where it is at hand and 0 everywhere, that is known from now on."""
+    if isinstance(rad, jax.core.Tracer) or np.any(np.asarray(rad)):
+        return jnp.asarray(rad)
+    return no_radius(rad.shape)
 
 
 ROW = 256
@@ -179,7 +196,10 @@ def embed_all(arrays: Mapping[int, Any]) -> dict[int, Ball]:
     traced = {
         n: a
         for n, a in arrays.items()
-        if isinstance(a, jax.Array) and jnp.issubdtype(a.dtype, np.floating) and a.size
+        if isinstance(a, jax.Array)
+        and jnp.issubdtype(a.dtype, np.floating)
+        and a.size
+        and not _is_small(a)
     }
     found = {n: embed(a) for n, a in arrays.items() if n not in traced}
     for double in (True, False):
@@ -212,7 +232,7 @@ def _embedded(arrays: Mapping[int, Any]) -> dict[int, Ball]:
             x[starts[i] : starts[i + 1]].ravel()[: array.size].reshape(array.shape)
             for x in (mid, rad)
         )
-        found[number] = Ball(mids, rads, unit[i], units[i])
+        found[number] = Ball(mids, _known_radius(rads), unit[i], units[i])
     return found
 
 

@@ -256,7 +256,7 @@ def _compare(call: Call) -> Ball:
 
 def _is_finite(call: Call) -> Ball:
     (operand,) = call.operands
-    rad = jnp.where(operand.radius < math.inf, 0.0, math.inf)
+    rad = jnp.where(operand.radii < math.inf, 0.0, math.inf)
     return machine_ball(call.bind(operand.mid)[0], rad, call.operands)
 
 

@@ -5,6 +5,7 @@ each of its results. Equation by equation, layers that are alike share what is c
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,11 +22,15 @@ from shiftproof.algebras.interval.ball import (
     no_radius,
     nothing,
 )
+from shiftproof.tracing.settings import compiler_options, is_tracing
 from shiftproof.tracing.trace import Literal
 
 Rule = Callable[[Call], Sequence[Ball]]
 
 MOST_KERNELS = 4096
+
+OPERATIONS = 16
+"""As many are done to a ball, more or less, as one to a float."""
 
 
 class Kernel:
@@ -43,7 +48,10 @@ class Kernel:
         self._call, self._rule = dataclasses.replace(call, operands=()), rule
         self._still: list[bool] = []
         self._reason = ""
-        self._compiled = jax.jit(self._one)
+        cells = sum(math.prod(aval.shape) for aval in (*call.types, *call.results))
+        options = compiler_options("cpu", OPERATIONS * cells)
+        self._alone = jax.jit(self._one, compiler_options=options)
+        self._inside = jax.jit(self._one)
 
     def run(self, operands: Sequence[Ball]) -> tuple[list[Ball], str]:
         """The results, and why there is no enclosure; "" where there is one."""
@@ -51,7 +59,7 @@ class Kernel:
             None if fixed else dataclasses.replace(operand, rad=None) if point else operand
             for operand, point, fixed in zip(operands, self._points, self._fixed, strict=True)
         ]
-        made = self._compiled(given)
+        made = (self._inside if is_tracing() else self._alone)(given)
         results = [
             dataclasses.replace(ball, rad=no_radius(ball.shape)) if still else ball
             for ball, still in zip(made, self._still, strict=True)

@@ -90,7 +90,7 @@ def _product_along(operand: Ball, axis: int) -> Ball:
         rest = _rows(operand, 2 * half, operand.shape[0])
         operand = Ball(
             jnp.concatenate([pairs.mid, rest.mid]),
-            jnp.concatenate([pairs.radius, rest.radius]),
+            jnp.concatenate([pairs.radii, rest.radii]),
             jnp.minimum(pairs.unit, rest.unit),
             pairs.units,
         )
@@ -106,7 +106,7 @@ def _logic(call: Call) -> Ball:
     if call.types[0].dtype != np.bool_:
         return machine(call)[0]
     decides = "or" in call.name
-    certain = [o.radius == 0 for o in call.operands]
+    certain = [o.radii == 0 for o in call.operands]
     known = [jnp.where(c, o.mid, not decides) for c, o in zip(certain, call.operands, strict=True)]
     (mid,) = call.bind(*known)
     if call.name in ("and", "or"):
@@ -235,7 +235,7 @@ def _running_product(call: Call) -> Ball:
     units = [jnp.full(operand.shape[axis], x) for x in (operand.unit, operand.units)]
     product = jax.vmap(multiply)
     found = lax.associative_scan(product, Ball(*rows, *units), reverse=call.eqn.params["reverse"])
-    mid, rad = (jnp.moveaxis(x, 0, axis) for x in (found.mid, found.radius))
+    mid, rad = (jnp.moveaxis(x, 0, axis) for x in (found.mid, found.radii))
     return Ball(mid, rad, jnp.min(found.unit, initial=1.0), jnp.max(found.units, initial=0.0))
 
 
