@@ -258,7 +258,7 @@ def _grade_block(block: np.ndarray, known: Fraction) -> tuple[Fraction, Fraction
 
     Args:
         block: floats; infinities and NaN are left out.
-        known: of which all others are multiples; where that divides 1, nothing coarser is looked for than whole numbers.
+        known: of which all others are multiples; where that divides 1, whole numbers are not looked at closer.
     """
     block = np.abs(block[np.isfinite(block) & (block != 0)])
     if block.size == 0:
@@ -274,12 +274,6 @@ def _grade_block(block: np.ndarray, known: Fraction) -> tuple[Fraction, Fraction
     if bound / quantum < 2**53:
         quantum *= int(np.gcd.reduce((block / float(quantum)).astype(np.int64)))
     return bound, quantum
-
-
-def _common(first: Fraction, second: Fraction) -> Fraction:
-    """The greatest number of which both are multiples; that of 0 and another is the other."""
-    across = math.gcd(first.numerator * second.denominator, second.numerator * first.denominator)
-    return Fraction(across, first.denominator * second.denominator)
 
 
 def holds(dtype: Any) -> float:

@@ -4,10 +4,11 @@ import contextlib
 import functools
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 Precision = Literal["highest", "high", "default"]
 """Of matrix products and convolutions in float32: on a CPU all are one; accelerators compute the lower ones faster."""
@@ -34,15 +35,15 @@ def current_device() -> jax.Device:
 
 def is_tracing() -> bool:
     """Whether some function is being traced: then what JAX makes is not at hand."""
-    return isinstance(jnp.zeros(()), jax.core.Tracer)
+    return isinstance(jnp.zeros(()), Tracer)
 
 
-Options = dict[str, str | bool | int]
+Options = dict[str, str | bool]
 
 DETERMINISTIC: Mapping[str, Options] = {"gpu": {"xla_gpu_deterministic_ops": True}}
 
 QUICK: Mapping[str, Options] = {
-    "cpu": {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
+    "cpu": {"xla_backend_optimization_level": "0", "xla_cpu_use_fusion_emitters": False}
 }
 """For programs that run a few times on few cells: most of their time is the compiler's."""
 
@@ -50,7 +51,7 @@ SMALL = 2**20
 """Cells of all values together, up to which a few runs of a program take less time than the compiler saves."""
 
 
-def compiler_options(platform: str, cells: float = math.inf) -> dict[str, Any]:
+def compiler_options(platform: str, cells: float = math.inf) -> Options:
     """What the compiler is told, for each function, so that the same call gives the same bits on that platform.
 
     Args:
@@ -63,7 +64,7 @@ def compiler_options(platform: str, cells: float = math.inf) -> dict[str, Any]:
 @functools.cache
 def _quick(platform: str) -> Options:
     """Those of `QUICK` that the compiler at hand understands: they differ from version to version."""
-    understood = {}
+    understood: Options = {}
     for option, value in QUICK.get(platform, {}).items():
         function = jax.jit(lambda: 0).lower()
         with contextlib.suppress(jax.errors.JaxRuntimeError):

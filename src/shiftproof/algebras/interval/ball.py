@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 
 from shiftproof.tracing.primitives import Reading, plain, read
 from shiftproof.tracing.trace import Equation
@@ -176,13 +177,13 @@ SMALL = 2**16
 
 def _is_small(array: Any) -> bool:
     """Whether an array is one of JAX that is at hand, and has few numbers."""
-    at_hand = isinstance(array, jax.Array) and not isinstance(array, jax.core.Tracer)
+    at_hand = isinstance(array, jax.Array) and not isinstance(array, Tracer)
     return at_hand and array.size <= SMALL
 
 
 def _known_radius(rad: Any) -> Any:
     """A radius; where it is at hand and 0 everywhere, that is known from now on."""
-    if isinstance(rad, jax.core.Tracer) or np.any(np.asarray(rad)):
+    if isinstance(rad, Tracer) or np.any(np.asarray(rad)):
         return jnp.asarray(rad)
     return no_radius(rad.shape)
 
