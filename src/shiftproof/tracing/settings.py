@@ -8,7 +8,6 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
-from jax.core import Tracer
 
 Precision = Literal["highest", "high", "default"]
 """Of matrix products and convolutions in float32: on a CPU all are one; accelerators compute the lower ones faster."""
@@ -31,11 +30,6 @@ def current_device() -> jax.Device:
     """The device that runs what is not placed elsewhere."""
     (device,) = jnp.zeros(()).devices()
     return device
-
-
-def is_tracing() -> bool:
-    """Whether some function is being traced: then what JAX makes is not at hand."""
-    return isinstance(jnp.zeros(()), Tracer)
 
 
 Options = dict[str, str | bool]

@@ -26,6 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax._src import source_info_util
+from jax.core import Tracer
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from shiftproof.errors import ModelCallError
@@ -818,6 +819,11 @@ def held_arrays(values: Iterable[Any]) -> Iterator[Any]:
             yield from held_arrays(value)
         elif isinstance(value, jax.Array) or hasattr(value, "__array__"):
             yield value
+
+
+def is_at_hand(value: Any) -> bool:
+    """Whether the numbers of an array are known now, and not only when what is being traced will run."""
+    return not isinstance(value, Tracer)
 
 
 def hash_array(value: Any) -> bytes:

@@ -10,10 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.core import Tracer
 
 from shiftproof.tracing.primitives import Reading, plain, read
-from shiftproof.tracing.trace import Equation
+from shiftproof.tracing.trace import Equation, is_at_hand
 
 U = 2.0**-53
 """The relative rounding error of one operation in float64."""
@@ -177,13 +176,12 @@ SMALL = 2**16
 
 def _is_small(array: Any) -> bool:
     """Whether an array is one of JAX that is at hand, and has few numbers."""
-    at_hand = isinstance(array, jax.Array) and not isinstance(array, Tracer)
-    return at_hand and array.size <= SMALL
+    return isinstance(array, jax.Array) and array.size <= SMALL and is_at_hand(array)
 
 
 def _known_radius(rad: Any) -> Any:
     """A radius; where it is at hand and 0 everywhere, that is known from now on."""
-    if isinstance(rad, Tracer) or np.any(np.asarray(rad)):
+    if not is_at_hand(rad) or np.any(np.asarray(rad)):
         return jnp.asarray(rad)
     return no_radius(rad.shape)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
@@ -22,8 +23,8 @@ from shiftproof.algebras.interval.ball import (
     no_radius,
     nothing,
 )
-from shiftproof.tracing.settings import compiler_options, is_tracing
-from shiftproof.tracing.trace import Literal
+from shiftproof.tracing.settings import compiler_options
+from shiftproof.tracing.trace import Literal, is_at_hand
 
 Rule = Callable[[Call], Sequence[Ball]]
 
@@ -59,7 +60,8 @@ class Kernel:
             None if fixed else dataclasses.replace(operand, rad=None) if point else operand
             for operand, point, fixed in zip(operands, self._points, self._fixed, strict=True)
         ]
-        made = (self._inside if is_tracing() else self._alone)(given)
+        # while something is traced, not even what JAX makes of constants is at hand
+        made = (self._alone if is_at_hand(jnp.zeros(())) else self._inside)(given)
         results = [
             dataclasses.replace(ball, rad=no_radius(ball.shape)) if still else ball
             for ball, still in zip(made, self._still, strict=True)
