@@ -18,7 +18,7 @@ from shiftproof.proving.identity import Evidence, Identities
 from shiftproof.refuting.bench import Bench
 from shiftproof.refuting.witness import Doubt, Witness
 
-FEW = 4
+FEW = 16
 """Minimal larger groups that the field tries together with what the kernel proved."""
 
 MOST_DIRECT = 256
