@@ -11,7 +11,9 @@ from fields import INVARIANCE, Lab, claimed, equivariance, identities
 from jax import lax
 from jax.lax import FftType, GatherScatterMode
 
+import shiftproof as sp
 from shiftproof.algebras.arithmetic import primes, root_of_unity
+from shiftproof.algebras.field import functions
 
 RNG = np.random.default_rng(0)
 
@@ -554,3 +556,21 @@ def test_the_same_twins_do_not_hold() -> None:
     }
     for name, fn in twins.items():
         assert claimed(fn, (12, 1), INVARIANCE) == 1, name
+
+
+def test_only_what_has_the_same_bits_everywhere_is_looked_at_in_one_cell() -> None:
+    assert [a.shape for a in functions._as_one([np.zeros((2, 3)), 0.0])] == [(1, 1), ()]
+    for array in (np.array([0.0, -0.0]), np.array([1.0, 2.0]), np.zeros((0,)), jax.random.key(0)):
+        assert functions._as_one([np.ones(2), array])[0].shape == (2,)
+
+
+def test_a_function_of_a_moving_value_and_a_table_is_known_where_the_value_is_zero() -> None:
+    """`max(x, table)` is `max(0, table)` at zeros, cell by cell, whether or not the table is the same everywhere."""
+    rising = np.arange(16, dtype=np.float32).reshape(4, 4, 1)
+    for table in (np.full((4, 4, 1), 3, np.float32), rising):
+
+        def border(x, table=table):
+            framed = jnp.pad(x[:, 1:3, 1:3], [(0, 0), (1, 1), (1, 1), (0, 0)])
+            return jnp.maximum(framed, table)[:, :, 0] + x.mean((1, 2, 3), keepdims=True)[..., 0]
+
+        assert sp.verify(border, (4, 4, 1)).invariance.proved == 16

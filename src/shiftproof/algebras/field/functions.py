@@ -34,7 +34,7 @@ from shiftproof.algebras.field.values import (
     square_of_norm,
 )
 from shiftproof.algebras.places import landing
-from shiftproof.tracing.primitives import is_complex
+from shiftproof.tracing.primitives import is_complex, plain
 from shiftproof.tracing.trace import apply, hash_array
 
 # --- cell by cell ---
@@ -91,7 +91,9 @@ def choose(
     return Value(tuple(parts), size)
 
 
-def _where_known(field: Field, call: Call, found: Value, where: Any, number: float) -> Value:
+def _where_known(
+    field: Field, call: Call, found: Value, where: Any, number: float, *, by_cell: bool = True
+) -> Value:
     """The value of the function itself where all operands but the known ones are a given number, and it is exact."""
     arrays = []
     for operand, aval in zip(call.operands, call.types, strict=True):
@@ -99,9 +101,11 @@ def _where_known(field: Field, call: Call, found: Value, where: Any, number: flo
         if not known and not math.isfinite(number) and not jnp.issubdtype(aval.dtype, np.floating):
             return found
         arrays.append(operand.array if known else np.full(aval.shape, number, aval.dtype))
+    if by_cell:
+        arrays = _as_one(arrays)
     with jax.ensure_compile_time_eval():
         (real,) = apply(call.eqn, arrays)
-        real = np.asarray(real)
+        real = np.broadcast_to(np.asarray(real), call.results[0].shape)
     # NumPy knows no bfloat16
     real = real.astype(np.complex128 if np.iscomplexobj(real) else np.float64)
     finite = np.isfinite(real)
@@ -117,6 +121,24 @@ def _where_known(field: Field, call: Call, found: Value, where: Any, number: flo
     where = where & (_is_real(call, arrays, numbers) | ~finite)
     parts = tuple(jnp.where(where, part_of(exact, i), part) for i, part in enumerate(found.parts))
     return dataclasses.replace(found, parts=parts, size=found.size.with_(exact.size))
+
+
+def _as_one(arrays: Sequence[Any]) -> list[Any]:
+    """One cell of each array where all cells are alike, as they are beside zeros: no function is compiled for each size
+    of a layer then.
+    """
+    if not all(_is_uniform(a) for a in arrays):
+        return list(arrays)
+    return [np.ravel(array)[:1].reshape((1,) * np.ndim(array)) for array in arrays]
+
+
+def _is_uniform(array: Any) -> bool:
+    """Whether all cells hold the same bits: 0 and -0 are two numbers to a function."""
+    if np.size(array) == 0 or not plain(getattr(array, "dtype", np.float64)):
+        return False
+    cells = np.ascontiguousarray(array).reshape(-1)
+    cells = cells.view(f"V{cells.itemsize}")
+    return bool(np.all(cells == cells[0]))
 
 
 def _is_real(call: Call, arrays: Sequence[Any], found: np.ndarray) -> np.ndarray:
@@ -150,7 +172,9 @@ def updates(field: Field, call: Call) -> list[Value]:
     given = [old, dataclasses.replace(update, parts=parts, members=None)]
     found = field.function(call.label, given, outputs=count)
     moving = [v for v, i in zip(given, (0, 2), strict=True) if isinstance(call.operands[i], Value)]
-    found = _where_known(field, call, found, field.is_zero(moving) & (where >= 0), 0.0)
+    found = _where_known(
+        field, call, found, field.is_zero(moving) & (where >= 0), 0.0, by_cell=False
+    )
     parts = tuple(
         jnp.where(where >= 0, made, part_of(old, i)) for i, made in enumerate(found.parts)
     )
