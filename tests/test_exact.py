@@ -1,6 +1,7 @@
 """The exactness bound: computed from the program, tight enough to be met, and refused where it cannot be kept."""
 
 import functools
+import math
 import re
 from fractions import Fraction
 
@@ -248,14 +249,16 @@ dyadic = st.builds(lambda n, k: Fraction(n, 2**k), st.integers(-999, 999), st.in
 
 
 @pytest.mark.slow
-@given(st.lists(dyadic, min_size=1))
-def test_grade_of_an_array(fractions) -> None:
-    grade = grade_array(np.array([float(f) for f in fractions]))
+@given(st.lists(dyadic, min_size=1), st.sampled_from([1, 3, digits.BLOCK]))
+def test_grade_of_an_array(fractions, block) -> None:
+    """The largest magnitude, and the greatest common divisor: however many numbers are looked at together."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(digits, "BLOCK", block)
+        grade = grade_array(np.array([float(f) for f in fractions]))
     assert grade.bound == max(abs(f) for f in fractions)
-    assert all((f / grade.quantum).denominator == 1 for f in fractions)
-    nonzero = [f for f in fractions if f]
-    if nonzero:  # and no larger quantum would do
-        assert any((f / (2 * grade.quantum)).denominator != 1 for f in nonzero)
+    denominator = math.lcm(*(f.denominator for f in fractions))
+    common = math.gcd(*(int(f * denominator) for f in fractions))
+    assert grade.quantum == (Fraction(common, denominator) or 1)
 
 
 def test_the_bound_is_met_and_one_more_is_refused() -> None:

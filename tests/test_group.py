@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shiftproof.deciding.asked import asked_mask
 from shiftproof.errors import InputError
 from shiftproof.group import Background, Failing, Lattice, find_lattice, largest_lattice, simplest
 from shiftproof.testing import strategies
@@ -120,6 +121,8 @@ def test_a_shift_fails_where_one_of_its_multiples_does(data) -> None:
     assert failing.count == mask.sum()
     if failing.is_complete:
         assert np.all(mask | lattice.mask())
+    neither = ~(mask | lattice.mask())
+    assert np.array_equal(failing.left, neither[tuple(map(slice, lattice.box))])
 
 
 @pytest.mark.slow
@@ -184,6 +187,10 @@ def test_nothing_grows_with_the_grid(grid, monkeypatch) -> None:
     failing = Failing(lattice, tuple(o.shift for o in lattice.overgroups))
     assert failing.count == math.prod(grid) - lattice.count
     assert (1,) * len(grid) in failing
+    left = Failing(lattice, ()).left
+    assert left.shape == lattice.box
+    assert left.sum() == lattice.index - 1
+    assert asked_mask(None, grid).strides == (0,) * len(grid)
 
 
 @pytest.mark.parametrize(
