@@ -18,9 +18,9 @@ from shiftproof.deciding.verify import ask
 from shiftproof.errors import InputError
 from shiftproof.messages import failure_text
 from shiftproof.proving.analysis import Claim
-from shiftproof.refuting import budget, trials
+from shiftproof.refuting import trials
 from shiftproof.refuting.bench import Bench
-from shiftproof.refuting.budget import Budget, work_of
+from shiftproof.refuting.budget import Budget
 from shiftproof.refuting.counterexample import from_witness, load_counterexample, replay
 from shiftproof.refuting.nearby import witness_nearby
 from shiftproof.refuting.sensitivity import sensitivity
@@ -28,6 +28,7 @@ from shiftproof.refuting.trials import Trial, make_trial
 from shiftproof.refuting.witness import Doubt
 from shiftproof.report.verdicts import witness_text
 from shiftproof.tracing.model import adapt
+from shiftproof.tracing.work import work_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::shiftproof.errors.ShiftproofWarning")
 
@@ -174,7 +175,6 @@ def test_work_counts_what_a_loop_repeats() -> None:
     cells = 16 * 5
     assert cells * 18 <= work(once) <= cells * 20
     assert 7 * 32 * 2 <= work(often) <= 7 * 32 * 2 + 2 * 7 * 32 + 64
-    assert budget.work_of is work_of
 
 
 # --- a search costs a few forward passes ---

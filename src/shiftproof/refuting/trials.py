@@ -23,7 +23,7 @@ from shiftproof.exactness.calibration import calibrate
 from shiftproof.exactness.exact import Exactness, judge
 from shiftproof.exactness.probes import integer_question
 from shiftproof.refuting.branches import silent_weights
-from shiftproof.refuting.budget import Budget, work_of
+from shiftproof.refuting.budget import Budget
 from shiftproof.refuting.disturbing import computed_of_weights, disturbed, disturbed_values
 from shiftproof.refuting.weights import QUIET, random_weights, sparse_weights
 from shiftproof.tracing.model import Model, native_dtype, program_in, weights_in
@@ -35,6 +35,7 @@ from shiftproof.tracing.trace import (
     fixed_values,
     hash_array,
 )
+from shiftproof.tracing.work import work_of
 
 Draw = Literal["these", "integers", "sparse", "quiet", "shallow", "random"]
 

@@ -172,12 +172,13 @@ def make_gaps(lift: Callable[..., Sequence[jax.Array]]) -> Callable[..., list[ja
 
     def gaps(values: Sequence[jax.Array], pair: jax.Array) -> list[jax.Array]:
         lifted = lift(values, pair[0], pair[1])
-        return [_largest_gap(a, b[pair[2]]) for a, b in zip(lifted, values, strict=True)]
+        return [largest_gap(a, b[pair[2]]) for a, b in zip(lifted, values, strict=True)]
 
     return jax.vmap(gaps, (None, 0))
 
 
-def _largest_gap(a: jax.Array, b: jax.Array) -> jax.Array:
+def largest_gap(a: jax.Array, b: jax.Array) -> jax.Array:
+    """(3,): the largest difference of two arrays, and the two entries that differ so."""
     if a.size == 0:
         return jnp.zeros(3)
     if a.dtype == jnp.bool_:

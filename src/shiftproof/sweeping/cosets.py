@@ -46,6 +46,7 @@ class Cosets:
     """A lattice of shifts under which all compared layers are known to move, and its cosets.
 
     Attributes:
+        grid: sizes (n1, ..., nd).
         generators: of the lattice; none where only shift 0 is known.
         elements: (count, axes) int32, all shifts of the lattice, 0 first.
         multiples: (count, generators) int32, how often each generator enters each element.
@@ -54,6 +55,7 @@ class Cosets:
         limit: the first layer that is known under no shift but 0, where there is one.
     """
 
+    grid: tuple[int, ...]
     generators: tuple[Shift, ...]
     elements: np.ndarray
     multiples: np.ndarray
@@ -100,21 +102,37 @@ class Cosets:
 
 def find_cosets(question: Question) -> Cosets:
     """The largest lattice found under which the kernel knows, for all weights, how every layer of a question moves."""
-    program, canvas = question.program, question.canvas
+    return cosets_of(question, prover_of(question), question.layers)
+
+
+def prover_of(question: Question) -> Prover:
+    """Asks the kernel how the values of a question's program move, for all weights."""
+    program, axes = question.program, question.canvas.axes
     opaque = frozenset(program.weights)
-    graph = build_graph(program, question.weights, opaque=opaque, spatial_axes=canvas.axes)
-    prover = Prover(graph, canvas.grid)
-    never = list(question.layers)
+    graph = build_graph(program, question.weights, opaque=opaque, spatial_axes=axes)
+    return Prover(graph, question.canvas.grid)
+
+
+def cosets_of(question: Question, prover: Prover, layers: Sequence[Layer]) -> Cosets:
+    """The same for some layers.
+
+    Args:
+        question: whose program.
+        prover: of that program.
+        layers: points of it.
+    """
+    grid, never = question.canvas.grid, list(layers)
 
     def holds(shift: Shift) -> bool:
-        facts = [_fact(question, prover, layer, shift) for layer in question.layers]
-        known = [x for x, fact in zip(question.layers, facts, strict=True) if fact is not None]
+        facts = [_fact(question, prover, layer, shift) for layer in layers]
+        known = [x for x, fact in zip(layers, facts, strict=True) if fact is not None]
         never[:] = [layer for layer in never if layer not in known]
         return len(known) == len(facts)
 
-    generators, lattice = largest_lattice(canvas.grid, holds)
-    elements, multiples = _elements(canvas.grid, generators)
+    generators, lattice = largest_lattice(grid, holds)
+    elements, multiples = _elements(grid, generators)
     return Cosets(
+        grid=grid,
         generators=tuple(generators),
         elements=elements,
         multiples=multiples,
@@ -125,7 +143,7 @@ def find_cosets(question: Question) -> Cosets:
                 for position, generator in enumerate(generators)
                 for motion in _motions(_fact(question, prover, layer, generator), position)
             )
-            for layer in question.layers
+            for layer in layers
         ),
         limit=never[0] if never and not generators else None,
     )

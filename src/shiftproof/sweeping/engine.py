@@ -14,9 +14,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from shiftproof.sweeping.compare import make_compare, make_forward, make_gaps, make_lifted_compare
+from shiftproof.sweeping.compare import (
+    largest_gap,
+    make_compare,
+    make_forward,
+    make_gaps,
+    make_lifted_compare,
+)
 from shiftproof.sweeping.cosets import Cosets
 from shiftproof.sweeping.question import Question
+from shiftproof.sweeping.stages import Schedule, make_staged_forward
 from shiftproof.tracing.settings import compiler_options
 from shiftproof.tracing.trace import fixed_divisors
 
@@ -35,6 +42,7 @@ class Engine:
         devices: one chunk runs on each at a time.
         cosets: with them every shift of a chunk stands for its whole coset.
         block: how many shifts of cosets are compared at a time.
+        schedule: with it chunks are computed in stages.
     """
 
     def __init__(
@@ -45,10 +53,12 @@ class Engine:
         devices: Sequence[jax.Device],
         cosets: Cosets | None = None,
         block: int = TARGET_IMAGES,
+        schedule: Schedule | None = None,
     ) -> None:
         self.question = question
         self.chunk = chunk
         self.cosets = cosets
+        self.schedule = schedule
         self.devices = list(devices)
         mesh = jax.make_mesh((len(devices),), ("chunk",), (AxisType.Auto,), devices=self.devices)
         self._everywhere = NamedSharding(mesh, PartitionSpec())
@@ -87,6 +97,20 @@ class Engine:
             (alone, alone, alone, spread),
             (self._fixed, self._divisors, self._canvas, shifts),
         )
+        if schedule is not None:
+            staged = make_staged_forward(question, schedule.stages)
+
+            def staged_one(fixed: Any, divisors: Any, array: Any, steps: Any) -> Any:
+                steps = jax.tree.map(lambda step: step[0], steps)
+                return [value[None] for value in staged(fixed, divisors, array, steps)]
+
+            still = np.zeros((len(devices), chunk, len(question.canvas.axes)), np.int32)
+            self._staged = _compile(
+                staged_one,
+                mesh,
+                (alone, alone, alone, spread),
+                (self._fixed, self._divisors, self._canvas, self._steps(schedule, still)),
+            )
         values = [
             jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=self._spread)
             for x in self._forward.out_info
@@ -103,13 +127,24 @@ class Engine:
         canvas = self._canvas if canvas is None else canvas
         return self._forward(self._fixed, self._divisors, canvas, placed)
 
+    def _steps(self, schedule: Schedule, shifts: np.ndarray) -> Any:
+        rows = [schedule.steps(row) for row in shifts]
+        return jax.tree.map(lambda *row: jax.device_put(np.stack(row), self._spread), *rows)
+
+    def in_stages(self, shifts: np.ndarray) -> list[jax.Array]:
+        """The same values, computed in stages where there is a schedule, which must have been made for these chunks."""
+        if self.schedule is None:
+            return self.forward(shifts)
+        steps = self._steps(self.schedule, shifts)
+        return self._staged(self._fixed, self._divisors, self._canvas, steps)
+
     def rows(self, shifts: np.ndarray) -> dict[str, jax.Array]:
         """Deviations and counts, each (devices, chunk, layers); dispatched, not waited for.
 
         With cosets each is (devices, chunk * elements, layers).
         """
         placed = jax.device_put(shifts.astype(np.int32), self._spread)
-        return self._compare(self.forward(shifts), placed)
+        return self._compare(self.in_stages(shifts), placed)
 
     def at_rest(self, canvas: np.ndarray | None = None) -> list[np.ndarray]:
         """Values of every layer at shift 0, in the executable and at the batch size of the sweep."""
@@ -129,6 +164,14 @@ class Engine:
         values = self.forward(np.stack([shifts] * len(self.devices)))
         found = self._gaps([value[0] for value in values], pairs.astype(np.int32))
         return [np.asarray(gaps) for gaps in found]
+
+    def staged_gaps(self, shifts: np.ndarray) -> list[np.ndarray]:
+        """For every layer how far the values of a chunk (chunk, axes) computed in stages are from those computed in
+        one: the largest difference, and the two entries that differ so.
+        """
+        chunks = np.stack([shifts] * len(self.devices))
+        both = zip(self.in_stages(chunks), self.forward(chunks), strict=True)
+        return [np.asarray(largest_gap(a[0], b[0])) for a, b in both]
 
     def memory(self) -> int:
         """Bytes that one chunk needs besides its arguments, as the compiler counts them."""

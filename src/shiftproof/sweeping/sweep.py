@@ -22,7 +22,6 @@ import numpy as np
 
 from shiftproof.canvas import Canvas
 from shiftproof.errors import (
-    ContradictionError,
     DeviceMemoryError,
     InputError,
     NonFiniteError,
@@ -32,11 +31,11 @@ from shiftproof.exactness.calibration import has_float64
 from shiftproof.exactness.probes import integer_images, object_in_the_middle
 from shiftproof.group import BoundaryName, check_boundary
 from shiftproof.provenance import provenance
-from shiftproof.proving.layers import Layer
 from shiftproof.sweeping.checks import CallReport, check_call
 from shiftproof.sweeping.compare import Law, defined, output_steps, overlap_cells
 from shiftproof.sweeping.cosets import Cosets, find_cosets
 from shiftproof.sweeping.engine import Engine, chunk_size
+from shiftproof.sweeping.lifted import check_lifted, check_stages
 from shiftproof.sweeping.noise import measure_noise
 from shiftproof.sweeping.processes import Crew
 from shiftproof.sweeping.question import (
@@ -49,7 +48,8 @@ from shiftproof.sweeping.question import (
     describe,
     warn_inexact,
 )
-from shiftproof.sweeping.result import EQUAL_WITHIN, SCHEMA, CosetRecord, Header, LayerRecord, Sweep
+from shiftproof.sweeping.result import SCHEMA, CosetRecord, Header, LayerRecord, Sweep
+from shiftproof.sweeping.stages import Schedule, Stage, describe_stages, find_stages, ordered
 from shiftproof.sweeping.store import PLAN_SCHEMA, Plan, Store
 from shiftproof.tracing.arguments import (
     at_the_door,
@@ -65,8 +65,6 @@ from shiftproof.tracing.settings import Precision, settings
 
 Method = Literal["brute", "cosets"]
 Progress = Callable[[int, int], None]
-LIFTED_SAMPLE = 8
-"""Lifted shifts that are computed as well."""
 
 
 @at_the_door()
@@ -236,8 +234,13 @@ def _run(
     if cosets is not None and not cosets.generators:
         details["cosets"] = _why_brute(cosets)
         cosets = None
+    stages: tuple[Stage, ...] = ()
     if cosets is not None:
         asked["method"] = f"cosets of {cosets.generators}"
+        if stages := find_stages(question, cosets):
+            details["stages"] = describe_stages(stages)
+            asked["method"] += f" in stages, {details['stages']}"
+            cosets = ordered(cosets, stages)
     plan = Plan(PLAN_SCHEMA, asked, chunk or chunk_size(question, devices[0]))
     crew = Crew.here()
     plan = crew.open(store, plan, resume=resume)
@@ -252,6 +255,7 @@ def _run(
                 devices=devices[: len(groups)],
                 cosets=cosets,
                 block=plan.chunk,
+                schedule=Schedule(stages, groups) if stages else None,
             )
             report = check_call(engine)
             rows = run_chunks(engine, groups, plan=plan, store=store, crew=crew, progress=progress)
@@ -263,7 +267,10 @@ def _run(
     question = dataclasses.replace(question, exactness=report.exactness)
     warn_inexact(question)
     noise = measure_noise(question)
-    record = _check_lifted(engine, question, noise, seed=seed) if cosets is not None else None
+    record = None
+    if cosets is not None:
+        check_stages(engine, question, noise, groups[:: max(1, len(groups) - 1)])
+        record = check_lifted(engine, question, noise, seed=seed)
     placed = place_rows(groups, rows, cosets, grid=question.canvas.grid)
     maps = make_maps(question, *placed)
     header = make_header(
@@ -319,74 +326,6 @@ def _why_brute(cosets: Cosets) -> str:
     where = f" ({cosets.limit.site})" if str(cosets.limit.site) else ""
     advice = "" if cosets.limit.output else "; layers= can leave it out"
     return f"{why}, and none for layer {cosets.limit.name}{where} alone{advice}"
-
-
-def _check_lifted(
-    engine: Engine, question: Question, noise: Sequence[float], *, seed: int
-) -> CosetRecord:
-    """Compute a sample of lifted shifts as well, and compare.
-
-    Raises:
-        ContradictionError: they differ; on layers that are not exact, by more than 16 times the measured noise.
-    """
-    cosets = engine.cosets
-    if cosets is None:
-        raise ValueError("an engine without cosets lifts nothing")
-    grid = question.canvas.grid
-    allowed = [
-        0.0 if e.exact else EQUAL_WITHIN * floor
-        for e, floor in zip(question.exactness, noise, strict=True)
-    ]
-    sample = cosets.sample(LIFTED_SAMPLE, seed)
-    room = (engine.chunk - 1) // 2
-    for begin in range(0, len(sample), room):
-        part = sample[begin : begin + room]
-        starts = cosets.representatives[part[:, 0]]
-        ends = (starts + cosets.elements[part[:, 1]]) % grid
-        shifts = np.zeros((engine.chunk, len(grid)), np.int32)
-        shifts[1 : 1 + len(part)], shifts[1 + len(part) : 1 + 2 * len(part)] = starts, ends
-        slots = np.arange(1, 1 + len(part))
-        pairs = np.stack([slots, part[:, 1], slots + len(part)], axis=1)
-        gaps = engine.gaps(shifts, pairs)
-        for layer, gap, limit in zip(question.layers, gaps, allowed, strict=True):
-            # a limit of NaN, where no noise could be measured, judges nothing; a gap of NaN is no agreement
-            bad = np.flatnonzero(~(np.abs(gap[:, 0]) <= limit) & ~np.isnan(limit))
-            if len(bad):
-                number = bad[0]
-                raise ContradictionError(
-                    _contradiction(
-                        question, layer, starts[number], ends[number], gap[number], limit
-                    )
-                )
-    return CosetRecord(
-        generators=cosets.generators,
-        forwards=len(cosets.representatives),
-        checked=len(sample),
-        unchecked=tuple(
-            layer.name
-            for layer, limit in zip(question.layers, allowed, strict=True)
-            if np.isnan(limit)
-        ),
-    )
-
-
-def _contradiction(
-    question: Question,
-    layer: Layer,
-    start: np.ndarray,
-    end: np.ndarray,
-    gap: np.ndarray,
-    limit: float,
-) -> str:
-    where = f" ({layer.site})" if str(layer.site) else ""
-    difference, lifted, computed = gap.tolist()
-    return (
-        f"{question.model.name}: layer {layer.name}{where} under shift {tuple(end.tolist())}, lifted from shift "
-        f"{tuple(start.tolist())} by what the kernel proved, holds {lifted!r} where the compiled program gives "
-        f"{computed!r}: {abs(difference):.3g} apart, and rounding explains {limit:.3g}. Either the proof or the "
-        'program is wrong: please report a bug, with the model. method="brute" relies on no proof. (A step in the '
-        "model, such as round or sign, can turn rounding into such a difference; integer images decide.)"
-    )
 
 
 def make_groups(shifts: np.ndarray, chunk: int, *, least: int = 1) -> list[np.ndarray]:
