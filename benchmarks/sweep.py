@@ -20,8 +20,10 @@ import shiftproof as sp
 from benchmarks.harness import Rows, interleaved, ratios
 from shiftproof import zoo
 from shiftproof.canvas import Canvas
+from shiftproof.sweeping.cosets import find_cosets
 from shiftproof.sweeping.engine import Engine, chunk_size
 from shiftproof.sweeping.question import Asker
+from shiftproof.sweeping.stages import Schedule, describe_stages, find_stages, ordered
 from shiftproof.sweeping.sweep import make_groups, run_chunks
 from shiftproof.terminal import Console
 from shiftproof.tracing.arguments import read_images
@@ -127,7 +129,45 @@ def run(path: Path, *, repeats: int, quick: bool, until: float) -> None:
             repeats=repeats,
             sizes=CHUNKS["quick" if quick else rows.machine.platform],
         )
+    for name in rows.in_time([] if quick else ["resnet18"]):
+        console.print(f"{name}: compiling ...")
+        _in_stages(rows, name, repeats)
     rows.show(console)
+
+
+def _in_stages(rows: Rows, name: str, repeats: int) -> None:
+    """A chunk of a sweep by cosets, outputs only: every phase of an early layer once, against one pass per coset."""
+    entry = zoo.ENTRIES[name]
+    images = np.random.default_rng(0).random((1, *entry.shape)).astype(np.float32)
+    canvas = Canvas.torus(images, axes=read_images(images, None).batch_axes)
+    device = jax.local_devices()[0]
+    with settings("float32"):
+        question = Asker(adapt(entry.build(0)), canvas, keep=[]).ask("float32")
+        cosets = find_cosets(question)
+        stages = find_stages(question, cosets)
+        cosets = ordered(cosets, stages)
+        groups = make_groups(cosets.representatives, chunk_size(question, device), least=3)
+        schedule = Schedule(stages, groups)
+        engine = Engine(
+            question, chunk=len(groups[0]), devices=[device], cosets=cosets, schedule=schedule
+        )
+    shifts = groups[len(groups) // 2][None]
+    programs = {
+        "in stages": lambda: jax.block_until_ready(engine.in_stages(shifts)),
+        "in passes": lambda: jax.block_until_ready(engine.forward(shifts)),
+    }
+    seconds = interleaved(programs, repeats=min(repeats, 5))
+    facts = {
+        "shape": list(entry.shape),
+        "cosets": len(cosets.representatives),
+        "chunk": engine.chunk,
+        "stages": describe_stages(stages),
+        "phases": [*schedule.sizes, engine.chunk],
+    }
+    for how, samples in seconds.items():
+        rows.add(name, f"a chunk of cosets {how}", samples, unit="s", **facts)
+    ratio = [a / b for a, b in zip(seconds["in passes"], seconds["in stages"], strict=True)]
+    rows.add(name, "one pass per coset / in stages", ratio, unit="ratio", aim=3, **facts)
 
 
 def _facts(setup: Setup) -> dict[str, Any]:

@@ -3,7 +3,8 @@
     model, images -> program, layers -> exactness -> checked call -> chunks over all devices -> Sweep
 
 By brute force every shift has its forward pass. By cosets a proved lattice leaves one forward pass per coset, and the
-other shifts are lifted from it; some of them are computed as well, and must agree.
+other shifts are lifted from it; where that saves much, early layers are computed once per coset of their own, larger
+lattice (stages). Some of what was lifted is computed as well, and must agree.
 
 A sweep saw what it saw: it can refute, and on exact layers its refutations are exact, but an equality that holds for
 these images is no proof for others.
