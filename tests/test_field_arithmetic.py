@@ -1,6 +1,9 @@
 """Residues, random functions, roots of unity and sizes, against Python's whole numbers and fractions."""
 
 import math
+import os
+import subprocess
+import sys
 import warnings
 from fractions import Fraction
 
@@ -235,6 +238,30 @@ def test_this_processor_is_exact_and_one_that_rounds_is_found_out(monkeypatch) -
     with monkeypatch.context() as patch:
         patch.setattr(jax, "enable_x64", lambda on: warnings.catch_warnings(action="ignore"))
         assert not is_exact.__wrapped__(device)  # floats of 32 bits in place of 64
+
+
+SEVERAL_AT_ONCE = """
+import jax, numpy as np
+from shiftproof.algebras.arithmetic import Arithmetic, is_exact
+told = is_exact(jax.devices()[0])
+field = Arithmetic((1_048_571, 1_048_573), 0)
+images = np.stack([field.draw(name, (8, 8)) for name in "ab"])
+with jax.enable_x64(True):
+    found = jax.jit(jax.vmap(lambda x: field.function("f", [x])))(images)
+print(told, np.array_equal(found, [field.function("f", [x], numpy=np) for x in images]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flags", ["", "--xla_disable_hlo_passes=fusion"])
+def test_a_compiler_that_is_wrong_on_several_images_at_once_is_found_out(flags) -> None:
+    """XLA of jaxlib 0.10 is, where it is told to fuse nothing."""
+    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_COMPILATION_CACHE_DIR": ""}
+    run = [sys.executable, "-c", SEVERAL_AT_ONCE]
+    done = subprocess.run(run, env=environment, capture_output=True, text=True, timeout=120)
+    told, right = done.stdout.split()
+    assert told == right
+    assert flags or told == "True"
 
 
 def test_the_field_runs_on_the_processor_where_the_device_rounds(monkeypatch) -> None:

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from shiftproof.tracing.settings import current_device
+from shiftproof.tracing.settings import compiler_options, current_device
 
 CEILING = 2**20
 FLOOR = 700_000
@@ -295,7 +295,8 @@ class Arithmetic:
 def is_exact(device: jax.Device) -> bool:
     """Whether a device computes residues as 64-bit integers on the host do: convolutions, products, random functions.
 
-    One that transforms convolutions, or has no true floats of 64 bits, does not.
+    One that transforms convolutions, or has no true floats of 64 bits, does not. Several images are asked about at
+    once, and under all that the compiler is told, as runs are.
     """
     arithmetic = Arithmetic((1_048_571, 1_048_573), 0)
     images, kernel, left, right = (
@@ -304,8 +305,7 @@ def is_exact(device: jax.Device) -> bool:
     )
     marks = np.stack([arithmetic.draw(f"marks {i}", (50,)) for i in range(3)])
 
-    def compute(*arrays: Any) -> Any:
-        images, kernel, left, right, marks = arrays
+    def compute(images: Any, left: Any, marks: Any) -> Any:
         dimensions = ("NHWC", "HWIO", "NHWC")
         tracks = [
             jax.lax.conv_general_dilated(x, w, (1, 1), "VALID", dimension_numbers=dimensions)
@@ -317,23 +317,41 @@ def is_exact(device: jax.Device) -> bool:
             arithmetic.function("trial", list(marks)),
         )
 
-    with jax.enable_x64(True), jax.default_device(device):
-        try:
-            found = jax.jit(compute)(images, kernel, left, right, marks)
-            convolved, product, mixed = (np.asarray(array) for array in found)
-        except (jax.errors.JaxRuntimeError, TypeError, ValueError):
+    # the second image is the first one backwards
+    given = [np.stack([array, array[..., ::-1]]) for array in (images, left, marks)]
+    wanted = _on_host(arithmetic, *given, kernel=kernel, right=right)
+    told = [compiler_options(device.platform, cells) for cells in (0, math.inf)]
+    for options in told[: 1 if told[0] == told[1] else 2]:
+        with jax.enable_x64(True), jax.default_device(device):
+            try:
+                run = jax.jit(jax.vmap(compute)).lower(*given).compile(options)
+                found = [np.asarray(array) for array in run(*given)]
+            except (jax.errors.JaxRuntimeError, TypeError, ValueError):
+                return False
+        if not all(map(np.array_equal, found, wanted)):
             return False
+    return True
+
+
+def _on_host(
+    arithmetic: Arithmetic,
+    images: np.ndarray,
+    left: np.ndarray,
+    marks: np.ndarray,
+    *,
+    kernel: np.ndarray,
+    right: np.ndarray,
+) -> list[np.ndarray]:
+    """What `is_exact` computes, in 64-bit integers."""
     whole = [array.astype(np.int64) for array in (images, kernel, left, right)]
-    windows = np.lib.stride_tricks.sliding_window_view(whole[0], (3, 3), (2, 3))
     moduli = np.asarray(arithmetic.primes)
-    return (
-        np.array_equal(
-            convolved,
-            np.einsum("tnyxcuv,tuvco->tnyxo", windows, whole[1]) % moduli.reshape(-1, 1, 1, 1, 1),
-        )
-        and np.array_equal(product, whole[2] @ whole[3] % moduli.reshape(-1, 1, 1))
-        and np.array_equal(mixed, arithmetic.function("trial", list(marks), numpy=np))
-    )
+    windows = np.lib.stride_tricks.sliding_window_view(whole[0], (3, 3), (3, 4))
+    convolved = np.einsum("btnyxcuv,tuvco->btnyxo", windows, whole[1])
+    return [
+        convolved % moduli.reshape(-1, 1, 1, 1, 1),
+        whole[2] @ whole[3] % moduli.reshape(-1, 1, 1),
+        np.stack([arithmetic.function("trial", list(m), numpy=np) for m in marks]),
+    ]
 
 
 @contextlib.contextmanager
