@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from shiftproof.tracing.settings import compiler_options, current_device
+from shiftproof.tracing.settings import all_options, current_device
 
 CEILING = 2**20
 FLOOR = 700_000
@@ -320,8 +320,7 @@ def is_exact(device: jax.Device) -> bool:
     # the second image is the first one backwards
     given = [np.stack([array, array[..., ::-1]]) for array in (images, left, marks)]
     wanted = _on_host(arithmetic, *given, kernel=kernel, right=right)
-    told = [compiler_options(device.platform, cells) for cells in (0, math.inf)]
-    for options in told[: 1 if told[0] == told[1] else 2]:
+    for options in all_options(device.platform):
         with jax.enable_x64(True), jax.default_device(device):
             try:
                 run = jax.jit(jax.vmap(compute)).lower(*given).compile(options)

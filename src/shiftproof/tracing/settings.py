@@ -55,6 +55,12 @@ def compiler_options(platform: str, cells: float = math.inf) -> Options:
     return {**DETERMINISTIC.get(platform, {}), **(_quick(platform) if cells < SMALL else {})}
 
 
+def all_options(platform: str) -> list[Options]:
+    """Everything that the compiler is told on a platform, of one function or another: what is exact under these, is."""
+    quick, usual = compiler_options(platform, 0), compiler_options(platform)
+    return [usual] if quick == usual else [quick, usual]
+
+
 @functools.cache
 def _quick(platform: str) -> Options:
     """Those of `QUICK` that the compiler at hand understands: they differ from version to version."""
