@@ -74,7 +74,7 @@ Qed.
 Definition restrict (c : list Z) : list Z := build rank' (fun o => nth (from o) c 0).
 
 Lemma restrict_nth c a : (a < rank)%nat -> listed a axes = false -> nth (at_ a) (restrict c) 0 = nth a c 0.
-Proof. intros L A. destruct (at_right a L A) as [B E]. unfold restrict. rewrite nth_build by trivial. now rewrite E. Qed.
+Proof. intros L A. destruct (at_right a L A) as [B E]. unfold restrict. rewrite nth_build, E; trivial. Qed.
 
 End Axes.
 
@@ -146,7 +146,8 @@ Proof. unfold mates. now rewrite filter_In, in_cells. Qed.
 Lemma sum_of_summands (A : array V) i : inside sh i ->
   sums U sh (fun k => total numbers (map A (summands k))) i = total numbers (map A (mates i)).
 Proof.
-  intro I. unfold Sums.sums. rewrite <- (total_flat_map numbers Law). apply (total_permuted numbers Law), Permutation_map.
+  intro I. unfold Sums.sums. rewrite <- (total_flat_map numbers Law).
+  apply (total_permuted numbers Law), Permutation_map.
   apply NoDup_Permutation.
   - apply NoDup_flat_map; [apply class_no_duplicates | intros; apply summands_no_duplicates|].
     intros v w c Hv Hw Cv Cw. apply in_class in Hv as [Hv _]. apply in_class in Hw as [Hw _].
@@ -161,7 +162,8 @@ Qed.
 Lemma sums_apart (A : array V) i : inside sh i -> (forall a, In a axes -> single (nth a S []) = true) ->
   total numbers (map A (mates i)) = total numbers (map (sums S s A) (summands i)).
 Proof.
-  intros I T. unfold Sums.sums. rewrite <- (total_flat_map numbers Law). apply (total_permuted numbers Law), Permutation_map.
+  intros I T. unfold Sums.sums. rewrite <- (total_flat_map numbers Law).
+  apply (total_permuted numbers Law), Permutation_map.
   pose proof (fits_right S s FS) as [_ W].
   assert (At : forall c d a, In c (summands i) -> In d (class S s c) -> (a < length s)%nat ->
     nth a c 0 = if listed a axes then nth a d 0 else nth (at_ a) i 0).
@@ -184,7 +186,8 @@ Proof.
       set (c := build (length s) (fun a => if listed a axes then nth a d 0 else nth (at_ a) i 0)).
       assert (C : In c (summands i)).
       { unfold summands. apply in_product_seq. unfold c. rewrite build_length. split; trivial. intros a L.
-        rewrite nth_build by trivial. unfold mixed. simpl. destruct (listed a axes); [now apply in_range, D | now left]. }
+        rewrite nth_build by trivial. unfold mixed. simpl.
+        destruct (listed a axes); [now apply in_range, D | now left]. }
       exists c. split; trivial. apply in_class. split; trivial. rewrite (beside_alike S s) by trivial. intros a L.
       unfold c. rewrite nth_build by trivial. destruct (listed a axes) eqn:E; [reflexivity | now apply B].
     + intros (c & C & D). pose proof D as D'. apply in_class in D as [D B]. split; trivial.
@@ -209,7 +212,8 @@ Lemma sums_of_laps (A : array V) i : inside sh i ->
   total numbers (map A (mates i)) = sums S s A (first_lap i).
 Proof.
   intros I T. unfold Sums.sums, mates, class. f_equal. f_equal. apply filter_ext_in. intros c C. apply in_cells in C.
-  apply eq_true_iff_eq. rewrite beside_restrict, (beside_alike S s) by trivial. pose proof (first_lap_inside i I) as [_ J].
+  apply eq_true_iff_eq. rewrite beside_restrict, (beside_alike S s) by trivial.
+  pose proof (first_lap_inside i I) as [_ J].
   assert (E : forall a, (a < length s)%nat -> nth a (first_lap i) 0 = if listed a axes then 0 else nth (at_ a) i 0).
   { intros a L. unfold first_lap. now rewrite nth_build. }
   split; intros H a L.

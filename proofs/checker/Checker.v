@@ -15,7 +15,8 @@ Open Scope Z_scope.
 
 (** What is known of a node: a fact, the number of its signal, and its shape. Where the fact is one of sums of cells,
     which are summed: those of one label in another fact, whose factors stay. *)
-Record known := Known { fact : list (list factor); sums_of : option (list (list factor)); signal : nat; extent : list Z }.
+Record known := Known
+  { fact : list (list factor); sums_of : option (list (list factor)); signal : nat; extent : list Z }.
 
 Definition equal_factors (f g : factor) : bool :=
   (cells f =? cells g) && (period f =? period g) && (offset f =? offset g) && (step f =? step g).
@@ -86,10 +87,13 @@ Definition rule (o : operation) (shift sh : list Z) (G : list (list factor)) (es
   | _, _ => No
   end.
 
-(** The rule where sums of cells are known of operands, or listed of the result. [U] says which are summed of the result,
-    or that each cell is alone. A window that may take cells in any order too has rules that are not joined with this. *)
+(** Whether of all operands the cells are known themselves. *)
 Definition are_cells (es : list known) : bool :=
   forallb (fun e => match sums_of e with None => true | Some _ => false end) es.
+
+(** The rule where sums of cells are known of an operand, or listed of the result. [U] says which cells of the result are
+    summed, or that each is alone. A window that takes its cells in any order has other rules too, which are not joined
+    with this one. *)
 Definition fold_rule (o : operation) (sh : list Z) (G U : list (list factor)) (es : list known) : verdict :=
   match o, es with
   | Window dims kept symmetric true, e :: others =>
@@ -101,7 +105,8 @@ Definition fold_rule (o : operation) (sh : list Z) (G U : list (list factor)) (e
       else No
   | Pad a before behind inner zero, [e; e'] =>
       match sums_of e, sums_of e' with
-      | Some B, None => pad_fold a before behind inner zero sh G U (extent e) (fact e) B
+      | Some B, None => both (ask (length (extent e') =? 0)%nat)
+                             (pad_fold a before behind inner zero sh G U (extent e) (fact e) B)
       | _, _ => No
       end
   | (Concat _ | Other), _ => Unknown
@@ -178,7 +183,7 @@ Fixpoint check_nodes (shift : list Z) (sums : bool) (env : list (option known)) 
 
 (** ** Conclusions *)
 
-(** Of an output whose cells are only known in sums nothing follows. An axis of n cells moves by r: it shows whole periods of a signal that does, or stays, and r is whole turns. *)
+(** An axis of n cells moves by r: it shows whole periods of a signal that does, or stays, and r is whole turns. *)
 Definition moves_along (n r : Z) (fs : list factor) : verdict :=
   if still fs && (r mod n =? 0) then Yes else
   match merged fs with
@@ -194,6 +199,7 @@ Definition moves (axes : list nat) (r : list Z) (e : known) : verdict :=
                         else ask (still (nth a (fact e) [])))
               (seq 0 (length (extent e)))).
 
+(** Of an output whose cells are only known in sums nothing follows. *)
 Definition concludes (what : property) (r r' : list Z) (e : known) : verdict :=
   match sums_of e, what with
   | Some _, _ => No

@@ -111,7 +111,8 @@ Proof.
   assert (G : generated 1 0 [([1], [])] [r] []).
   { destruct (Z_le_gt_dec 0 r); [rewrite <- (Z2Nat.id r) by lia; apply Up|].
     replace r with (- Z.of_nat (Z.to_nat (- r))) by lia. apply Down. }
-  refine (checked_statements_hold claim claim_is_proved Z integers (computed w) (network_has_models w) [r] [] G x y T [] _).
+  refine (checked_statements_hold claim claim_is_proved Z integers (computed w) (network_has_models w)
+    [r] [] G x y T [] _).
   split; [reflexivity | simpl; lia].
 Qed.
 

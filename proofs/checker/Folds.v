@@ -21,7 +21,8 @@ Definition apart_along (a : nat) (U S : list (list factor)) : verdict :=
   ask (single (nth a U []) && single (nth a S [])).
 
 Lemma agree_right n n' us ss : agree n n' us ss = Yes -> sane us = true -> sane ss = true -> size us = n ->
-  size ss = n' -> n = n' /\ forall j k, 0 <= j < n -> 0 <= k < n -> (alike us false j false k <-> alike ss false j false k).
+  size ss = n' ->
+  n = n' /\ forall j k, 0 <= j < n -> 0 <= k < n -> (alike us false j false k <-> alike ss false j false k).
 Proof.
   intros H SU SS ZU ZS. apply both_yes in H as [H K]. apply both_yes in H as [N H]. apply ask_yes, Z.eqb_eq in N.
   split; trivial. intros j k J I. split; [apply (follows_right FUEL us ss) | apply (follows_right FUEL ss us)];
@@ -375,7 +376,8 @@ Theorem take_fold_right : forall a start by_ sh G U F S one R, fits G sh = true 
 Proof.
   intros a start by_ sh G U F S one R SG FU FS P H M. apply both_yes in H as [H H'].
   apply (take_right x y a start by_ sh G F (summed S one)); trivial. intros z i I.
-  pose proof H as T. apply both_yes in T as [_ T]. pose proof H' as O. apply other_sums_right in O as (N & L & _); trivial.
+  pose proof H as T. apply both_yes in T as [_ T].
+  pose proof H' as O. apply other_sums_right in O as (N & L & _); trivial.
   apply (sums_along numbers Law a sh U (fst one) S (R z) (snd one z) (fun v => Some (start + by_ * v)) i); trivial.
   - intros k K. now apply M.
   - intros v E. injection E as <-. apply (taken_inside _ _ _ _ _ _ _ T). now apply I.
@@ -410,8 +412,8 @@ Proof.
       now rewrite E in C.
   - apply both_yes in H as [H H']. apply both_yes in H as [O T].
     intros t i t' i' I I' E. pose proof H' as N. apply other_sums_right in N as (N & L & _); trivial.
-    destruct (padded_laps_right numbers Law a before behind inner sh U (fst one) S (R (copy x y t)) (snd one (copy x y t))
-      FU FS H' (M' _) i I) as [B ->].
+    destruct (padded_laps_right numbers Law a before behind inner sh U (fst one) S (R (copy x y t))
+      (snd one (copy x y t)) FU FS H' (M' _) i I) as [B ->].
     destruct (padded_laps_right numbers Law a before behind inner sh U (fst one) S (R (copy x y t'))
       (snd one (copy x y t')) FU FS H' (M' _) i' I') as [B' ->].
     set (q := period (hd (Still 1 1) (nth a S []))) in *.

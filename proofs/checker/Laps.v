@@ -1,7 +1,7 @@
 (** * The rule that makes folds: a weighted sum over windows that run over the ends of one period
 
-    Padded by zeros on both sides, a window meets each cell of a period with each of its weights. So the sum of its places
-    modulo the period is what the window makes of the cells around the torus, at one place: all others see zeros there. *)
+    Padded by zeros on both sides, a window meets each cell of a period with each of its weights. So the sum of its
+    places modulo the period is what the window makes of the cells around the torus. *)
 
 From Coq Require Import ZArith Znumtheory List Lia Bool Permutation.
 From Shifts Require Import Facts Semantics Indices Rules Orders Views Sums.
@@ -425,7 +425,8 @@ Proof.
   { intros z j J. destruct Wf as (weight & W0 & Wf). rewrite Wf. unfold sums.
     rewrite <- (laps_meet numbers Law (is_fold U) dims kept (fst one) sh U Run) by trivial. f_equal. apply map_ext_in.
     intros k K. apply in_class in K as [K B]. rewrite M, Wf by trivial. f_equal. apply map_ext. intro n.
-    f_equal. unfold coordinates_of. apply map_ext_in. intros a A. pose proof A as A'. apply Key, andb_true_iff in A as [_ A].
+    f_equal. unfold coordinates_of. apply map_ext_in. intros a A. pose proof A as A'.
+    apply Key, andb_true_iff in A as [_ A].
     apply unnamed_in in A' as [A' _]. rewrite (beside_alike U sh) in B by trivial.
     pose proof (fits_right U sh FU) as [_ Q]. destruct (Q a A') as [SU ZU]. symmetry.
     apply (single_tells (nth a U []) false _ false _); trivial; rewrite ?ZU; auto; [now apply J | now apply K]. }
@@ -441,7 +442,8 @@ Proof.
       exists l, (l = around_shown (is_fold U) dims kept (fst one) i' a \/ false = true) /\
         Permutation (around_shown (is_fold U) dims kept (fst one) i' a) l /\
         Forall2 (read_alike (nth a (fst one) 0) (nth a F []) t t') (around_shown (is_fold U) dims kept (fst one) i a) l).
-    { intros Sa No. assert (Q : forall j, around_shown (is_fold U) dims kept (fst one) j a = shown dims kept (fst one) j a).
+    { intros Sa No.
+      assert (Q : forall j, around_shown (is_fold U) dims kept (fst one) j a = shown dims kept (fst one) j a).
       { intro j. rewrite shown_spots. unfold around_shown. apply map_ext. intro k. unfold spot.
         destruct (find (fun d => (axis d =? a)%nat) dims) as [d|]; trivial. now rewrite (No d eq_refl). }
       rewrite !Q. now apply (seen_axis_right x y false) with sh G. }

@@ -1,7 +1,7 @@
 (** * What is known of every node is right
 
-    The checker goes through the nodes, and knows of each what it has checked. All of it is true of any model: of the image
-    and its shifted copy, cells of one label have one value, or sums of cells. *)
+    The checker goes through the nodes, and knows of each what it has checked. All of it is true of any model: of the
+    image and its shifted copy, cells of one label have one value, or sums of cells have. *)
 
 From Coq Require Import ZArith Znumtheory List Lia Bool Permutation.
 From Shifts Require Import Facts Semantics Indices Rules Orders Views Mixtures Sums Folds Laps Additions Checker.
@@ -286,7 +286,8 @@ Proof.
     + intros z i I. destruct one as [s A], two as [s' A']. now apply (proj2 (Me s A s' A' eq_refl)).
   - (* Window *)
     destruct es as [|e others]; [easy|]. destruct (First e others eq_refl) as (one & rest & Q & X & R).
-    rewrite <- X, <- R in H. rewrite Q in Me, P. destruct one as [s A]. destruct (Me s A _ eq_refl) as (f & Sy & _ & Me').
+    rewrite <- X, <- R in H. rewrite Q in Me, P. destruct one as [s A].
+    destruct (Me s A _ eq_refl) as (f & Sy & _ & Me').
     apply (window_right x y symmetric dims kept (shape v) G (fact e) (s, A) rest f); trivial.
     + apply P; now left.
     + intros F' two I. apply P; now right.
@@ -311,44 +312,49 @@ Lemma folds_right k v G U es env : nth_error (nodes p) k = Some v -> in_order en
   right x y G (shape v) (fun z => sums numbers U (shape v) (m z k)).
 Proof.
   intros N O C F A SG SU H. pose proof (proj1 M A) as Law. pose proof (proj2 M k v N) as Me. unfold operands_of in Me.
-  assert (One : forall e j, nth_error env j = Some (Some e) -> forall B, sums_of e = Some B ->
-    let one := (shape_of p j, fun z => m z j) in
-    fst one = extent e /\ fits B (fst one) = true /\ premise x y (fact e) (summed numbers B one)).
-  { intros e j Nj B E. destruct (O j e Nj) as (S & X & _ & Sf). rewrite E in Sf. simpl. rewrite <- X.
+  set (ops := map (fun j => (shape_of p j, fun z => m z j)) (inputs v)) in *.
+  assert (First : forall e others B, es = e :: others -> sums_of e = Some B -> exists one rest, ops = one :: rest /\
+    length rest = length others /\ fst one = extent e /\ fits B (fst one) = true /\
+    premise x y (fact e) (summed numbers B one)).
+  { intros e others B -> E. inversion F as [|? j ? js Nj F' Es Ks]. unfold ops. rewrite <- Ks.
+    destruct (O j e Nj) as (S & X & _ & Sf). rewrite E in Sf.
+    exists (shape_of p j, fun z => m z j), (map (fun j => (shape_of p j, fun z => m z j)) js).
+    split; [reflexivity|]. split; [rewrite map_length; clear - F'; induction F'; simpl; congruence|]. simpl. rewrite <- X.
     repeat split; trivial. intros t i t' i' I I' L. specialize (C j e j e Nj Nj eq_refl t i t' i' I I' L).
     unfold value in C. now rewrite E in C. }
+  assert (One : forall e B, es = [e] -> sums_of e = Some B -> exists one, ops = [one] /\ fst one = extent e /\
+    fits B (fst one) = true /\ premise x y (fact e) (summed numbers B one)).
+  { intros e B Q E. destruct (First e [] B Q E) as (one & [|? ?] & K & L & R); [now exists one | discriminate L]. }
   unfold fold_rule in H.
   destruct (op v) as [axes| |periods| | | |axes| |order|a start by_|a|a before behind inner zero
                      |dims kept symmetric linear|axes outs symmetric sum|kept|] eqn:Op; cbn [means] in Me;
     try (destruct es as [|? [|? ?]]; try discriminate H; destruct (sums_of _); discriminate H); try discriminate H.
   - (* Reshape *)
     destruct es as [|e [|? ?]]; try discriminate H. destruct (sums_of e) as [B|] eqn:E; [|discriminate H].
-    inversion F as [|? j ? ? Nj F' Es Ks]. inversion F'. subst. destruct (One e j Nj B E) as (X & SB & P). rewrite <- X in H.
-    apply (reshape_fold_right numbers Law x y (shape v) G U (fact e) B _ _ SG SU SB P H).
-    intros z i I. rewrite <- Ks in Me. now apply (Me _ _ eq_refl).
+    destruct (One e B eq_refl E) as ([s A0] & Q & X & SB & P). rewrite <- X in H. rewrite Q in Me.
+    apply (reshape_fold_right numbers Law x y (shape v) G U (fact e) B _ _ SG SU SB P H). exact (Me _ _ eq_refl).
   - (* Transpose *)
     destruct es as [|e [|? ?]]; try discriminate H. destruct (sums_of e) as [B|] eqn:E; [|discriminate H].
-    inversion F as [|? j ? ? Nj F' Es Ks]. inversion F'. subst. destruct (One e j Nj B E) as (X & SB & P). rewrite <- X in H.
-    apply (transpose_fold_right numbers Law x y order (shape v) G U (fact e) B _ _ SG SU SB P H).
-    intros z i I. rewrite <- Ks in Me. now apply (Me _ _ eq_refl).
+    destruct (One e B eq_refl E) as ([s A0] & Q & X & SB & P). rewrite <- X in H. rewrite Q in Me.
+    apply (transpose_fold_right numbers Law x y order (shape v) G U (fact e) B _ _ SG SU SB P H). exact (Me _ _ eq_refl).
   - (* Take *)
     destruct es as [|e [|? ?]]; try discriminate H. destruct (sums_of e) as [B|] eqn:E; [|discriminate H].
-    inversion F as [|? j ? ? Nj F' Es Ks]. inversion F'. subst. destruct (One e j Nj B E) as (X & SB & P). rewrite <- X in H.
-    apply (take_fold_right numbers Law x y a start by_ (shape v) G U (fact e) B _ _ SG SU SB P H).
-    intros z i I. rewrite <- Ks in Me. now apply (Me _ _ eq_refl).
+    destruct (One e B eq_refl E) as ([s A0] & Q & X & SB & P). rewrite <- X in H. rewrite Q in Me.
+    apply (take_fold_right numbers Law x y a start by_ (shape v) G U (fact e) B _ _ SG SU SB P H). exact (Me _ _ eq_refl).
   - (* Pad *)
     destruct es as [|e [|e' [|? ?]]]; try discriminate H; [destruct (sums_of e); discriminate H|].
     destruct (sums_of e) as [B|] eqn:E; [|discriminate H]. destruct (sums_of e'); [discriminate H|].
-    inversion F as [|? j ? ? Nj F' Es Ks]. inversion F' as [|? j' ? ? Nj' F'' Es' Ks']. inversion F''. subst.
-    destruct (One e j Nj B E) as (X & SB & P). rewrite <- X in H. destruct zero; [|discriminate H].
-    rewrite <- Ks in Me. destruct (Me _ _ _ _ eq_refl) as [Z Me'].
-    now apply (pad_fold_right numbers Law x y a before behind inner (shape v) G U (fact e) B _ (fun z => m z j') _
-      SG SU SB P H (Z eq_refl)).
+    apply both_yes in H as [_ H]. destruct zero; [|discriminate H].
+    destruct (First e [e'] B eq_refl E) as ([s A0] & [|[s' v0] [|? ?]] & Q & L & X & SB & P); try discriminate L.
+    rewrite <- X in H. rewrite Q in Me. destruct (Me _ _ _ _ eq_refl) as [Z Me'].
+    apply (pad_fold_right numbers Law x y a before behind inner (shape v) G U (fact e) B _ v0 _ SG SU SB P H);
+      [now apply Z | exact Me'].
   - (* Window *)
     destruct linear; [|destruct es as [|? [|? ?]]; try discriminate H; destruct (sums_of _); discriminate H].
     destruct es as [|e others]; [discriminate H|]. destruct (are_cells (e :: others)) eqn:Ce; [|discriminate H].
-    destruct (operands_right env (inputs v) _ O C F) as (E1 & E2 & _ & P). rewrite <- E1 in Me by trivial.
-    inversion F as [|? j ? js Nj F' Es Ks]. rewrite <- Ks in Me, E2, P. unfold operands in Me, E2, P. simpl in Me, E2, P.
+    destruct (operands_right env (inputs v) _ O C F) as (E1 & E2 & _ & P).
+    unfold ops in Me. rewrite <- E1 in Me by trivial. clear First One. inversion F as [|? j ? js Nj F' Es Ks].
+    rewrite <- Ks in Me, E2, P. unfold operands in Me, E2, P. simpl in Me, E2, P.
     set (one := snd (as_operand e j)) in *.
     set (rest := map (fun u => as_operand (fst u) (snd u)) (combine others js)) in *. injection E2 as E2.
     destruct (O j e Nj) as (_ & X & _). rewrite X, <- E2 in H. change (shape_of p j) with (fst one) in H.
@@ -361,9 +367,9 @@ Proof.
   - (* Mix *)
     destruct es as [|e [|? ?]]; try discriminate H. destruct (sums_of e) as [B|] eqn:E; [|discriminate H].
     destruct outs; [|discriminate H]. destruct sum; [|discriminate H].
-    inversion F as [|? j ? ? Nj F' Es Ks]. inversion F'. subst. destruct (One e j Nj B E) as (X & SB & P). rewrite <- X in H.
-    rewrite <- Ks in Me. destruct Me as (f & _ & Sum & Me).
-    now apply (sum_fold_right numbers Law x y axes (shape v) G U (fact e) B _ f _ SG SU SB P H (Sum eq_refl)).
+    destruct (One e B eq_refl E) as (one & Q & X & SB & P). rewrite <- X in H. rewrite Q in Me.
+    destruct Me as (f & _ & Sum & Me).
+    now apply (sum_fold_right numbers Law x y axes (shape v) G U (fact e) B one f _ SG SU SB P H (Sum eq_refl)).
 Qed.
 
 Lemma shape_of_node k v : nth_error (nodes p) k = Some v -> shape_of p k = shape v.
@@ -382,7 +388,8 @@ Proof.
   { intros e j t i I. unfold are_cells in Ce. rewrite forallb_forall in Ce. specialize (Ce e I). unfold value.
     now destruct (sums_of e). }
   destruct (op v) as [axes| |periods| | | |axes| |order|a start by_|a|a before behind inner zero
-                     |dims kept symmetric linear|axes outs symmetric sum|kept|] eqn:Op; cbn [means carries] in *; try easy.
+                     |dims kept symmetric linear|axes outs symmetric sum|kept|] eqn:Op;
+    cbn [means carries] in *; try easy.
   - (* Take *)
     destruct es as [|e [|? ?]]; try easy. inversion F as [|? j ? ? Nj F' Es Ks]. inversion F'. subst.
     destruct ((by_ =? 1) && (0 <=? start) && (start + nth a (shape v) 0 <=? nth a (extent e) 0)

@@ -237,8 +237,8 @@ Definition means (k : nat) (o : operation) (sh : list Z) (operands : list operan
   | Other => True
   end.
 
-(** A model of a program: an array for every node, as its operation means, and for all images; what is added where it has
-    sums are values of which sums may be reordered. *)
+(** A model of a program: an array for every node, as its operation means, and for all images. Where the program has sums,
+    the addition is commutative. *)
 Definition model := images -> nat -> array.
 Definition operands_of (p : program) (m : model) (v : node) : list operand :=
   map (fun j => (shape_of p j, fun x => m x j)) (inputs v).

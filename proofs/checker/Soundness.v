@@ -52,7 +52,8 @@ Proof.
   destruct (listed a axes); [now apply moves_along_right | now apply still_stays; [|apply ask_yes]].
 Qed.
 
-Lemma check_generator_right {V} (numbers : addition V) c g (m : model V) : is_model numbers (about c) m -> check_generator c g = Proved ->
+Lemma check_generator_right {V} (numbers : addition V) c g (m : model V) :
+  is_model numbers (about c) m -> check_generator c g = Proved ->
   match what c with
   | Invariance => acts (about c) m [] (by_shift g) []
   | Equivariance axes same => acts (about c) m axes (by_shift g) (by_output g) /\
@@ -60,7 +61,8 @@ Lemma check_generator_right {V} (numbers : addition V) c g (m : model V) : is_mo
   end.
 Proof.
   intros M H. unfold check_generator in H.
-  destruct (check_nodes (by_shift g) (has_sums (about c)) [] (nodes (about c)) (listings g)) as [env|why k] eqn:D; [|destruct why; easy].
+  destruct (check_nodes (by_shift g) (has_sums (about c)) [] (nodes (about c)) (listings g)) as [env|why k] eqn:D;
+    [|destruct why; easy].
   destruct (nth_error env (output (about c))) as [[e|]|] eqn:N; try easy.
   assert (R : concludes (what c) (by_shift g) (by_output g) e = Yes).
   { destruct (concludes (what c) (by_shift g) (by_output g) e); easy. }

@@ -15,6 +15,7 @@
     Nodes.v       what it knows of each node is right
     Soundness.v   `checked_statements_hold`: where it says `Proved`, every model of the program is as stated
     Examples.v    a network, its models, and certificates that are refused
+    Transposed.v  the same of a transposed convolution
 
     python -m proofs checker FILE...    check files with it; without files, the golden certificates
 
@@ -65,6 +66,7 @@ THEOREMS: Mapping[str, tuple[str, ...]] = {
     "Nodes": ("derived_right",),
     "Soundness": ("checked_statements_hold",),
     "Examples": ("network_has_models", "network_is_invariant"),
+    "Transposed": ("layer_has_models", "layer_moves"),
 }
 """The theorems of each file; a file may use those before it."""
 
@@ -130,7 +132,8 @@ def stated(text: str) -> str:
     ]
     along = f" along axes {list(question.axes)}" if question.axes else ""
     same = ", as the image does" if question.law == "same" else ""
-    return f"{question.property}{along}{same}, under all sums of {', '.join(moves)}"
+    exact = ", where sums are exact" if terms.reads_sums(data) else ""
+    return f"{question.property}{along}{same}{exact}, under all sums of {', '.join(moves)}"
 
 
 def _words(answer: str, data: Any) -> str:

@@ -7,7 +7,6 @@ A fact with folds becomes two: of the sums, and of the cells that are summed. On
 read that an operation is a sum: any other one is of all functions.
 """
 
-import itertools
 from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Any
 
@@ -52,10 +51,8 @@ def certificate(data: Mapping[str, Any], name: str) -> str:
     need(len(program.outputs) == 1, "format", "the program has several outputs")
     entries = [_generator(entry) for entry in data["generators"]]
     chosen = {number for entry in data["generators"] for number, *_ in entry["choices"]}
-    folded = any(map(has_folds, itertools.chain.from_iterable(map(rows, data["generators"]))))
-    nodes = listed(
-        _node(node, number in chosen, folded) for number, node in enumerate(program.nodes)
-    )
+    sums = reads_sums(data)
+    nodes = listed(_node(node, number in chosen, sums) for number, node in enumerate(program.nodes))
     return (
         f"Definition {name}_program := Program {nodes} {natural(program.outputs[0])}.\n"
         f"Definition {name} := Certificate {name}_program {_property(question)} "
@@ -84,6 +81,11 @@ def strangers(row: Row) -> Set[str]:
 def has_folds(row: Row) -> bool:
     """Whether a fact is one of sums."""
     return any(isinstance(factor, Fold) for axis in row or () for factor in axis)
+
+
+def reads_sums(data: Mapping[str, Any]) -> bool:
+    """Whether it is read of operations that they are sums: only where a fact is one of sums."""
+    return any(has_folds(row) for entry in data["generators"] for row in rows(entry))
 
 
 # --- numbers and lists ---
@@ -134,11 +136,9 @@ def _row(row: Row) -> str:
     if row is None or strangers(row):
         return "None"
     facts = _axes(row, _factor)
-    return (
-        f"Some (OfSums {facts} {_axes(row, _summed)})"
-        if has_folds(row)
-        else f"Some (OfCells {facts})"
-    )
+    if has_folds(row):
+        return f"Some (OfSums {facts} {_axes(row, _summed)})"
+    return f"Some (OfCells {facts})"
 
 
 def _axes(row: tuple[Factors, ...], word: Callable[[Factor], str]) -> str:
@@ -166,12 +166,12 @@ def _summed(factor: Factor) -> str:
     return _factor(Still(factor.n, factor.n))
 
 
-def _node(node: Node, chosen: bool, folded: bool) -> str:
-    operation = "Other" if chosen else _operation(node.op, folded)
+def _node(node: Node, chosen: bool, sums: bool) -> str:
+    operation = "Other" if chosen else _operation(node.op, sums)
     return f"Node ({operation}) {_naturals(node.inputs)} {listed(map(integer, node.shape))}\n  "
 
 
-def _operation(op: Operation, folded: bool) -> str:
+def _operation(op: Operation, sums: bool) -> str:
     match op:
         case Input(grid):
             return f"Input {_naturals(grid)}"
@@ -187,12 +187,12 @@ def _operation(op: Operation, folded: bool) -> str:
             return f"Concat {natural(axis)}"
         case Pad(axis, low, high, inner, zero):
             numbers = " ".join(map(integer, (low, high, inner)))
-            return f"Pad {natural(axis)} {numbers} {_boolean(zero and folded)}"
+            return f"Pad {natural(axis)} {numbers} {_boolean(zero and sums)}"
         case Window(dims, kept, symmetric, linear):
-            flags = f"{_boolean(symmetric)} {_boolean(linear and folded)}"
+            flags = f"{_boolean(symmetric)} {_boolean(linear and sums)}"
             return f"Window {listed(map(_dim, dims))} {_kept(kept)} {flags}"
         case Mix(axes, outs, symmetric, added):
-            flags = f"{_boolean(symmetric)} {_boolean(added and folded)}"
+            flags = f"{_boolean(symmetric)} {_boolean(added and sums)}"
             return f"Mix {_naturals(axes)} {_naturals(outs)} {flags}"
         case Whole(kept):
             return f"Whole {_kept(kept)}"
