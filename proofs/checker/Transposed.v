@@ -5,7 +5,7 @@
     and each of its steps with one thing changed is refused. *)
 
 From Coq Require Import ZArith List Lia Bool Permutation.
-From Shifts Require Import Facts Semantics Indices Sums Additions Checker Soundness Examples.
+From Shifts Require Import Facts Semantics Indices Sums Folds Additions Checker Soundness Examples.
 Import ListNotations.
 Open Scope Z_scope.
 
@@ -105,6 +105,30 @@ Example laps_are_no_output :
     (laps_of 5) (laps_of 8) cut_laps (OfSums [[Moving 4 4 0 1]; [Still 2 1]] [[Still 4 4]; [Still 2 1]])
   = Refused AtStatement.
 Proof. vm_compute. reflexivity. Qed.
+
+(** Of laps along one axis of two: what may be done along the other one; and the same along this one, or wrongly. *)
+Definition sums_beside (n : Z) : list (list factor) := [[Moving 5 4 0 1]; [Still n n]].
+Definition laps_beside (n : Z) : list (list factor) := [[Still 5 4]; [Still n n]].
+
+Example slices_beside_laps :
+  take_fold 1 0 2 [5; 2] (sums_beside 2) (laps_beside 2) [5; 3] (sums_beside 3) (laps_beside 3) = Yes /\
+  take_fold 0 0 1 [4; 3] [[Moving 4 4 0 1]; [Still 3 3]] [[Still 4 4]; [Still 3 3]]
+    [5; 3] (sums_beside 3) (laps_beside 3) = No.
+Proof. vm_compute. now split. Qed.
+Example zeros_beside_laps :
+  pad_fold 1 1 1 0 true [5; 5] (sums_beside 5) (laps_beside 5) [5; 3] (sums_beside 3) (laps_beside 3) = Yes /\
+  pad_fold 1 1 1 0 false [5; 5] (sums_beside 5) (laps_beside 5) [5; 3] (sums_beside 3) (laps_beside 3) = No.
+Proof. vm_compute. now split. Qed.
+Example sums_beside_laps :
+  sum_fold [1%nat] [5] [[Moving 5 4 0 1]] [[Still 5 4]] [5; 3] (sums_beside 3) (laps_beside 3) = Yes /\
+  sum_fold [0%nat] [3] [[Still 3 3]] [[Still 3 3]] [5; 3] (sums_beside 3) (laps_beside 3) = No.
+Proof. vm_compute. now split. Qed.
+Example order_of_laps :
+  transpose_fold [1; 0]%nat [3; 5] (rev (sums_beside 3)) (rev (laps_beside 3))
+    [5; 3] (sums_beside 3) (laps_beside 3) = Yes /\
+  transpose_fold [1; 0]%nat [3; 5] (rev (sums_beside 3)) [[Still 3 1]; [Still 5 4]]
+    [5; 3] (sums_beside 3) (laps_beside 3) = No.
+Proof. vm_compute. now split. Qed.
 
 (** ** Its models *)
 
