@@ -4,7 +4,7 @@
     checks each against those before it. Then it looks at the fact of the output. *)
 
 From Coq Require Import ZArith Znumtheory List Lia Bool Permutation.
-From Shifts Require Import Facts Semantics Indices Rules Orders Views Mixtures.
+From Shifts Require Import Facts Semantics Indices Rules Orders Views Mixtures Folds Laps Additions.
 Import ListNotations.
 Open Scope Z_scope.
 
@@ -13,8 +13,10 @@ Open Scope Z_scope.
     Windows on one signal may be glued. Two facts show one signal where their nodes carry the number of the same node, at
     which that signal was made. Then a label means the same cell in both. *)
 
-(** What is known of a node: a fact, the number of its signal, and its shape. *)
-Record known := Known { fact : list (list factor); signal : nat; extent : list Z }.
+(** What is known of a node: a fact, the number of its signal, and its shape. Where the fact is one of sums of cells,
+    which are summed: those of one label in another fact, whose factors stay. *)
+Record known := Known
+  { fact : list (list factor); sums_of : option (list (list factor)); signal : nat; extent : list Z }.
 
 Definition equal_factors (f g : factor) : bool :=
   (cells f =? cells g) && (period f =? period g) && (offset f =? offset g) && (step f =? step g).
@@ -76,14 +78,57 @@ Definition rule (o : operation) (shift sh : list Z) (G : list (list factor)) (es
   | Transpose order, [e] => transpose_rule order sh G (extent e) (fact e)
   | Take a start by_, [e] => take_rule a start by_ sh G (extent e) (fact e)
   | Concat a, _ :: _ => both (ask (a <? length sh)%nat) (concat_rule a sh G (paired es))
-  | Pad a before behind inner, [e; e'] => pad_rule a before behind inner sh G (extent e) (fact e) (extent e')
-  | Window dims kept symmetric, e :: others =>
+  | Pad a before behind inner _, [e; e'] => pad_rule a before behind inner sh G (extent e) (fact e) (extent e')
+  | Window dims kept symmetric _, e :: others =>
       window_rule symmetric dims kept sh G (extent e) (fact e) (map fact others)
-  | Mix axes outs symmetric, _ :: _ => mix_rule axes outs symmetric sh G (paired es)
+  | Mix axes outs symmetric _, _ :: _ => mix_rule axes outs symmetric sh G (paired es)
   | Whole kept, e :: others => window_rule false [] kept sh G (extent e) (fact e) (map fact others)
   | Other, _ => Unknown
   | _, _ => No
   end.
+
+(** Whether of all operands the cells are known themselves. *)
+Definition are_cells (es : list known) : bool :=
+  forallb (fun e => match sums_of e with None => true | Some _ => false end) es.
+
+(** The rule where sums of cells are known of an operand, or listed of the result. [U] says which cells of the result are
+    summed, or that each is alone. A window that takes its cells in any order has other rules too, which are not joined
+    with this one. *)
+Definition fold_rule (o : operation) (sh : list Z) (G U : list (list factor)) (es : list known) : verdict :=
+  match o, es with
+  | Window dims kept symmetric true, e :: others =>
+      if are_cells es then
+        match laps_rule dims kept sh G U (extent e) (fact e) (map fact others) with
+        | No => if symmetric then Unknown else No
+        | v => v
+        end
+      else No
+  | Pad a before behind inner zero, [e; e'] =>
+      match sums_of e, sums_of e' with
+      | Some B, None => both (ask (length (extent e') =? 0)%nat)
+                             (pad_fold a before behind inner zero sh G U (extent e) (fact e) B)
+      | _, _ => No
+      end
+  | (Concat _ | Other), _ => Unknown
+  | _, [e] =>
+      match sums_of e with
+      | Some B =>
+          match o with
+          | Reshape => reshape_fold sh G U (extent e) (fact e) B
+          | Transpose order => transpose_fold order sh G U (extent e) (fact e) B
+          | Take a start by_ => take_fold a start by_ sh G U (extent e) (fact e) B
+          | Mix axes [] _ true => sum_fold axes sh G U (extent e) (fact e) B
+          | _ => No
+          end
+      | None => No
+      end
+  | _, _ => No
+  end.
+
+(** What is listed of a node: a fact of its cells; or one of sums of them, and which are summed. *)
+Inductive listing := OfCells (G : list (list factor)) | OfSums (G U : list (list factor)).
+Definition listed_fact (l : listing) : list (list factor) := match l with OfCells G | OfSums G _ => G end.
+Definition alone (sh : list Z) : list (list factor) := map (fun n => [Still n n]) sh.
 
 Fixpoint found (env : list (option known)) (ks : list nat) : option (list known) :=
   match ks with
@@ -95,33 +140,42 @@ Fixpoint found (env : list (option known)) (ks : list nat) : option (list known)
       end
   end.
 
-(** A node without a listed fact is not known, and no claim is made of it. *)
-Definition check_node (shift : list Z) (env : list (option known)) (v : node) (listing : option (list (list factor)))
+(** A node without a listed fact is not known, and no claim is made of it. [sums]: whether the program has any. *)
+Definition check_node (shift : list Z) (sums : bool) (env : list (option known)) (v : node) (listed : option listing)
   : verdict * option known :=
-  match listing with
+  match listed with
   | None => (Yes, None)
-  | Some G =>
+  | Some l =>
+      let G := listed_fact l in
       if fits G (shape v) then
-        match found env (inputs v) with
-        | None => (Unknown, None)
-        | Some es =>
-            match carries (op v) (shape v) G es with
-            | Some s => (Yes, Some (Known G s (shape v)))
-            | None => (rule (op v) shift (shape v) G es, Some (Known G (length env) (shape v)))
-            end
+        match found env (inputs v), l with
+        | None, _ => (Unknown, None)
+        | Some es, OfSums _ U =>
+            (both (ask (sums && fits U (shape v))) (fold_rule (op v) (shape v) G U es),
+             Some (Known G (Some U) (length env) (shape v)))
+        | Some es, OfCells _ =>
+            if are_cells es then
+              match carries (op v) (shape v) G es with
+              | Some s => (Yes, Some (Known G None s (shape v)))
+              | None => (rule (op v) shift (shape v) G es, Some (Known G None (length env) (shape v)))
+              end
+            else
+              let U := alone (shape v) in
+              (both (ask (sums && fits U (shape v) && forallb single U)) (fold_rule (op v) (shape v) G U es),
+               Some (Known G None (length env) (shape v)))
         end
       else (No, None)
   end.
 
 Inductive outcome := Derived (env : list (option known)) | Stopped (why : verdict) (place : nat).
 
-Fixpoint check_nodes (shift : list Z) (env : list (option known)) (vs : list node)
-  (listings : list (option (list (list factor)))) : outcome :=
+Fixpoint check_nodes (shift : list Z) (sums : bool) (env : list (option known)) (vs : list node)
+  (listings : list (option listing)) : outcome :=
   match vs, listings with
   | [], [] => Derived env
   | v :: vs', l :: ls =>
-      match check_node shift env v l with
-      | (Yes, e) => check_nodes shift (env ++ [e]) vs' ls
+      match check_node shift sums env v l with
+      | (Yes, e) => check_nodes shift sums (env ++ [e]) vs' ls
       | (why, _) => Stopped why (length env)
       end
   | _, _ => Stopped No (length env)
@@ -145,17 +199,19 @@ Definition moves (axes : list nat) (r : list Z) (e : known) : verdict :=
                         else ask (still (nth a (fact e) [])))
               (seq 0 (length (extent e)))).
 
+(** Of an output whose cells are only known in sums nothing follows. *)
 Definition concludes (what : property) (r r' : list Z) (e : known) : verdict :=
-  match what with
-  | Invariance => moves [] [] e
-  | Equivariance axes same => both (moves axes r' e) (if same then moves axes r e else Yes)
+  match sums_of e, what with
+  | Some _, _ => No
+  | None, Invariance => moves [] [] e
+  | None, Equivariance axes same => both (moves axes r' e) (if same then moves axes r e else Yes)
   end.
 
 (** ** Certificates *)
 
 (** One generator: a shift of the image, the shift of the output, and the facts listed for the nodes. *)
 Record generator := Generator
-  { by_shift : list Z; by_output : list Z; listings : list (option (list (list factor))) }.
+  { by_shift : list Z; by_output : list Z; listings : list (option listing) }.
 
 Record certificate := Certificate
   { about : program; what : property; grid : list Z; generators : list generator }.
@@ -189,7 +245,7 @@ Definition answer (v : verdict) (where_ : place) : result :=
 
 (** One generator: every node, and then the output. *)
 Definition check_generator (c : certificate) (g : generator) : result :=
-  match check_nodes (by_shift g) [] (nodes (about c)) (listings g) with
+  match check_nodes (by_shift g) (has_sums (about c)) [] (nodes (about c)) (listings g) with
   | Stopped why k => answer (match why with Yes => No | _ => why end) (AtNode k)
   | Derived env =>
       match nth_error env (output (about c)) with

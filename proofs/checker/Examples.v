@@ -16,12 +16,11 @@ Definition network : program := Program
     Node Weight [] [2];
     Node (Take 0 3 1) [0%nat] [1];
     Node (Concat 0) [2; 0]%nat [5];
-    Node (Window run_window [] false) [3; 1]%nat [4];
-    Node (Mix [0%nat] [] true) [4%nat] [] ] 5.
+    Node (Window run_window [] false false) [3; 1]%nat [4];
+    Node (Mix [0%nat] [] true false) [4%nat] [] ] 5.
 
-Definition fact_list : list (option (list (list factor))) :=
-  [ Some [[Moving 4 4 0 1]]; Some [[Still 2 2]]; Some [[Moving 1 4 3 1]]; Some [[Moving 5 4 3 1]];
-    Some [[Moving 4 4 0 1]]; Some [] ].
+Definition fact_list : list (option listing) := map (fun G => Some (OfCells G))
+  [ [[Moving 4 4 0 1]]; [[Still 2 2]]; [[Moving 1 4 3 1]]; [[Moving 5 4 3 1]]; [[Moving 4 4 0 1]]; [] ].
 Definition claim : certificate := Certificate network Invariance [4] [Generator [1] [] fact_list].
 
 Example claim_is_proved : check claim = Proved.
@@ -30,7 +29,7 @@ Proof. vm_compute. reflexivity. Qed.
 (** The facts are not believed: with another offset, or step, or without the padding, the same is refused. *)
 Definition with_fact (k : nat) (F : list (list factor)) : certificate :=
   Certificate network Invariance [4]
-    [Generator [1] [] (firstn k fact_list ++ Some F :: skipn (S k) fact_list)].
+    [Generator [1] [] (firstn k fact_list ++ Some (OfCells F) :: skipn (S k) fact_list)].
 
 Example another_offset_is_refused : check (with_fact 3 [[Moving 5 4 2 1]]) = Refused (AtNode 3).
 Proof. vm_compute. reflexivity. Qed.
@@ -39,14 +38,16 @@ Proof. vm_compute. reflexivity. Qed.
 Example no_padding_is_refused :
   check (Certificate (Program
     [ Node (Input [0%nat]) [] [4]; Node Weight [] [2];
-      Node (Window [Dim 0 0 2 1 1 0 1 1] [] false) [0; 1]%nat [4]; Node (Mix [0%nat] [] true) [2%nat] [] ] 3)
+      Node (Window [Dim 0 0 2 1 1 0 1 1] [] false false) [0; 1]%nat [4];
+      Node (Mix [0%nat] [] true false) [2%nat] [] ] 3)
     Invariance [4]
-    [Generator [1] [] [Some [[Moving 4 4 0 1]]; Some [[Still 2 2]]; Some [[Moving 4 4 0 1]]; Some []]])
+    [Generator [1] [] (map (fun G => Some (OfCells G)) [ [[Moving 4 4 0 1]]; [[Still 2 2]]; [[Moving 4 4 0 1]]; [] ])])
   = Refused (AtNode 2).
 Proof. vm_compute. reflexivity. Qed.
 
 (** ** Its models *)
 
+Definition integers : addition Z := Addition Z 0 Z.add.
 Definition sum (l : list Z) : Z := fold_right Z.add 0 l.
 
 (** What the window and the mixture compute here: a weighted sum, and a sum. *)
@@ -72,9 +73,9 @@ Lemma sums_permute l l' : Permutation l l' -> sum l = sum l'.
 Proof. intro P; induction P; unfold sum in *; simpl; lia. Qed.
 
 (** The network has a model for every kernel: the predicate is not empty, and the theorem not void. *)
-Theorem network_has_models : forall w, is_model network (computed w).
+Theorem network_has_models : forall w, is_model integers network (computed w).
 Proof.
-  intros w k v N. destruct k as [|[|[|[|[|[|k]]]]]]; [| | | | | | destruct k; easy];
+  intro w. split; [discriminate|]. intros k v N. destruct k as [|[|[|[|[|[|k]]]]]]; [| | | | | | destruct k; easy];
     injection N as <-; cbn [means op shape].
   - reflexivity.
   - exists w. reflexivity.
@@ -86,8 +87,8 @@ Proof.
     + injection E as <- <- <- _. simpl in B |- *. cbn [computed]. unfold node_3.
       destruct (Z.ltb_spec (nth 0 i 0) 1); [lia | reflexivity].
   - intros s A others E. injection E as <- <- <-. exists (fun _ seen kernels => convolve seen kernels).
-    split; [easy|]. reflexivity.
-  - exists (fun _ cells => add_up cells). split; [|reflexivity].
+    split; [easy|]. split; [easy | reflexivity].
+  - exists (fun _ cells => add_up cells). split; [|split; [easy | reflexivity]].
     intros _ _ l l' P. now apply sums_permute, Permutation_map.
 Qed.
 
@@ -110,7 +111,8 @@ Proof.
   assert (G : generated 1 0 [([1], [])] [r] []).
   { destruct (Z_le_gt_dec 0 r); [rewrite <- (Z2Nat.id r) by lia; apply Up|].
     replace r with (- Z.of_nat (Z.to_nat (- r))) by lia. apply Down. }
-  refine (checked_statements_hold claim claim_is_proved Z (computed w) (network_has_models w) [r] [] G x y T [] _).
+  refine (checked_statements_hold claim claim_is_proved Z integers (computed w) (network_has_models w)
+    [r] [] G x y T [] _).
   split; [reflexivity | simpl; lia].
 Qed.
 

@@ -48,7 +48,7 @@ Qed.
 (** [cells] of an axis that show a signal of this period, from this offset on, which the shift moves by this step. *)
 Record factor := Factor { cells : Z; period : Z; offset : Z; step : Z }.
 
-(** The two factors of the kernel. *)
+(** Two factors of the kernel. *)
 Definition Still (n p : Z) : factor := Factor n p 0 0.
 Definition Moving (n p o s : Z) : factor := Factor n p o s.
 

@@ -5,7 +5,8 @@
     *model* of a program gives every node an array for every input, by members of these classes, whichever they are. So
     what holds for all models holds for all weights, activation functions and kernels.
 
-    Values are of any type. An array is a function of lists of integers; only cells inside of its shape count. *)
+    Values are of any type; it has an element 0 and an addition, of which nothing is demanded but where an operation says
+    that it is a sum. An array is a function of lists of integers; only cells inside of its shape count. *)
 
 From Coq Require Import ZArith List Lia Bool Permutation.
 Import ListNotations.
@@ -68,9 +69,9 @@ Inductive operation :=
   | Transpose (order : list nat)
   | Take (along : nat) (start by_ : Z)
   | Concat (along : nat)
-  | Pad (along : nat) (before behind inner : Z)
-  | Window (dims : list dim) (kept : list (nat * nat)) (symmetric : bool)
-  | Mix (axes outs : list nat) (symmetric : bool)
+  | Pad (along : nat) (before behind inner : Z) (zero : bool)
+  | Window (dims : list dim) (kept : list (nat * nat)) (symmetric linear : bool)
+  | Mix (axes outs : list nat) (symmetric sum : bool)
   | Whole (kept : list (nat * nat))
   | Other.
 
@@ -80,10 +81,24 @@ Record program := Program { nodes : list node; output : nat }.
 Definition shape_of (p : program) (k : nat) : list Z :=
   match nth_error (nodes p) k with Some v => shape v | None => [] end.
 
+(** Whether an operation is a sum, by what it says; and whether one of a program is. *)
+Definition adds (o : operation) : bool :=
+  match o with Window _ _ _ linear => linear | Mix _ _ _ sum => sum | _ => false end.
+Definition has_sums (p : program) : bool := existsb (fun v => adds (op v)) (nodes p).
+
 (** ** What the operations mean *)
+
+(** What stands for 0, and for the sum of two values; and that this is a commutative addition. *)
+Record addition (V : Type) := Addition { nought : V; add : V -> V -> V }.
+Arguments nought {V}. Arguments add {V}.
+Definition lawful {V} (numbers : addition V) : Prop :=
+  (forall a, add numbers (nought numbers) a = a) /\ (forall a b, add numbers a b = add numbers b a) /\
+  (forall a b c, add numbers a (add numbers b c) = add numbers (add numbers a b) c).
+Definition total {V} (numbers : addition V) (l : list V) : V := fold_right (add numbers) (nought numbers) l.
 
 Section Meaning.
 Context {V : Type}.
+Variable numbers : addition V.
 
 (** An array; the images, by the number of the input's node; an array for all images; and one with its shape. *)
 Definition array := list Z -> V.
@@ -138,6 +153,14 @@ Definition becomes (axes outs : list nat) (rank rank' a : nat) : nat :=
 Definition mixed (axes outs : list nat) (n : nat -> Z) (rank rank' : nat) (i : list Z) (a : nat) : list Z :=
   if listed a axes then range (n a) else [nth (becomes axes outs rank rank' a) i 0].
 
+(** A weighted sum of what is seen, padding being 0: any weights that take 0 to 0, one for each place. *)
+Definition weighted (f : list Z -> list (option V) -> list (list V) -> V) : Prop :=
+  exists weight : list Z -> list (list V) -> nat -> V -> V,
+    (forall key rest k, weight key rest k (nought numbers) = nought numbers) /\
+    forall key seen rest, f key seen rest = total numbers
+      (map (fun k => weight key rest k (match nth k seen None with Some v => v | None => nought numbers end))
+           (seq 0 (length seen))).
+
 (** What node [k], of this operation and shape, is of its operands: for some function of the class, and all images x. *)
 Definition means (k : nat) (o : operation) (sh : list Z) (operands : list operand) (R : family) : Prop :=
   match o with
@@ -177,25 +200,29 @@ Definition means (k : nat) (o : operation) (sh : list Z) (operands : list operan
         let start := fold_right Z.add 0 (map (fun one => nth a (fst one) 0) before) in
         forall x i, inside sh i -> start <= nth a i 0 < start + nth a s 0 ->
           R x i = A x (put a (nth a i 0 - start) i)
-  | Pad a before behind inner =>
-      (* the cells pulled apart, or else the one value of the second operand *)
-      forall s A t v, operands = [(s, A); (t, v)] -> forall x i, inside sh i ->
-        R x i = match stands (nth a s 0) before (inner + 1) (nth a i 0) with
-                | Some j => A x (put a j i)
-                | None => v x []
-                end
-  | Window dims kept symmetric =>
-      (* f of what the window shows of the first operand, and of all cells of the others *)
+  | Pad a before behind inner zero =>
+      (* the cells pulled apart, or else the one value of the second operand, which may be said to be 0 *)
+      forall s A t v, operands = [(s, A); (t, v)] ->
+        (zero = true -> forall x, v x [] = nought numbers) /\
+        forall x i, inside sh i ->
+          R x i = match stands (nth a s 0) before (inner + 1) (nth a i 0) with
+                  | Some j => A x (put a j i)
+                  | None => v x []
+                  end
+  | Window dims kept symmetric linear =>
+      (* f of what the window shows of the first operand, and of all cells of the others; a linear one sums the former *)
       forall s A others, operands = (s, A) :: others ->
         exists f : list Z -> list (option V) -> list (list V) -> V,
         (symmetric = true -> forall key l l' rest, Permutation l l' -> f key l rest = f key l' rest) /\
+        (linear = true -> weighted f) /\
         forall x i, inside sh i ->
           R x i = f (coordinates_of (unnamed (map out dims ++ map snd kept) (length sh)) i)
                     (view dims kept s i (A x)) (map (whole x) others)
-  | Mix axes outs symmetric =>
-      (* f of all cells along some axes, of all operands; a symmetric one takes them in any order *)
+  | Mix axes outs symmetric sum =>
+      (* f of all cells along some axes, of all operands; a symmetric one takes them in any order; or it is their sum *)
       exists f : list Z -> list (list V) -> V,
         (symmetric = true -> forall key l l', Permutation l l' -> f key l = f key l') /\
+        (sum = true -> forall key l, f key l = total numbers (concat l)) /\
         forall x i, inside sh i ->
           let rank := first_rank operands in
           R x i = f (coordinates_of outs i)
@@ -210,11 +237,13 @@ Definition means (k : nat) (o : operation) (sh : list Z) (operands : list operan
   | Other => True
   end.
 
-(** A model of a program: an array for every node, as its operation means, and for all images. *)
+(** A model of a program: an array for every node, as its operation means, and for all images. Where the program has sums,
+    the addition is commutative. *)
 Definition model := images -> nat -> array.
 Definition operands_of (p : program) (m : model) (v : node) : list operand :=
   map (fun j => (shape_of p j, fun x => m x j)) (inputs v).
 Definition is_model (p : program) (m : model) : Prop :=
+  (has_sums p = true -> lawful numbers) /\
   forall k v, nth_error (nodes p) k = Some v ->
     means k (op v) (shape v) (operands_of p m v) (fun x => m x k).
 

@@ -329,41 +329,17 @@ Proof.
   apply premise_cell with F; trivial; try (split; [trivial|]); intros a B; specialize (H a B); simpl in H; tauto.
 Qed.
 
-Lemma view_right symmetric dims kept sh G F one t i t' i' : fits G sh = true -> premise F one ->
-  all_of (map (seen_axis symmetric dims kept sh G (fst one) F) (seq 0 (length (fst one)))) = Yes ->
-  inside sh i -> inside sh i' -> label G t i = label G t' i' ->
-  let v := view dims kept (fst one) i (snd one (copy t)) in
-  let v' := view dims kept (fst one) i' (snd one (copy t')) in
-  v = v' \/ symmetric = true /\ Permutation v v'.
+(** What two windows read of an operand is one list, or the same in another order, where along each axis it is. *)
+Lemma views_alike symmetric F one t t' h h' : premise F one ->
+  (forall a, (a < length (fst one))%nat -> exists l, (l = h' a \/ symmetric = true) /\ Permutation (h' a) l /\
+     Forall2 (read_alike (nth a (fst one) 0) (nth a F []) t t') (h a) l) ->
+  let seen h t := map (fun c => option_map (snd one (copy t)) (all_there c))
+                      (product (map h (seq 0 (length (fst one))))) in
+  seen h t = seen h' t' \/ symmetric = true /\ Permutation (seen h t) (seen h' t').
 Proof.
-  intros S P H I I' E v v'. subst v v'. unfold view. set (rank := length (fst one)).
-  set (h := shown dims kept (fst one) i). set (h' := shown dims kept (fst one) i').
+  intros P H. cbv zeta. set (rank := length (fst one)).
   destruct (chosen (fun a l => (l = h' a \/ symmetric = true) /\ Permutation (h' a) l /\
-    Forall2 (read_alike (nth a (fst one) 0) (nth a F []) t t') (h a) l) [] rank) as [h'' Each].
-  { intros a B. eapply all_yes in H; [|apply in_map, in_seq; split; [lia | apply B]].
-    pose proof (fits_right F _ (proj1 P)) as [_ W]. destruct (W a B) as [SF ZF].
-    unfold seen_axis in H. unfold h, h', shown. destruct (find _ dims) as [d|].
-    - apply both_yes in H as [O H]. apply ask_yes, Nat.ltb_lt in O.
-      destruct (result_axes G sh t i t' i' S I I' E _ O) as (SG & ZG & X & X' & Y).
-      unfold runs in H.
-      destruct (slides d (nth a (fst one) 0) (nth (out d) sh 0) (nth (out d) G []) (nth a F [])) eqn:Sl.
-      + eexists. split; [left; reflexivity|]. split; [apply Permutation_refl|].
-        apply Forall2_map, Forall2_same. intros k K. apply in_range in K.
-        exact (slides_right _ _ _ _ _ t _ t' _ k Sl SG SF ZG ZF X X' Y K).
-      + destruct symmetric; [|easy].
-        destruct (sees_whole_periods d (nth a (fst one) 0) (nth (out d) sh 0) (nth a F [])) eqn:Wh; try easy.
-        destruct (sees_whole_periods_right _ _ _ _ t _ t' _ Wh SF ZF X X') as (l & L & L'). exists l. auto.
-      + destruct symmetric; [|easy].
-        destruct (sees_whole_periods d (nth a (fst one) 0) (nth (out d) sh 0) (nth a F [])) eqn:Wh; try easy.
-        destruct (sees_whole_periods_right _ _ _ _ t _ t' _ Wh SF ZF X X') as (l & L & L'). exists l. auto.
-    - eexists. split; [left; reflexivity|]. split; [apply Permutation_refl|].
-      destruct (find _ kept) as [names|].
-      + apply both_yes in H as [O H]. apply ask_yes, Nat.ltb_lt in O.
-        destruct (result_axes G sh t i t' i' S I I' E _ O) as (SG & ZG & X & X' & Y).
-        destruct (same_axis_right _ _ _ _ t _ t' _ H SG SF ZG ZF X X' Y) as [<- K].
-        repeat constructor; simpl; trivial; lia.
-      + apply ask_yes in H. apply Forall2_map, Forall2_same. intros k K. apply in_range in K.
-        simpl. repeat split; try lia. now apply still_stays. }
+    Forall2 (read_alike (nth a (fst one) 0) (nth a F []) t t') (h a) l) [] rank H) as [h'' Each].
   assert (Same : map (fun c => option_map (snd one (copy t)) (all_there c)) (product (map h (seq 0 rank))) =
                  map (fun c => option_map (snd one (copy t')) (all_there c)) (product (map h'' (seq 0 rank)))).
   { apply equal_maps with (P := fun c c' => length c = length (fst one) /\
@@ -374,6 +350,50 @@ Proof.
   - right. split; trivial. apply Permutation_map, products_permuted, Forall2_map_seq. intros a B.
     apply Permutation_sym, Each; lia.
   - left. f_equal. f_equal. apply map_seq_equal. intros a B. now destruct (Each a B) as [[U|U] _].
+Qed.
+
+Lemma seen_axis_right symmetric dims kept sh G F one t i t' i' a : fits G sh = true -> premise F one ->
+  (a < length (fst one))%nat -> seen_axis symmetric dims kept sh G (fst one) F a = Yes ->
+  inside sh i -> inside sh i' -> label G t i = label G t' i' ->
+  exists l, (l = shown dims kept (fst one) i' a \/ symmetric = true) /\
+    Permutation (shown dims kept (fst one) i' a) l /\
+    Forall2 (read_alike (nth a (fst one) 0) (nth a F []) t t') (shown dims kept (fst one) i a) l.
+Proof.
+  intros S P B H I I' E.
+  pose proof (fits_right F _ (proj1 P)) as [_ W]. destruct (W a B) as [SF ZF].
+  unfold seen_axis in H. unfold shown. destruct (find _ dims) as [d|].
+  - apply both_yes in H as [O H]. apply ask_yes, Nat.ltb_lt in O.
+    destruct (result_axes G sh t i t' i' S I I' E _ O) as (SG & ZG & X & X' & Y).
+    unfold runs in H.
+    destruct (slides d (nth a (fst one) 0) (nth (out d) sh 0) (nth (out d) G []) (nth a F [])) eqn:Sl.
+    + eexists. split; [left; reflexivity|]. split; [apply Permutation_refl|].
+      apply Forall2_map, Forall2_same. intros k K. apply in_range in K.
+      exact (slides_right _ _ _ _ _ t _ t' _ k Sl SG SF ZG ZF X X' Y K).
+    + destruct symmetric; [|easy].
+      destruct (sees_whole_periods d (nth a (fst one) 0) (nth (out d) sh 0) (nth a F [])) eqn:Wh; try easy.
+      destruct (sees_whole_periods_right _ _ _ _ t _ t' _ Wh SF ZF X X') as (l & L & L'). exists l. auto.
+    + destruct symmetric; [|easy].
+      destruct (sees_whole_periods d (nth a (fst one) 0) (nth (out d) sh 0) (nth a F [])) eqn:Wh; try easy.
+      destruct (sees_whole_periods_right _ _ _ _ t _ t' _ Wh SF ZF X X') as (l & L & L'). exists l. auto.
+  - eexists. split; [left; reflexivity|]. split; [apply Permutation_refl|].
+    destruct (find _ kept) as [names|].
+    + apply both_yes in H as [O H]. apply ask_yes, Nat.ltb_lt in O.
+      destruct (result_axes G sh t i t' i' S I I' E _ O) as (SG & ZG & X & X' & Y).
+      destruct (same_axis_right _ _ _ _ t _ t' _ H SG SF ZG ZF X X' Y) as [<- K].
+      repeat constructor; simpl; trivial; lia.
+    + apply ask_yes in H. apply Forall2_map, Forall2_same. intros k K. apply in_range in K.
+      simpl. repeat split; try lia. now apply still_stays.
+Qed.
+
+Lemma view_right symmetric dims kept sh G F one t i t' i' : fits G sh = true -> premise F one ->
+  all_of (map (seen_axis symmetric dims kept sh G (fst one) F) (seq 0 (length (fst one)))) = Yes ->
+  inside sh i -> inside sh i' -> label G t i = label G t' i' ->
+  let v := view dims kept (fst one) i (snd one (copy t)) in
+  let v' := view dims kept (fst one) i' (snd one (copy t')) in
+  v = v' \/ symmetric = true /\ Permutation v v'.
+Proof.
+  intros S P H I I' E. cbv zeta. unfold view. apply (views_alike symmetric F one t t'); trivial. intros a B.
+  eapply all_yes in H; [|apply in_map, in_seq; split; [lia | apply B]]. now apply (seen_axis_right symmetric) with sh G.
 Qed.
 
 (** Coordinates of the result that a function may use are told apart. *)

@@ -7,9 +7,15 @@
     Orders.v      whole periods, whose cells are taken in another order
     Views.v       slices, padding, windows, functions of whole operands
     Mixtures.v    reductions, and arrays side by side
+    Sums.v        sums of cells, and arrays of such sums
+    Folds.v       folds: sums that are moved, and padded by zeros
+    Laps.v        weighted sums over windows, which make folds
+    Additions.v   sums along axes, which end folds
     Checker.v     the checker
+    Nodes.v       what it knows of each node is right
     Soundness.v   `checked_statements_hold`: where it says `Proved`, every model of the program is as stated
     Examples.v    a network, its models, and certificates that are refused
+    Transposed.v  the same of a transposed convolution
 
     python -m proofs checker FILE...    check files with it; without files, the golden certificates
 
@@ -43,9 +49,24 @@ THEOREMS: Mapping[str, tuple[str, ...]] = {
     "Orders": (),
     "Views": ("take_right", "pad_right", "window_right"),
     "Mixtures": ("mix_right", "concat_right"),
+    "Sums": (),
+    "Folds": (
+        "reshape_sums_right",
+        "transpose_sums_right",
+        "sums_along",
+        "padded_laps_right",
+        "reshape_fold_right",
+        "transpose_fold_right",
+        "take_fold_right",
+        "pad_fold_right",
+    ),
+    "Laps": ("laps_meet", "laps_right"),
+    "Additions": ("sum_fold_right",),
     "Checker": (),
+    "Nodes": ("derived_right",),
     "Soundness": ("checked_statements_hold",),
     "Examples": ("network_has_models", "network_is_invariant"),
+    "Transposed": ("layer_has_models", "layer_moves"),
 }
 """The theorems of each file; a file may use those before it."""
 
@@ -111,7 +132,8 @@ def stated(text: str) -> str:
     ]
     along = f" along axes {list(question.axes)}" if question.axes else ""
     same = ", as the image does" if question.law == "same" else ""
-    return f"{question.property}{along}{same}, under all sums of {', '.join(moves)}"
+    exact = ", where sums are exact" if terms.reads_sums(data) else ""
+    return f"{question.property}{along}{same}{exact}, under all sums of {', '.join(moves)}"
 
 
 def _words(answer: str, data: Any) -> str:
@@ -136,7 +158,8 @@ def _uncovered(data: Any, number: int) -> str:
         for entry in data["generators"]
         for row in [terms.rows(entry)]
         for place in places
-        for name in terms.strangers(row[place])
+        for name in ({"fold"} if terms.has_folds(row[place]) else set())
+        | terms.strangers(row[place])
     }
     of = f" of a {', '.join(sorted(kinds))}" if kinds else ""
     return f"{node['op']['kind']}{of} (node {number})"

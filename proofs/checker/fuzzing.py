@@ -70,12 +70,19 @@ def _moves_along(factors: Factors, moved: int) -> bool:
     return False
 
 
-def claims(seed: int) -> Iterator[Claim]:
-    """What follows of a random program under a random shift; the same with other shifts; and another property."""
+def claims(seed: int, *, folded: bool = False) -> Iterator[Claim]:
+    """What follows of a random program under a random shift; the same with other shifts; and another property.
+
+    Args:
+        seed: of the choices.
+        folded: the program begins with a transposed convolution.
+    """
     chance = random.Random(seed)
     builder = Builder(chance)
     try:
-        for _ in range(chance.randint(1, 7)):
+        if folded:
+            builder.fold()
+        for _ in range(chance.randint(0 if folded else 1, 3 if folded else 7)):
             builder.grow()
         if chance.random() < 0.4:
             builder.mix(list(range(len(builder.shape))))
@@ -161,6 +168,7 @@ class Builder:
             self.plane,
             self.whole,
             self.pair,
+            self.fold,
             lambda: self.mix([self.axis()]),
         ]
         if self.shape:
@@ -307,6 +315,83 @@ class Builder:
             op = ops.Window(tuple(dims), kept, chance.random() < 0.5, linear=False)
             self.add(op, shape, last, kernel)
 
+    def fold(self) -> None:
+        """A transposed convolution around an axis, as programs compute it, other things done in between.
+
+        A weighted sum over windows that run over the ends, zeros up to whole laps, and their sum. Each number may be
+        another than it should.
+        """
+        chance, axis = self.chance, self.chance.randrange(min(len(self.grid), len(self.shape)))
+        n, size, base, dilation = self.shape[axis], *(chance.choice([1, 2, 3]) for _ in "sbd")
+        reach = arithmetic.reach(size, dilation)
+        more = chance.choice([0, 0, 1, max(0, base - reach)])
+        low, high = (reach + more + self.now_and_then([-1, 1, 2]) for _ in "lh")
+        stride = 1 + self.now_and_then([1])
+        dim = ops.Dim(axis, axis, size, stride, low, high, base, dilation)
+        count = arithmetic.places(arithmetic.stretched_size(n, low, high, base), reach, stride)
+        kept = tuple((a, a) for a in range(len(self.shape)) if a != axis and chance.random() < 0.9)
+        linear = chance.random() < 0.9
+        if count <= 0:
+            return
+        self.add(ops.Window((dim,), kept, False, linear), self.along(axis, count))
+        axis = self.beside(axis)
+        period = n * base + self.now_and_then([-1, 1, base])
+        if axis is None or period < 1:
+            return
+        n = self.shape[axis]
+        low = chance.choice([0, 0, period, chance.randrange(period)])
+        high = -(n + low) % period + self.now_and_then([-1, period])
+        self.zeros(axis, low, high, self.now_and_then([1]))
+        axis = self.beside(axis)
+        if axis is None or self.shape[axis] % period:
+            return
+        n = self.shape[axis]
+        self.add(ops.Reshape(), (*self.shape[:axis], n // period, period, *self.shape[axis + 1 :]))
+        axis = self.beside(axis)
+        if axis is not None:
+            self.mix([axis + self.now_and_then([1]) * (axis + 1 < len(self.shape))], summed=True)
+
+    def now_and_then(self, others: list[int]) -> int:
+        """Mostly 0."""
+        return self.chance.choice(others) if self.chance.random() < 0.05 else 0
+
+    def beside(self, axis: int) -> int | None:
+        """Something done along another axis than this, perhaps; and where this one is then."""
+        chance, others = self.chance, [a for a in range(len(self.shape)) if a != axis]
+        if not others or chance.random() < 0.5:
+            return axis
+        other = chance.choice(others)
+        n, kind = self.shape[other], chance.choice(["order", "take", "zeros", "sum", "any"])
+        if kind == "order":
+            order = tuple(chance.sample(range(len(self.shape)), len(self.shape)))
+            self.add(ops.Transpose(order), [self.shape[a] for a in order])
+            return order.index(axis)
+        if kind == "take":
+            first, step = chance.choice([(0, 1), (n - 1, -1), (0, 2)])
+            self.add(ops.Take(other, ops.Span(first, step)), self.along(other, -(-n // abs(step))))
+        elif kind == "zeros":
+            self.zeros(
+                other, chance.choice([0, 1]), chance.choice([0, 1, -1]), chance.choice([0, 1])
+            )
+        elif kind == "sum":
+            self.mix([other], summed=True)
+            return axis - (other < axis)
+        elif chance.random() < 0.3:
+            before = len(self.shape)
+            self.grow()
+            return axis if len(self.shape) == before else None
+        return axis
+
+    def zeros(self, axis: int, low: int, high: int, inner: int) -> None:
+        """Padding by zeros, or now and then by something else."""
+        n = arithmetic.stretched_size(self.shape[axis], low, high, inner + 1)
+        if n > 0:
+            last, zero = len(self.nodes) - 1, self.chance.random() < 0.95
+            value = self.add(ops.Constant((), ()), ())
+            self.add(
+                ops.Pad(axis, low, high, inner, zero), self.along_of(last, axis, n), last, value
+            )
+
     def whole(self) -> None:
         """Any function of the whole, which keeps an axis."""
         axis = self.axis()
@@ -320,9 +405,10 @@ class Builder:
             other = self.add(ops.Broadcast((1,)), (n, n), last)
             self.add(ops.Mix((1,), (), True, sum=False), (n,), one, other)
 
-    def mix(self, axes: list[int]) -> None:
+    def mix(self, axes: list[int], *, summed: bool = False) -> None:
         """A reduction, or any function, of some axes; it may make one."""
         rest = [n for axis, n in enumerate(self.shape) if axis not in axes]
-        symmetric = self.chance.random() < 0.8
-        outs = (len(rest),) if self.chance.random() < 0.2 else ()
-        self.add(ops.Mix(tuple(axes), outs, symmetric, sum=False), [*rest, *[2] * len(outs)])
+        summed = summed and self.chance.random() < 0.95
+        symmetric = summed or self.chance.random() < 0.8
+        outs = (len(rest),) if not summed and self.chance.random() < 0.2 else ()
+        self.add(ops.Mix(tuple(axes), outs, symmetric, summed), [*rest, *[2] * len(outs)])

@@ -2,12 +2,15 @@
 
 Operations and factors keep their names, and numbers are written as they are. What the checker has no name for becomes
 `Other`, and a fact with such a factor no fact, so that they are not covered. Not read are labels, digests, counts.
+
+A fact with folds becomes two: of the sums, and of the cells that are summed. Only of a certificate with folds is it
+read that an operation is a sum: any other one is of all functions.
 """
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Any
 
-from shiftproof_kernel import Moving, Still, decode_program
+from shiftproof_kernel import Fold, Moving, Still, decode_program
 from shiftproof_kernel.certificate import Question
 from shiftproof_kernel.facts import Factor, Factors, need
 from shiftproof_kernel.program import (
@@ -48,7 +51,8 @@ def certificate(data: Mapping[str, Any], name: str) -> str:
     need(len(program.outputs) == 1, "format", "the program has several outputs")
     entries = [_generator(entry) for entry in data["generators"]]
     chosen = {number for entry in data["generators"] for number, *_ in entry["choices"]}
-    nodes = listed(_node(node, number in chosen) for number, node in enumerate(program.nodes))
+    sums = reads_sums(data)
+    nodes = listed(_node(node, number in chosen, sums) for number, node in enumerate(program.nodes))
     return (
         f"Definition {name}_program := Program {nodes} {natural(program.outputs[0])}.\n"
         f"Definition {name} := Certificate {name}_program {_property(question)} "
@@ -70,7 +74,18 @@ def rows(entry: Mapping[str, Any]) -> list[Row]:
 
 def strangers(row: Row) -> Set[str]:
     """The kinds of factors in a fact that are not covered."""
-    return {kind(f) for axis in row or () for f in axis if not isinstance(f, Still | Moving)}
+    known = Still | Moving | Fold
+    return {kind(f) for axis in row or () for f in axis if not isinstance(f, known)}
+
+
+def has_folds(row: Row) -> bool:
+    """Whether a fact is one of sums."""
+    return any(isinstance(factor, Fold) for axis in row or () for factor in axis)
+
+
+def reads_sums(data: Mapping[str, Any]) -> bool:
+    """Whether it is read of operations that they are sums: only where a fact is one of sums."""
+    return any(has_folds(row) for entry in data["generators"] for row in rows(entry))
 
 
 # --- numbers and lists ---
@@ -120,20 +135,43 @@ def _generator(entry: Mapping[str, Any]) -> str:
 def _row(row: Row) -> str:
     if row is None or strangers(row):
         return "None"
-    return f"Some {listed(listed(map(_factor, axis)) for axis in row)}"
+    facts = _axes(row, _factor)
+    if has_folds(row):
+        return f"Some (OfSums {facts} {_axes(row, _summed)})"
+    return f"Some (OfCells {facts})"
+
+
+def _axes(row: tuple[Factors, ...], word: Callable[[Factor], str]) -> str:
+    return listed(listed(map(word, axis)) for axis in row)
 
 
 def _factor(factor: Factor) -> str:
+    """What a factor says of cells, or of their sums: once all laps are summed, they do not vary along the laps."""
+    match factor:
+        case Fold(n, _, _, "laps"):
+            factor = Still(n, 1)
+        case Fold(n, period, step):
+            factor = Moving(n, period, 0, step)
     numbers = (getattr(factor, name) for name in fields(type(factor)))
     return f"{type(factor).__name__} {' '.join(map(integer, numbers))}"
 
 
-def _node(node: Node, chosen: bool) -> str:
-    operation = "Other" if chosen else _operation(node.op)
+def _summed(factor: Factor) -> str:
+    """Which cells of a factor are summed, as a factor that stays: those that it calls alike."""
+    match factor:
+        case Fold(n, _, _, "laps"):
+            return _factor(Still(n, 1))
+        case Fold(n, period, _, "whole"):
+            return _factor(Still(n, period))
+    return _factor(Still(factor.n, factor.n))
+
+
+def _node(node: Node, chosen: bool, sums: bool) -> str:
+    operation = "Other" if chosen else _operation(node.op, sums)
     return f"Node ({operation}) {_naturals(node.inputs)} {listed(map(integer, node.shape))}\n  "
 
 
-def _operation(op: Operation) -> str:
+def _operation(op: Operation, sums: bool) -> str:
     match op:
         case Input(grid):
             return f"Input {_naturals(grid)}"
@@ -147,12 +185,15 @@ def _operation(op: Operation) -> str:
             return f"Take {natural(axis)} {integer(start)} {integer(step)}"
         case Concat(axis):
             return f"Concat {natural(axis)}"
-        case Pad(axis, low, high, inner):
-            return f"Pad {natural(axis)} {' '.join(map(integer, (low, high, inner)))}"
-        case Window(dims, kept, symmetric):
-            return f"Window {listed(map(_dim, dims))} {_kept(kept)} {_boolean(symmetric)}"
-        case Mix(axes, outs, symmetric):
-            return f"Mix {_naturals(axes)} {_naturals(outs)} {_boolean(symmetric)}"
+        case Pad(axis, low, high, inner, zero):
+            numbers = " ".join(map(integer, (low, high, inner)))
+            return f"Pad {natural(axis)} {numbers} {_boolean(zero and sums)}"
+        case Window(dims, kept, symmetric, linear):
+            flags = f"{_boolean(symmetric)} {_boolean(linear and sums)}"
+            return f"Window {listed(map(_dim, dims))} {_kept(kept)} {flags}"
+        case Mix(axes, outs, symmetric, added):
+            flags = f"{_boolean(symmetric)} {_boolean(added and sums)}"
+            return f"Mix {_naturals(axes)} {_naturals(outs)} {flags}"
         case Whole(kept):
             return f"Whole {_kept(kept)}"
     return kind(op).capitalize() if kind(op) in BARE else "Other"

@@ -17,10 +17,10 @@ pytestmark = pytest.mark.xdist_group("coq")
 CASES = 40
 
 
-def told(directory: Path, terms: list[str]) -> list:
+def told(directory: Path, terms: list[str], *before: str) -> list:
     """What Coq evaluates lists of integers to."""
     commands = {f"t{number}": f"Eval vm_compute in ({term})" for number, term in enumerate(terms)}
-    answers = coq.answers(directory, [*checker.HEADER, ABSENT], commands)
+    answers = coq.answers(directory, [*checker.HEADER, ABSENT, *before], commands)
     texts = [answers[name].partition("=")[2].rpartition(":")[0] for name in commands]
     return [json.loads(text.replace(";", ",")) for text in texts]
 
@@ -78,3 +78,27 @@ def test_reshapes_and_transpositions_are_those_of_jax(compiled) -> None:
     reshaped, transposed = lax.reshape(cells, made), lax.transpose(cells, order)
     right = [*np.asarray(reshaped).ravel().tolist(), *np.asarray(transposed).ravel().tolist()]
     assert told(compiled, ["[" + "; ".join(terms) + "]"]) == [right]
+
+
+AT = (
+    "From Shifts Require Import Transposed.",
+    "Definition at_ l (i : list Z) : Z := nth (Z.to_nat (nth 0 i 0)) l 0.",
+)
+"""The example of a transposed convolution, and a list as an array."""
+
+
+@pytest.mark.slow
+@needs_coq
+def test_a_weighted_sum_whose_laps_are_summed_is_that_of_jax(compiled) -> None:
+    chance, terms, right = random.Random(2), [], []
+    for _ in range(10):
+        kernel, image = ([chance.randint(-9, 9) for _ in range(n)] for n in (2, 4))
+        weights, cells = (listed(map(integer, one)) for one in (kernel, image))
+        terms.append(
+            f"map (fun q => layer_of (at_ {weights}) (fun _ => at_ {cells}) 6%nat [q]) (range 4)"
+        )
+        one, two = (jnp.array(numbers, float)[None, None] for numbers in (image, kernel))
+        full = lax.conv_general_dilated(one, two, (1,), [(1, 1)])[0, 0]
+        eight = lax.pad(full, 0.0, [(0, 3, 0)])
+        right.append(np.asarray(eight.reshape(2, 4).sum(0)).astype(int).tolist())
+    assert told(compiled, terms, *AT) == right
