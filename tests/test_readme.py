@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from amounts import sampled
+from amounts import ALL, sampled
 
 from shiftproof import cli
 
@@ -15,6 +15,9 @@ REPOSITORY = Path(__file__).parent.parent
 README = (REPOSITORY / "README.md").read_text()
 GUIDE = (REPOSITORY / "src" / "shiftproof" / "GUIDE.md").read_text()
 PAGES = ("README.md", "benchmarks/README.md", "src/shiftproof/GUIDE.md")
+
+COSTLY = ("shiftproof verify resnet18",)
+"""Takes a minute; `test_verify.py` verifies that network too."""
 
 JARGON = ("lattice", "coset", "torus", "subgroup", "kernel", "field", "jaxpr", "enclosure")
 """Words that the first screen of a page does without."""
@@ -80,6 +83,8 @@ def test_the_commands_run_one_after_the_other(name, capsys, tmp_path, monkeypatc
             subprocess.run(["git", *who, *command.split()], check=True, timeout=60)
     printed = {}
     for command in commands(page):
+        if command in COSTLY and not ALL:
+            continue
         with pytest.raises(SystemExit) as stop:
             cli.main(words(command))
         out, err = capsys.readouterr()

@@ -45,9 +45,12 @@ class Command:
         return "\n".join(told)
 
     def end(self) -> int:
-        """As Ctrl-C does."""
-        self.process.send_signal(signal.SIGINT)
-        return self.process.wait(timeout=60)
+        """As Ctrl-C does; it is pressed again where nothing happens, since Python drops one that meets a finalizer."""
+        for _ in range(3):
+            self.process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return self.process.wait(timeout=30)
+        raise AssertionError("it does not end")
 
 
 @contextlib.contextmanager
