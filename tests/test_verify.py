@@ -97,6 +97,7 @@ def test_resnet18_at_224_is_decided_for_every_shift() -> None:
     verdict = sp.verify(zoo.build("resnet18"), (224, 224, 3)).invariance
     assert counts(verdict) == (49, 50127, 0)
     assert str(verdict.lattice) == "32Z × 32Z"
+    assert {witness.evidence for witness in verdict.witnesses} == {"enclosed"}
 
 
 @pytest.mark.slow
