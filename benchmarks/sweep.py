@@ -71,6 +71,7 @@ def prepare(
         question = Asker(adapt(model), canvas, keep=keep).ask("float32")
         groups = make_groups(canvas.shifts, chunk or chunk_size(question, device))
         engine = Engine(question, chunk=len(groups[0]), devices=[device])
+        engine.rows(groups[0][None])
     return Setup(name, model, images, engine, groups, time.perf_counter() - begin)
 
 

@@ -154,15 +154,15 @@ class Small:
         import jax
 
         self.tried: list[int] = []
-        forward = Engine.forward
+        at_rest = Engine.at_rest
 
-        def limited(engine, shifts, canvas=None):
+        def limited(engine, canvas=None):
             self.tried.append(engine.chunk)
             if engine.chunk > room:
                 raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating")
-            return forward(engine, shifts, canvas)
+            return at_rest(engine, canvas)
 
-        monkeypatch.setattr(Engine, "forward", limited)
+        monkeypatch.setattr(Engine, "at_rest", limited)
 
 
 @pytest.mark.slow

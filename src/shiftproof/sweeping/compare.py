@@ -83,8 +83,8 @@ def make_compare(
 ) -> Callable[..., dict[str, jax.Array]]:
     """The function `(values, shifts) -> rows` that compares every slot of a chunk with slot 0, which is shift 0.
 
-    It is compiled apart from the forward pass: fused with it, values would be computed twice, with different
-    rounding, and compared with themselves they would differ. Each row is (chunk, layers): `equivariance` and
+    Values must not be fused with what computes them: computed twice, with different rounding, they would differ from
+    themselves. Each row is (chunk, layers): `equivariance` and
     `invariance` deviations, `*_cells` numbers of differing cells, `agreement` of the largest logit.
 
     Off the torus the cells are compared that are in both frames; with a third argument `empty`, the values for an empty
@@ -202,28 +202,27 @@ class _Reference:
             self.labels = jnp.argmax(still, axis=-1)
 
     def judge(self, value: jax.Array, shift: jax.Array) -> tuple[jax.Array, ...]:
-        """The row of one shift, in the order of `ROWS`."""
-        equivariance, equivariance_cells = self._equivariance(value, shift)
-        invariance, invariance_cells = _distance(self.layer, value, self.still)
-        return (
-            equivariance.astype(invariance.dtype),
-            equivariance_cells,
-            invariance,
-            invariance_cells,
-            self._agreement(value),
-        )
+        """The row of one shift, in the order of `ROWS`; what the law leaves undefined is masked by the caller."""
+        still = _gap(value, self.still)
+        if self.layer.has_grid and self.law != "any":
+            # both are read in one pass
+            moved = self._gap_of_moved(value, shift)
+            equivariance, invariance = _distances(self.layer, [moved, still])
+        else:
+            (invariance,) = _distances(self.layer, [still])
+            equivariance = (jnp.float32(0), jnp.int32(-1))
+            if self.layer.has_grid:
+                equivariance = _best_distance(self.layer, value, self.wide)
+        deviation, cells = equivariance
+        return deviation.astype(invariance[0].dtype), cells, *invariance, self._agreement(value)
 
-    def _equivariance(self, value: jax.Array, shift: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Deviation from the shifted reference; what the law leaves undefined is masked by the caller."""
-        if not self.layer.has_grid:
-            return jnp.float32(0), jnp.int32(-1)
-        if self.law == "any":
-            return _best_distance(self.layer, value, self.wide)
+    def _gap_of_moved(self, value: jax.Array, shift: jax.Array) -> jax.Array:
+        """From the shifted reference."""
         moved = [shift[i] * step.numerator // step.denominator for i, step in enumerate(self.steps)]
         moved = jnp.stack(moved).astype(jnp.int32)
         if self.canvas.wraps:
-            return _distance(self.layer, value, _rolled(self.layer, self.wide, moved))
-        return _overlap_distance(self.layer, value, self.wide, moved, self.empty)
+            return _gap(value, _rolled(self.layer, self.wide, moved))
+        return _overlap_gap(self.layer, value, self.wide, moved, self.empty)
 
     def _agreement(self, value: jax.Array) -> jax.Array:
         """Images whose largest logit stays in place, for outputs (batch, classes); -1 elsewhere."""
@@ -239,26 +238,32 @@ def read_layer(layer: Layer, values: dict[int, Any]) -> jax.Array:
     return jnp.asarray(values[layer.value])
 
 
-def _distance(
-    layer: Layer, value: jax.Array, reference: jax.Array, *, inside: jax.Array | None = None
-) -> tuple[jax.Array, jax.Array]:
-    """`max |value - reference|`, and the number of cells that differ for some image of the batch.
+def _gap(value: jax.Array, reference: jax.Array) -> jax.Array:
+    """`|value - reference|`, entry by entry; NaN stays NaN."""
+    if value.dtype == jnp.bool_:
+        value, reference = value.astype(jnp.int32), reference.astype(jnp.int32)
+    return jnp.abs(value - reference)
 
-    A cell is a position of the grid, whatever the channels; an entry where there is no grid. NaN stays NaN.
+
+def _distances(layer: Layer, gaps: Sequence[jax.Array]) -> list[tuple[jax.Array, jax.Array]]:
+    """For each array of gaps the largest, and the number of cells that differ for some image of the batch.
+
+    A cell is a position of the grid, whatever the channels; an entry where there is no grid. NaN is the largest.
     """
     kept = [axis for axis in layer.grid if axis is not None]
     if not kept:
-        kept = [axis for axis in range(value.ndim) if axis != layer.batch]
-    if value.dtype == jnp.bool_:
-        value, reference = value.astype(jnp.int32), reference.astype(jnp.int32)
-    gap = jnp.abs(value - reference)
-    if inside is not None:
-        gap = jnp.where(inside, gap, 0)
-    bits = _ordered_bits(gap)
-    merged = tuple(axis for axis in range(value.ndim) if axis not in kept)
-    cells = jnp.max(bits, axis=merged, initial=0) if merged else bits
-    deviation = _from_bits(jnp.max(cells, initial=0), gap.dtype)
-    return deviation, jnp.sum(cells != 0, dtype=jnp.int32)
+        kept = [axis for axis in range(len(layer.shape)) if axis != layer.batch]
+    bits = tuple(map(_ordered_bits, gaps))
+    merged = tuple(axis for axis in range(len(layer.shape)) if axis not in kept)
+    zeros = tuple(np.zeros((), cells.dtype) for cells in bits)
+    largest = jax.lax.reduce(bits, zeros, lambda a, b: tuple(map(jnp.maximum, a, b)), merged)
+    return [
+        (
+            _from_bits(jnp.max(cells, initial=0), gap.dtype),
+            jnp.sum(cells != 0, dtype=jnp.int32),
+        )
+        for cells, gap in zip(largest, gaps, strict=True)
+    ]
 
 
 def _ordered_bits(gap: jax.Array) -> jax.Array:
@@ -297,14 +302,14 @@ def _pad(layer: Layer, value: jax.Array) -> jax.Array:
     )
 
 
-def _overlap_distance(
+def _overlap_gap(
     layer: Layer,
     value: jax.Array,
     padded: jax.Array,
     moved: jax.Array,
     empty: jax.Array | None,
-) -> tuple[jax.Array, jax.Array]:
-    """Compare cells u with u - Δ' where both are in the frame, and the others with `empty` where it is given."""
+) -> jax.Array:
+    """Gaps of cells u with u - Δ' where both are in the frame, and of the others from `empty` where it is given."""
     positions, axes, sizes = _axes(layer)
     starts: list[Any] = [jnp.int32(0)] * value.ndim
     inside = jnp.ones((1,) * value.ndim, bool)
@@ -317,8 +322,8 @@ def _overlap_distance(
         inside &= (cell >= 0) & (cell < size)
     reference = jax.lax.dynamic_slice(padded, starts, value.shape)
     if empty is not None:
-        return _distance(layer, value, jnp.where(inside, reference, empty))
-    return _distance(layer, value, reference, inside=inside)
+        return _gap(value, jnp.where(inside, reference, empty))
+    return jnp.where(inside, _gap(value, reference), 0)
 
 
 def _best_distance(layer: Layer, value: jax.Array, tiled: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -327,12 +332,15 @@ def _best_distance(layer: Layer, value: jax.Array, tiled: jax.Array) -> tuple[ja
     candidates = np.zeros((math.prod(sizes), len(layer.grid)), np.int32)
     candidates[:, positions] = list(itertools.product(*map(range, sizes)))
 
+    def distance(moved: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return _distances(layer, [_gap(value, _rolled(layer, tiled, moved))])[0]
+
     def better(best: Any, moved: jax.Array) -> tuple[Any, None]:
-        deviation, cells = _distance(layer, value, _rolled(layer, tiled, moved))
+        deviation, cells = distance(moved)
         closer = (deviation < best[0]) | ((deviation == best[0]) & (cells < best[1]))
         return (jnp.where(closer, deviation, best[0]), jnp.where(closer, cells, best[1])), None
 
-    start = _distance(layer, value, _rolled(layer, tiled, jnp.asarray(candidates[0])))
+    start = distance(jnp.asarray(candidates[0]))
     best, _ = jax.lax.scan(
         better, start, jnp.asarray(candidates[1:])
     )  # NaN compares false and so stays

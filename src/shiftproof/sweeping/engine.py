@@ -1,10 +1,11 @@
-"""The engine: two executables, compiled ahead of time, that judge one chunk of shifts per device.
+"""The engine: one executable, compiled ahead of time, that judges one chunk of shifts per device.
 
-`forward` computes every layer under every shift of a chunk, `compare` reduces them to a few numbers per shift.
-Chunks are sharded over the devices of one mesh axis; each chunk is judged alone, so that its numbers do
-not depend on how many devices there are.
+It computes every layer under every shift of a chunk, and reduces it to a few numbers per shift as soon as it is there.
+Chunks are sharded over the devices of one mesh axis; each chunk is judged alone, so that its numbers do not depend on
+how many devices there are. Where values are looked at themselves, a second one computes these alone.
 """
 
+import functools
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -43,6 +44,7 @@ class Engine:
         cosets: with them every shift of a chunk stands for its whole coset.
         block: how many shifts of cosets are compared at a time.
         schedule: with it chunks are computed in stages.
+        moving: whether content moves on an empty canvas, so that what enters must be as there.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Engine:
         cosets: Cosets | None = None,
         block: int = TARGET_IMAGES,
         schedule: Schedule | None = None,
+        moving: bool = False,
     ) -> None:
         self.question = question
         self.chunk = chunk
@@ -63,10 +66,8 @@ class Engine:
         mesh = jax.make_mesh((len(devices),), ("chunk",), (AxisType.Auto,), devices=self.devices)
         self._everywhere = NamedSharding(mesh, PartitionSpec())
         self._spread = NamedSharding(mesh, PartitionSpec("chunk"))
-        alone, spread = PartitionSpec(), PartitionSpec("chunk")
-        forward = make_forward(question.program, question.layers, question.canvas)
         about = question.layers, question.canvas, question.law
-        compare = (
+        self._compare = (
             make_compare(*about)
             if cosets is None
             else make_lifted_compare(
@@ -74,14 +75,6 @@ class Engine:
             )
         )
         self._gaps = None if cosets is None else jax.jit(make_gaps(cosets.lift))
-
-        def forward_one(fixed: Any, divisors: Any, array: Any, shifts: Any) -> Any:
-            return [value[None] for value in forward(fixed, divisors, array, shifts[0])]
-
-        def compare_one(values: Any, shifts: Any) -> Any:
-            rows = compare([value[0] for value in values], shifts[0])
-            return {name: row[None] for name, row in rows.items()}
-
         self._fixed = jax.device_put(question.fixed, self._everywhere)
         divisors = {
             number: np.broadcast_to(value, (chunk, *value.shape))
@@ -89,68 +82,111 @@ class Engine:
         }
         self._divisors = jax.device_put(divisors, self._everywhere)
         self._canvas = self.place(question.canvas.array)
-        shape = (len(devices), chunk, len(question.canvas.axes))
-        shifts = jax.ShapeDtypeStruct(shape, np.int32, sharding=self._spread)
-        self._forward = _compile(
-            forward_one,
-            mesh,
-            (alone, alone, alone, spread),
-            (self._fixed, self._divisors, self._canvas, shifts),
+        self._still = np.zeros((len(devices), chunk, len(question.canvas.axes)), np.int32)
+        self._values = make_forward(question.program, question.layers, question.canvas)
+        self._empty = (
+            [jnp.zeros(layer.shape, layer.dtype) for layer in question.layers] if moving else []
         )
-        if schedule is not None:
-            staged = make_staged_forward(question, schedule.stages)
 
-            def staged_one(fixed: Any, divisors: Any, array: Any, steps: Any) -> Any:
-                steps = jax.tree.map(lambda step: step[0], steps)
-                return [value[None] for value in staged(fixed, divisors, array, steps)]
+    @functools.cached_property
+    def judged(self) -> Any:
+        """The executable that judges a chunk."""
 
-            still = np.zeros((len(devices), chunk, len(question.canvas.axes)), np.int32)
-            self._staged = _compile(
-                staged_one,
-                mesh,
-                (alone, alone, alone, spread),
-                (self._fixed, self._divisors, self._canvas, self._steps(schedule, still)),
+        def judge(fixed: Any, divisors: Any, array: Any, empty: Any, given: Any) -> Any:
+            values = self._in_stages(fixed, divisors, array, empty, given)
+            # without the barriers values might be computed twice, with different rounding
+            values = [jax.lax.optimization_barrier(value) for value in values]
+            rows = self._compare(values, given["shifts"], *([empty] if empty else []))
+            return rows, [value[0] for value in values]
+
+        return self._compiled(judge, self._given(self._still))
+
+    @functools.cached_property
+    def _forward(self) -> Any:
+        def forward(fixed: Any, divisors: Any, array: Any, empty: Any, given: Any) -> Any:
+            return self._values(fixed, divisors, array, given["shifts"])
+
+        return self._compiled(forward, {"shifts": self._spread_out(self._still)})
+
+    @functools.cached_property
+    def _staged(self) -> Any:
+        return self._compiled(self._in_stages, self._given(self._still))
+
+    def _in_stages(self, fixed: Any, divisors: Any, array: Any, empty: Any, given: Any) -> Any:
+        if self.schedule is None:
+            return self._values(fixed, divisors, array, given["shifts"])
+        staged = make_staged_forward(self.question, self.schedule.stages)
+        return staged(fixed, divisors, array, given["steps"])
+
+    def _compiled(self, fn: Any, given: Any) -> Any:
+        """A function of one chunk, compiled for a chunk per device."""
+
+        def one(fixed: Any, given: Any) -> Any:
+            found = fn(*fixed, jax.tree.map(lambda x: x[0], given))
+            return jax.tree.map(lambda x: x[None], found)
+
+        # not every primitive of a user's model has a replication rule, and none is needed: nothing is exchanged
+        sharded = jax.shard_map(
+            one,
+            mesh=self._spread.mesh,
+            in_specs=(PartitionSpec(), PartitionSpec("chunk")),
+            out_specs=PartitionSpec("chunk"),
+            check_vma=False,
+        )
+        options = compiler_options(self.devices[0].platform)
+        return jax.jit(sharded).lower(self._arguments(), given).compile(options)
+
+    def _arguments(self, canvas: jax.Array | None = None, empty: Any = None) -> tuple[Any, ...]:
+        """What the executables are given for all chunks alike."""
+        placed = self._canvas if canvas is None else canvas
+        return self._fixed, self._divisors, placed, empty or self._empty
+
+    def _spread_out(self, shifts: np.ndarray) -> jax.Array:
+        return jax.device_put(shifts.astype(np.int32), self._spread)
+
+    def _given(self, shifts: np.ndarray) -> dict[str, Any]:
+        """What the executables are given of chunks (devices, chunk, axes)."""
+        given = {"shifts": self._spread_out(shifts)}
+        if self.schedule is not None:
+            rows = [self.schedule.steps(row) for row in shifts]
+            given["steps"] = jax.tree.map(
+                lambda *row: jax.device_put(np.stack(row), self._spread), *rows
             )
-        values = [
-            jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=self._spread)
-            for x in self._forward.out_info
-        ]
-        self._compare = _compile(compare_one, mesh, (spread, spread), (values, shifts))
+        return given
 
     def place(self, array: np.ndarray) -> jax.Array:
         """A canvas on all devices."""
         return jax.device_put(jnp.asarray(array), self._everywhere)
 
-    def forward(self, shifts: np.ndarray, canvas: jax.Array | None = None) -> list[jax.Array]:
+    def forward(self, shifts: np.ndarray) -> list[jax.Array]:
         """Values of every layer, each (devices, chunk, *shape), for shifts (devices, chunk, axes)."""
-        placed = jax.device_put(shifts.astype(np.int32), self._spread)
-        canvas = self._canvas if canvas is None else canvas
-        return self._forward(self._fixed, self._divisors, canvas, placed)
-
-    def _steps(self, schedule: Schedule, shifts: np.ndarray) -> Any:
-        rows = [schedule.steps(row) for row in shifts]
-        return jax.tree.map(lambda *row: jax.device_put(np.stack(row), self._spread), *rows)
+        return self._forward(self._arguments(), {"shifts": self._spread_out(shifts)})
 
     def in_stages(self, shifts: np.ndarray) -> list[jax.Array]:
         """The same values, computed in stages where there is a schedule, which must have been made for these chunks."""
         if self.schedule is None:
             return self.forward(shifts)
-        steps = self._steps(self.schedule, shifts)
-        return self._staged(self._fixed, self._divisors, self._canvas, steps)
+        return self._staged(self._arguments(), self._given(shifts))
 
-    def rows(self, shifts: np.ndarray) -> dict[str, jax.Array]:
+    def rows(
+        self, shifts: np.ndarray, empty: Sequence[np.ndarray] | None = None
+    ) -> dict[str, jax.Array]:
         """Deviations and counts, each (devices, chunk, layers); dispatched, not waited for.
 
         With cosets each is (devices, chunk * elements, layers).
+
+        Args:
+            shifts: (devices, chunk, axes).
+            empty: where content moves, the values of every layer for an empty canvas.
         """
-        placed = jax.device_put(shifts.astype(np.int32), self._spread)
-        return self._compare(self.in_stages(shifts), placed)
+        rows, _ = self.judged(self._arguments(empty=empty), self._given(shifts))
+        return rows
 
     def at_rest(self, canvas: np.ndarray | None = None) -> list[np.ndarray]:
         """Values of every layer at shift 0, in the executable and at the batch size of the sweep."""
-        zeros = np.zeros((len(self.devices), self.chunk, len(self.question.canvas.axes)), np.int32)
-        values = self.forward(zeros, None if canvas is None else self.place(canvas))
-        return [np.asarray(value[0, 0]) for value in values]
+        placed = None if canvas is None else self.place(canvas)
+        _, values = self.judged(self._arguments(placed), self._given(self._still))
+        return [np.asarray(value[0]) for value in values]
 
     def gaps(self, shifts: np.ndarray, pairs: np.ndarray) -> list[np.ndarray]:
         """For every layer how far lifted values are from computed ones, each (pairs, 3) with the two entries.
@@ -175,17 +211,8 @@ class Engine:
 
     def memory(self) -> int:
         """Bytes that one chunk needs besides its arguments, as the compiler counts them."""
-        stats = self._forward.memory_analysis()
+        stats = self.judged.memory_analysis()
         return int(stats.temp_size_in_bytes + stats.output_size_in_bytes) if stats else 0
-
-
-def _compile(fn: Any, mesh: Any, specs: Any, arguments: Any) -> Any:
-    # not every primitive of a user's model has a replication rule, and none is needed: nothing is exchanged
-    sharded = jax.shard_map(
-        fn, mesh=mesh, in_specs=specs, out_specs=PartitionSpec("chunk"), check_vma=False
-    )
-    platform = mesh.devices.flat[0].platform
-    return jax.jit(sharded).lower(*arguments).compile(compiler_options(platform))
 
 
 def chunk_size(question: Question, device: jax.Device) -> int:

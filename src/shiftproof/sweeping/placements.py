@@ -14,7 +14,6 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
-import jax
 import msgspec
 import numpy as np
 
@@ -26,7 +25,6 @@ from shiftproof.provenance import provenance
 from shiftproof.proving.layers import Layer
 from shiftproof.sweeping.causes import Background, Cause, background_of, find_causes
 from shiftproof.sweeping.checks import check_call
-from shiftproof.sweeping.compare import make_compare
 from shiftproof.sweeping.engine import Engine, chunk_size
 from shiftproof.sweeping.noise import measure_noise
 from shiftproof.sweeping.question import (
@@ -300,17 +298,16 @@ def _run(
     device = current_device()
     question = calibrated(question, device)
     groups = make_groups(question.canvas.shifts, chunk_size(question, device))
-    engine = Engine(question, chunk=len(groups[0]), devices=[device])
+    engine = Engine(question, chunk=len(groups[0]), devices=[device], moving=True)
     report = check_call(engine)
     question = dataclasses.replace(question, exactness=report.exactness)
     warn_inexact(question)
     noise = measure_noise(question)
     still, empty = engine.at_rest(), engine.at_rest(np.zeros_like(question.canvas.array))
-    compare = jax.jit(make_compare(question.layers, question.canvas, question.law))
     rows = []
     for group in groups:
-        values = [value[0] for value in engine.forward(group[None])]
-        rows.append({name: np.asarray(row) for name, row in compare(values, group, empty).items()})
+        judged = engine.rows(group[None], empty)
+        rows.append({name: np.asarray(row[0]) for name, row in judged.items()})
         if progress is not None:
             total = len(question.canvas.shifts)
             progress(min(1 + len(rows) * (len(group) - 1), total), total)
