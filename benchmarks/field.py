@@ -20,7 +20,7 @@ from benchmarks.harness import Rows, forget_compiled, interleaved
 from shiftproof import zoo
 from shiftproof.deciding.subject import Subject
 from shiftproof.deciding.verify import analyse
-from shiftproof.proving.runs import Question, Runs
+from shiftproof.proving.runs import SCREEN, Question, Runs
 from shiftproof.terminal import Console
 from shiftproof.tracing.settings import settings
 from shiftproof.tracing.trace import evaluate, fixed_values
@@ -87,7 +87,7 @@ def _evaluation(rows: Rows, case: Case, model: nnx.Module, repeats: int) -> None
 
 def _tracks(question: Question, outputs: list[int]) -> int:
     """The least number of tracks with an error below 2^-100."""
-    return next(k for k in range(4, 64) if Runs(question, k, outputs).log2_error < -100)
+    return Runs(question, SCREEN, outputs).least_tracks(0.0)
 
 
 def _forward(subject: Subject, batch: int) -> Callable[[], Any]:

@@ -129,7 +129,10 @@ class Canvas:
     @property
     def still(self) -> np.ndarray:
         """The window of shift 0: the images themselves."""
-        return np.asarray(self.window((0,) * len(self.axes)))
+        kept = [slice(None)] * self.array.ndim
+        for axis, begin, size in zip(self.axes, self.origin, self.grid, strict=True):
+            kept[axis] = slice(begin, begin + size)
+        return self.array[tuple(kept)]
 
     def window(self, shift: Sequence[int] | jax.Array) -> jax.Array:
         """`T_Δ x` for one shift inside `ranges` (or congruent to one, on the torus); traceable."""

@@ -217,7 +217,7 @@ def _layer_strips(swept: Swept, images: np.ndarray) -> list[Strip]:
     program = trace_model(adapted, weights, images)
     layers = [layer for layer in find_layers(program, (1, 2)) if layer.has_grid]
     fixed = fixed_values(program, weights)
-    values = read_values(program, [x.value for x in layers], fixed=fixed, images=images)
+    (values,) = read_values(program, [x.value for x in layers], images, fixed=fixed)
     strips = []
     for layer, value in zip(layers, values, strict=True):
         channel = int(value[0].sum(axis=(0, 1)).argmax())

@@ -15,21 +15,11 @@ from typing import Any
 import numpy as np
 
 from shiftproof.algebras.arithmetic import FieldError
-from shiftproof.algebras.field import (
-    make_arithmetic,
-    orders_of_unity,
-)
 from shiftproof.group import Shift
 from shiftproof.proving.analysis import Claim
 from shiftproof.proving.layers import Layer
-from shiftproof.proving.runs import MANY, Question, Runs, compiled
+from shiftproof.proving.runs import MANY, SCREEN, Question, Runs, compiled
 from shiftproof.tracing.trace import Literal
-
-SCREEN = 2
-"""Tracks on which a claim is tried first."""
-
-LOG2_ERROR = -100.0
-"""The error bound that backs a word."""
 
 SAMPLE = 16
 """Cells of an output of which the rarest is looked for."""
@@ -124,15 +114,8 @@ class Identities:
     @functools.cached_property
     def _tracks(self) -> int:
         """The least number of tracks whose error bound is small enough."""
-        screen = self.screen()
-        for tracks in range(4, 64):
-            arithmetic, pool = make_arithmetic(
-                orders_of_unity(self.question.program), tracks, self.question.seed
-            )
-            comparisons = math.log2(math.prod(self.question.grid) * self._output_shifts)
-            if screen.tally.log2_error(pool, arithmetic.primes) + comparisons < LOG2_ERROR:
-                return tracks
-        raise FieldError("no number of tracks makes the error bound small enough")
+        comparisons = math.prod(self.question.grid) * self._output_shifts
+        return self.screen().least_tracks(math.log2(comparisons))
 
     @property
     def _output_shifts(self) -> int:

@@ -33,7 +33,7 @@ from shiftproof.algebras.field import (
 )
 from shiftproof.group import Boundary, Shift, Torus
 from shiftproof.tracing.primitives import CONTRACTIONS, plain
-from shiftproof.tracing.settings import compiler_options, current_device
+from shiftproof.tracing.settings import SMALL, compiler_options, current_device
 from shiftproof.tracing.trace import Program, hash_array, known_values
 
 WORKING_BYTES = 2**28
@@ -41,6 +41,12 @@ WORKING_BYTES = 2**28
 
 FEW, MANY = 4, 64
 """Shifts per call: where a few are tried, and where all are."""
+
+SCREEN, USUAL = 2, 11
+"""Tracks on which a claim is tried first; and so many as most programs need."""
+
+LOG2_ERROR = -100.0
+"""The error bound that backs a word."""
 
 LARGE = 2**12
 """Entries from which on a known array is an argument of the compiled function, not a constant in it."""
@@ -152,7 +158,7 @@ class Runs:
         )
         with jax.enable_x64(True), exact_device():
             run = jax.jit(jax.vmap(self._one, in_axes=(0, None, None)))
-            self._lowered = run.lower(rows, self.image.parts, self._parts)
+            self._traced = run.trace(rows, self.image.parts, self._parts)
         self.tally = dataclasses.replace(self.field.tally)
         self.tally.met([v for v in self.made if isinstance(v, Value)] or [self.image])
 
@@ -182,13 +188,31 @@ class Runs:
         """The compiled function; for a few small runs it is not worth while to optimise it."""
         program = self.question.program
         cells = sum(math.prod(program.avals[n].shape) for n in program.from_images)
-        few = cells * self.slots if self._most == FEW else math.inf
-        return self._lowered.compile(compiler_options(self._devices[0].platform, few))
+        computed = cells * self.slots * self.arithmetic.tracks
+        if self._most > FEW:
+            computed = max(computed, SMALL)
+        with jax.enable_x64(True), exact_device():
+            lowered = self._traced.lower()
+        return lowered.compile(compiler_options(self._devices[0].platform, computed))
 
     @property
     def log2_error(self) -> float:
         """The base-2 logarithm of the probability that two outputs agree here and are different."""
         return self.tally.log2_error(self.pool, self.arithmetic.primes)
+
+    def least_tracks(self, log2_comparisons: float) -> int:
+        """The least number of tracks whose error bound is small enough for so many comparisons.
+
+        Raises:
+            FieldError: there is none, or there are not enough primes.
+        """
+        for tracks in range(4, 64):
+            arithmetic, pool = make_arithmetic(
+                orders_of_unity(self.question.program), tracks, self.question.seed
+            )
+            if self.tally.log2_error(pool, arithmetic.primes) + log2_comparisons < LOG2_ERROR:
+                return tracks
+        raise FieldError("no number of tracks makes the error bound small enough")
 
     @functools.cached_property
     def slots(self) -> int:

@@ -16,12 +16,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from shiftproof.algebras.arithmetic import FieldError
-from shiftproof.algebras.field import make_arithmetic, orders_of_unity
 from shiftproof.group import Background, Scene, Shift, axis_shift, divisors
-from shiftproof.proving.identity import LOG2_ERROR, SCREEN
 from shiftproof.proving.layers import Layer
-from shiftproof.proving.runs import FEW, MANY, Question, Runs
+from shiftproof.proving.runs import FEW, MANY, USUAL, Question, Runs
 from shiftproof.tracing.primitives import plain
 from shiftproof.tracing.trace import Equation, Literal, Program
 
@@ -100,18 +97,15 @@ class Windows:
             for x in self.layers
             if isinstance(x.value, int)
         }
-        self._runs = functools.partial(Runs, question, wanted=list(cells), most=most, cells=cells)
-        tally = self._runs(SCREEN).tally
+        make = functools.partial(Runs, question, wanted=list(cells), most=most, cells=cells)
         log2_count = math.log2(
             comparisons * max([1, *(math.prod(x.grid_shape) for x in self.layers)])
         )
-        for tracks in range(4, 64):
-            arithmetic, pool = make_arithmetic(orders_of_unity(program), tracks, question.seed)
-            self.log2_error = tally.log2_error(pool, arithmetic.primes) + log2_count
-            if self.log2_error < LOG2_ERROR:
-                self.runs = self._runs(tracks)
-                return
-        raise FieldError("no number of tracks makes the error bound small enough")
+        self.runs = make(USUAL)
+        tracks = self.runs.least_tracks(log2_count)
+        if tracks != USUAL:
+            self.runs = make(tracks)
+        self.log2_error = self.runs.log2_error + log2_count
 
     def see(self, shifts: Sequence[Shift], *, empty: bool = False) -> Iterator[list[np.ndarray]]:
         """For every shift, and every layer, what its cells show: (*cells, numbers), along the axes of the grid.

@@ -23,6 +23,7 @@ from shiftproof.exactness.exact import Exactness
 from shiftproof.proving.layers import Layer
 from shiftproof.sweeping.engine import Engine
 from shiftproof.sweeping.question import Question
+from shiftproof.tracing.settings import compiler_options, current_device
 from shiftproof.tracing.trace import Literal, Program, evaluate, fixed_values
 
 
@@ -92,15 +93,29 @@ def _check_images_move(question: Question) -> None:
 
 
 def read_values(
-    program: Program, values: Sequence[int | Literal], *, fixed: dict[int, Any], images: Any
-) -> list[np.ndarray]:
-    """Some values of the compiled program for one batch of images."""
+    program: Program,
+    values: Sequence[int | Literal],
+    *batches: Any,
+    fixed: dict[int, Any],
+    quick: bool = False,
+) -> list[list[np.ndarray]]:
+    """Some values of the compiled program for each of some batches of images, all of one shape.
+
+    Args:
+        program: the traced model.
+        values: numbers of values, or what they are.
+        batches: images.
+        fixed: the values that do not depend on them.
+        quick: whether the compiler may be as quick as it can, where it does not matter how values are rounded.
+    """
 
     def run(fixed: Any, images: Any) -> list[Any]:
         known = evaluate(program, fixed, images)
         return [value.value if isinstance(value, Literal) else known[value] for value in values]
 
-    return [np.asarray(result) for result in jax.jit(run)(fixed, images)]
+    options = compiler_options(current_device().platform, 0) if quick else None
+    compiled = jax.jit(run).lower(fixed, batches[0]).compile(options)
+    return [[np.asarray(result) for result in compiled(fixed, images)] for images in batches]
 
 
 def in_doubles(value: np.ndarray) -> np.ndarray:
@@ -169,7 +184,7 @@ def _is_coupled_pair(question: Question) -> bool:
     if program is None:
         return False
     fixed = fixed_values(program, question.weights)
-    a, b = (read_values(program, program.outputs, fixed=fixed, images=pair) for pair in pairs)
+    a, b = read_values(program, program.outputs, *pairs, fixed=fixed, quick=True)
     return any(
         x.ndim > 0 and x.shape[0] == 2 and x[0].tobytes() != y[0].tobytes()
         for x, y in zip(a, b, strict=True)

@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import jax
@@ -36,13 +36,16 @@ Options = dict[str, str | bool]
 
 DETERMINISTIC: Mapping[str, Options] = {"gpu": {"xla_gpu_deterministic_ops": True}}
 
-QUICK: Mapping[str, Options] = {
-    "cpu": {"xla_backend_optimization_level": "0", "xla_cpu_use_fusion_emitters": False}
+QUICK: Mapping[str, Sequence[Options]] = {
+    "cpu": [
+        {"xla_backend_optimization_level": "0", "xla_cpu_use_fusion_emitters": False},
+        {"xla_backend_optimization_level": "1", "xla_cpu_use_fusion_emitters": False},
+    ]
 }
-"""For programs that run a few times on few cells: most of their time is the compiler's."""
+"""For programs that run a few times on few cells: most of their time is the compiler's. The first for the smallest."""
 
-SMALL = 2**20
-"""Cells of all values together, up to which a few runs of a program take less time than the compiler saves."""
+SMALL, MEDIUM = 2**20, 2**26
+"""Cells of all values together, up to which a few runs of a program take less time than the compiler saves by each."""
 
 
 def compiler_options(platform: str, cells: float = math.inf) -> Options:
@@ -52,20 +55,28 @@ def compiler_options(platform: str, cells: float = math.inf) -> Options:
         platform: such as `cpu`.
         cells: of all values together, where the function runs a few times only.
     """
-    return {**DETERMINISTIC.get(platform, {}), **(_quick(platform) if cells < SMALL else {})}
+    usual = DETERMINISTIC.get(platform, {})
+    quick = zip((SMALL, MEDIUM), QUICK.get(platform, ()), strict=False)
+    for most, options in quick:
+        if cells < most:
+            return {**usual, **_understood(platform, tuple(options.items()))}
+    return dict(usual)
 
 
 def all_options(platform: str) -> list[Options]:
     """Everything that the compiler is told on a platform, of one function or another: what is exact under these, is."""
-    quick, usual = compiler_options(platform, 0), compiler_options(platform)
-    return [usual] if quick == usual else [quick, usual]
+    found: list[Options] = []
+    for cells in (0, SMALL, MEDIUM):
+        options = compiler_options(platform, cells)
+        found += [options] if options not in found else []
+    return found
 
 
 @functools.cache
-def _quick(platform: str) -> Options:
-    """Those of `QUICK` that the compiler at hand understands: they differ from version to version."""
+def _understood(platform: str, options: tuple[tuple[str, str | bool], ...]) -> Options:
+    """Those that the compiler at hand understands: they differ from version to version."""
     understood: Options = {}
-    for option, value in QUICK.get(platform, {}).items():
+    for option, value in options:
         function = jax.jit(lambda: 0).lower()
         with contextlib.suppress(jax.errors.JaxRuntimeError):
             function.compile({option: value})
