@@ -35,6 +35,17 @@ def test_a_device_that_rounds_is_found_out(monkeypatch) -> None:
 
 
 @pytest.mark.slow
+def test_a_device_that_gives_nan_is_found_out(monkeypatch) -> None:
+    monkeypatch.setattr(jax.lax, "conv_general_dilated", lambda x, w, *_, **__: np.nan + 0 * x)
+    monkeypatch.setattr(calibration, "CASES", calibration.CASES[3:4])  # the shape stays
+    calibrate.cache_clear()
+    found = calibrate(jax.local_devices()[0], "float32")
+    calibrate.cache_clear()
+    assert not found.exact
+    assert np.isnan(found.worst)
+
+
+@pytest.mark.slow
 def test_a_sweep_on_such_a_device_is_not_called_exact(monkeypatch) -> None:
     failed = Calibration(
         False, 6, 8.0, "this device is not exact on integers in float32: conv is off by 8"

@@ -7,9 +7,41 @@ import pytest
 from flax import nnx
 
 import shiftproof as sp
-from shiftproof.errors import VacuousWarning
+from shiftproof.canvas import Canvas
+from shiftproof.errors import ContradictionError, VacuousWarning
+from shiftproof.sweeping.engine import Engine
+from shiftproof.sweeping.question import Asker
+from shiftproof.tracing.model import adapt
 
 IMAGES = np.random.default_rng(0).integers(-4, 5, (2, 6, 8, 2)).astype(np.float32)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["lenet-global", "resnet", "vit"])
+def test_a_shift_by_nothing_changes_no_bit(name) -> None:
+    """What is compared is computed once: twice, with different rounding, values would differ from themselves."""
+    entry = sp.zoo.ENTRIES[name]
+    images = np.random.default_rng(0).random((1, *entry.shape)).astype(np.float32)
+    canvas = Canvas.torus(images, axes=(1, 2))
+    question = Asker(adapt(entry.build(0)), canvas).ask("float32")
+    engine = Engine(question, chunk=5, devices=jax.local_devices()[:1])
+    rows = engine.rows(np.array([[(0, 0), (0, 0), (4, 4), (0, 0), (1, 2)]]))
+    for kind in ("equivariance", "invariance"):
+        deviations = np.asarray(rows[kind])[0]
+        assert not np.any(deviations[[0, 1, 3]])
+        assert np.any(deviations[4])
+
+
+def test_what_differs_from_itself_is_refused(monkeypatch) -> None:
+    """The twin: a compiler that has slot 0 computed twice."""
+    rows = Engine.rows
+
+    def twice(self, shifts, empty=None):
+        return rows(self, shifts, empty) | {"invariance": np.full((1, shifts.shape[1], 1), 1e-9)}
+
+    monkeypatch.setattr(Engine, "rows", twice)
+    with pytest.raises(ContradictionError, match="under shift 0 a layer differs from itself"):
+        sp.sweep(nnx.relu, (4, 4, 1))
 
 
 @pytest.mark.slow

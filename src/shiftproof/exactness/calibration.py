@@ -7,7 +7,7 @@ calibration fails, `exact` becomes `rounded`, and the reason says by how much.
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -56,24 +56,28 @@ def calibrate(device: jax.Device, dtype: str, precision: Precision = "highest") 
 
 def _calibrate(device: jax.Device, dtype: str) -> Calibration:
     digits = int(jnp.finfo(dtype).nmant)
-    worst, failed = 0.0, []
-    for channels, size, stride in CASES:
-        gap = _convolution_gap(
-            device, dtype, channels=channels, size=size, stride=stride, digits=digits
-        )
-        if gap:
-            failed.append(f"conv {size}x{size} stride {stride} with {channels} channels")
-        worst = max(worst, gap)
-    gap = _product_gap(device, dtype, digits=digits)
-    if gap:
-        failed.append("matrix product")
-    worst = max(worst, gap)
+    trials = [*(_convolution(*case, digits) for case in CASES), _product(digits)]
+    given = [tuple(array.astype(dtype) for array in trial.given) for trial in trials]
+    gaps = np.zeros(len(trials))
+
+    def compute(given: Any) -> list[Any]:
+        return [trial.function(*arrays) for trial, arrays in zip(trials, given, strict=True)]
+
+    # under all that the compiler is told of any function
+    for options in all_options(device.platform):
+        placed = jax.device_put(given, device)
+        found = jax.jit(compute).lower(placed).compile(options)(placed)
+        for number, (trial, array) in enumerate(zip(trials, found, strict=True)):
+            gap = np.max(np.abs(np.asarray(array).astype(np.float64) - trial.expected))
+            gaps[number] = np.maximum(gaps[number], gap)  # NaN stays
+    worst = float(np.max(gaps))
+    failed = [trial.words for trial, gap in zip(trials, gaps, strict=True) if gap]
     reason = (
         f"{device.device_kind} is not exact on integers in {dtype}: {failed[0]} is off by up to {worst:.3g}"
         if failed
         else ""
     )
-    return Calibration(not failed, len(CASES) + 1, worst, reason)
+    return Calibration(not failed, len(trials), worst, reason)
 
 
 @functools.lru_cache(maxsize=32)
@@ -135,14 +139,21 @@ def _largest_value(terms: int, digits: int) -> int:
     return max(1, int((2**digits / terms) ** 0.5))
 
 
-def _convolution_gap(
-    device: jax.Device, dtype: str, *, channels: int, size: int, stride: int, digits: int
-) -> float:
+@dataclasses.dataclass(frozen=True)
+class _Trial:
+    """A function, the integers that it is given, and what it must give."""
+
+    words: str
+    function: Callable[..., Any]
+    given: tuple[np.ndarray, ...]
+    expected: np.ndarray
+
+
+def _convolution(channels: int, size: int, stride: int, digits: int) -> _Trial:
     generator = np.random.default_rng(channels * 100 + size)
     top = _largest_value(channels * size * size, digits)
     images = generator.integers(-top, top + 1, (2, 12, 12, channels))
     kernel = generator.integers(-top, top + 1, (size, size, channels, channels))
-    placed = jax.device_put((images.astype(dtype), kernel.astype(dtype)), device)
 
     def convolve(x: Any, w: Any) -> Any:
         dimensions = ("NHWC", "HWIO", "NHWC")
@@ -151,23 +162,13 @@ def _convolution_gap(
 
     windows = np.lib.stride_tricks.sliding_window_view(images, (size, size), (1, 2))
     expected = np.einsum("nyxcuv,uvco->nyxo", windows[:, ::stride, ::stride], kernel)
-    return _gap(convolve, placed, expected)
+    words = f"conv {size}x{size} stride {stride} with {channels} channels"
+    return _Trial(words, convolve, (images, kernel), expected)
 
 
-def _product_gap(device: jax.Device, dtype: str, *, digits: int) -> float:
+def _product(digits: int) -> _Trial:
     generator = np.random.default_rng(7)
     top = _largest_value(64, digits)
     left = generator.integers(-top, top + 1, (32, 64))
     right = generator.integers(-top, top + 1, (64, 48))
-    placed = jax.device_put((left.astype(dtype), right.astype(dtype)), device)
-    return _gap(jnp.matmul, placed, left @ right)
-
-
-def _gap(function: Callable[..., Any], given: Sequence[Any], expected: np.ndarray) -> float:
-    """How far a function is from what is expected at most, under all that the compiler is told of it."""
-    (device,) = given[0].devices()
-    gaps = [0.0]
-    for options in all_options(device.platform):
-        found = jax.jit(function).lower(*given).compile(options)(*given)
-        gaps.append(float(np.max(np.abs(np.asarray(found).astype(np.float64) - expected))))
-    return max(gaps)
+    return _Trial("matrix product", jnp.matmul, (left, right), left @ right)

@@ -145,7 +145,7 @@ class Runs:
         }
         with jax.enable_x64(True), exact_device():  # once, and not for every call
             self.given = {
-                n: dataclasses.replace(v, parts=tuple(jnp.asarray(part) for part in v.parts))
+                n: dataclasses.replace(v, parts=tuple(map(jax.device_put, v.parts)))
                 for n, v in self.given.items()
             }
         self.made: list[Operand] = []

@@ -10,7 +10,7 @@ import itertools
 import time
 from collections.abc import Sequence
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from shiftproof.algebras.interval import Enclosures, enclose
@@ -72,7 +72,7 @@ def _enclosed(trial: Trial, image: np.ndarray) -> list[Ball]:
     program, begin = trial.program, time.perf_counter()
     compiles = program.fingerprint not in _MET
     with settings("float64"), trial.budget.uncounted() if compiles else contextlib.nullcontext():
-        given = jnp.asarray(image[None] * float(trial.scale), np.float64)
+        given = jax.device_put(np.asarray(image[None] * float(trial.scale), np.float64))
         # constants are what the program computes; what is computed of weights is rounded
         weights = dict(zip(program.weights, trial.weights, strict=True))
         own = {**program.constants, **known_values(program, program.constants), **weights}

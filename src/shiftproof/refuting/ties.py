@@ -40,7 +40,7 @@ def tied_choices(trial: Trial, images: np.ndarray) -> list[Equation]:
             values = evaluate(program, trial.fixed, image)
             return [values[_operand(eqn)] for eqn in choices]
 
-        batches = [jnp.asarray(image[None], jnp.dtype(trial.dtype)) for image in images]
+        batches = [jax.device_put(image[None].astype(jnp.dtype(trial.dtype))) for image in images]
         seen = [[np.asarray(value) for value in operands(batch)] for batch in batches]
     rows = zip(choices, zip(*seen, strict=True), strict=True)
     return [eqn for eqn, values in rows if all(_is_tied(eqn, value) for value in values)]

@@ -160,7 +160,7 @@ class Trial:
                 for slot, number in enumerate(numbers):
                     image = images[number]
                     part[slot, 0] = image if self.scale == 1 else image * float(self.scale)
-                values = self._run(jnp.asarray(part), salt)
+                values = self._run(jax.device_put(part), salt)
                 self.budget.run += len(numbers)
                 host = [np.asarray(value) for value in values]
                 found |= {
@@ -210,7 +210,7 @@ class Trial:
                 with settings(self.dtype), self.budget.uncounted():
                     fixed, left = disturbed_values(self.program, self.weights, seed)
             divisors = {
-                number: jnp.broadcast_to(jnp.asarray(value), (self.slots, *value.shape))
+                number: jax.device_put(np.broadcast_to(value, (self.slots, *value.shape)))
                 for number, value in fixed_divisors(self.program, fixed).items()
             }
             self.given[seed] = fixed, divisors, bool(left)

@@ -82,6 +82,7 @@ class Engine:
         }
         self._divisors = jax.device_put(divisors, self._everywhere)
         self._canvas = self.place(question.canvas.array)
+        self._always = jax.device_put(np.ones(len(devices), bool), self._spread)
         self._still = np.zeros((len(devices), chunk, len(question.canvas.axes)), np.int32)
         self._values = make_forward(question.program, question.layers, question.canvas)
         self._empty = (
@@ -94,10 +95,18 @@ class Engine:
 
         def judge(fixed: Any, divisors: Any, array: Any, empty: Any, given: Any) -> Any:
             values = self._in_stages(fixed, divisors, array, empty, given)
-            # without the barriers values might be computed twice, with different rounding
-            values = [jax.lax.optimization_barrier(value) for value in values]
-            rows = self._compare(values, given["shifts"], *([empty] if empty else []))
-            return rows, [value[0] for value in values]
+
+            def compare(values: Any) -> Any:
+                rows = self._compare(values, given["shifts"], *([empty] if empty else []))
+                return rows, [value[0] for value in values]
+
+            def nothing(values: Any) -> Any:
+                shapes = jax.eval_shape(compare, values)
+                return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+
+            # Fused with the comparison, values would be computed twice, with different rounding. On a CPU an
+            # `optimization_barrier` does not prevent that, but what a branch is given must be there before.
+            return jax.lax.cond(given["always"], compare, nothing, values)
 
         return self._compiled(judge, self._given(self._still))
 
@@ -146,7 +155,7 @@ class Engine:
 
     def _given(self, shifts: np.ndarray) -> dict[str, Any]:
         """What the executables are given of chunks (devices, chunk, axes)."""
-        given = {"shifts": self._spread_out(shifts)}
+        given: dict[str, Any] = {"shifts": self._spread_out(shifts), "always": self._always}
         if self.schedule is not None:
             rows = [self.schedule.steps(row) for row in shifts]
             given["steps"] = jax.tree.map(
@@ -156,7 +165,7 @@ class Engine:
 
     def place(self, array: np.ndarray) -> jax.Array:
         """A canvas on all devices."""
-        return jax.device_put(jnp.asarray(array), self._everywhere)
+        return jax.device_put(array, self._everywhere)
 
     def forward(self, shifts: np.ndarray) -> list[jax.Array]:
         """Values of every layer, each (devices, chunk, *shape), for shifts (devices, chunk, axes)."""

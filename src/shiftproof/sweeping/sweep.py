@@ -23,6 +23,7 @@ import numpy as np
 
 from shiftproof.canvas import Canvas
 from shiftproof.errors import (
+    ContradictionError,
     DeviceMemoryError,
     InputError,
     NonFiniteError,
@@ -424,7 +425,17 @@ def place_rows(
     *,
     grid: Sequence[int],
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Every shift once, and its rows: fillers are left out, and so is shift 0 in all chunks but the first."""
+    """Every shift once, and its rows: fillers are left out, and so is shift 0 in all chunks but the first.
+
+    Raises:
+        ContradictionError: under shift 0 a layer differs from itself.
+    """
+    if any(np.any(row[name][0] > 0) for row in rows for name in ("equivariance", "invariance")):
+        raise ContradictionError(
+            "under shift 0 a layer differs from itself: the compiler has what is compared computed twice, with "
+            "different rounding, so that no deviation can be believed. Please report a bug, with the model, the "
+            "version of jaxlib and the device."
+        )
     shifts, kept = [], []
     for index, group in enumerate(groups):
         real = np.any(group != 0, axis=1)
