@@ -82,7 +82,6 @@ class Engine:
         }
         self._divisors = jax.device_put(divisors, self._everywhere)
         self._canvas = self.place(question.canvas.array)
-        self._always = jax.device_put(np.ones(len(devices), bool), self._spread)
         self._still = np.zeros((len(devices), chunk, len(question.canvas.axes)), np.int32)
         self._values = make_forward(question.program, question.layers, question.canvas)
         self._empty = (
@@ -100,15 +99,16 @@ class Engine:
                 rows = self._compare(values, given["shifts"], *([empty] if empty else []))
                 return rows, [value[0] for value in values]
 
-            def nothing(values: Any) -> Any:
-                shapes = jax.eval_shape(compare, values)
-                return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+            def rest(values: Any) -> Any:
+                rows, _ = jax.eval_shape(compare, values)
+                nothing = {name: jnp.zeros(row.shape, row.dtype) for name, row in rows.items()}
+                return nothing, [value[0] for value in values]
 
             # Fused with the comparison, values would be computed twice, with different rounding. On a CPU an
             # `optimization_barrier` does not prevent that, but what a branch is given must be there before.
-            return jax.lax.cond(given["always"], compare, nothing, values)
+            return jax.lax.cond(given["compared"], compare, rest, values)
 
-        return self._compiled(judge, self._given(self._still))
+        return self._compiled(judge, self._given(self._still, compared=True))
 
     @functools.cached_property
     def _forward(self) -> Any:
@@ -119,7 +119,7 @@ class Engine:
 
     @functools.cached_property
     def _staged(self) -> Any:
-        return self._compiled(self._in_stages, self._given(self._still))
+        return self._compiled(self._in_stages, self._given(self._still, compared=False))
 
     def _in_stages(self, fixed: Any, divisors: Any, array: Any, empty: Any, given: Any) -> Any:
         if self.schedule is None:
@@ -153,9 +153,10 @@ class Engine:
     def _spread_out(self, shifts: np.ndarray) -> jax.Array:
         return jax.device_put(shifts.astype(np.int32), self._spread)
 
-    def _given(self, shifts: np.ndarray) -> dict[str, Any]:
-        """What the executables are given of chunks (devices, chunk, axes)."""
-        given: dict[str, Any] = {"shifts": self._spread_out(shifts), "always": self._always}
+    def _given(self, shifts: np.ndarray, *, compared: bool) -> dict[str, Any]:
+        """What the executables are given of chunks (devices, chunk, axes), and whether these are compared."""
+        chosen = jax.device_put(np.full(len(self.devices), compared), self._spread)
+        given: dict[str, Any] = {"shifts": self._spread_out(shifts), "compared": chosen}
         if self.schedule is not None:
             rows = [self.schedule.steps(row) for row in shifts]
             given["steps"] = jax.tree.map(
@@ -175,7 +176,7 @@ class Engine:
         """The same values, computed in stages where there is a schedule, which must have been made for these chunks."""
         if self.schedule is None:
             return self.forward(shifts)
-        return self._staged(self._arguments(), self._given(shifts))
+        return self._staged(self._arguments(), self._given(shifts, compared=False))
 
     def rows(
         self, shifts: np.ndarray, empty: Sequence[np.ndarray] | None = None
@@ -188,13 +189,13 @@ class Engine:
             shifts: (devices, chunk, axes).
             empty: where content moves, the values of every layer for an empty canvas.
         """
-        rows, _ = self.judged(self._arguments(empty=empty), self._given(shifts))
+        rows, _ = self.judged(self._arguments(empty=empty), self._given(shifts, compared=True))
         return rows
 
     def at_rest(self, canvas: np.ndarray | None = None) -> list[np.ndarray]:
         """Values of every layer at shift 0, in the executable and at the batch size of the sweep."""
         placed = None if canvas is None else self.place(canvas)
-        _, values = self.judged(self._arguments(placed), self._given(self._still))
+        _, values = self.judged(self._arguments(placed), self._given(self._still, compared=False))
         return [np.asarray(value[0]) for value in values]
 
     def gaps(self, shifts: np.ndarray, pairs: np.ndarray) -> list[np.ndarray]:
