@@ -379,11 +379,12 @@ def test_what_is_missing_is_named_with_its_command_and_nothing_is_empty(
     committed, tmp_path
 ) -> None:
     page = (committed / "report.html").read_text()
-    assert "hold no rows of zoo, scale." in page
-    assert "python -m benchmarks zoo\npython -m benchmarks scale" in page
+    assert "hold no rows of zoo." in page
+    assert "python -m benchmarks zoo" in page
     report.write([FOLDER / "rows" / "field.jsonl"], tmp_path)
     alone = (tmp_path / "report.html").read_text()
     assert "hold no rows of exact, layers, learning, sweep, verify, zoo, scale." in alone
+    assert "python -m benchmarks zoo\npython -m benchmarks scale" in alone
     for text in (page, alone):
         assert not re.findall(r"<tbody>\s*</tbody>", text)
         assert text.count("<td>device</td>") == 1  # one machine box
