@@ -16,9 +16,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from shiftproof.algebras.arithmetic import FieldError
 from shiftproof.group import Background, Scene, Shift, axis_shift, divisors
 from shiftproof.proving.layers import Layer
-from shiftproof.proving.runs import FEW, MANY, USUAL, Question, Runs
+from shiftproof.proving.runs import FEW, MANY, SCREEN, USUAL, Question, Runs
 from shiftproof.tracing.primitives import plain
 from shiftproof.tracing.trace import Equation, Literal, Program
 
@@ -101,9 +102,12 @@ class Windows:
         log2_count = math.log2(
             comparisons * max([1, *(math.prod(x.grid_shape) for x in self.layers)])
         )
-        self.runs = make(USUAL)
+        try:
+            self.runs = make(USUAL)
+        except FieldError:  # there may be fewer primes, which may do
+            self.runs = make(SCREEN)
         tracks = self.runs.least_tracks(log2_count)
-        if tracks != USUAL:
+        if tracks != self.runs.arithmetic.tracks:
             self.runs = make(tracks)
         self.log2_error = self.runs.log2_error + log2_count
 

@@ -83,9 +83,9 @@ def make_compare(
 ) -> Callable[..., dict[str, jax.Array]]:
     """The function `(values, shifts) -> rows` that compares every slot of a chunk with slot 0, which is shift 0.
 
-    Values must not be fused with what computes them: computed twice, with different rounding, they would differ from
-    themselves. Each row is (chunk, layers): `equivariance` and
-    `invariance` deviations, `*_cells` numbers of differing cells, `agreement` of the largest logit.
+    It must not be fused with what computes the values: computed twice, with different rounding, these would differ from
+    themselves. Each row is (chunk, layers): `equivariance` and `invariance` deviations, `*_cells` numbers of differing
+    cells, `agreement` of the largest logit.
 
     Off the torus the cells are compared that are in both frames; with a third argument `empty`, the values for an empty
     canvas, all of them: what enters must be as there.
