@@ -4,7 +4,7 @@
     checks each against those before it. Then it looks at the fact of the output. *)
 
 From Coq Require Import ZArith Znumtheory List Lia Bool Permutation.
-From Shifts Require Import Facts Semantics Indices Rules Orders Views Mixtures Folds Laps Additions.
+From Shifts Require Import Facts Parts Semantics Indices Rules Orders Views Mixtures Folds Laps Additions.
 Import ListNotations.
 Open Scope Z_scope.
 
@@ -16,34 +16,35 @@ Open Scope Z_scope.
 (** What is known of a node: a fact, the number of its signal, and its shape. Where the fact is one of sums of cells,
     which are summed: those of one label in another fact, whose factors stay. *)
 Record known := Known
-  { fact : list (list factor); sums_of : option (list (list factor)); signal : nat; extent : list Z }.
+  { fact : list parts; sums_of : option (list parts); signal : nat; extent : list Z }.
 
 Definition equal_factors (f g : factor) : bool :=
   (cells f =? cells g) && (period f =? period g) && (offset f =? offset g) && (step f =? step g).
-Fixpoint equal_axes (fs gs : list factor) : bool :=
-  match fs, gs with
+Fixpoint same_lists {A} (equal : A -> A -> bool) (l l' : list A) : bool :=
+  match l, l' with
   | [], [] => true
-  | f :: fs', g :: gs' => equal_factors f g && equal_axes fs' gs'
+  | v :: rest, v' :: rest' => equal v v' && same_lists equal rest rest'
   | _, _ => false
   end.
+Definition equal_axes : parts -> parts -> bool := same_lists (same_lists equal_factors).
 
 (** Cell i of the one axis is cell [c + i] of the other. *)
-Definition shows (c : Z) (gs fs : list factor) : bool :=
+Definition shows (c : Z) (gs fs : parts) : bool :=
   match gs, fs with
-  | [g], [f] => (period g =? period f) && ((offset g - offset f - c) mod period f =? 0)
+  | [[g]], [[f]] => (period g =? period f) && ((offset g - offset f - c) mod period f =? 0)
                 && ((step g - step f) mod period f =? 0)
   | _, _ => false
   end.
 
 (** Cell i of the result is the cell of an operand with [c + i] along axis [a], and has its label. *)
-Definition carried (a : nat) (c : Z) (sh : list Z) (G : list (list factor)) (e : known) : bool :=
+Definition carried (a : nat) (c : Z) (sh : list Z) (G : list parts) (e : known) : bool :=
   (length (extent e) =? length sh)%nat && (a <? length sh)%nat &&
   forallb (fun b => if (b =? a)%nat then shows c (nth b G []) (nth b (fact e) [])
                     else equal_axes (nth b G []) (nth b (fact e) []) && (nth b sh 0 =? nth b (extent e) 0))
           (seq 0 (length sh)).
 
 (** Operands that continue one another. *)
-Fixpoint continued (a : nat) (start : Z) (sh : list Z) (G : list (list factor)) (es : list known) : bool :=
+Fixpoint continued (a : nat) (start : Z) (sh : list Z) (G : list parts) (es : list known) : bool :=
   match es with
   | [] => nth a sh 0 =? start
   | e :: rest => carried a (- start) sh G e && (0 <=? nth a (extent e) 0)
@@ -51,7 +52,7 @@ Fixpoint continued (a : nat) (start : Z) (sh : list Z) (G : list (list factor)) 
   end.
 
 (** The signal that a result shows because its operands do: of a contiguous slice, and of neighbours glued together. *)
-Definition carries (o : operation) (sh : list Z) (G : list (list factor)) (es : list known) : option nat :=
+Definition carries (o : operation) (sh : list Z) (G : list parts) (es : list known) : option nat :=
   match o, es with
   | Take a start by_, [e] =>
       if (by_ =? 1) && (0 <=? start) && (start + nth a sh 0 <=? nth a (extent e) 0) && carried a start sh G e
@@ -67,9 +68,9 @@ Definition carries (o : operation) (sh : list Z) (G : list (list factor)) (es : 
 Definition paired (es : list known) : list facts_and_shape := map (fun e => (fact e, extent e)) es.
 
 (** The rule of an operation. What is not covered is not known. *)
-Definition rule (o : operation) (shift sh : list Z) (G : list (list factor)) (es : list known) : verdict :=
+Definition rule (o : operation) (shift sh : list Z) (G : list parts) (es : list known) : verdict :=
   match o, es with
-  | Input axes, [] => image_rule axes shift sh G
+  | Input axes, [] => image_rule true axes shift sh G
   | Weight, [] => constant_rule sh sh G
   | Constant periods, [] => constant_rule periods sh G
   | (Map | Combine | Multiply), _ :: _ => all_of (map (fun e => map_rule sh G (extent e) (fact e)) es)
@@ -94,7 +95,7 @@ Definition are_cells (es : list known) : bool :=
 (** The rule where sums of cells are known of an operand, or listed of the result. [U] says which cells of the result are
     summed, or that each is alone. A window that takes its cells in any order has other rules too, which are not joined
     with this one. *)
-Definition fold_rule (o : operation) (sh : list Z) (G U : list (list factor)) (es : list known) : verdict :=
+Definition fold_rule (o : operation) (sh : list Z) (G U : list parts) (es : list known) : verdict :=
   match o, es with
   | Window dims kept symmetric true, e :: others =>
       if are_cells es then
@@ -126,9 +127,9 @@ Definition fold_rule (o : operation) (sh : list Z) (G U : list (list factor)) (e
   end.
 
 (** What is listed of a node: a fact of its cells; or one of sums of them, and which are summed. *)
-Inductive listing := OfCells (G : list (list factor)) | OfSums (G U : list (list factor)).
-Definition listed_fact (l : listing) : list (list factor) := match l with OfCells G | OfSums G _ => G end.
-Definition alone (sh : list Z) : list (list factor) := map (fun n => [Still n n]) sh.
+Inductive listing := OfCells (G : list parts) | OfSums (G U : list parts).
+Definition listed_fact (l : listing) : list parts := match l with OfCells G | OfSums G _ => G end.
+Definition alone (sh : list Z) : list parts := map (fun n => [[Still n n]]) sh.
 
 Fixpoint found (env : list (option known)) (ks : list nat) : option (list known) :=
   match ks with
@@ -161,7 +162,7 @@ Definition check_node (shift : list Z) (sums : bool) (env : list (option known))
               end
             else
               let U := alone (shape v) in
-              (both (ask (sums && fits U (shape v) && forallb single U)) (fold_rule (op v) (shape v) G U es),
+              (both (ask (sums && fits U (shape v) && forallb single_axis U)) (fold_rule (op v) (shape v) G U es),
                Some (Known G None (length env) (shape v)))
         end
       else (No, None)
@@ -184,19 +185,23 @@ Fixpoint check_nodes (shift : list Z) (sums : bool) (env : list (option known)) 
 (** ** Conclusions *)
 
 (** An axis of n cells moves by r: it shows whole periods of a signal that does, or stays, and r is whole turns. *)
-Definition moves_along (n r : Z) (fs : list factor) : verdict :=
-  if still fs && (r mod n =? 0) then Yes else
-  match merged fs with
-  | Some f => both (ask (sane1 f && (cells f =? size fs) && (n mod period f =? 0)
-                         && ((step f - r) mod period f =? 0)))
-                   (follows FUEL [f] fs)
-  | None => Unknown
+Definition moves_along (n r : Z) (fs : parts) : verdict :=
+  if still_axis fs && (r mod n =? 0) then Yes else
+  match fs with
+  | [p] =>
+      match merged p with
+      | Some f => both (ask (sane1 f && (cells f =? size p) && (n mod period f =? 0)
+                             && ((step f - r) mod period f =? 0)))
+                       (follows FUEL [f] p)
+      | None => Unknown
+      end
+  | _ => No
   end.
 
 Definition moves (axes : list nat) (r : list Z) (e : known) : verdict :=
   all_of (map (fun a => if listed a axes
                         then moves_along (nth a (extent e) 0) (nth (position a axes) r 0) (nth a (fact e) [])
-                        else ask (still (nth a (fact e) [])))
+                        else ask (still_axis (nth a (fact e) [])))
               (seq 0 (length (extent e)))).
 
 (** Of an output whose cells are only known in sums nothing follows. *)

@@ -4,7 +4,7 @@
     program. *)
 
 From Coq Require Import ZArith Znumtheory List Lia Bool Permutation.
-From Shifts Require Import Facts Semantics Indices Rules Orders Views Checker Nodes.
+From Shifts Require Import Facts Parts Semantics Indices Rules Orders Views Checker Nodes.
 Import ListNotations.
 Open Scope Z_scope.
 
@@ -21,35 +21,77 @@ Definition acts {V} (p : program) (m : model V) (axes : list nat) (r r' : list Z
   forall x y, shifted p r x y -> forall i, inside (shape_of p (output p)) i ->
     m y (output p) i = m x (output p) (back axes r' (shape_of p (output p)) i).
 
-Lemma moves_along_right n r fs j : moves_along n r fs = Yes -> sane fs = true -> size fs = n -> 0 <= j < n ->
-  alike fs true j false ((j - r) mod n).
+Lemma moves_along_right n r fs j : moves_along n r fs = Yes -> sane_axis fs = true -> size_axis fs = n -> 0 <= j < n ->
+  alike_axis fs 1 j 0 ((j - r) mod n).
 Proof.
   intros H S Z J. unfold moves_along in H. pose proof (Z.mod_pos_bound (j - r) n ltac:(lia)) as B.
-  destruct (still fs && (r mod n =? 0)) eqn:U.
-  - apply andb_true_iff in U as [U R]. apply divides in R; [|lia].
-    replace ((j - r) mod n) with j; [now apply still_stays|].
-    rewrite <- (Z.mod_small j n) at 1 by lia. apply equal_mod; [lia|].
+  destruct (still_axis fs && (r mod n =? 0)) eqn:U.
+  - apply andb_true_iff in U as [U R]. apply divides in R.
+    replace ((j - r) mod n) with j; [apply still_axis_stays; trivial; lia|].
+    rewrite <- (Z.mod_small j n) at 1 by lia. apply equal_mod.
     now replace (j - (j - r)) with r by ring.
-  - clear U. destruct (merged fs) as [f|]; [|easy]. apply both_yes in H as [C H]. apply ask_yes in C.
+  - clear U. destruct fs as [|p [|? ?]]; try discriminate H. destruct (merged p) as [f|]; [|discriminate H].
+    apply both_yes in H as [C H]. apply ask_yes in C.
     rewrite !andb_true_iff, Z.eqb_eq in C. destruct C as [[[S1 Q] P] R].
-    pose proof (sane1_positive f S1). apply divides in P, R; try lia.
-    apply (follows_right FUEL [f] fs); trivial; try (simpl; lia).
+    rewrite sane_one_axis in S. simpl in Z. apply divides in P, R.
+    apply alike_one_part; try lia. apply (follows_right FUEL [f] p); trivial; try (simpl; lia).
     + unfold sane; simpl. now rewrite S1.
-    + apply alike_one; trivial. unfold alike1. simpl turn.
+    + apply alike_one; trivial. unfold alike1.
       replace (j - (j - r) mod n - (1 - 0) * step f) with ((j - r - (j - r) mod n) - (step f - r)) by ring.
       apply Z.divide_sub_r; trivial. apply Z.divide_trans with n; trivial.
       apply Z.mod_divide; [lia|]. rewrite Zminus_mod, Zmod_mod, Z.sub_diag. apply Z.mod_0_l; lia.
 Qed.
 
-Lemma moves_right {V} (x y : images V) (m : model V) k s axes r e : premise x y (fact e) (s, fun z => m z k) ->
-  extent e = s -> moves axes r e = Yes -> forall i, inside s i -> m y k i = m x k (back axes r s i).
+Lemma moves_right {V} (copy : Z -> images V) (m : model V) k s axes r e : premise copy (fact e) (s, fun z => m z k) ->
+  extent e = s -> moves axes r e = Yes -> forall i, inside s i -> m (copy 1) k i = m (copy 0) k (back axes r s i).
 Proof.
   intros P X H i I. pose proof (back_inside axes r s i I) as B.
-  refine (premise_cell x y (fact e) (s, fun z => m z k) true i false _ P I B _).
+  refine (premise_cell copy (fact e) (s, fun z => m z k) 1 i 0 _ P I B _).
   intros a A. simpl in A. pose proof (fits_right _ _ (proj1 P)) as [_ W]. simpl in W. destruct (W a A) as [S Z].
   unfold moves in H. rewrite X in H. eapply all_yes in H; [|apply in_map, in_seq; split; [lia | exact A]].
   unfold back. rewrite nth_build, (nth_indep s 1 0) by trivial. pose proof (proj2 I a A).
-  destruct (listed a axes); [now apply moves_along_right | now apply still_stays; [|apply ask_yes]].
+  destruct (listed a axes); [now apply moves_along_right|]. apply still_axis_stays; trivial; [now apply ask_yes | lia].
+Qed.
+
+(** The images shifted by r, cell by cell. *)
+Definition shift_images {V} (p : program) (r : list Z) (x : images V) : images V :=
+  fun k i => match nth_error (nodes p) k with
+             | Some v => match op v with Input axes => x k (back axes r (shape v) i) | _ => x k i end
+             | None => x k i
+             end.
+
+Lemma shift_images_right {V} p r (x : images V) : shifted p r x (shift_images p r x).
+Proof. intros k v axes N Op i I. unfold shift_images. now rewrite N, Op. Qed.
+
+(** On a torus the image, and that shifted once, are two of all copies; each is shifted so many times. *)
+Definition copies {V} (p : program) (r : list Z) (x y : images V) (t : Z) : images V :=
+  if t =? 0 then x else if t =? 1 then y else shift_images p (map (Z.mul t) r) x.
+
+Lemma copies_right {V} p r (x y : images V) : shifted p r x y ->
+  forall k v axes, nth_error (nodes p) k = Some v -> op v = Input axes ->
+    one_signal true axes r (shape v) (fun t => copies p r x y t k).
+Proof.
+  intros T k v axes N Op. exists (fun u => x k (build (length (shape v)) (fun a => nth a u 0 mod nth a (shape v) 1))).
+  split.
+  - intros u u' L L' D. f_equal. apply map_seq_equal. intros a A. rewrite (nth_indep (shape v) 1 0) by trivial.
+    now apply equal_mod, D.
+  - intros t i I. assert (Back : x k (build (length (shape v)) (fun a =>
+      nth a (build (length (shape v)) (fun b => nth b i 0 - t * step_along axes r b)) 0 mod nth a (shape v) 1)) =
+      x k (back axes (map (Z.mul t) r) (shape v) i)).
+    { f_equal. apply map_seq_equal. intros a A. rewrite nth_build by trivial. unfold step_along.
+      replace (nth (position a axes) (map (Z.mul t) r) 0) with (t * nth (position a axes) r 0)
+        by (rewrite <- (map_nth (Z.mul t)), Z.mul_0_r; reflexivity).
+      destruct (listed a axes); trivial. rewrite Z.mul_0_r, Z.sub_0_r, (nth_indep (shape v) 1 0) by trivial.
+      apply Z.mod_small, I, A. }
+    rewrite Back. unfold copies. destruct (Z.eqb_spec t 0) as [->|Z0]; [|destruct (Z.eqb_spec t 1) as [->|Z1]].
+    + f_equal. apply equal_lists; destruct I as [L I]; [unfold back; now rewrite build_length|]. rewrite L. intros a A.
+      unfold back. rewrite nth_build by trivial.
+      pose proof (map_nth (Z.mul 0) r 0 (position a axes)) as Q. rewrite !Z.mul_0_l in Q. rewrite Q.
+      rewrite Z.sub_0_r, (nth_indep (shape v) 1 0) by trivial. destruct (listed a axes); trivial.
+      symmetry. now apply Z.mod_small, I.
+    + rewrite (T k v axes N Op i I). f_equal. f_equal. clear. induction r as [|s r IH]; simpl; trivial.
+      f_equal; [now destruct s | exact IH].
+    + now rewrite (shift_images_right p (map (Z.mul t) r) x k v axes N Op i I).
 Qed.
 
 Lemma check_generator_right {V} (numbers : addition V) c g (m : model V) :
@@ -69,8 +111,8 @@ Proof.
   unfold concludes in R. destruct (sums_of e) eqn:U; [discriminate R|].
   assert (K : forall axes r, moves axes r e = Yes -> acts (about c) m axes (by_shift g) r).
   { intros axes r E x y T i I.
-    destruct (derived_right numbers (about c) m M (by_shift g) x y T _ env _ e D N U) as [X P].
-    now apply (moves_right x y m _ _ axes r e P). }
+    destruct (derived_right numbers (about c) m M (by_shift g) _ (copies_right _ _ x y T) _ env _ e D N U) as [X P].
+    now apply (moves_right _ m _ _ axes r e P X E). }
   destruct (what c) as [|axes same].
   - now apply K.
   - apply both_yes in R as [R1 R2]. split; [now apply K|]. intros ->. now apply K.
@@ -116,16 +158,6 @@ Proof.
   destruct (listed a axes) eqn:E; trivial. apply listed_in, position_in in E as [E _].
   unfold minus. rewrite !nth_build by lia. rewrite Zminus_mod_idemp_l. f_equal; ring.
 Qed.
-
-(** The images shifted by r, cell by cell. *)
-Definition shift_images {V} (p : program) (r : list Z) (x : images V) : images V :=
-  fun k i => match nth_error (nodes p) k with
-             | Some v => match op v with Input axes => x k (back axes r (shape v) i) | _ => x k i end
-             | None => x k i
-             end.
-
-Lemma shift_images_right {V} p r (x : images V) : shifted p r x (shift_images p r x).
-Proof. intros k v axes N Op i I. unfold shift_images. now rewrite N, Op. Qed.
 
 Definition axes_fit (p : program) (n : nat) : Prop :=
   forall k v axes, nth_error (nodes p) k = Some v -> op v = Input axes -> (length axes <= n)%nat.

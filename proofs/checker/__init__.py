@@ -1,6 +1,7 @@
 """The proved checker: a function in Coq that reads certificates, with the theorem that what it accepts holds.
 
     Facts.v       factors, coordinates, and when one fact follows from another
+    Parts.v       axes of several parts, side by side
     Semantics.v   programs, models, shifts and statements: what the theorem is about
     Indices.v     lemmas about indices, products of lists, and labels
     Rules.v       what is given, maps, broadcasts, reshapes, transpositions
@@ -16,6 +17,7 @@
     Soundness.v   `checked_statements_hold`: where it says `Proved`, every model of the program is as stated
     Examples.v    a network, its models, and certificates that are refused
     Transposed.v  the same of a transposed convolution
+    Tokens.v      the same of a token beside the cells of an image
 
     python -m proofs checker FILE...    check files with it; without files, the golden certificates
 
@@ -36,6 +38,7 @@ from shiftproof_kernel.certificate import SCHEMA
 SOURCES = Path(__file__).parent
 THEOREMS: Mapping[str, tuple[str, ...]] = {
     "Facts": ("follows_right",),
+    "Parts": ("follows_axis_right", "follows_places_right"),
     "Semantics": (),
     "Indices": (),
     "Rules": (
@@ -67,12 +70,13 @@ THEOREMS: Mapping[str, tuple[str, ...]] = {
     "Soundness": ("checked_statements_hold",),
     "Examples": ("network_has_models", "network_is_invariant"),
     "Transposed": ("layer_has_models", "layer_moves"),
+    "Tokens": ("tokens_have_models", "tokens_move"),
 }
 """The theorems of each file; a file may use those before it."""
 
 HEADER = (
     "From Coq Require Import ZArith List.",
-    "From Shifts Require Import Facts Semantics Checker.",
+    "From Shifts Require Import Facts Parts Semantics Checker.",
     "Import ListNotations.",
     "Open Scope Z_scope.",
 )

@@ -70,19 +70,19 @@ def _moves_along(factors: Factors, moved: int) -> bool:
     return False
 
 
-def claims(seed: int, *, folded: bool = False) -> Iterator[Claim]:
+def claims(seed: int, *, first: str = "") -> Iterator[Claim]:
     """What follows of a random program under a random shift; the same with other shifts; and another property.
 
     Args:
         seed: of the choices.
-        folded: the program begins with a transposed convolution.
+        first: what the program begins with: `fold`, a transposed convolution; or `tokens`, arrays side by side.
     """
     chance = random.Random(seed)
     builder = Builder(chance)
     try:
-        if folded:
-            builder.fold()
-        for _ in range(chance.randint(0 if folded else 1, 3 if folded else 7)):
+        if first:
+            getattr(builder, first)()
+        for _ in range(chance.randint(0 if first else 1, 3 if first else 7)):
             builder.grow()
         if chance.random() < 0.4:
             builder.mix(list(range(len(builder.shape))))
@@ -169,6 +169,7 @@ class Builder:
             self.whole,
             self.pair,
             self.fold,
+            self.tokens,
             lambda: self.mix([self.axis()]),
         ]
         if self.shape:
@@ -280,6 +281,40 @@ class Builder:
         """Two copies, side by side."""
         axis, last = self.axis(), len(self.nodes) - 1
         self.add(ops.Concat(axis), self.along(axis, 2 * self.shape[axis]), last, last)
+
+    def tokens(self) -> None:
+        """Arrays side by side, as a class token beside tokens of the image; then a part is taken, or all are mixed."""
+        chance, axis, last = self.chance, self.axis(), len(self.nodes) - 1
+        shape, n = self.shape, self.shape[axis]
+        kinds = chance.choice(["so", "os", "sos", "oso", "oo", "soo", "ss"])
+        sizes = [n if kind == "o" else chance.choice([1, 1, 2]) for kind in kinds]
+        inputs = [
+            last
+            if kind == "o"
+            else self.add(ops.Weight(), (*shape[:axis], size, *shape[axis + 1 :]))
+            for kind, size in zip(kinds, sizes, strict=True)
+        ]
+        total = sum(sizes)
+        self.add(ops.Concat(axis), (*shape[:axis], total, *shape[axis + 1 :]), *inputs)
+        for _ in range(2):
+            found = self.beside(axis)
+            if found is None:
+                return
+            axis = found
+        number = chance.randrange(len(sizes))
+        start, count = sum(sizes[:number]), sizes[number]
+        match chance.choice(["part", "part", "table", "mix", "twice", "any"]):
+            case "part" if self.shape[axis] == total:
+                start = max(0, start + self.now_and_then([-1, 1]))
+                count = min(count + self.now_and_then([1]), total - start)
+                step = chance.choice([1, 1, 1, 2])
+                self.add(ops.Take(axis, ops.Span(start, step)), self.along(axis, -(-count // step)))
+            case "table":
+                self.add_table()
+            case "mix":
+                self.mix([axis])
+            case "twice":
+                self.tokens()
 
     def rotate(self) -> None:
         """The cells of an axis in a cycle, by slices; and a function of these and those."""

@@ -3,6 +3,7 @@
 Operations and factors keep their names, and numbers are written as they are. What the checker has no name for becomes
 `Other`, and a fact with such a factor no fact, so that they are not covered. Not read are labels, digests, counts.
 
+An axis becomes a list of its parts, of which there are several where it is `joined`, and each a list of factors.
 A fact with folds becomes two: of the sums, and of the cells that are summed. Only of a certificate with folds is it
 read that an operation is a sum: any other one is of all functions.
 """
@@ -12,7 +13,7 @@ from typing import Any
 
 from shiftproof_kernel import Fold, Moving, Still, decode_program
 from shiftproof_kernel.certificate import Question
-from shiftproof_kernel.facts import Factor, Factors, need
+from shiftproof_kernel.facts import Factor, Factors, need, parts
 from shiftproof_kernel.program import (
     Broadcast,
     Concat,
@@ -75,7 +76,8 @@ def rows(entry: Mapping[str, Any]) -> list[Row]:
 def strangers(row: Row) -> Set[str]:
     """The kinds of factors in a fact that are not covered."""
     known = Still | Moving | Fold
-    return {kind(f) for axis in row or () for f in axis if not isinstance(f, known)}
+    factors = (f for axis in row or () for part in parts(axis) for f in part)
+    return {kind(f) for f in factors if not isinstance(f, known)}
 
 
 def has_folds(row: Row) -> bool:
@@ -142,7 +144,7 @@ def _row(row: Row) -> str:
 
 
 def _axes(row: tuple[Factors, ...], word: Callable[[Factor], str]) -> str:
-    return listed(listed(map(word, axis)) for axis in row)
+    return listed(listed(listed(map(word, part)) for part in parts(axis)) for axis in row)
 
 
 def _factor(factor: Factor) -> str:
