@@ -231,9 +231,11 @@ Section Claims.
 Context {V : Type}.
 Variable numbers : addition V.
 Hypothesis Law : lawful numbers.
-Variable copy : Z -> images V.
-Notation right := (right copy).
-Notation premise := (premise copy).
+Context {index : Type}.
+Variables (turn : index -> Z) (copy : index -> images V).
+Coercion turn : index >-> Z.
+Notation right := (right turn copy).
+Notation premise := (premise turn copy).
 
 Lemma sum_axes_right axes sh U s S along : fits U sh = true -> fits S s = true -> sum_axes axes sh U s S along = Yes ->
   length (unnamed axes (length s)) = length sh /\
@@ -308,7 +310,8 @@ Proof.
   unfold sum_fold in H. destruct (forallb (fun a => single_axis (nth a S [])) axes) eqn:T.
   - rewrite forallb_forall in T. apply both_yes in H as [H O]. pose proof O as O'.
     apply sum_axes_right in O' as (N & _ & Ax); trivial.
-    apply (mix_right copy axes [] true sh G [(F, summed numbers S one)] (fun _ l => total numbers (concat l))); trivial.
+    apply (mix_right turn copy axes [] true sh G [(F, summed numbers S one)] (fun _ l => total numbers (concat l)));
+      trivial.
     + intros F' two [Q|[]]. now injection Q as <- <-.
     + intros _ _ l l' Q. now apply (total_permuted numbers Law), concat_permuted.
     + intros z i I. rewrite (Cells _ O z i I), (sums_apart numbers Law axes sh s U S) by trivial. symmetry.
@@ -325,7 +328,7 @@ Proof.
       - rewrite sane_one_axis. unfold sane; simpl. now rewrite One.
       - apply alike_axis_one; trivial; try (simpl; lia). apply Z.divide_1_l. }
     rewrite !(Cells _ O) by trivial. rewrite !(sums_of_laps numbers axes sh s U S) by trivial.
-    apply (premise_cell copy F (summed numbers S one)); trivial;
+    apply (premise_cell turn copy F (summed numbers S one)); trivial;
       [now apply (first_lap_inside axes sh s U S)..|].
     intros a L. change (fst (summed numbers S one)) with s in L. unfold first_lap. rewrite !nth_build by trivial.
     eapply all_yes in H; [|apply in_map, in_seq; split; [lia | exact L]]. cbv beta zeta in H.

@@ -67,10 +67,13 @@ Definition carries (o : operation) (sh : list Z) (G : list parts) (es : list kno
 
 Definition paired (es : list known) : list facts_and_shape := map (fun e => (fact e, extent e)) es.
 
-(** The rule of an operation. What is not covered is not known. *)
-Definition rule (o : operation) (shift sh : list Z) (G : list parts) (es : list known) : verdict :=
+(** The rule of an operation; [wraps]: the image is that of a torus. What is not covered is not known: so where pieces of
+    a scene are glued together again. *)
+Definition unless (wraps : bool) (v : verdict) : verdict :=
+  match v with No => if wraps then No else Unknown | _ => v end.
+Definition rule (wraps : bool) (o : operation) (shift sh : list Z) (G : list parts) (es : list known) : verdict :=
   match o, es with
-  | Input axes, [] => image_rule true axes shift sh G
+  | Input axes, [] => image_rule wraps axes shift sh G
   | Weight, [] => constant_rule sh sh G
   | Constant periods, [] => constant_rule periods sh G
   | (Map | Combine | Multiply), _ :: _ => all_of (map (fun e => map_rule sh G (extent e) (fact e)) es)
@@ -78,7 +81,7 @@ Definition rule (o : operation) (shift sh : list Z) (G : list parts) (es : list 
   | Reshape, [e] => reshape_rule sh G (extent e) (fact e)
   | Transpose order, [e] => transpose_rule order sh G (extent e) (fact e)
   | Take a start by_, [e] => take_rule a start by_ sh G (extent e) (fact e)
-  | Concat a, _ :: _ => both (ask (a <? length sh)%nat) (concat_rule a sh G (paired es))
+  | Concat a, _ :: _ => both (ask (a <? length sh)%nat) (unless wraps (concat_rule a sh G (paired es)))
   | Pad a before behind inner _, [e; e'] => pad_rule a before behind inner sh G (extent e) (fact e) (extent e')
   | Window dims kept symmetric _, e :: others =>
       window_rule symmetric dims kept sh G (extent e) (fact e) (map fact others)
@@ -142,8 +145,8 @@ Fixpoint found (env : list (option known)) (ks : list nat) : option (list known)
   end.
 
 (** A node without a listed fact is not known, and no claim is made of it. [sums]: whether the program has any. *)
-Definition check_node (shift : list Z) (sums : bool) (env : list (option known)) (v : node) (listed : option listing)
-  : verdict * option known :=
+Definition check_node (wraps : bool) (shift : list Z) (sums : bool) (env : list (option known)) (v : node)
+  (listed : option listing) : verdict * option known :=
   match listed with
   | None => (Yes, None)
   | Some l =>
@@ -158,7 +161,7 @@ Definition check_node (shift : list Z) (sums : bool) (env : list (option known))
             if are_cells es then
               match carries (op v) (shape v) G es with
               | Some s => (Yes, Some (Known G None s (shape v)))
-              | None => (rule (op v) shift (shape v) G es, Some (Known G None (length env) (shape v)))
+              | None => (rule wraps (op v) shift (shape v) G es, Some (Known G None (length env) (shape v)))
               end
             else
               let U := alone (shape v) in
@@ -170,13 +173,13 @@ Definition check_node (shift : list Z) (sums : bool) (env : list (option known))
 
 Inductive outcome := Derived (env : list (option known)) | Stopped (why : verdict) (place : nat).
 
-Fixpoint check_nodes (shift : list Z) (sums : bool) (env : list (option known)) (vs : list node)
+Fixpoint check_nodes (wraps : bool) (shift : list Z) (sums : bool) (env : list (option known)) (vs : list node)
   (listings : list (option listing)) : outcome :=
   match vs, listings with
   | [], [] => Derived env
   | v :: vs', l :: ls =>
-      match check_node shift sums env v l with
-      | (Yes, e) => check_nodes shift sums (env ++ [e]) vs' ls
+      match check_node wraps shift sums env v l with
+      | (Yes, e) => check_nodes wraps shift sums (env ++ [e]) vs' ls
       | (why, _) => Stopped why (length env)
       end
   | _, _ => Stopped No (length env)
@@ -204,12 +207,24 @@ Definition moves (axes : list nat) (r : list Z) (e : known) : verdict :=
                         else ask (still_axis (nth a (fact e) [])))
               (seq 0 (length (extent e)))).
 
+(** Of a scene: what lies in a box along an axis, from [low] to below [high], moves by r; or it stays, and r is 0. *)
+Definition moves_within (low high r : Z) (fs : parts) : verdict :=
+  if (r =? 0) && still_from 0 low high fs then Yes else follows_part fs low [Factor (high - low) 0 0 r].
+
+Definition moves_in_box (axes : list nat) (box : list (Z * Z)) (r : list Z) (e : known) : verdict :=
+  all_of (map (fun a => if listed a axes
+                        then let k := position a axes in let (low, high) := nth k box (0, 0) in
+                             moves_within low high (nth k r 0) (nth a (fact e) [])
+                        else ask (still_axis (nth a (fact e) [])))
+              (seq 0 (length (extent e)))).
+
 (** Of an output whose cells are only known in sums nothing follows. *)
 Definition concludes (what : property) (r r' : list Z) (e : known) : verdict :=
   match sums_of e, what with
   | Some _, _ => No
   | None, Invariance => moves [] [] e
   | None, Equivariance axes same => both (moves axes r' e) (if same then moves axes r e else Yes)
+  | None, OfScene axes same box => both (ask (negb same || same_lists Z.eqb r' r)) (moves_in_box axes box r' e)
   end.
 
 (** ** Certificates *)
@@ -231,18 +246,40 @@ Definition has_grid (sizes : list Z) (v : node) : bool :=
                   && forallb (fun k => nth (nth k axes O) (shape v) 0 =? nth k sizes 0) (seq 0 (length sizes))
   | _ => true
   end.
+
+(** Each shift of a scene is along one axis of the grid, forwards. Each axis of the output is moved by one of them at
+    most, by less than the box is wide; and the box lies in the output. *)
+Definition one_axis (r : list Z) : bool :=
+  (length (filter (fun s => negb (s =? 0)%Z) r) =? 1)%nat && forallb (Z.leb 0) r.
+Definition disjoint (n : nat) (r s : list Z) : bool :=
+  forallb (fun k => (nth k r 0 =? 0) || (nth k s 0 =? 0)) (seq 0 n).
+Fixpoint all_disjoint (n : nat) (rs : list (list Z)) : bool :=
+  match rs with [] => true | r :: rest => forallb (disjoint n r) rest && all_disjoint n rest end.
+Definition box_fits (axes : list nat) (box : list (Z * Z)) (s : list Z) (gs : list generator) : bool :=
+  forallb (fun g => one_axis (by_shift g)) gs && all_disjoint (length axes) (map by_output gs) &&
+  (length box =? length axes)%nat &&
+  forallb (fun k => let (low, high) := nth k box (0, 0) in
+                    (0 <=? low) && (low <? high) && (high <=? nth (nth k axes O) s 0)
+                    && forallb (fun g => Z.abs (nth k (by_output g) 0) <? high - low) gs) (seq 0 (length axes)).
+
 Definition is_image (v : node) : bool := match op v with Input _ => true | _ => false end.
+Definition is_scene (what : property) : bool := match what with OfScene _ _ _ => true | _ => false end.
 Definition well_formed (c : certificate) : bool :=
   existsb is_image (nodes (about c)) && forallb (has_grid (grid c)) (nodes (about c)) &&
   (1 <=? length (generators c))%nat &&
   forallb (fun g => (length (by_shift g) =? length (grid c))%nat && (length (by_output g) =? rank_of (what c))%nat
-                    && forallb (fun k => (0 <=? nth k (by_shift g) 0) && (nth k (by_shift g) 0 <? nth k (grid c) 0))
-                               (seq 0 (length (grid c)))) (generators c) &&
+                    && (is_scene (what c) ||
+                        forallb (fun k => (0 <=? nth k (by_shift g) 0) && (nth k (by_shift g) 0 <? nth k (grid c) 0))
+                                (seq 0 (length (grid c))))) (generators c) &&
   match what c with
   | Invariance => true
-  | Equivariance axes same =>
+  | Equivariance axes same | OfScene axes same _ =>
       (1 <=? length axes)%nat && distinct axes && below (length (shape_of (about c) (output (about c)))) axes
       && (negb same || (length axes =? length (grid c))%nat)
+  end &&
+  match what c with
+  | OfScene axes _ box => box_fits axes box (shape_of (about c) (output (about c))) (generators c)
+  | _ => true
   end.
 
 Definition answer (v : verdict) (where_ : place) : result :=
@@ -250,7 +287,7 @@ Definition answer (v : verdict) (where_ : place) : result :=
 
 (** One generator: every node, and then the output. *)
 Definition check_generator (c : certificate) (g : generator) : result :=
-  match check_nodes (by_shift g) (has_sums (about c)) [] (nodes (about c)) (listings g) with
+  match check_nodes (negb (is_scene (what c))) (by_shift g) (has_sums (about c)) [] (nodes (about c)) (listings g) with
   | Stopped why k => answer (match why with Yes => No | _ => why end) (AtNode k)
   | Derived env =>
       match nth_error env (output (about c)) with

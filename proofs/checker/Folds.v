@@ -339,9 +339,11 @@ Section Claims.
 Context {V : Type}.
 Variable numbers : addition V.
 Hypothesis Law : lawful numbers.
-Variable copy : Z -> images V.
-Notation right := (right copy).
-Notation premise := (premise copy).
+Context {index : Type}.
+Variables (turn : index -> Z) (copy : index -> images V).
+Coercion turn : index >-> Z.
+Notation right := (right turn copy).
+Notation premise := (premise turn copy).
 
 (** The array of the sums of an operand. *)
 Definition summed (S : list parts) (one : operand V) : operand V :=
@@ -354,7 +356,7 @@ Theorem reshape_fold_right : forall sh G U F S one R, fits G sh = true -> fits U
   right G sh (fun z => sums numbers U sh (R z)).
 Proof.
   intros sh G U F S one R SG FU FS P H M. apply both_yes in H as [H H'].
-  apply (reshape_right copy sh G F (summed S one)); trivial. intros z i I.
+  apply (reshape_right turn copy sh G F (summed S one)); trivial. intros z i I.
   apply (reshape_sums_right numbers Law); auto.
 Qed.
 
@@ -366,7 +368,7 @@ Theorem transpose_fold_right : forall order sh G U F S one R, fits G sh = true -
   right G sh (fun z => sums numbers U sh (R z)).
 Proof.
   intros order sh G U F S one R SG FU FS P H M. apply both_yes in H as [H H'].
-  apply (transpose_right copy order sh G F (summed S one)); trivial. intros z i I.
+  apply (transpose_right turn copy order sh G F (summed S one)); trivial. intros z i I.
   apply (transpose_sums_right numbers Law); auto.
 Qed.
 
@@ -383,7 +385,7 @@ Theorem take_fold_right : forall a start by_ sh G U F S one R, fits G sh = true 
   right G sh (fun z => sums numbers U sh (R z)).
 Proof.
   intros a start by_ sh G U F S one R SG FU FS P H M. apply both_yes in H as [H H'].
-  apply (take_right copy a start by_ sh G F (summed S one)); trivial. intros z i I.
+  apply (take_right turn copy a start by_ sh G F (summed S one)); trivial. intros z i I.
   pose proof H as T. apply both_yes in T as [_ T].
   pose proof H' as O. apply other_sums_right in O as (N & L & _); trivial.
   apply (sums_along numbers Law a sh U (fst one) S (R z) (snd one z) (fun v => Some (start + by_ * v)) i); trivial.
@@ -409,7 +411,7 @@ Proof.
   { intros z k K. rewrite M by trivial. destruct (stands _ _ _ _); [reflexivity | apply Z]. }
   destruct (single_axis (nth a S [])).
   - apply both_yes in H as [H H'].
-    apply (pad_right copy a before behind inner sh G F (summed S one) [] ([], fun _ _ => nought numbers)); trivial.
+    apply (pad_right turn copy a before behind inner sh G F (summed S one) [] ([], fun _ _ => nought numbers)); trivial.
     + split; [reflexivity|]. intros t i t' i' _ _ _. reflexivity.
     + intros z i I. pose proof H as T. apply both_yes in T as [_ T]. apply both_yes in T as [_ T].
       apply both_yes in T as [T _]. apply ask_yes in T. unfold fits_window in T. simpl base in T.
@@ -425,7 +427,7 @@ Proof.
     destruct (padded_laps_right numbers Law a before behind inner sh U (fst one) S (R (copy t'))
       (snd one (copy t')) FU FS H' (M' _) i' I') as [B' ->].
     set (q := period (first_factor (nth a S []))) in *.
-    apply (put_right copy a sh G F (summed S one) t i t' i'); trivial.
+    apply (put_right turn copy a sh G F (summed S one) t i t' i'); trivial.
     destruct (result_axes G sh t i t' i' SG I I' E a L) as (SG1 & ZG1 & J & J' & A).
     pose proof (fits_right F _ (proj1 P)) as [_ W]. destruct (W a) as [SF ZF]; [simpl; lia|]. simpl fst in ZF.
     unfold turned_laps in T. destruct (nth a G []) as [|[|g [|? ?]] [|? ?]]; try discriminate T.

@@ -335,9 +335,11 @@ Section Claims.
 Context {V : Type}.
 Variable numbers : addition V.
 Hypothesis Law : lawful numbers.
-Variable copy : Z -> images V.
-Notation right := (right copy).
-Notation premise := (premise copy).
+Context {index : Type}.
+Variables (turn : index -> Z) (copy : index -> images V).
+Coercion turn : index >-> Z.
+Notation right := (right turn copy).
+Notation premise := (premise turn copy).
 
 Lemma rule_laps dims kept sh G U s F others : fits U sh = true -> laps_rule dims kept sh G U s F others = Yes ->
   laps (is_fold U) dims kept s sh U.
@@ -443,7 +445,7 @@ Proof.
     by (intros a A; split; [now apply unnamed_in in A | now apply Key, andb_true_iff in A]).
   replace (map (whole (copy t)) (map snd others)) with (map (whole (copy t')) (map snd others)).
   - f_equal. unfold around_view.
-    destruct (views_alike copy false F one t t' (around_shown (is_fold U) dims kept (fst one) i)
+    destruct (views_alike turn copy false F one t t' (around_shown (is_fold U) dims kept (fst one) i)
       (around_shown (is_fold U) dims kept (fst one) i') P) as [Q | [Q _]]; [|exact Q | easy].
     intros a L. eapply all_yes in H; [|apply in_map, in_seq; split; [lia | exact L]].
     assert (Plain : seen_axis false dims kept sh G (fst one) F a = Yes ->
@@ -455,7 +457,7 @@ Proof.
       assert (Q : forall j, around_shown (is_fold U) dims kept (fst one) j a = shown dims kept (fst one) j a).
       { intro j. rewrite shown_spots. unfold around_shown. apply map_ext. intro k. unfold spot.
         destruct (find (fun d => (axis d =? a)%nat) dims) as [d|]; trivial. now rewrite (No d eq_refl). }
-      rewrite !Q. now apply (seen_axis_right copy false) with sh G. }
+      rewrite !Q. now apply (seen_axis_right turn copy false) with sh G. }
     unfold laps_axis in H. destruct (find (fun d => (axis d =? a)%nat) dims) as [d|] eqn:Fd; [|now apply Plain].
     destruct (is_fold U (out d)) eqn:Fo; [|apply Plain; trivial; now intros e Q; injection Q as <-].
     apply both_yes in H as [L' H]. apply ask_yes, Nat.ltb_lt in L'.
@@ -464,7 +466,7 @@ Proof.
     eexists. split; [left; reflexivity|]. split; [apply Permutation_refl|].
     unfold around_shown, spot, spots. rewrite Fd, Fo. apply Forall2_map, Forall2_same. intros k _.
     now apply makes_laps_right with (nth (out d) sh 0) (nth (out d) G []) (nth (out d) U []).
-  - rewrite !map_map. apply map_ext_in. intros [F' two] K. apply whole_right with F'; [now apply (PO F' two)|].
+  - rewrite !map_map. apply map_ext_in. intros [F' two] K. apply whole_right with turn F'; [now apply (PO F' two)|].
     apply O, in_map_iff. now exists (F', two).
 Qed.
 

@@ -50,9 +50,11 @@ Definition mix_rule (axes outs : list nat) (symmetric : bool) (sh : list Z) (G :
 
 Section Claims.
 Context {V : Type}.
-Variable copy : Z -> images V.
-Notation right := (right copy).
-Notation premise := (premise copy).
+Context {index : Type}.
+Variables (turn : index -> Z) (copy : index -> images V).
+Coercion turn : index >-> Z.
+Notation right := (right turn copy).
+Notation premise := (premise turn copy).
 
 Definition pairs (operands : list (list parts * operand V)) : list facts_and_shape :=
   map (fun p => (fst p, fst (snd p))) operands.
@@ -116,7 +118,7 @@ Proof.
         repeat split; try lia. apply still_axis_stays; trivial; lia.
 Qed.
 
-Lemma mixed_cell operands rank t t' c c' :
+Lemma mixed_cell operands rank (t t' : index) c c' :
   (forall F one, In (F, one) operands -> premise F one /\ length (fst one) = rank) ->
   length c = rank -> related (all_alike operands t t') 0 c c' ->
   map (fun one => snd one (copy t) (repeated (fst one) c)) (map snd operands) =
@@ -129,7 +131,7 @@ Proof.
     let u' := if nth a (fst one) 0 =? 1 then 0 else nth a c' 0 in
     0 <= u < nth a (fst one) 0 /\ 0 <= u' < nth a (fst one) 0 /\ alike_axis (nth a F []) t u t' u').
   { intros a B. apply (R a ltac:(lia) F one K). }
-  apply premise_cell with F; trivial; try (apply build_inside; intros a B; now destruct (C a B) as (? & ? & ?)).
+  apply premise_cell with turn F; trivial; try (apply build_inside; intros a B; now destruct (C a B) as (? & ? & ?)).
   intros a B. unfold repeated. rewrite !nth_build by trivial. now destruct (C a B) as (_ & _ & ?).
 Qed.
 
@@ -252,7 +254,7 @@ Proof.
   rewrite (Sum before) in W, W', A' by (intros p J; rewrite Op; apply in_or_app; now left).
   destruct u as [F [s C]]. unfold h in A'. cbn [fst snd] in *.
   rewrite !(M (map snd before) s C (map snd behind)); trivial; try (rewrite Op, map_app; reflexivity).
-  apply (put_right copy a sh G F (s, C) t i t' i'); trivial; simpl; try lia. now apply P.
+  apply (put_right turn copy a sh G F (s, C) t i t' i'); trivial; simpl; try lia. now apply P.
 Qed.
 
 End Claims.

@@ -244,14 +244,12 @@ Definition follows_part (fs : parts) (start : Z) (g : list factor) : verdict :=
   end.
 Definition follows_axis (gs fs : parts) : verdict := each_part (follows_part fs) 0 gs.
 
-(** What is listed of an axis follows from what is known: cells that are alike in it are alike in what is known. *)
-Theorem follows_axis_right : forall gs fs t i t' i', follows_axis gs fs = Yes ->
-  sane_axis gs = true -> sane_axis fs = true -> size_axis gs = size_axis fs ->
-  0 <= i < size_axis gs -> 0 <= i' < size_axis gs -> alike_axis gs t i t' i' -> alike_axis fs t i t' i'.
+Lemma follows_part_right fs c g t i t' i' : follows_part fs c g = Yes -> sane g = true -> sane_axis fs = true ->
+  0 <= c -> c + size g <= size_axis fs -> c <= i < c + size g -> c <= i' < c + size g ->
+  alike g t (i - c) t' (i' - c) -> alike_axis fs t i t' i'.
 Proof.
-  intros gs fs t i t' i' H SG SF N I I' E.
-  destruct (listed_part _ gs t i t' i' H SG I I' E) as (c & g & K & S & C & D & B & B' & A).
-  unfold follows_part in K. destruct (silent g || single g && still_from 0 c (c + size g) fs) eqn:U.
+  intros K S SF C D B B' A. unfold follows_part in K.
+  destruct (silent g || single g && still_from 0 c (c + size g) fs) eqn:U.
   - apply orb_true_iff in U as [U|U].
     + apply silent_tells in A as [-> A]; trivial; try lia. now replace i with i' by lia.
     + apply andb_true_iff in U as [U1 U2]. apply single_tells in A; trivial; try lia. replace i with i' by lia.
@@ -262,6 +260,16 @@ Proof.
     + assert (c' = c) by lia. subst c'. apply Known; try lia. apply (follows_right FUEL g f); trivial; lia.
     + destruct (strided_right 1 1 g f t (i - c) t' (i' - c) K) as [_ J]; trivial; try lia. apply Known; try lia.
       apply J; lia.
+Qed.
+
+(** What is listed of an axis follows from what is known: cells that are alike in it are alike in what is known. *)
+Theorem follows_axis_right : forall gs fs t i t' i', follows_axis gs fs = Yes ->
+  sane_axis gs = true -> sane_axis fs = true -> size_axis gs = size_axis fs ->
+  0 <= i < size_axis gs -> 0 <= i' < size_axis gs -> alike_axis gs t i t' i' -> alike_axis fs t i t' i'.
+Proof.
+  intros gs fs t i t' i' H SG SF N I I' E.
+  destruct (listed_part _ gs t i t' i' H SG I I' E) as (c & g & K & S & C & D & B & B' & A).
+  apply (follows_part_right fs c g); trivial; lia.
 Qed.
 
 (** ** Row-major order
@@ -287,8 +295,9 @@ Fixpoint regrouped (F : list parts) : list parts :=
 Fixpoint all_follow (G F : list parts) : verdict :=
   match G, F with
   | [], [] => Yes
-  | gs :: G', fs :: F' => both (ask (size_axis gs =? size_axis fs)) (both (follows_axis gs fs) (all_follow G' F'))
-  | _, _ => No
+  | gs :: G', fs :: F' =>
+      if size_axis gs =? size_axis fs then both (follows_axis gs fs) (all_follow G' F') else Unknown
+  | _, _ => Unknown
   end.
 Definition follows_places (G F : list parts) : verdict := all_follow (regrouped G) (regrouped F).
 
@@ -367,7 +376,7 @@ Lemma all_follow_right G : forall F t w t' w', all_follow G F = Yes -> sane_axes
   0 <= w < sizes G -> 0 <= w' < sizes G -> alike_places G t w t' w' -> alike_places F t w t' w' /\ sizes G = sizes F.
 Proof.
   induction G as [|gs G IH]; intros [|fs F] t w t' w' H SG SF W W' E; cbn [all_follow] in H; try easy.
-  apply both_yes in H as [N H]. apply ask_yes, Z.eqb_eq in N. apply both_yes in H as [H K].
+  destruct (Z.eqb_spec (size_axis gs) (size_axis fs)) as [N|N]; [|easy]. apply both_yes in H as [H K].
   apply sane_axes_cons in SG as [SG SG'], SF as [SF SF'].
   pose proof (sizes_axes_positive G SG'). destruct E as [E E'].
   destruct (IH F t (w mod sizes G) t' (w' mod sizes G)) as [A Z]; trivial; try (apply digit_minor; lia).

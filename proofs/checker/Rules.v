@@ -49,17 +49,21 @@ Qed.
 
 Section Claims.
 Context {V : Type}.
-Variable copy : Z -> images V.
+(** Copies of the image, of any kind, and how many times each was shifted. *)
+Context {index : Type}.
+Variables (turn : index -> Z) (copy : index -> images V).
+Coercion turn : index >-> Z.
 
 (** An array of all copies of the image is as a fact says: cells of one label have one value. *)
 Definition right (F : list parts) (s : list Z) (A : family V) : Prop :=
-  forall t i t' i', inside s i -> inside s i' -> label F t i = label F t' i' -> A (copy t) i = A (copy t') i'.
+  forall (t : index) i (t' : index) i',
+    inside s i -> inside s i' -> label F t i = label F t' i' -> A (copy t) i = A (copy t') i'.
 
 (** What is known of an operand: its shape, and a fact that fits it and is right. *)
 Definition premise (F : list parts) (one : operand V) : Prop :=
   fits F (fst one) = true /\ right F (fst one) (snd one).
 
-Lemma premise_cell F one t j t' j' : premise F one -> inside (fst one) j -> inside (fst one) j' ->
+Lemma premise_cell F one (t : index) j (t' : index) j' : premise F one -> inside (fst one) j -> inside (fst one) j' ->
   (forall a, (a < length (fst one))%nat -> alike_axis (nth a F []) t (nth a j 0) t' (nth a j' 0)) ->
   snd one (copy t) j = snd one (copy t') j'.
 Proof.
@@ -91,7 +95,7 @@ Definition image_rule (wraps : bool) (axes : list nat) (shift : list Z) (sh : li
               (seq 0 (length sh))).
 
 (** All copies show one array without ends, which is periodic on a torus. *)
-Definition one_signal (wraps : bool) (axes : list nat) (shift sh : list Z) (A : Z -> array V) : Prop :=
+Definition one_signal (wraps : bool) (axes : list nat) (shift sh : list Z) (A : index -> array V) : Prop :=
   exists S : array V,
     (forall u u', length u = length sh -> length u' = length sh -> (forall a, (a < length sh)%nat ->
        (image_period wraps (nth a sh 0) | nth a u 0 - nth a u' 0)) -> S u = S u') /\
@@ -149,7 +153,7 @@ Definition map_rule (sh : list Z) (G : list parts) (s : list Z) (F : list parts)
   both (ask (length s =? length sh)%nat)
     (all_of (map (fun a => repeated_axis (nth a sh 0) (nth a s 0) (nth a G []) (nth a F [])) (seq 0 (length s)))).
 
-Lemma map_operand_right sh G F one t i t' i' : fits G sh = true -> premise F one ->
+Lemma map_operand_right sh G F one (t : index) i (t' : index) i' : fits G sh = true -> premise F one ->
   map_rule sh G (fst one) F = Yes -> inside sh i -> inside sh i' -> label G t i = label G t' i' ->
   snd one (copy t) (repeated (fst one) i) = snd one (copy t') (repeated (fst one) i').
 Proof.

@@ -259,12 +259,28 @@ Definition shifted (p : program) (r : list Z) (x y : images) : Prop :=
   forall k v axes, nth_error (nodes p) k = Some v -> op v = Input axes ->
     forall i, inside (shape v) i -> y k i = x k (back axes r (shape v) i).
 
+(** The same without ends. *)
+Definition back_on (axes : list nat) (r i : list Z) : list Z :=
+  build (length i) (fun a => nth a i 0 - if listed a axes then nth (position a axes) r 0 else 0).
+
+(** [x] and [y] are views of one scene, before and after it was shifted by [r]: an array without ends, of which they show
+    the cells of their shape. So the shift brings in cells that [x] does not show. *)
+Definition views (p : program) (r : list Z) (x y : images) : Prop :=
+  exists X : images, forall k v axes, nth_error (nodes p) k = Some v -> op v = Input axes ->
+    forall i, inside (shape v) i -> x k i = X k i /\ y k i = X k (back_on axes r i).
+
 (** What is stated of an output: it does not change; or it moves along some axes, by a shift of its own, or by the
-    shift of the image. *)
-Inductive property := Invariance | Equivariance (axes : list nat) (same : bool).
+    shift of the image. Of a scene only of cells in a box: along each of the axes, from where to below where. *)
+Inductive property :=
+  | Invariance
+  | Equivariance (axes : list nat) (same : bool)
+  | OfScene (axes : list nat) (same : bool) (box : list (Z * Z)).
 
 Definition rank_of (what : property) : nat :=
-  match what with Invariance => O | Equivariance axes _ => length axes end.
+  match what with Invariance => O | Equivariance axes _ | OfScene axes _ _ => length axes end.
+
+Definition in_box (axes : list nat) (box : list (Z * Z)) (i : list Z) : Prop :=
+  forall k, (k < length axes)%nat -> fst (nth k box (0, 0)) <= nth (nth k axes O) i 0 < snd (nth k box (0, 0)).
 
 (** Sums and differences of listed shifts of the image, with the same of the output; so also 0, and all multiples. *)
 Definition plus (n : nat) (r s : list Z) : list Z := build n (fun a => nth a r 0 + nth a s 0).
@@ -278,14 +294,16 @@ Inductive generated (n n' : nat) (generators : list (list Z * list Z)) : list Z 
 
 (** The output of a model answers a shift of the image by [r] as the property says, the output shift being [r']. *)
 Definition answers (p : program) (m : model) (what : property) (r r' : list Z) : Prop :=
-  forall x y, shifted p r x y -> forall i, inside (shape_of p (output p)) i ->
-    let f x := m x (output p) in
-    match what with
-    | Invariance => f y i = f x i
-    | Equivariance axes same =>
-        f y i = f x (back axes r' (shape_of p (output p)) i) /\
-        (same = true -> f y i = f x (back axes r (shape_of p (output p)) i))
-    end.
+  let f x := m x (output p) in let s := shape_of p (output p) in
+  match what with
+  | Invariance => forall x y, shifted p r x y -> forall i, inside s i -> f y i = f x i
+  | Equivariance axes same => forall x y, shifted p r x y -> forall i, inside s i ->
+      f y i = f x (back axes r' s i) /\ (same = true -> f y i = f x (back axes r s i))
+  | OfScene axes same box =>
+      (same = true -> r' = r) /\
+      forall x y, views p r x y -> forall i, inside s i -> in_box axes box i -> in_box axes box (back_on axes r' i) ->
+        f y i = f x (back_on axes r' i)
+  end.
 
 End Meaning.
 Arguments array : clear implicits.

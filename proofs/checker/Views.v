@@ -229,15 +229,17 @@ Definition other_axes (a : nat) (sh : list Z) (G : list parts) (s : list Z) (F :
 
 Section Claims.
 Context {V : Type}.
-Variable copy : Z -> images V.
-Notation right := (right copy).
-Notation premise := (premise copy).
+Context {index : Type}.
+Variables (turn : index -> Z) (copy : index -> images V).
+Coercion turn : index >-> Z.
+Notation right := (right turn copy).
+Notation premise := (premise turn copy).
 
 Lemma put_nth a v i b : (b < length i)%nat -> nth b (put a v i) 0 = if (b =? a)%nat then v else nth b i 0.
 Proof. apply nth_build. Qed.
 
 (** Where all other axes correspond, it is enough to look at what is read along the one. *)
-Lemma put_right a sh G F (one : operand V) t i t' i' j j' : fits G sh = true -> premise F one ->
+Lemma put_right a sh G F (one : operand V) (t : index) i (t' : index) i' j j' : fits G sh = true -> premise F one ->
   other_axes a sh G (fst one) F = Yes ->
   inside sh i -> inside sh i' -> label G t i = label G t' i' ->
   0 <= j < nth a (fst one) 0 -> 0 <= j' < nth a (fst one) 0 -> alike_axis (nth a F []) t j t' j' ->
@@ -258,7 +260,7 @@ Proof.
     inside (fst one) (put a v u)).
   { intros u v LU BV W. unfold put. rewrite LU, <- N. apply build_inside. intros b B.
     destruct (Nat.eqb_spec b a) as [->|D]; [trivial | now apply W]. }
-  apply premise_cell with F; trivial.
+  apply premise_cell with turn F; trivial.
   - apply In1; trivial. intros b B D. now apply C.
   - apply In1; trivial. intros b B D. now apply C.
   - intros b B. rewrite !put_nth by lia. destruct (Nat.eqb_spec b a) as [->|D]; [trivial | now apply C].
@@ -310,7 +312,7 @@ Proof.
   cbn [low high base stride dilation width] in A. rewrite !Z.mul_1_l, !Z.add_0_r in A.
   destruct (stands _ _ _ (nth a i 0)) as [j|]; destruct (stands _ _ _ (nth a i' 0)) as [j'|]; simpl in A; try easy.
   - destruct A as (J & J' & A). now apply put_right with sh G F.
-  - apply premise_cell with F'; trivial; rewrite ?T; try (split; simpl; [auto | lia]). intros b B; lia.
+  - apply premise_cell with turn F'; trivial; rewrite ?T; try (split; simpl; [auto | lia]). intros b B; lia.
 Qed.
 
 (** ** Windows *)
@@ -351,7 +353,7 @@ Qed.
 Lemma whole_right F one t t' : premise F one -> stays F = true -> whole (copy t) one = whole (copy t') one.
 Proof.
   intros P H. unfold whole. apply map_ext_in. intros c I. apply ranges_inside in I.
-  apply premise_cell with F; trivial. intros a L. pose proof (fits_right F _ (proj1 P)) as [_ W].
+  apply premise_cell with turn F; trivial. intros a L. pose proof (fits_right F _ (proj1 P)) as [_ W].
   destruct (W a L) as [Sa Z]. apply still_axis_stays; trivial; [apply stays_axis with (fst one); trivial; apply P|].
   rewrite Z. now apply I.
 Qed.
@@ -373,21 +375,21 @@ Proof.
   - replace (b + Datatypes.S a)%nat with (Datatypes.S b + a)%nat by lia. apply IH; lia.
 Qed.
 
-Lemma read_cell F one t t' c c' : premise F one -> length c = length (fst one) ->
+Lemma read_cell F one (t t' : index) c c' : premise F one -> length c = length (fst one) ->
   related (fun a => read_alike (nth a (fst one) 0) (nth a F []) t t') 0 c c' ->
   option_map (snd one (copy t)) (all_there c) = option_map (snd one (copy t')) (all_there c').
 Proof.
   intros P L H. apply all_there_related in H; [|intros a [v|] [v'|] R; simpl in R; tauto].
   destruct (all_there c) as [l|], (all_there c') as [l'|]; simpl; try easy.
   destruct H as (N & N' & H). f_equal. rewrite L in *.
-  apply premise_cell with F; trivial; try (split; [trivial|]); intros a B; specialize (H a B); simpl in H; tauto.
+  apply premise_cell with turn F; trivial; try (split; [trivial|]); intros a B; specialize (H a B); simpl in H; tauto.
 Qed.
 
 (** What two windows read of an operand is one list, or the same in another order, where along each axis it is. *)
-Lemma views_alike symmetric F one t t' h h' : premise F one ->
+Lemma views_alike symmetric F one (t t' : index) h h' : premise F one ->
   (forall a, (a < length (fst one))%nat -> exists l, (l = h' a \/ symmetric = true) /\ Permutation (h' a) l /\
      Forall2 (read_alike (nth a (fst one) 0) (nth a F []) t t') (h a) l) ->
-  let seen h t := map (fun c => option_map (snd one (copy t)) (all_there c))
+  let seen h (t : index) := map (fun c => option_map (snd one (copy t)) (all_there c))
                       (product (map h (seq 0 (length (fst one))))) in
   seen h t = seen h' t' \/ symmetric = true /\ Permutation (seen h t) (seen h' t').
 Proof.
@@ -439,7 +441,7 @@ Proof.
       simpl. repeat split; try lia. apply still_axis_stays; trivial; lia.
 Qed.
 
-Lemma view_right symmetric dims kept sh G F one t i t' i' : fits G sh = true -> premise F one ->
+Lemma view_right symmetric dims kept sh G F one (t : index) i (t' : index) i' : fits G sh = true -> premise F one ->
   all_of (map (seen_axis symmetric dims kept sh G (fst one) F) (seq 0 (length (fst one)))) = Yes ->
   inside sh i -> inside sh i' -> label G t i = label G t' i' ->
   let v := view dims kept (fst one) i (snd one (copy t)) in

@@ -14,10 +14,13 @@
     Additions.v   sums along axes, which end folds
     Checker.v     the checker
     Nodes.v       what it knows of each node is right
+    Torus.v       what follows for the output, and for all shifts that the generators reach
+    Scenes.v      the same of a scene
     Soundness.v   `checked_statements_hold`: where it says `Proved`, every model of the program is as stated
     Examples.v    a network, its models, and certificates that are refused
     Transposed.v  the same of a transposed convolution
     Tokens.v      the same of a token beside the cells of an image
+    Frames.v      the same of a network that sees a scene
 
     python -m proofs checker FILE...    check files with it; without files, the golden certificates
 
@@ -67,10 +70,13 @@ THEOREMS: Mapping[str, tuple[str, ...]] = {
     "Additions": ("sum_fold_right",),
     "Checker": (),
     "Nodes": ("derived_right",),
+    "Torus": (),
+    "Scenes": (),
     "Soundness": ("checked_statements_hold",),
     "Examples": ("network_has_models", "network_is_invariant"),
     "Transposed": ("layer_has_models", "layer_moves"),
     "Tokens": ("tokens_have_models", "tokens_move"),
+    "Frames": ("frame_has_models", "frame_moves"),
 }
 """The theorems of each file; a file may use those before it."""
 
@@ -136,8 +142,10 @@ def stated(text: str) -> str:
     ]
     along = f" along axes {list(question.axes)}" if question.axes else ""
     same = ", as the image does" if question.law == "same" else ""
+    scene = question.boundary == "scene"
+    box = f" of a scene, of cells in {data['statement']['interior']}" if scene else ""
     exact = ", where sums are exact" if terms.reads_sums(data) else ""
-    return f"{question.property}{along}{same}{exact}, under all sums of {', '.join(moves)}"
+    return f"{question.property}{along}{same}{box}{exact}, under all sums of {', '.join(moves)}"
 
 
 def _words(answer: str, data: Any) -> str:

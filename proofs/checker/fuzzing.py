@@ -7,9 +7,10 @@ formulas say. The kernel derives facts of all nodes. A claim that follows from t
 import dataclasses
 import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from proofs.checker import terms
 from shiftproof_kernel import (
     Lost,
     Moving,
@@ -26,6 +27,7 @@ from shiftproof_kernel import (
 )
 from shiftproof_kernel import program as ops
 from shiftproof_kernel.certificate import SCHEMA, Question
+from shiftproof_kernel.derivation import interior
 from shiftproof_kernel.facts import Factors, merged
 from shiftproof_kernel.program import fields, plain
 
@@ -44,10 +46,33 @@ def kernel_proves(data: Mapping[str, Any]) -> bool:
         program = decode_program(data["program"])
         question = Question(**{name: data["statement"][name] for name in fields(Question)})
         shifts = [(tuple(entry["shift"]), {}) for entry in data["generators"]]
-        make_certificate(program, dataclasses.asdict(question), shifts, "")
+        made = make_certificate(program, dataclasses.asdict(question), shifts, "")
+        if question.boundary == "scene":
+            return _lies_within(data, made)
         return all(_moves(program, question, entry) for entry in data["generators"])
     except Refusal:
         return False
+
+
+def _lies_within(data: Mapping[str, Any], made: Mapping[str, Any]) -> bool:
+    """Whether the box of a certificate lies in the interior that follows, and what moves in it does so as it says."""
+    inner, outer = data["statement"]["interior"], made["statement"]["interior"]
+    moves = [entry["output_shift"] for entry in data["generators"]]
+    output, axes = made["program"]["outputs"][0], made["statement"]["axes"]
+    return (
+        len(inner) == len(outer)
+        and all(a <= low < high <= b for (low, high), (a, b) in zip(inner, outer, strict=True))
+        and all(
+            step == moved or _moves_along(terms.rows(entry)[output][axis], step)
+            for shift, entry in zip(moves, made["generators"], strict=True)
+            for axis, step, moved in zip(axes, shift, entry["output_shift"], strict=True)
+        )
+        and all(
+            sum(shift[k] != 0 for shift in moves) <= 1
+            and sum(abs(shift[k]) for shift in moves) < high - low
+            for k, (low, high) in enumerate(inner)
+        )
+    )
 
 
 def _moves(program: Program, question: Question, entry: Mapping[str, Any]) -> bool:
@@ -93,26 +118,10 @@ def claims(seed: int, *, first: str = "") -> Iterator[Claim]:
     shift = tuple(chance.choice([0, 1, 2, 3, n // 2]) % n for n in grid)
     outcomes = derive(program, shift)
     last = outcomes[-1]
-    facts = [None if isinstance(one, Lost) else plain(one.fact.axes) for one in outcomes]
     rank = len(builder.shape)
 
     def claim(axes: tuple[int, ...], moved: Any) -> Claim:
-        data = {
-            "schema": SCHEMA,
-            "statement": {
-                "property": "equivariance" if axes else "invariance",
-                "output": "output",
-                "grid": list(grid),
-                "axes": list(axes),
-                "law": "any",
-                "boundary": "torus",
-            },
-            "program": program.to_json(),
-            "generators": [
-                {"shift": list(shift), "output_shift": moved, "choices": [], "facts": facts}
-            ],
-        }
-        return Claim(data, kernel_proves(data))
+        return _claim(program, grid, axes, [_entry(shift, moved, outcomes)])
 
     yield claim((), None)
     if rank and not isinstance(last, Lost):
@@ -128,13 +137,83 @@ def claims(seed: int, *, first: str = "") -> Iterator[Claim]:
             yield claim(axes, wrong)
 
 
+def scene_claims(seed: int) -> Iterator[Claim]:
+    """What follows of a random program of cells of a scene; the same of a smaller box, of a larger one, and with other
+    shifts.
+    """
+    chance = random.Random(seed)
+    builder = Builder(chance, sizes=(6, 8, 9, 12))
+    try:
+        for _ in range(chance.randint(1, 5)):
+            builder.grow()
+        program = Program(tuple(builder.nodes), (len(builder.nodes) - 1,))
+    except Refusal:
+        return
+    grid, shape = builder.grid, builder.shape
+    moved_axes = chance.sample(range(len(grid)), chance.randint(1, len(grid)))
+    shifts = [
+        tuple(step if k == axis else 0 for k in range(len(grid)))
+        for axis in moved_axes
+        for step in [chance.choice([1, 1, 2, 2, 3, 4, 6])]
+    ]
+    derived = [derive(program, shift, boundary="scene") for shift in shifts]
+    axes = tuple(range(len(shape)))
+    found = [None if isinstance(one[-1], Lost) else interior(one[-1], axes) for one in derived]
+    if not shape or None in found:
+        return
+    moves = [[step for step, _, _ in box] for box in found]
+    box = [
+        [max(a for _, a, _ in one), min(b for _, _, b in one)] for one in zip(*found, strict=True)
+    ]
+
+    def claim(moves: Any, box: Any) -> Claim:
+        entries = [_entry(*one) for one in zip(shifts, moves, derived, strict=True)]
+        return _claim(program, grid, axes, entries, box)
+
+    yield claim(moves, box)
+    axis = chance.choice(axes)
+    low, high = box[axis]
+    for another in ([low + 1, high], [low, high - 1], [low - 1, high], [low, high + 1]):
+        yield claim(moves, [*box[:axis], another, *box[axis + 1 :]])
+    wrong = [list(one) for one in moves]
+    wrong[0][axis] += chance.choice([1, -1])
+    yield claim(wrong, box)
+
+
+def _entry(shift: tuple[int, ...], moved: Any, outcomes: Sequence[Any]) -> dict[str, Any]:
+    """One generator, with what is derived of all nodes."""
+    facts = [None if isinstance(one, Lost) else plain(one.fact.axes) for one in outcomes]
+    return {"shift": list(shift), "output_shift": moved, "choices": [], "facts": facts}
+
+
+def _claim(
+    program: Program, grid: Any, axes: tuple[int, ...], entries: list[Any], box: Any = None
+) -> Claim:
+    """A certificate, as far as it is read; with a box it is one of a scene."""
+    data = {
+        "schema": SCHEMA,
+        "statement": {
+            "property": "equivariance" if axes else "invariance",
+            "output": "output",
+            "grid": list(grid),
+            "axes": list(axes),
+            "law": "any",
+            "boundary": "torus" if box is None else "scene",
+            "interior": box,
+        },
+        "program": program.to_json(),
+        "generators": entries,
+    }
+    return Claim(data, kernel_proves(data))
+
+
 class Builder:
     """A chain of nodes: each operation is applied to the last one."""
 
-    def __init__(self, chance: random.Random) -> None:
+    def __init__(self, chance: random.Random, sizes: Sequence[int] = (2, 3, 4, 6, 8)) -> None:
         self.chance = chance
         channels = chance.choice([1, 2])
-        self.grid = tuple(chance.choice([2, 3, 4, 6, 8]) for _ in range(chance.choice([1, 1, 2])))
+        self.grid = tuple(chance.choice(sizes) for _ in range(chance.choice([1, 1, 2])))
         shape = (*self.grid, channels)
         self.nodes = [Node(ops.Input(tuple(range(len(self.grid)))), (), shape)]
 

@@ -11,6 +11,7 @@ import operator
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,17 @@ from proofs import certificates, checker, coq
 from proofs.__main__ import main
 from proofs.checker import fuzzing, terms
 from proofs.running import PROVED, REFUTED, UNDECIDED, USAGE
-from shiftproof_kernel import Fold, Joined, Refusal, decode_program, derive
-from shiftproof_kernel.program import plain
+from shiftproof_kernel import (
+    Fold,
+    Joined,
+    Refusal,
+    Scene,
+    decode_program,
+    derive,
+    make_certificate,
+)
+from shiftproof_kernel.certificate import Question
+from shiftproof_kernel.program import fields, plain
 from tests.amounts import ALL, some
 
 pytestmark = pytest.mark.xdist_group("coq")  # one worker makes what these tests share
@@ -111,10 +121,10 @@ def test_what_is_no_certificate_is_refused(compiled) -> None:
 @pytest.mark.slow
 def test_the_command_says_what_is_proved(compiled, tmp_path, capsys, monkeypatch) -> None:
     names = ("maxpool2x2-stride2.equivariance.json", "lenet-global.invariance.json")
-    broken, scene = tmp_path / "broken.json", tmp_path / "scene.json"
+    broken, spectrum = tmp_path / "broken.json", tmp_path / "spectrum.json"
     broken.write_text("{}")
-    place, value = NOT_COVERED["scene"]
-    scene.write_text(json.dumps(changed(GOLDEN["conv1d.equivariance.json"], place, value)))
+    place, value = NOT_COVERED["fourier (node 5)"]
+    spectrum.write_text(json.dumps(changed(GOLDEN["conv1d.equivariance.json"], place, value)))
     paths = [certificates.HERE / name for name in names]
     assert main(["checker", str(paths[0]), str(paths[1])]) == PROVED
     said = capsys.readouterr().out.splitlines()
@@ -133,14 +143,13 @@ def test_the_command_says_what_is_proved(compiled, tmp_path, capsys, monkeypatch
         return ""
 
     monkeypatch.setattr(coq, "coqc", taken)  # once is enough
-    assert main(["checker", str(scene)]) == UNDECIDED
+    assert main(["checker", str(spectrum)]) == UNDECIDED
     assert main(["checker", str(broken)]) == REFUTED
     assert main(["checker", str(tmp_path / "missing.json")]) == USAGE
 
 
 FOURIER = {"kind": "fourier", "axis": 1, "inverse": False, "half": False}
 NOT_COVERED = {
-    "scene": (("statement", "boundary"), "scene"),
     "fourier (node 5)": (("program", "nodes", 5, "op"), FOURIER),
     "take (node 3)": (("program", "nodes", 3, "op", "index"), [7]),
     "take of a joined (node 3)": (
@@ -322,6 +331,81 @@ def test_a_number_that_is_changed_in_a_program_with_parts_proves_nothing_that_th
         assert len(refused) > len(accepted)
 
 
+# --- scenes ---
+
+
+@pytest.mark.slow
+@needs_coq
+def test_they_agree_on_random_programs_of_scenes(compiled) -> None:
+    claims = [claim for seed in range(250) for claim in fuzzing.scene_claims(seed)]
+    counts, borders = judged(compiled, claims), [c for c in claims if c.true and has_border(c.data)]
+    assert counts[True, checker.PROVED] > 20 * counts[True, "not covered"]
+    assert counts[False, "refused"] > 20 * counts[False, "not covered"]
+    assert len(borders) > 40
+    assert len([claim for claim in borders if len(claim.data["generators"]) > 1]) > 5
+
+
+def has_border(data: Any) -> bool:
+    rows = [row for entry in data["generators"] for row in terms.rows(entry)]
+    factors = [f for row in rows for axis in row or () for f in axis if isinstance(f, Scene)]
+    return any(f.low > 0 or f.high < f.n for f in factors)
+
+
+@pytest.mark.slow
+@needs_coq
+def test_a_number_that_is_changed_in_a_program_of_a_scene_proves_nothing_that_the_kernel_does_not(
+    compiled,
+) -> None:
+    claims = [claim for seed in range(500, 560) for claim in fuzzing.scene_claims(seed)]
+    scenes = [claim.data for claim in claims if claim.true and has_border(claim.data)]
+    assert len(scenes) > 15
+    for data in scenes[: 100 if ALL else 15]:
+        refused, accepted = judged_changes(compiled, data, most=SAMPLE)
+        assert len(refused) > len(accepted)
+
+
+@pytest.mark.slow
+@needs_coq
+def test_golden_programs_on_a_scene(compiled) -> None:
+    names = {name for name in GOLDEN if GOLDEN[name]["statement"]["property"] == "equivariance"}
+    scenes = [scene_of(name) for name in sorted(names - {FOLDED})]  # there are no laps of a scene
+    assert len(scenes) > 15
+    assert set(checker.judge(compiled, scenes)) == {checker.PROVED}
+
+
+@pytest.mark.slow
+@needs_coq
+def test_the_box_and_the_generators_of_a_scene_are_no_labels(compiled) -> None:
+    data = scene_of("conv3x3-stride2.equivariance.json")
+    assert data["statement"]["interior"] == [[1, 4], [1, 4]]
+    words = (
+        "equivariance along axes [1, 2] of a scene, of cells in [[1, 4], [1, 4]], under all sums"
+    )
+    assert checker.stated(json.dumps(data)).startswith(words)
+    cases = [
+        changed(data, ("statement", "interior", 0, 0), 0),
+        changed(data, ("statement", "interior", 1, 1), 5),
+        changed(data, ("generators", 0, "output_shift"), [2, 0]),
+        changed(data, ("generators", 0, "shift"), [2, 2]),
+        changed(data, ("generators", 1), data["generators"][0]),
+        changed(data, ("statement", "boundary"), "torus"),
+        changed(data, ("statement", "law"), "same"),
+    ]
+    assert all(said.startswith("refused") for said in checker.judge(compiled, cases))
+
+
+def scene_of(name: str) -> Any:
+    """The certificate of a golden program as it sees a scene, with the same generators."""
+    said = GOLDEN[name]["statement"] | {"boundary": "scene"}
+    question = {field: said[field] for field in fields(Question)}
+    program = decode_program(GOLDEN[name]["program"])
+    shifts = [(tuple(entry["shift"]), {}) for entry in GOLDEN[name]["generators"]]
+    return make_certificate(program, question, shifts, "a test")
+
+
+# --- further kinds ---
+
+
 def has_parts(data: Any) -> bool:
     rows = [row for entry in data["generators"] for row in terms.rows(entry)]
     return any(isinstance(f, Joined) for row in rows for axis in row or () for f in axis)
@@ -374,16 +458,22 @@ REFUSED = {"": 3, "fold": 4, "tokens": 10}
 def agree(compiled: Path, seeds: range, *, first: str = "") -> list[fuzzing.Claim]:
     """Of true claims most are proved, and none is refused; of false ones none is proved."""
     claims = [claim for seed in seeds for claim in fuzzing.claims(seed, first=first)]
-    said = checker.judge(compiled, [claim.data for claim in claims])
+    counts = judged(compiled, claims)
+    assert counts[True, checker.PROVED] > 3 * counts[True, "not covered"]
+    assert counts[False, "refused"] > len(seeds) / REFUSED[first]
+    return claims
+
+
+def judged(compiled: Path, claims: Sequence[fuzzing.Claim]) -> collections.Counter:
+    """How many true and false claims have which verdict; of true ones none is refused, of false ones none proved."""
     counts = collections.Counter()
+    said = checker.judge(compiled, [claim.data for claim in claims])
     for claim, verdict in zip(claims, said, strict=True):
         word = verdict.partition(":")[0]
         counts[claim.true, word] += 1
         allowed = (checker.PROVED, "not covered") if claim.true else ("refused", "not covered")
         assert word in allowed, (verdict, claim.true, claim.data)
-    assert counts[True, checker.PROVED] > 3 * counts[True, "not covered"]
-    assert counts[False, "refused"] > len(seeds) / REFUSED[first]
-    return claims
+    return counts
 
 
 def test_a_number_too_large_for_an_axis_is_no_term() -> None:
