@@ -4,7 +4,7 @@
     checks each against those before it. Then it looks at the fact of the output. *)
 
 From Coq Require Import ZArith Znumtheory List Lia Bool Permutation.
-From Shifts Require Import Facts Parts Semantics Indices Rules Orders Views Mixtures Folds Laps Additions.
+From Shifts Require Import Facts Parts Semantics Indices Rules Rolls Orders Views Picks Mixtures Folds Laps Additions.
 Import ListNotations.
 Open Scope Z_scope.
 
@@ -67,21 +67,41 @@ Definition carries (o : operation) (sh : list Z) (G : list parts) (es : list kno
 
 Definition paired (es : list known) : list facts_and_shape := map (fun e => (fact e, extent e)) es.
 
+(** Neighbours that would continue one another if they showed one signal, which they are not known to do: as of slices of
+    an axis of several factors, which as one factor is another fact. *)
+Fixpoint ends_meet (a : nat) (es : list known) : bool :=
+  match es with
+  | e :: ((e' :: _) as rest) =>
+      match nth a (fact e) [], nth a (fact e') [] with
+      | [[f]], [[f']] => (period f =? period f') && ((offset f + cells f - offset f') mod period f =? 0)
+      | _, _ => false
+      end && ends_meet a rest
+  | _ => true
+  end.
+Definition may_continue (a : nat) (es : list known) : bool :=
+  ends_meet a es && negb (forallb (fun e => (signal e =? signal (hd e es))%nat) es).
+
 (** The rule of an operation; [wraps]: the image is that of a torus. What is not covered is not known: so where pieces of
     a scene are glued together again. *)
-Definition unless (wraps : bool) (v : verdict) : verdict :=
-  match v with No => if wraps then No else Unknown | _ => v end.
+Definition unless (covered : bool) (v : verdict) : verdict :=
+  match v with No => if covered then No else Unknown | _ => v end.
 Definition rule (wraps : bool) (o : operation) (shift sh : list Z) (G : list parts) (es : list known) : verdict :=
   match o, es with
   | Input axes, [] => image_rule wraps axes shift sh G
   | Weight, [] => constant_rule sh sh G
-  | Constant periods, [] => constant_rule periods sh G
+  | Constant periods rolls, [] =>
+      match constant_rule periods sh G with
+      | Yes => Yes
+      | why => match rolled_rule rolls sh G with Yes => Yes | _ => why end
+      end
   | (Map | Combine | Multiply), _ :: _ => all_of (map (fun e => map_rule sh G (extent e) (fact e)) es)
   | Broadcast axes, [e] => broadcast_rule axes sh G (extent e) (fact e)
   | Reshape, [e] => reshape_rule sh G (extent e) (fact e)
   | Transpose order, [e] => transpose_rule order sh G (extent e) (fact e)
   | Take a start by_, [e] => take_rule a start by_ sh G (extent e) (fact e)
-  | Concat a, _ :: _ => both (ask (a <? length sh)%nat) (unless wraps (concat_rule a sh G (paired es)))
+  | Pick a places, [e] => pick_rule a places sh G (extent e) (fact e)
+  | Concat a, _ :: _ => both (ask (a <? length sh)%nat)
+      (unless (wraps && negb (may_continue a es)) (concat_rule a sh G (paired es)))
   | Pad a before behind inner _, [e; e'] => pad_rule a before behind inner sh G (extent e) (fact e) (extent e')
   | Window dims kept symmetric _, e :: others =>
       window_rule symmetric dims kept sh G (extent e) (fact e) (map fact others)
@@ -113,7 +133,7 @@ Definition fold_rule (o : operation) (sh : list Z) (G U : list parts) (es : list
                              (pad_fold a before behind inner zero sh G U (extent e) (fact e) B)
       | _, _ => No
       end
-  | (Concat _ | Other), _ => Unknown
+  | (Concat _ | Pick _ _ | Other), _ => Unknown
   | _, [e] =>
       match sums_of e with
       | Some B =>

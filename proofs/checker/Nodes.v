@@ -4,7 +4,8 @@
     image and its shifted copies, cells of one label have one value, or sums of cells have. *)
 
 From Coq Require Import ZArith Znumtheory List Lia Bool Permutation.
-From Shifts Require Import Facts Parts Semantics Indices Rules Orders Views Mixtures Sums Folds Laps Additions Checker.
+From Shifts Require Import Facts Parts Semantics Indices Rules Rolls Orders Views Picks Mixtures Sums Folds Laps.
+From Shifts Require Import Additions Checker.
 Import ListNotations.
 Open Scope Z_scope.
 
@@ -239,7 +240,7 @@ Proof.
     exists (snd (as_operand e j)), (operands others js). unfold ops. rewrite <- Ks. split; [reflexivity|].
     destruct (O j e Nj) as (_ & X & _). split; [simpl; now rewrite X|].
     now destruct (operands_right env js others O C F') as (_ & ? & _). }
-  destruct (op v) as [axes| |periods| | | |axes| |order|a start by_|a|a before behind inner zero
+  destruct (op v) as [axes| |periods rolls| | | |axes| |order|a start by_|a places|a|a before behind inner zero
                      |dims kept symmetric linear|axes outs symmetric sum|kept|] eqn:Op; cbn [means rule] in *.
   - (* Input *)
     destruct es; [|easy]. intros t i t' i' I I' L. rewrite !Me by trivial.
@@ -249,8 +250,11 @@ Proof.
     apply (constant_right turn copy (shape v) (shape v) G W S H) with (t := t) (t' := t'); trivial.
     intros j j' J J' Q. f_equal. now apply weight_repeats with (shape v).
   - (* Constant *)
-    destruct es; [|easy]. destruct Me as (W & Pe & Me). intros t i t' i' I I' L. rewrite !Me by trivial.
-    now apply (constant_right turn copy periods (shape v) G W S H) with (t := t) (t' := t').
+    destruct es; [|easy]. destruct Me as (W & Un & Pe & Me).
+    assert (Rt : right turn copy G (shape v) (fun _ => W)).
+    { destruct (constant_rule periods (shape v) G) eqn:Cr; [now apply (constant_right turn copy periods)|..];
+        (destruct (rolled_rule rolls (shape v) G) eqn:Rr; try discriminate H; now apply (rolled_right turn copy rolls)). }
+    intros t i t' i' I I' L. rewrite !Me by trivial. exact (Rt t i t' i' I I' L).
   - (* Map *)
     destruct es as [|e0 es0]; [easy|]. destruct Me as [f Me].
     apply (maps_right turn copy (shape v) G ops f); trivial. intros F0 one I. split; [now apply P|].
@@ -285,9 +289,14 @@ Proof.
     destruct es as [|e [|? ?]]; try easy. destruct (One e eq_refl) as (one & Q & X & Pe). rewrite <- X in H.
     apply (take_right turn copy a start by_ (shape v) G (fact e) one); trivial.
     intros z i I. rewrite Q in Me. destruct one as [s A]. now apply (Me s A).
+  - (* Pick *)
+    destruct es as [|e [|? ?]]; try easy. destruct (One e eq_refl) as (one & Q & X & Pe). rewrite <- X in H.
+    apply (pick_right turn copy a places (shape v) G (fact e) one); trivial.
+    intros z i I. rewrite Q in Me. destruct one as [s A]. now apply (Me s A).
   - (* Concat *)
     destruct es as [|e0 es0]; [easy|]. apply both_yes in H as [L H]. apply ask_yes, Nat.ltb_lt in L.
-    rewrite <- E3 in H. unfold unless in H. destruct (concat_rule _ _ _ _) eqn:C'; [|destruct wraps; discriminate H|easy].
+    rewrite <- E3 in H. unfold unless in H.
+    destruct (concat_rule _ _ _ _) eqn:C'; [|destruct (wraps && _); discriminate H|easy].
     now apply (concat_right turn copy a (shape v) G ops).
   - (* Pad *)
     destruct es as [|e [|e' [|? ?]]]; try easy.
@@ -342,7 +351,7 @@ Proof.
     fits B (fst one) = true /\ premise turn copy (fact e) (summed numbers B one)).
   { intros e B Q E. destruct (First e [] B Q E) as (one & [|? ?] & K & L & R); [now exists one | discriminate L]. }
   unfold fold_rule in H.
-  destruct (op v) as [axes| |periods| | | |axes| |order|a start by_|a|a before behind inner zero
+  destruct (op v) as [axes| |periods rolls| | | |axes| |order|a start by_|a places|a|a before behind inner zero
                      |dims kept symmetric linear|axes outs symmetric sum|kept|] eqn:Op; cbn [means] in Me;
     try (destruct es as [|? [|? ?]]; try discriminate H; destruct (sums_of _); discriminate H); try discriminate H.
   - (* Reshape *)
@@ -405,7 +414,7 @@ Proof.
   assert (Value : forall e j t i, In e es -> value e j t i = m (copy t) j i).
   { intros e j t i I. unfold are_cells in Ce. rewrite forallb_forall in Ce. specialize (Ce e I). unfold value.
     now destruct (sums_of e). }
-  destruct (op v) as [axes| |periods| | | |axes| |order|a start by_|a|a before behind inner zero
+  destruct (op v) as [axes| |periods rolls| | | |axes| |order|a start by_|a places|a|a before behind inner zero
                      |dims kept symmetric linear|axes outs symmetric sum|kept|] eqn:Op;
     cbn [means carries] in *; try easy.
   - (* Take *)

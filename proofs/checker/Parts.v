@@ -25,8 +25,8 @@ Definition sane_axis (ps : parts) : bool := negb (length ps =? 0)%nat && forallb
 Definition still_axis (ps : parts) : bool := forallb still ps.
 Definition single_axis (ps : parts) : bool := forallb single ps.
 
-(** A part of which nothing is said. *)
-Definition silent (p : list factor) : bool := match p with [f] => silent1 f | _ => false end.
+(** A part of which nothing is said: its cells are told apart, and so are the copies. *)
+Definition silent (p : list factor) : bool := single p && existsb silent1 p.
 
 (** Two cells of an axis have one list of coordinates. *)
 Definition alike_axis (ps : parts) (t i t' i' : Z) : Prop := coordinates_axis ps t i = coordinates_axis ps t' i'.
@@ -147,8 +147,13 @@ Qed.
 Lemma silent_tells p t i t' i' : silent p = true -> sane p = true -> 0 <= i < size p -> 0 <= i' < size p ->
   alike p t i t' i' -> t = t' /\ i = i'.
 Proof.
-  intros H S I I' E. destruct p as [|f [|? ?]]; try easy. apply sane_cons in S as [S _]. simpl in I, I'.
-  apply alike_one in E; trivial. apply silent1_tells in E; trivial; lia.
+  intros H S I I' E. apply andb_true_iff in H as [U H]. split; [|now apply single_tells in E].
+  revert i i' I I' E; induction p as [|f p IH]; intros i i' I I' E; [easy|].
+  apply alike_cons in E as [E1 E2]; trivial. apply sane_cons in S as [F S]. pose proof (size_positive p S).
+  simpl in I, I'. unfold single in U; simpl in U, H. apply andb_true_iff in U as [_ U].
+  destruct (silent1 f) eqn:Q; simpl in H.
+  - apply silent1_tells in E1; trivial; [easy | apply digit_major; lia..].
+  - apply (IH U H S (i mod size p) (i' mod size p)); trivial; apply digit_minor; lia.
 Qed.
 
 Lemma sane_side_by_side {A} (h : A -> parts) l : (forall u, In u l -> sane_axis (h u) = true) ->
@@ -274,8 +279,8 @@ Qed.
 
 (** ** Row-major order
 
-    The axes of an array are the digits of a place. Neighbours of one part are one list of factors; between them stand
-    the axes of several parts. *)
+    The axes of an array are the digits of a place. Neighbours of one part are one list of factors; what is minor to an
+    axis of several parts is minor to each of them. *)
 
 Fixpoint sizes (F : list parts) : Z := match F with [] => 1 | ps :: rest => size_axis ps * sizes rest end.
 Fixpoint alike_places (F : list parts) (t w t' w' : Z) : Prop :=
@@ -289,7 +294,10 @@ Fixpoint regrouped (F : list parts) : list parts :=
   match F with
   | [] => [[[]]]
   | [fs] :: rest => match regrouped rest with [gs] :: more => [fs ++ gs] :: more | more => [fs] :: more end
-  | ps :: rest => [[]] :: ps :: regrouped rest
+  | ps :: rest => match regrouped rest with
+                  | [gs] :: more => [[]] :: map (fun p => p ++ gs) ps :: more
+                  | more => [[]] :: ps :: more
+                  end
   end.
 
 Fixpoint all_follow (G F : list parts) : verdict :=
@@ -338,6 +346,52 @@ Proof.
   rewrite alike_app by (rewrite ?sane_app, ?size_app, ?S, ?S'; unfold n in *; trivial; lia). tauto.
 Qed.
 
+(** What is minor to parts is minor to each of them. *)
+Lemma size_axis_times ps gs : size_axis (map (fun p => p ++ gs) ps) = size_axis ps * size gs.
+Proof. induction ps as [|p ps IH]; simpl; trivial. rewrite size_app, IH. ring. Qed.
+
+Lemma sane_axis_times ps gs : sane_axis ps = true -> sane gs = true -> sane_axis (map (fun p => p ++ gs) ps) = true.
+Proof.
+  unfold sane_axis. rewrite map_length, !andb_true_iff. intros [N S] SG. split; trivial. rewrite forallb_forall in *.
+  intros q I. apply in_map_iff in I as [p [<- I]]. now rewrite sane_app, (S p I), SG.
+Qed.
+
+Lemma alike_axis_times ps gs t w t' w' : forallb sane ps = true -> sane gs = true ->
+  0 <= w < size_axis ps * size gs -> 0 <= w' < size_axis ps * size gs ->
+  (alike_axis (map (fun p => p ++ gs) ps) t w t' w' <->
+   alike_axis ps t (w / size gs) t' (w' / size gs) /\ alike gs t (w mod size gs) t' (w' mod size gs)).
+Proof.
+  intros S SG. pose proof (size_positive gs SG) as G. set (n := size gs) in *.
+  revert w w' S; induction ps as [|p ps IH]; intros w w' S W W'; simpl in *; [lia|].
+  apply andb_true_iff in S as [S1 S]. pose proof (size_positive p S1) as P. pose proof (sizes_positive ps S).
+  assert (Less : forall v, (v <? size (p ++ gs)) = (v / n <? size p)).
+  { intro v. rewrite size_app. fold n. pose proof (digits n v ltac:(lia)). pose proof (digit_minor n v ltac:(lia)).
+    destruct (Z.ltb_spec (v / n) (size p)); [apply Z.ltb_lt | apply Z.ltb_ge]; nia. }
+  assert (Rest : forall v, (v - size (p ++ gs)) / n = v / n - size p /\ (v - size (p ++ gs)) mod n = v mod n).
+  { intro v. rewrite size_app. fold n. replace (v - size p * n) with (v + (- size p) * n) by ring.
+    rewrite Z_div_plus_full, Z_mod_plus_full by lia. split; [ring | reflexivity]. }
+  unfold alike_axis in *; simpl. rewrite !Less.
+  destruct (Z.ltb_spec (w / n) (size p)) as [L|L], (Z.ltb_spec (w' / n) (size p)) as [L'|L'].
+  - pose proof (digits n w ltac:(lia)). pose proof (digit_minor n w ltac:(lia)).
+    pose proof (digits n w' ltac:(lia)). pose proof (digit_minor n w' ltac:(lia)).
+    assert (A : alike (p ++ gs) t w t' w' <-> alike p t (w / n) t' (w' / n) /\ alike gs t (w mod n) t' (w' mod n)).
+    { apply alike_app; rewrite ?sane_app, ?size_app, ?S1, ?SG; trivial; fold n; nia. }
+    unfold alike in A. split.
+    + intro E. injection E as E. apply A in E as [-> E]. now split.
+    + intros [E E']. injection E as E. f_equal. apply A. now split.
+  - split; [intro E; discriminate E | intros [E _]; discriminate E].
+  - split; [intro E; discriminate E | intros [E _]; discriminate E].
+  - destruct (Rest w) as [R1 R2], (Rest w') as [R1' R2'].
+    assert (B : forall v, size p <= v / n -> 0 <= v < (size p + size_axis ps) * n ->
+      0 <= v - size (p ++ gs) < size_axis ps * n).
+    { intros v Lv V. rewrite size_app. fold n. pose proof (digits n v ltac:(lia)).
+      pose proof (digit_minor n v ltac:(lia)). nia. }
+    pose proof (IH (w - size (p ++ gs)) (w' - size (p ++ gs)) S (B w L W) (B w' L' W')) as K.
+    rewrite R1, R2, R1', R2' in K. split.
+    + intro E. injection E as E. apply K in E as [-> E]. now split.
+    + intros [E E']. injection E as E. f_equal. apply K. now split.
+Qed.
+
 Lemma regrouped_right F : sane_axes F = true -> sane_axes (regrouped F) = true /\ sizes (regrouped F) = sizes F /\
   forall t w t' w', 0 <= w < sizes F -> 0 <= w' < sizes F ->
     (alike_places (regrouped F) t w t' w' <-> alike_places F t w t' w').
@@ -352,16 +406,38 @@ Proof.
         (alike_places (ps :: R) t w t' w' <-> alike_places (ps :: F) t w t' w')).
     { intros R <-. unfold sane_axes in *; cbn [forallb]. rewrite S, SR. cbn [sizes]. rewrite Z. split; trivial.
       split; trivial. intros t w t' w' W W'. rewrite !alike_digit, Z, E; [reflexivity | apply digit_minor; lia..]. }
-    assert (Apart : sane_axes ([[]] :: ps :: regrouped F) = true /\
-      sizes ([[]] :: ps :: regrouped F) = sizes (ps :: F) /\
+    assert (First : forall R, sane_axes R = true /\ sizes R = sizes (ps :: F) /\
+      (forall t w t' w', 0 <= w < sizes (ps :: F) -> 0 <= w' < sizes (ps :: F) ->
+        (alike_places R t w t' w' <-> alike_places (ps :: F) t w t' w')) ->
+      sane_axes ([[]] :: R) = true /\ sizes ([[]] :: R) = sizes (ps :: F) /\
       forall t w t' w', 0 <= w < sizes (ps :: F) -> 0 <= w' < sizes (ps :: F) ->
-        (alike_places ([[]] :: ps :: regrouped F) t w t' w' <-> alike_places (ps :: F) t w t' w')).
-    { destruct (Alone _ eq_refl) as (A & B & C). split; [exact A|].
-      assert (B' : sizes ([[]] :: ps :: regrouped F) = sizes (ps :: F))
-        by (rewrite <- B; cbn [sizes size_axis size]; lia).
-      split; trivial. intros t w t' w' W W'. rewrite (alike_digit [[]]), B, !Z.div_small, !Z.mod_small by trivial.
+        (alike_places ([[]] :: R) t w t' w' <-> alike_places (ps :: F) t w t' w')).
+    { intros R (A & B & C). split; [exact A|]. split; [rewrite <- B; cbn [sizes size_axis size]; lia|].
+      intros t w t' w' W W'. rewrite (alike_digit [[]]), B, !Z.div_small, !Z.mod_small by trivial.
       rewrite (C t w t' w' W W'). split; [tauto|]. split; trivial. now apply nothing_alike. }
-    destruct ps as [|fs [|fs' more]]; [exact Apart | | exact Apart]. cbn [regrouped].
+    assert (Apart : regrouped (ps :: F) = match regrouped F with
+        | [gs] :: more => [[]] :: map (fun p => p ++ gs) ps :: more | more => [[]] :: ps :: more end ->
+      sane_axes (regrouped (ps :: F)) = true /\ sizes (regrouped (ps :: F)) = sizes (ps :: F) /\
+      forall t w t' w', 0 <= w < sizes (ps :: F) -> 0 <= w' < sizes (ps :: F) ->
+        (alike_places (regrouped (ps :: F)) t w t' w' <-> alike_places (ps :: F) t w t' w')).
+    { intros ->. destruct (regrouped F) as [|[|gs [|gs' more]] R] eqn:Rg; try (apply First, (Alone _ eq_refl)).
+      destruct (Alone _ eq_refl) as (A & B & C). apply sane_axes_cons in A as [_ A].
+      apply sane_axes_cons in A as [Sg A]. rewrite sane_one_axis in Sg.
+      pose proof (size_positive gs Sg). pose proof (sizes_axes_positive R A).
+      assert (B' : sizes (map (fun p => p ++ gs) ps :: R) = sizes (ps :: F)).
+      { etransitivity; [|exact B]. cbn [sizes size_axis]. rewrite size_axis_times. ring. }
+      apply First. split; [|split; trivial].
+      - unfold sane_axes in *; cbn [forallb]. now rewrite A, sane_axis_times.
+      - intros t w t' w' W W'. rewrite <- (C t w t' w' W W'). clear C. rewrite <- B in W, W'.
+        cbn [sizes size_axis] in W, W'. rewrite Z.add_0_r in W, W'. set (m := sizes R) in *. set (n := size gs) in *.
+        rewrite !alike_digit. cbn [sizes size_axis]. rewrite !Z.add_0_r. fold m n.
+        destruct (digits_twice n m w ltac:(lia) ltac:(lia)) as (A1 & A2 & A3).
+        destruct (digits_twice n m w' ltac:(lia) ltac:(lia)) as (B1 & B2 & B3). rewrite A1, A2, A3, B1, B2, B3.
+        pose proof (digit_minor n (w / m) ltac:(lia)). pose proof (digit_minor n (w' / m) ltac:(lia)).
+        rewrite alike_one_part by (fold n; lia).
+        rewrite alike_axis_times by (trivial; try (now apply sane_axis_all); fold n; apply digit_major; lia).
+        fold n. tauto. }
+    destruct ps as [|fs [|fs' more]]; [now apply Apart | | now apply Apart]. cbn [regrouped].
     destruct (regrouped F) as [|[|gs [|gs' more]] R] eqn:Rg; try exact (Alone _ eq_refl).
     destruct (Alone _ eq_refl) as (A & B & C). apply sane_axes_cons in A as [_ A].
     apply sane_axes_cons in A as [Sg A]. rewrite sane_one_axis in S, Sg.

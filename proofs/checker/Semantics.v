@@ -28,6 +28,13 @@ Definition put (axis : nat) (v : Z) (i : list Z) : list Z :=
 Definition repeated (s i : list Z) : list Z :=
   build (length s) (fun a => if nth a s 0 =? 1 then 0 else nth a i 0).
 
+(** The cell that comes to cell [i] when all axes are rolled around their ends, so many times. *)
+Definition rolled (s roll : list Z) (times_ : Z) (i : list Z) : list Z :=
+  build (length s) (fun a => (nth a i 0 - times_ * nth a roll 0) mod nth a s 1).
+
+(** Number q of a list. *)
+Definition picked (places : list Z) (q : Z) : Z := nth (Z.to_nat q) places 0.
+
 (** The number of cells; the place of a cell in row-major order; and the cell at a place. *)
 Fixpoint count (s : list Z) : Z := match s with [] => 1 | n :: rest => n * count rest end.
 Fixpoint place (s i : list Z) : Z :=
@@ -60,7 +67,7 @@ Record dim := Dim { axis : nat; out : nat; width : Z; stride : Z; low : Z; high 
 Inductive operation :=
   | Input (grid : list nat)
   | Weight
-  | Constant (periods : list Z)
+  | Constant (periods : list Z) (rolls : list (list Z))
   | Map
   | Combine
   | Multiply
@@ -68,6 +75,7 @@ Inductive operation :=
   | Reshape
   | Transpose (order : list nat)
   | Take (along : nat) (start by_ : Z)
+  | Pick (along : nat) (places : list Z)
   | Concat (along : nat)
   | Pad (along : nat) (before behind inner : Z) (zero : bool)
   | Window (dims : list dim) (kept : list (nat * nat)) (symmetric linear : bool)
@@ -170,9 +178,10 @@ Definition means (k : nat) (o : operation) (sh : list Z) (operands : list operan
   | Weight =>
       (* any array that does not depend on the image *)
       exists W : array, forall x i, inside sh i -> R x i = W i
-  | Constant periods =>
-      (* such an array, whose values repeat along each axis *)
+  | Constant periods rolls =>
+      (* such an array, whose values repeat along each axis; and which some rolls leave as it is *)
       exists W : array,
+        (forall roll, In roll rolls -> forall i, inside sh i -> W i = W (rolled sh roll 1 i)) /\
         (forall i i', inside sh i -> inside sh i' ->
            (forall a, (a < length sh)%nat -> (nth a periods 1 | nth a i 0 - nth a i' 0)) -> W i = W i') /\
         forall x i, inside sh i -> R x i = W i
@@ -194,6 +203,9 @@ Definition means (k : nat) (o : operation) (sh : list Z) (operands : list operan
   | Take a start by_ =>
       (* R(x)[.., q, ..] = A(x)[.., start + by q, ..] *)
       only operands (fun s A => forall x i, inside sh i -> R x i = A x (put a (start + by_ * nth a i 0) i))
+  | Pick a places =>
+      (* R(x)[.., q, ..] = A(x)[.., places[q], ..] *)
+      only operands (fun s A => forall x i, inside sh i -> R x i = A x (put a (picked places (nth a i 0)) i))
   | Concat a =>
       (* the operands side by side: the cells of each follow those of the ones before it *)
       forall before s A behind, operands = before ++ (s, A) :: behind ->

@@ -11,7 +11,7 @@ Open Scope Z_scope.
 
 Definition full (low : Z) : list dim := [Dim 0 0 2 1 low 1 1 1].
 Definition steps (window pad reshape_ sum : node) : program := Program
-  [ Node (Input [0%nat]) [] [4]; Node Weight [] [2]; window; Node (Constant []) [] []; pad; reshape_; sum ] 6.
+  [ Node (Input [0%nat]) [] [4]; Node Weight [] [2]; window; Node (Constant [] []) [] []; pad; reshape_; sum ] 6.
 Definition window := Node (Window (full 1) [] false true) [0; 1]%nat [5].
 Definition pad := Node (Pad 0 0 3 0 true) [2; 3]%nat [8].
 Definition reshaped := Node Reshape [4%nat] [2; 4].
@@ -163,7 +163,7 @@ Proof.
   - exists w. reflexivity.
   - intros s A others E. injection E as <- <- <-. exists weigh. split; [easy|]. split; [|reflexivity]. intros _.
     exists (fun _ kernels k a => nth k (hd [] kernels) 0 * a). split; [intros; simpl; ring | reflexivity].
-  - exists (fun _ => 0). split; reflexivity.
+  - exists (fun _ => 0). split; [easy|]. split; reflexivity.
   - intros s A t v E. injection E as <- <- <- <-. split; reflexivity.
   - intros s A E. injection E as <- <-. reflexivity.
   - exists (fun _ cells => total integers (concat cells)). split; [|split; reflexivity].

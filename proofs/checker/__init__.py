@@ -5,8 +5,10 @@
     Semantics.v   programs, models, shifts and statements: what the theorem is about
     Indices.v     lemmas about indices, products of lists, and labels
     Rules.v       what is given, maps, broadcasts, reshapes, transpositions
+    Rolls.v       constants that rolls leave as they are
     Orders.v      whole periods, whose cells are taken in another order
     Views.v       slices, padding, windows, functions of whole operands
+    Picks.v       positions from a list
     Mixtures.v    reductions, and arrays side by side
     Sums.v        sums of cells, and arrays of such sums
     Folds.v       folds: sums that are moved, and padded by zeros
@@ -21,6 +23,8 @@
     Transposed.v  the same of a transposed convolution
     Tokens.v      the same of a token beside the cells of an image
     Frames.v      the same of a network that sees a scene
+    Lists.v       positions that follow a pattern, and others that are refused
+    Masks.v       constants that a roll leaves as they are, and others that are refused
 
     python -m proofs checker FILE...    check files with it; without files, the golden certificates
 
@@ -52,8 +56,10 @@ THEOREMS: Mapping[str, tuple[str, ...]] = {
         "transpose_right",
         "reshape_right",
     ),
+    "Rolls": ("rolled_right",),
     "Orders": (),
     "Views": ("take_right", "pad_right", "window_right"),
+    "Picks": ("pick_right",),
     "Mixtures": ("mix_right", "concat_right"),
     "Sums": (),
     "Folds": (
@@ -77,6 +83,8 @@ THEOREMS: Mapping[str, tuple[str, ...]] = {
     "Transposed": ("layer_has_models", "layer_moves"),
     "Tokens": ("tokens_have_models", "tokens_move"),
     "Frames": ("frame_has_models", "frame_moves"),
+    "Lists": (),
+    "Masks": (),
 }
 """The theorems of each file; a file may use those before it."""
 

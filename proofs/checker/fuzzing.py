@@ -31,6 +31,9 @@ from shiftproof_kernel.derivation import interior
 from shiftproof_kernel.facts import Factors, merged
 from shiftproof_kernel.program import fields, plain
 
+SIZES = (2, 3, 4, 6, 8)
+"""Of the axes of a torus."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
@@ -41,11 +44,20 @@ class Claim:
 
 
 def kernel_proves(data: Mapping[str, Any]) -> bool:
-    """Whether the statement of a certificate follows from what the kernel derives, whatever facts are listed there."""
+    """Whether the statement of a certificate follows from what the kernel derives, whatever facts are listed there,
+    with the rolls that are chosen or without.
+    """
+    entries = data["generators"]
+    without = {**data, "generators": [{**entry, "choices": []} for entry in entries]}
+    return _proves(data) or (any(entry["choices"] for entry in entries) and _proves(without))
+
+
+def _proves(data: Mapping[str, Any]) -> bool:
+    """The same with the rolls that are chosen."""
     try:
         program = decode_program(data["program"])
         question = Question(**{name: data["statement"][name] for name in fields(Question)})
-        shifts = [(tuple(entry["shift"]), {}) for entry in data["generators"]]
+        shifts = [(tuple(entry["shift"]), _choices(entry)) for entry in data["generators"]]
         made = make_certificate(program, dataclasses.asdict(question), shifts, "")
         if question.boundary == "scene":
             return _lies_within(data, made)
@@ -75,11 +87,17 @@ def _lies_within(data: Mapping[str, Any], made: Mapping[str, Any]) -> bool:
     )
 
 
+def _choices(entry: Mapping[str, Any]) -> dict[int, tuple[int, ...]]:
+    """The rolls that a generator chooses."""
+    return {number: tuple(roll) for number, *roll in entry["choices"]}
+
+
 def _moves(program: Program, question: Question, entry: Mapping[str, Any]) -> bool:
     """Whether the output moves as a generator says: what repeats moves by every multiple of its period."""
     if question.property == "invariance":
         return entry["output_shift"] is None
-    theorem = derive(program, tuple(entry["shift"]))[program.outputs[0]]
+    derived = derive(program, tuple(entry["shift"]), choices=_choices(entry))
+    theorem = derived[program.outputs[0]]
     if isinstance(theorem, Lost) or len(entry["output_shift"]) != len(question.axes):
         return False
     pairs = zip(question.axes, entry["output_shift"], strict=True)
@@ -100,7 +118,8 @@ def claims(seed: int, *, first: str = "") -> Iterator[Claim]:
 
     Args:
         seed: of the choices.
-        first: what the program begins with: `fold`, a transposed convolution; or `tokens`, arrays side by side.
+        first: what the program begins with: `fold`, a transposed convolution; `tokens`, arrays side by side;
+            `pick`, positions from a list; or `mask`, a constant that rolls leave as it is.
     """
     chance = random.Random(seed)
     builder = Builder(chance)
@@ -116,12 +135,16 @@ def claims(seed: int, *, first: str = "") -> Iterator[Claim]:
         return
     grid = builder.grid
     shift = tuple(chance.choice([0, 1, 2, 3, n // 2]) % n for n in grid)
-    outcomes = derive(program, shift)
+    choices = _rolls(chance, program, shift)
+    try:
+        outcomes = derive(program, shift, choices=choices)
+    except Refusal:
+        return
     last = outcomes[-1]
     rank = len(builder.shape)
 
     def claim(axes: tuple[int, ...], moved: Any) -> Claim:
-        return _claim(program, grid, axes, [_entry(shift, moved, outcomes)])
+        return _claim(program, grid, axes, [_entry(shift, moved, outcomes, choices)])
 
     yield claim((), None)
     if rank and not isinstance(last, Lost):
@@ -167,7 +190,7 @@ def scene_claims(seed: int) -> Iterator[Claim]:
     ]
 
     def claim(moves: Any, box: Any) -> Claim:
-        entries = [_entry(*one) for one in zip(shifts, moves, derived, strict=True)]
+        entries = [_entry(*one, {}) for one in zip(shifts, moves, derived, strict=True)]
         return _claim(program, grid, axes, entries, box)
 
     yield claim(moves, box)
@@ -180,10 +203,25 @@ def scene_claims(seed: int) -> Iterator[Claim]:
     yield claim(wrong, box)
 
 
-def _entry(shift: tuple[int, ...], moved: Any, outcomes: Sequence[Any]) -> dict[str, Any]:
+def _rolls(
+    chance: random.Random, program: Program, shift: Sequence[int]
+) -> dict[int, tuple[int, ...]]:
+    """For each constant with rolls a multiple of one of them, perhaps that by which an image is shifted."""
+    found = {}
+    for number, node in enumerate(program.nodes):
+        if isinstance(node.op, ops.Constant) and node.op.rolls:
+            roll, k = chance.choice(node.op.rolls), chance.choice([0, 1, 2, max(shift)])
+            found[number] = tuple(k * r % n for r, n in zip(roll, node.shape, strict=True))
+    return found
+
+
+def _entry(
+    shift: tuple[int, ...], moved: Any, outcomes: Sequence[Any], choices: Mapping[int, Any]
+) -> dict[str, Any]:
     """One generator, with what is derived of all nodes."""
     facts = [None if isinstance(one, Lost) else plain(one.fact.axes) for one in outcomes]
-    return {"shift": list(shift), "output_shift": moved, "choices": [], "facts": facts}
+    rows = [[number, *roll] for number, roll in choices.items()]
+    return {"shift": list(shift), "output_shift": moved, "choices": rows, "facts": facts}
 
 
 def _claim(
@@ -204,14 +242,14 @@ def _claim(
         "program": program.to_json(),
         "generators": entries,
     }
-    return Claim(data, kernel_proves(data))
+    return Claim(data, _proves(data))
 
 
 class Builder:
     """A chain of nodes: each operation is applied to the last one."""
 
-    def __init__(self, chance: random.Random, sizes: Sequence[int] = (2, 3, 4, 6, 8)) -> None:
-        self.chance = chance
+    def __init__(self, chance: random.Random, sizes: Sequence[int] = SIZES) -> None:
+        self.chance, self.scene = chance, sizes != SIZES
         channels = chance.choice([1, 2])
         self.grid = tuple(chance.choice(sizes) for _ in range(chance.choice([1, 1, 2])))
         shape = (*self.grid, channels)
@@ -237,6 +275,7 @@ class Builder:
             self.wrap,
             self.wrap,
             self.take,
+            self.pick,
             self.pad,
             self.add_table,
             self.reshape,
@@ -313,6 +352,26 @@ class Builder:
         count = self.chance.choice([most, self.chance.randint(1, most)])
         self.add(ops.Take(axis, ops.Span(start, step)), self.along(axis, count))
 
+    def pick(self) -> None:
+        """Positions from a list: blocks at a stride, mostly."""
+        chance, axis = self.chance, self.axis()
+        n, width, step = (
+            self.shape[axis],
+            chance.choice([1, 2, 2, 3]),
+            chance.choice([1, 2, 3, -1, -2]),
+        )
+        block = [chance.randrange(n) for _ in range(width)]
+        if chance.random() < 0.3:
+            block = block[:1] * width
+        count = chance.choice([n, max(1, n // abs(step)), chance.randint(1, n)])
+        index = [v + step * k for k in range(count) for v in block]
+        if chance.random() < 0.8:
+            index = [v % n for v in index]
+        if chance.random() < 0.1:
+            index[chance.randrange(len(index))] = chance.randrange(n)
+        if all(0 <= v < n for v in index):
+            self.add(ops.Take(axis, tuple(index)), self.along(axis, len(index)))
+
     def pad(self) -> None:
         """Padding between cells, around them, or less than nothing."""
         axis, last = self.axis(), len(self.nodes) - 1
@@ -329,9 +388,25 @@ class Builder:
         last, chance = len(self.nodes) - 1, self.chance
         shape = tuple(chance.choice([n, n, 1]) for n in self.shape)
         periods = tuple(chance.choice([1, n, max(1, n // 2), 2]) for n in shape)
-        op = chance.choice([ops.Weight(), ops.Constant(periods, ())])
+        op = chance.choice([ops.Weight(), ops.Constant(periods, self.rolls(shape))])
         result = self.shape
         self.add(ops.Map(), result, last, self.add(op, shape))
+
+    def mask(self) -> None:
+        """A function of the last node and of a constant of its shape that rolls leave as it is."""
+        shape, last = self.shape, len(self.nodes) - 1
+        periods = tuple(self.chance.choice([n, n, 1]) for n in shape)
+        steps = tuple(1 if k < len(self.grid) else 0 for k in range(len(shape)))
+        rolls = tuple(self.chance.sample([steps, tuple(2 * s for s in steps)], 2))
+        table = self.add(ops.Constant(periods, rolls), shape)
+        self.add(ops.Map(), shape, last, table)
+
+    def rolls(self, shape: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+        """Rolls that are said to leave a constant as it is, now and then; mostly by one along its axes."""
+        if self.scene or self.chance.random() < 0.5:
+            return ()
+        steps = ([1, 0] if len(self.grid) > k else [0, 0, 1] for k in range(len(shape)))
+        return (tuple(self.chance.choice(some) % n for some, n in zip(steps, shape, strict=True)),)
 
     def reshape(self) -> None:
         """Two axes become one, or one becomes two."""

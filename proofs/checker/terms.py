@@ -1,7 +1,8 @@
 """Certificates as Coq terms: what is read here of a file is what the proved checker is about.
 
 Operations and factors keep their names, and numbers are written as they are. What the checker has no name for becomes
-`Other`, and a fact with such a factor no fact, so that they are not covered. Not read are labels, digests, counts.
+`Other`, and a fact with such a factor no fact, so that they are not covered. Not read are labels, digests, counts, and
+the rolls that are chosen for constants, which the facts show.
 
 An axis becomes a list of its parts, of which there are several where it is `joined`, and each a list of factors. That
 of a scene becomes its interior, as a signal of period 0, with its border before and behind, of which nothing is said.
@@ -51,9 +52,8 @@ def certificate(data: Mapping[str, Any], name: str) -> str:
     program, question = decode_program(data["program"]), asked(data)
     need(len(program.outputs) == 1, "format", "the program has several outputs")
     entries = [_generator(entry) for entry in data["generators"]]
-    chosen = {number for entry in data["generators"] for number, *_ in entry["choices"]}
     sums = reads_sums(data)
-    nodes = listed(_node(node, number in chosen, sums) for number, node in enumerate(program.nodes))
+    nodes = listed(_node(node, sums) for node in program.nodes)
     return (
         f"Definition {name}_program := Program {nodes} {natural(program.outputs[0])}.\n"
         f"Definition {name} := Certificate {name}_program {_property(question, data)} "
@@ -198,23 +198,25 @@ def _summed(factor: Factor) -> str:
     return _factor(Still(factor.n, factor.n))
 
 
-def _node(node: Node, chosen: bool, sums: bool) -> str:
-    operation = "Other" if chosen else _operation(node.op, sums)
-    return f"Node ({operation}) {_naturals(node.inputs)} {listed(map(integer, node.shape))}\n  "
+def _node(node: Node, sums: bool) -> str:
+    return f"Node ({_operation(node.op, sums)}) {_naturals(node.inputs)} {listed(map(integer, node.shape))}\n  "
 
 
 def _operation(op: Operation, sums: bool) -> str:
     match op:
         case Input(grid):
             return f"Input {_naturals(grid)}"
-        case Constant(periods):
-            return f"Constant {listed(map(integer, periods))}"
+        case Constant(periods, rolls):
+            every = listed(listed(map(integer, roll)) for roll in rolls)
+            return f"Constant {listed(map(integer, periods))} {every}"
         case Broadcast(axes):
             return f"Broadcast {_naturals(axes)}"
         case Transpose(order):
             return f"Transpose {_naturals(order)}"
         case Take(axis, Span(start, step)):
             return f"Take {natural(axis)} {integer(start)} {integer(step)}"
+        case Take(axis, tuple(places)):
+            return f"Pick {natural(axis)} {listed(map(integer, places))}"
         case Concat(axis):
             return f"Concat {natural(axis)}"
         case Pad(axis, low, high, inner, zero):
