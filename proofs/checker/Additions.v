@@ -4,12 +4,12 @@
     of sums of the operand. *)
 
 From Coq Require Import ZArith Znumtheory List Lia Bool Permutation.
-From Shifts Require Import Facts Semantics Indices Rules Orders Views Mixtures Sums Folds Laps.
+From Shifts Require Import Facts Parts Semantics Indices Rules Orders Views Mixtures Sums Folds Laps.
 Import ListNotations.
 Open Scope Z_scope.
 
 (** Along an axis that is not summed away the same cells are summed as of the operand. *)
-Definition sum_axes (axes : list nat) (sh : list Z) (U : list (list factor)) (s : list Z) (S : list (list factor))
+Definition sum_axes (axes : list nat) (sh : list Z) (U : list parts) (s : list Z) (S : list parts)
   (along : nat -> verdict) : verdict :=
   both (ask (length (unnamed axes (length s)) =? length sh)%nat)
     (all_of (map (fun a => if listed a axes then along a
@@ -17,17 +17,17 @@ Definition sum_axes (axes : list nat) (sh : list Z) (U : list (list factor)) (s 
                                 agree (nth o sh 0) (nth a s 0) (nth o U []) (nth a S [])) (seq 0 (length s)))).
 
 (** All cells of an axis are laps of one sum; or each is told apart. *)
-Definition all_laps (s : list Z) (S : list (list factor)) (a : nat) : verdict :=
-  follows FUEL [Still (nth a s 0) 1] (nth a S []).
-Definition all_apart (S : list (list factor)) (a : nat) : verdict := ask (single (nth a S [])).
+Definition all_laps (s : list Z) (S : list parts) (a : nat) : verdict :=
+  follows_axis [[Still (nth a s 0) 1]] (nth a S []).
+Definition all_apart (S : list parts) (a : nat) : verdict := ask (single_axis (nth a S [])).
 
 (** The sum over one or more axes of a fold, to which the result has listed facts as in [Folds]. *)
-Definition sum_fold (axes : list nat) (sh : list Z) (G U : list (list factor)) (s : list Z) (F S : list (list factor))
+Definition sum_fold (axes : list nat) (sh : list Z) (G U : list parts) (s : list Z) (F S : list parts)
   : verdict :=
-  if forallb (fun a => single (nth a S [])) axes then
+  if forallb (fun a => single_axis (nth a S [])) axes then
     both (mix_rule axes [] true sh G [(F, s)]) (sum_axes axes sh U s S (all_apart S))
   else
-    both (all_of (map (fun a => if listed a axes then ask (still (nth a F []))
+    both (all_of (map (fun a => if listed a axes then ask (still_axis (nth a F []))
                                 else let o := becomes axes [] (length s) (length sh) a in
                                      both (ask (o <? length sh)%nat)
                                        (same_axis (nth o sh 0) (nth a s 0) (nth o G []) (nth a F [])))
@@ -83,7 +83,7 @@ Context {V : Type}.
 Variable numbers : addition V.
 Hypothesis Law : lawful numbers.
 Notation sums := (sums numbers).
-Variables (axes : list nat) (sh s : list Z) (U S : list (list factor)).
+Variables (axes : list nat) (sh s : list Z) (U S : list parts).
 Hypothesis FU : fits U sh = true.
 Hypothesis FS : fits S s = true.
 Hypothesis N : length (unnamed axes (length s)) = length sh.
@@ -91,7 +91,7 @@ Notation at_ := (becomes axes [] (length s) (length sh)).
 Notation restrict := (restrict axes (length s) (length sh)).
 Hypothesis Ax : forall a, (a < length s)%nat -> listed a axes = false ->
   nth (at_ a) sh 0 = nth a s 0 /\ forall v w, 0 <= v < nth a s 0 -> 0 <= w < nth a s 0 ->
-    (alike (nth (at_ a) U []) false v false w <-> alike (nth a S []) false v false w).
+    (alike_axis (nth (at_ a) U []) 0 v 0 w <-> alike_axis (nth a S []) 0 v 0 w).
 
 (** The cells that a cell of the result is the sum of; and those of which its sum is. *)
 Definition summands (i : list Z) : list (list Z) :=
@@ -130,7 +130,7 @@ Qed.
 
 Lemma beside_restrict i c : inside sh i -> inside s c -> (beside U i (restrict c) = true <->
   forall a, (a < length s)%nat -> listed a axes = false ->
-    alike (nth a S []) false (nth (at_ a) i 0) false (nth a c 0)).
+    alike_axis (nth a S []) 0 (nth (at_ a) i 0) 0 (nth a c 0)).
 Proof.
   intros [LI I] [L C]. rewrite (beside_alike U sh) by trivial. split.
   - intros H a A B. destruct (at_right axes _ _ N a A B) as [O E]. destruct (Ax a A B) as [Q X]. specialize (H _ O).
@@ -159,7 +159,7 @@ Proof.
 Qed.
 
 (** Where each cell along the summed axes is told apart, the sum of the result is that of the sums. *)
-Lemma sums_apart (A : array V) i : inside sh i -> (forall a, In a axes -> single (nth a S []) = true) ->
+Lemma sums_apart (A : array V) i : inside sh i -> (forall a, In a axes -> single_axis (nth a S []) = true) ->
   total numbers (map A (mates i)) = total numbers (map (sums S s A) (summands i)).
 Proof.
   intros I T. unfold Sums.sums. rewrite <- (total_flat_map numbers Law).
@@ -169,7 +169,7 @@ Proof.
     nth a c 0 = if listed a axes then nth a d 0 else nth (at_ a) i 0).
   { intros c d a C D L. apply in_summands in C as [C E]; trivial. apply in_class in D as [D B].
     rewrite (beside_alike S s) in B by trivial. destruct (listed a axes) eqn:K.
-    - destruct (W a L) as [SS ZS]. apply (single_tells (nth a S []) false _ false _); trivial.
+    - destruct (W a L) as [SS ZS]. apply (single_axis_tells (nth a S []) 0 _ 0 _); trivial.
       + now apply T, listed_in.
       + rewrite ZS. now apply C.
       + rewrite ZS. now apply D.
@@ -202,13 +202,13 @@ Definition first_lap (i : list Z) : list Z :=
 Lemma first_lap_inside i : inside sh i -> inside s (first_lap i).
 Proof.
   intros [LI I]. apply build_inside. intros a L. pose proof (fits_right S s FS) as [_ W]. destruct (W a L) as [SS ZS].
-  pose proof (size_positive _ SS). destruct (listed a axes) eqn:E; [lia|]. destruct (Ax a L E) as [<- _].
+  pose proof (size_axis_positive _ SS). destruct (listed a axes) eqn:E; [lia|]. destruct (Ax a L E) as [<- _].
   apply I. now destruct (at_right axes _ _ N a L E).
 Qed.
 
 Lemma sums_of_laps (A : array V) i : inside sh i ->
   (forall a j k, In a axes -> (a < length s)%nat -> 0 <= j < nth a s 0 -> 0 <= k < nth a s 0 ->
-     alike (nth a S []) false j false k) ->
+     alike_axis (nth a S []) 0 j 0 k) ->
   total numbers (map A (mates i)) = sums S s A (first_lap i).
 Proof.
   intros I T. unfold Sums.sums, mates, class. f_equal. f_equal. apply filter_ext_in. intros c C. apply in_cells in C.
@@ -225,22 +225,24 @@ Qed.
 End Additions.
 
 (** Terms are compared here without running this. *)
-Local Opaque follows.
+Local Opaque follows_axis.
 
 Section Claims.
 Context {V : Type}.
 Variable numbers : addition V.
 Hypothesis Law : lawful numbers.
-Variables x y : images V.
-Notation right := (right x y).
-Notation premise := (premise x y).
+Context {index : Type}.
+Variables (turn : index -> Z) (copy : index -> images V).
+Coercion turn : index >-> Z.
+Notation right := (right turn copy).
+Notation premise := (premise turn copy).
 
 Lemma sum_axes_right axes sh U s S along : fits U sh = true -> fits S s = true -> sum_axes axes sh U s S along = Yes ->
   length (unnamed axes (length s)) = length sh /\
   (forall a, (a < length s)%nat -> listed a axes = true -> along a = Yes) /\
   forall a, (a < length s)%nat -> listed a axes = false -> let o := becomes axes [] (length s) (length sh) a in
     nth o sh 0 = nth a s 0 /\ forall v w, 0 <= v < nth a s 0 -> 0 <= w < nth a s 0 ->
-      (alike (nth o U []) false v false w <-> alike (nth a S []) false v false w).
+      (alike_axis (nth o U []) 0 v 0 w <-> alike_axis (nth a S []) 0 v 0 w).
 Proof.
   intros FU FS H. apply both_yes in H as [N H]. apply ask_yes, Nat.eqb_eq in N. split; trivial.
   assert (E : forall a, (a < length s)%nat -> (if listed a axes then along a
@@ -264,7 +266,7 @@ Lemma summed_cells axes sh F one (z : images V) i : fits F (fst one) = true ->
 Proof.
   intros FF N I Eq. simpl first_rank. pose proof (fits_right F _ FF) as [_ W].
   assert (P : forall a, (a < length (fst one))%nat -> 1 <= nth a (fst one) 0).
-  { intros a L. destruct (W a L) as [SS ZS]. pose proof (size_positive _ SS). lia. }
+  { intros a L. destruct (W a L) as [SS ZS]. pose proof (size_axis_positive _ SS). lia. }
   replace (product (map (mixed axes [] (longest [one]) (length (fst one)) (length sh) i) (seq 0 (length (fst one)))))
     with (summands axes sh (fst one) i).
   - assert (K : forall c, In c (summands axes sh (fst one) i) -> repeated (fst one) c = c).
@@ -305,10 +307,11 @@ Proof.
     rewrite <- (sum_of_summands numbers Law axes sh s U S) by trivial. unfold sums. f_equal. apply map_ext_in.
     intros k K. apply in_class in K as [K _]. rewrite M, Sum by trivial.
     apply (summed_cells axes sh S one); trivial. intros a L Q. now apply Ax. }
-  unfold sum_fold in H. destruct (forallb (fun a => single (nth a S [])) axes) eqn:T.
+  unfold sum_fold in H. destruct (forallb (fun a => single_axis (nth a S [])) axes) eqn:T.
   - rewrite forallb_forall in T. apply both_yes in H as [H O]. pose proof O as O'.
     apply sum_axes_right in O' as (N & _ & Ax); trivial.
-    apply (mix_right x y axes [] true sh G [(F, summed numbers S one)] (fun _ l => total numbers (concat l))); trivial.
+    apply (mix_right turn copy axes [] true sh G [(F, summed numbers S one)] (fun _ l => total numbers (concat l)));
+      trivial.
     + intros F' two [Q|[]]. now injection Q as <- <-.
     + intros _ _ l l' Q. now apply (total_permuted numbers Law), concat_permuted.
     + intros z i I. rewrite (Cells _ O z i I), (sums_apart numbers Law axes sh s U S) by trivial. symmetry.
@@ -316,19 +319,22 @@ Proof.
   - apply both_yes in H as [H O]. pose proof O as O'. apply sum_axes_right in O' as (N & Al & Ax); trivial.
     intros t i t' i' I I' E.
     assert (Laps : forall a j k, In a axes -> (a < length s)%nat -> 0 <= j < nth a s 0 -> 0 <= k < nth a s 0 ->
-      alike (nth a S []) false j false k).
+      alike_axis (nth a S []) 0 j 0 k).
     { intros a j k A L J K. specialize (Al a L ltac:(now apply listed_in)). unfold all_laps in Al.
       pose proof (fits_right S s FS) as [_ W]. destruct (W a L) as [SS ZS].
-      apply (follows_right FUEL [Still (nth a s 0) 1]); trivial; cbn [size Still cells]; try lia.
-      - unfold sane, sane1; simpl. rewrite !andb_true_iff, !Z.leb_le; lia.
-      - apply alike_one; [unfold sane1; simpl; rewrite andb_true_iff, !Z.leb_le; lia | apply Z.divide_1_l]. }
+      assert (One : sane1 (Still (nth a s 0) 1) = true).
+      { unfold sane1; simpl; rewrite andb_true_iff, !Z.leb_le; lia. }
+      apply (follows_axis_right [[Still (nth a s 0) 1]]); trivial; cbn [size_axis size Still cells]; try lia.
+      - rewrite sane_one_axis. unfold sane; simpl. now rewrite One.
+      - apply alike_axis_one; trivial; try (simpl; lia). apply Z.divide_1_l. }
     rewrite !(Cells _ O) by trivial. rewrite !(sums_of_laps numbers axes sh s U S) by trivial.
-    apply (premise_cell x y F (summed numbers S one)); trivial;
+    apply (premise_cell turn copy F (summed numbers S one)); trivial;
       [now apply (first_lap_inside axes sh s U S)..|].
     intros a L. change (fst (summed numbers S one)) with s in L. unfold first_lap. rewrite !nth_build by trivial.
     eapply all_yes in H; [|apply in_map, in_seq; split; [lia | exact L]]. cbv beta zeta in H.
     pose proof (fits_right F s (proj1 P)) as [_ W]. destruct (W a L) as [SF ZF].
-    destruct (listed a axes) eqn:Q; [now apply still_stays; [|apply ask_yes]|].
+    pose proof (size_axis_positive _ SF).
+    destruct (listed a axes) eqn:Q; [apply still_axis_stays; trivial; [now apply ask_yes | lia]|].
     apply both_yes in H as [B H]. apply ask_yes, Nat.ltb_lt in B.
     destruct (result_axes G sh t i t' i' SG I I' E _ B) as (SG1 & ZG1 & X & X' & Y).
     exact (proj2 (same_axis_right _ _ _ _ t _ t' _ H SG1 SF ZG1 ZF X X' Y)).

@@ -4,7 +4,7 @@
     checks each against those before it. Then it looks at the fact of the output. *)
 
 From Coq Require Import ZArith Znumtheory List Lia Bool Permutation.
-From Shifts Require Import Facts Semantics Indices Rules Orders Views Mixtures Folds Laps Additions.
+From Shifts Require Import Facts Parts Semantics Indices Rules Rolls Orders Views Picks Mixtures Folds Laps Additions.
 Import ListNotations.
 Open Scope Z_scope.
 
@@ -16,34 +16,35 @@ Open Scope Z_scope.
 (** What is known of a node: a fact, the number of its signal, and its shape. Where the fact is one of sums of cells,
     which are summed: those of one label in another fact, whose factors stay. *)
 Record known := Known
-  { fact : list (list factor); sums_of : option (list (list factor)); signal : nat; extent : list Z }.
+  { fact : list parts; sums_of : option (list parts); signal : nat; extent : list Z }.
 
 Definition equal_factors (f g : factor) : bool :=
   (cells f =? cells g) && (period f =? period g) && (offset f =? offset g) && (step f =? step g).
-Fixpoint equal_axes (fs gs : list factor) : bool :=
-  match fs, gs with
+Fixpoint same_lists {A} (equal : A -> A -> bool) (l l' : list A) : bool :=
+  match l, l' with
   | [], [] => true
-  | f :: fs', g :: gs' => equal_factors f g && equal_axes fs' gs'
+  | v :: rest, v' :: rest' => equal v v' && same_lists equal rest rest'
   | _, _ => false
   end.
+Definition equal_axes : parts -> parts -> bool := same_lists (same_lists equal_factors).
 
 (** Cell i of the one axis is cell [c + i] of the other. *)
-Definition shows (c : Z) (gs fs : list factor) : bool :=
+Definition shows (c : Z) (gs fs : parts) : bool :=
   match gs, fs with
-  | [g], [f] => (period g =? period f) && ((offset g - offset f - c) mod period f =? 0)
+  | [[g]], [[f]] => (period g =? period f) && ((offset g - offset f - c) mod period f =? 0)
                 && ((step g - step f) mod period f =? 0)
   | _, _ => false
   end.
 
 (** Cell i of the result is the cell of an operand with [c + i] along axis [a], and has its label. *)
-Definition carried (a : nat) (c : Z) (sh : list Z) (G : list (list factor)) (e : known) : bool :=
+Definition carried (a : nat) (c : Z) (sh : list Z) (G : list parts) (e : known) : bool :=
   (length (extent e) =? length sh)%nat && (a <? length sh)%nat &&
   forallb (fun b => if (b =? a)%nat then shows c (nth b G []) (nth b (fact e) [])
                     else equal_axes (nth b G []) (nth b (fact e) []) && (nth b sh 0 =? nth b (extent e) 0))
           (seq 0 (length sh)).
 
 (** Operands that continue one another. *)
-Fixpoint continued (a : nat) (start : Z) (sh : list Z) (G : list (list factor)) (es : list known) : bool :=
+Fixpoint continued (a : nat) (start : Z) (sh : list Z) (G : list parts) (es : list known) : bool :=
   match es with
   | [] => nth a sh 0 =? start
   | e :: rest => carried a (- start) sh G e && (0 <=? nth a (extent e) 0)
@@ -51,7 +52,7 @@ Fixpoint continued (a : nat) (start : Z) (sh : list Z) (G : list (list factor)) 
   end.
 
 (** The signal that a result shows because its operands do: of a contiguous slice, and of neighbours glued together. *)
-Definition carries (o : operation) (sh : list Z) (G : list (list factor)) (es : list known) : option nat :=
+Definition carries (o : operation) (sh : list Z) (G : list parts) (es : list known) : option nat :=
   match o, es with
   | Take a start by_, [e] =>
       if (by_ =? 1) && (0 <=? start) && (start + nth a sh 0 <=? nth a (extent e) 0) && carried a start sh G e
@@ -66,18 +67,41 @@ Definition carries (o : operation) (sh : list Z) (G : list (list factor)) (es : 
 
 Definition paired (es : list known) : list facts_and_shape := map (fun e => (fact e, extent e)) es.
 
-(** The rule of an operation. What is not covered is not known. *)
-Definition rule (o : operation) (shift sh : list Z) (G : list (list factor)) (es : list known) : verdict :=
+(** Neighbours that would continue one another if they showed one signal, which they are not known to do: as of slices of
+    an axis of several factors, which as one factor is another fact. *)
+Fixpoint ends_meet (a : nat) (es : list known) : bool :=
+  match es with
+  | e :: ((e' :: _) as rest) =>
+      match nth a (fact e) [], nth a (fact e') [] with
+      | [[f]], [[f']] => (period f =? period f') && ((offset f + cells f - offset f') mod period f =? 0)
+      | _, _ => false
+      end && ends_meet a rest
+  | _ => true
+  end.
+Definition may_continue (a : nat) (es : list known) : bool :=
+  ends_meet a es && negb (forallb (fun e => (signal e =? signal (hd e es))%nat) es).
+
+(** The rule of an operation; [wraps]: the image is that of a torus. What is not covered is not known: so where pieces of
+    a scene are glued together again. *)
+Definition unless (covered : bool) (v : verdict) : verdict :=
+  match v with No => if covered then No else Unknown | _ => v end.
+Definition rule (wraps : bool) (o : operation) (shift sh : list Z) (G : list parts) (es : list known) : verdict :=
   match o, es with
-  | Input axes, [] => image_rule axes shift sh G
+  | Input axes, [] => image_rule wraps axes shift sh G
   | Weight, [] => constant_rule sh sh G
-  | Constant periods, [] => constant_rule periods sh G
+  | Constant periods rolls, [] =>
+      match constant_rule periods sh G with
+      | Yes => Yes
+      | why => match rolled_rule rolls sh G with Yes => Yes | _ => why end
+      end
   | (Map | Combine | Multiply), _ :: _ => all_of (map (fun e => map_rule sh G (extent e) (fact e)) es)
   | Broadcast axes, [e] => broadcast_rule axes sh G (extent e) (fact e)
   | Reshape, [e] => reshape_rule sh G (extent e) (fact e)
   | Transpose order, [e] => transpose_rule order sh G (extent e) (fact e)
   | Take a start by_, [e] => take_rule a start by_ sh G (extent e) (fact e)
-  | Concat a, _ :: _ => both (ask (a <? length sh)%nat) (concat_rule a sh G (paired es))
+  | Pick a places, [e] => pick_rule a places sh G (extent e) (fact e)
+  | Concat a, _ :: _ => both (ask (a <? length sh)%nat)
+      (unless (wraps && negb (may_continue a es)) (concat_rule a sh G (paired es)))
   | Pad a before behind inner _, [e; e'] => pad_rule a before behind inner sh G (extent e) (fact e) (extent e')
   | Window dims kept symmetric _, e :: others =>
       window_rule symmetric dims kept sh G (extent e) (fact e) (map fact others)
@@ -94,7 +118,7 @@ Definition are_cells (es : list known) : bool :=
 (** The rule where sums of cells are known of an operand, or listed of the result. [U] says which cells of the result are
     summed, or that each is alone. A window that takes its cells in any order has other rules too, which are not joined
     with this one. *)
-Definition fold_rule (o : operation) (sh : list Z) (G U : list (list factor)) (es : list known) : verdict :=
+Definition fold_rule (o : operation) (sh : list Z) (G U : list parts) (es : list known) : verdict :=
   match o, es with
   | Window dims kept symmetric true, e :: others =>
       if are_cells es then
@@ -109,7 +133,7 @@ Definition fold_rule (o : operation) (sh : list Z) (G U : list (list factor)) (e
                              (pad_fold a before behind inner zero sh G U (extent e) (fact e) B)
       | _, _ => No
       end
-  | (Concat _ | Other), _ => Unknown
+  | (Concat _ | Pick _ _ | Other), _ => Unknown
   | _, [e] =>
       match sums_of e with
       | Some B =>
@@ -126,9 +150,9 @@ Definition fold_rule (o : operation) (sh : list Z) (G U : list (list factor)) (e
   end.
 
 (** What is listed of a node: a fact of its cells; or one of sums of them, and which are summed. *)
-Inductive listing := OfCells (G : list (list factor)) | OfSums (G U : list (list factor)).
-Definition listed_fact (l : listing) : list (list factor) := match l with OfCells G | OfSums G _ => G end.
-Definition alone (sh : list Z) : list (list factor) := map (fun n => [Still n n]) sh.
+Inductive listing := OfCells (G : list parts) | OfSums (G U : list parts).
+Definition listed_fact (l : listing) : list parts := match l with OfCells G | OfSums G _ => G end.
+Definition alone (sh : list Z) : list parts := map (fun n => [[Still n n]]) sh.
 
 Fixpoint found (env : list (option known)) (ks : list nat) : option (list known) :=
   match ks with
@@ -141,8 +165,8 @@ Fixpoint found (env : list (option known)) (ks : list nat) : option (list known)
   end.
 
 (** A node without a listed fact is not known, and no claim is made of it. [sums]: whether the program has any. *)
-Definition check_node (shift : list Z) (sums : bool) (env : list (option known)) (v : node) (listed : option listing)
-  : verdict * option known :=
+Definition check_node (wraps : bool) (shift : list Z) (sums : bool) (env : list (option known)) (v : node)
+  (listed : option listing) : verdict * option known :=
   match listed with
   | None => (Yes, None)
   | Some l =>
@@ -157,11 +181,11 @@ Definition check_node (shift : list Z) (sums : bool) (env : list (option known))
             if are_cells es then
               match carries (op v) (shape v) G es with
               | Some s => (Yes, Some (Known G None s (shape v)))
-              | None => (rule (op v) shift (shape v) G es, Some (Known G None (length env) (shape v)))
+              | None => (rule wraps (op v) shift (shape v) G es, Some (Known G None (length env) (shape v)))
               end
             else
               let U := alone (shape v) in
-              (both (ask (sums && fits U (shape v) && forallb single U)) (fold_rule (op v) (shape v) G U es),
+              (both (ask (sums && fits U (shape v) && forallb single_axis U)) (fold_rule (op v) (shape v) G U es),
                Some (Known G None (length env) (shape v)))
         end
       else (No, None)
@@ -169,13 +193,13 @@ Definition check_node (shift : list Z) (sums : bool) (env : list (option known))
 
 Inductive outcome := Derived (env : list (option known)) | Stopped (why : verdict) (place : nat).
 
-Fixpoint check_nodes (shift : list Z) (sums : bool) (env : list (option known)) (vs : list node)
+Fixpoint check_nodes (wraps : bool) (shift : list Z) (sums : bool) (env : list (option known)) (vs : list node)
   (listings : list (option listing)) : outcome :=
   match vs, listings with
   | [], [] => Derived env
   | v :: vs', l :: ls =>
-      match check_node shift sums env v l with
-      | (Yes, e) => check_nodes shift sums (env ++ [e]) vs' ls
+      match check_node wraps shift sums env v l with
+      | (Yes, e) => check_nodes wraps shift sums (env ++ [e]) vs' ls
       | (why, _) => Stopped why (length env)
       end
   | _, _ => Stopped No (length env)
@@ -184,19 +208,34 @@ Fixpoint check_nodes (shift : list Z) (sums : bool) (env : list (option known)) 
 (** ** Conclusions *)
 
 (** An axis of n cells moves by r: it shows whole periods of a signal that does, or stays, and r is whole turns. *)
-Definition moves_along (n r : Z) (fs : list factor) : verdict :=
-  if still fs && (r mod n =? 0) then Yes else
-  match merged fs with
-  | Some f => both (ask (sane1 f && (cells f =? size fs) && (n mod period f =? 0)
-                         && ((step f - r) mod period f =? 0)))
-                   (follows FUEL [f] fs)
-  | None => Unknown
+Definition moves_along (n r : Z) (fs : parts) : verdict :=
+  if still_axis fs && (r mod n =? 0) then Yes else
+  match fs with
+  | [p] =>
+      match merged p with
+      | Some f => both (ask (sane1 f && (cells f =? size p) && (n mod period f =? 0)
+                             && ((step f - r) mod period f =? 0)))
+                       (follows FUEL [f] p)
+      | None => Unknown
+      end
+  | _ => No
   end.
 
 Definition moves (axes : list nat) (r : list Z) (e : known) : verdict :=
   all_of (map (fun a => if listed a axes
                         then moves_along (nth a (extent e) 0) (nth (position a axes) r 0) (nth a (fact e) [])
-                        else ask (still (nth a (fact e) [])))
+                        else ask (still_axis (nth a (fact e) [])))
+              (seq 0 (length (extent e)))).
+
+(** Of a scene: what lies in a box along an axis, from [low] to below [high], moves by r; or it stays, and r is 0. *)
+Definition moves_within (low high r : Z) (fs : parts) : verdict :=
+  if (r =? 0) && still_from 0 low high fs then Yes else follows_part fs low [Factor (high - low) 0 0 r].
+
+Definition moves_in_box (axes : list nat) (box : list (Z * Z)) (r : list Z) (e : known) : verdict :=
+  all_of (map (fun a => if listed a axes
+                        then let k := position a axes in let (low, high) := nth k box (0, 0) in
+                             moves_within low high (nth k r 0) (nth a (fact e) [])
+                        else ask (still_axis (nth a (fact e) [])))
               (seq 0 (length (extent e)))).
 
 (** Of an output whose cells are only known in sums nothing follows. *)
@@ -205,6 +244,7 @@ Definition concludes (what : property) (r r' : list Z) (e : known) : verdict :=
   | Some _, _ => No
   | None, Invariance => moves [] [] e
   | None, Equivariance axes same => both (moves axes r' e) (if same then moves axes r e else Yes)
+  | None, OfScene axes same box => both (ask (negb same || same_lists Z.eqb r' r)) (moves_in_box axes box r' e)
   end.
 
 (** ** Certificates *)
@@ -226,18 +266,40 @@ Definition has_grid (sizes : list Z) (v : node) : bool :=
                   && forallb (fun k => nth (nth k axes O) (shape v) 0 =? nth k sizes 0) (seq 0 (length sizes))
   | _ => true
   end.
+
+(** Each shift of a scene is along one axis of the grid, forwards. Each axis of the output is moved by one of them at
+    most, by less than the box is wide; and the box lies in the output. *)
+Definition one_axis (r : list Z) : bool :=
+  (length (filter (fun s => negb (s =? 0)%Z) r) =? 1)%nat && forallb (Z.leb 0) r.
+Definition disjoint (n : nat) (r s : list Z) : bool :=
+  forallb (fun k => (nth k r 0 =? 0) || (nth k s 0 =? 0)) (seq 0 n).
+Fixpoint all_disjoint (n : nat) (rs : list (list Z)) : bool :=
+  match rs with [] => true | r :: rest => forallb (disjoint n r) rest && all_disjoint n rest end.
+Definition box_fits (axes : list nat) (box : list (Z * Z)) (s : list Z) (gs : list generator) : bool :=
+  forallb (fun g => one_axis (by_shift g)) gs && all_disjoint (length axes) (map by_output gs) &&
+  (length box =? length axes)%nat &&
+  forallb (fun k => let (low, high) := nth k box (0, 0) in
+                    (0 <=? low) && (low <? high) && (high <=? nth (nth k axes O) s 0)
+                    && forallb (fun g => Z.abs (nth k (by_output g) 0) <? high - low) gs) (seq 0 (length axes)).
+
 Definition is_image (v : node) : bool := match op v with Input _ => true | _ => false end.
+Definition is_scene (what : property) : bool := match what with OfScene _ _ _ => true | _ => false end.
 Definition well_formed (c : certificate) : bool :=
   existsb is_image (nodes (about c)) && forallb (has_grid (grid c)) (nodes (about c)) &&
   (1 <=? length (generators c))%nat &&
   forallb (fun g => (length (by_shift g) =? length (grid c))%nat && (length (by_output g) =? rank_of (what c))%nat
-                    && forallb (fun k => (0 <=? nth k (by_shift g) 0) && (nth k (by_shift g) 0 <? nth k (grid c) 0))
-                               (seq 0 (length (grid c)))) (generators c) &&
+                    && (is_scene (what c) ||
+                        forallb (fun k => (0 <=? nth k (by_shift g) 0) && (nth k (by_shift g) 0 <? nth k (grid c) 0))
+                                (seq 0 (length (grid c))))) (generators c) &&
   match what c with
   | Invariance => true
-  | Equivariance axes same =>
+  | Equivariance axes same | OfScene axes same _ =>
       (1 <=? length axes)%nat && distinct axes && below (length (shape_of (about c) (output (about c)))) axes
       && (negb same || (length axes =? length (grid c))%nat)
+  end &&
+  match what c with
+  | OfScene axes _ box => box_fits axes box (shape_of (about c) (output (about c))) (generators c)
+  | _ => true
   end.
 
 Definition answer (v : verdict) (where_ : place) : result :=
@@ -245,7 +307,7 @@ Definition answer (v : verdict) (where_ : place) : result :=
 
 (** One generator: every node, and then the output. *)
 Definition check_generator (c : certificate) (g : generator) : result :=
-  match check_nodes (by_shift g) (has_sums (about c)) [] (nodes (about c)) (listings g) with
+  match check_nodes (negb (is_scene (what c))) (by_shift g) (has_sums (about c)) [] (nodes (about c)) (listings g) with
   | Stopped why k => answer (match why with Yes => No | _ => why end) (AtNode k)
   | Derived env =>
       match nth_error env (output (about c)) with

@@ -6,7 +6,7 @@
     the same facts are refused. *)
 
 From Coq Require Import ZArith List Lia Bool Permutation.
-From Shifts Require Import Facts Semantics Indices Checker Soundness.
+From Shifts Require Import Facts Parts Semantics Indices Checker Soundness.
 Import ListNotations.
 Open Scope Z_scope.
 
@@ -20,20 +20,20 @@ Definition network : program := Program
     Node (Mix [0%nat] [] true false) [4%nat] [] ] 5.
 
 Definition fact_list : list (option listing) := map (fun G => Some (OfCells G))
-  [ [[Moving 4 4 0 1]]; [[Still 2 2]]; [[Moving 1 4 3 1]]; [[Moving 5 4 3 1]]; [[Moving 4 4 0 1]]; [] ].
+  [ [[[Moving 4 4 0 1]]]; [[[Still 2 2]]]; [[[Moving 1 4 3 1]]]; [[[Moving 5 4 3 1]]]; [[[Moving 4 4 0 1]]]; [] ].
 Definition claim : certificate := Certificate network Invariance [4] [Generator [1] [] fact_list].
 
 Example claim_is_proved : check claim = Proved.
 Proof. vm_compute. reflexivity. Qed.
 
 (** The facts are not believed: with another offset, or step, or without the padding, the same is refused. *)
-Definition with_fact (k : nat) (F : list (list factor)) : certificate :=
+Definition with_fact (k : nat) (F : list parts) : certificate :=
   Certificate network Invariance [4]
     [Generator [1] [] (firstn k fact_list ++ Some (OfCells F) :: skipn (S k) fact_list)].
 
-Example another_offset_is_refused : check (with_fact 3 [[Moving 5 4 2 1]]) = Refused (AtNode 3).
+Example another_offset_is_refused : check (with_fact 3 [[[Moving 5 4 2 1]]]) = Refused (AtNode 3).
 Proof. vm_compute. reflexivity. Qed.
-Example another_step_is_refused : check (with_fact 4 [[Moving 4 4 0 2]]) = Refused (AtNode 4).
+Example another_step_is_refused : check (with_fact 4 [[[Moving 4 4 0 2]]]) = Refused (AtNode 4).
 Proof. vm_compute. reflexivity. Qed.
 Example no_padding_is_refused :
   check (Certificate (Program
@@ -41,7 +41,8 @@ Example no_padding_is_refused :
       Node (Window [Dim 0 0 2 1 1 0 1 1] [] false false) [0; 1]%nat [4];
       Node (Mix [0%nat] [] true false) [2%nat] [] ] 3)
     Invariance [4]
-    [Generator [1] [] (map (fun G => Some (OfCells G)) [ [[Moving 4 4 0 1]]; [[Still 2 2]]; [[Moving 4 4 0 1]]; [] ])])
+    [Generator [1] [] (map (fun G => Some (OfCells G))
+      [ [[[Moving 4 4 0 1]]]; [[[Still 2 2]]]; [[[Moving 4 4 0 1]]]; [] ])])
   = Refused (AtNode 2).
 Proof. vm_compute. reflexivity. Qed.
 

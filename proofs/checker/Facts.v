@@ -1,13 +1,15 @@
 (** * Facts: what a shift does to an axis
 
-    An image x and its shifted copy Tx are computed side by side. The copy is named by a boolean t: [false] for x, and
-    [true] for Tx. A *factor* says of the cells of an axis that they are cells of a periodic signal: cell d of the copy
-    t is the cell number [offset + d - t * step] of the signal, modulo its period. What stays has the step 0.
+    An image x and its shifted copies are computed side by side: copy number t, of all integers, is x shifted t times,
+    and copy 0 is x itself. A *factor* says of the cells of an axis that they are cells of a periodic signal: cell d of
+    copy t is the cell number [offset + d - t * step] of the signal, modulo its period. What stays has the step 0. The
+    period 0 is that of a signal without end, as of a scene, whose cells are all different.
 
-    So a factor gives every cell of both copies a *coordinate*, and says no more than this: cells of one coordinate have
-    one value. An axis has a list of factors, from major to minor, whose sizes multiply to its length: its cells have a
-    list of coordinates. An array has one such list for each axis: the *label* of a cell. Facts are therefore
-    compared without any signal: one fact follows from another where its labels tell more cells apart.
+    So a factor gives every cell of all copies a *coordinate*, and says no more than this: cells of one coordinate have
+    one value. An axis, or each of its parts (see [Parts]), has a list of factors, from major to minor, whose sizes
+    multiply to its length: its cells have a list of coordinates. An array has one such list for each axis: the *label*
+    of a cell. Facts are therefore compared without any signal: one fact follows from another where its labels tell more
+    cells apart.
 
     Conventions: a [Theorem] is a result, told in words by the comment before it; a [Lemma] is a step on the way. *)
 
@@ -52,40 +54,50 @@ Record factor := Factor { cells : Z; period : Z; offset : Z; step : Z }.
 Definition Still (n p : Z) : factor := Factor n p 0 0.
 Definition Moving (n p o s : Z) : factor := Factor n p o s.
 
-Definition turn (t : bool) : Z := if t then 1 else 0.
-
-(** Of which cell of the signal cell d shows the value. *)
-Definition coordinate (f : factor) (t : bool) (d : Z) : Z := (offset f + d - turn t * step f) mod period f.
+(** Of which cell of the signal cell d shows the value. A number modulo 0 is that number. *)
+Definition coordinate (f : factor) (t : Z) (d : Z) : Z := (offset f + d - t * step f) mod period f.
 
 (** The number of cells of an axis, and the coordinates of cell i of it, major to minor. *)
 Fixpoint size (fs : list factor) : Z :=
   match fs with [] => 1 | f :: rest => cells f * size rest end.
-Fixpoint coordinates (fs : list factor) (t : bool) (i : Z) : list Z :=
+Fixpoint coordinates (fs : list factor) (t : Z) (i : Z) : list Z :=
   match fs with
   | [] => []
   | f :: rest => coordinate f t (i / size rest) :: coordinates rest t (i mod size rest)
   end.
 
-Definition sane1 (f : factor) : bool := (1 <=? cells f) && (1 <=? period f).
+Definition sane1 (f : factor) : bool := (1 <=? cells f) && (0 <=? period f).
 Definition sane (fs : list factor) : bool := forallb sane1 fs.
 
-(** The shift does not touch a factor, or an axis; and a cell is known by its coordinate. *)
+(** The shift does not touch a factor, or an axis. *)
 Definition still1 (f : factor) : bool := step f mod period f =? 0.
 Definition still (fs : list factor) : bool := forallb still1 fs.
-Definition single1 (f : factor) : bool := (step f =? 0) && (cells f <=? period f).
+
+(** A factor that says nothing: all its cells, of all copies, are different. *)
+Definition Nothing (n : Z) : factor := Factor n 0 0 n.
+Definition silent1 (f : factor) : bool := (period f =? 0) && (cells f <=? Z.abs (step f)).
+
+(** A cell is known by its coordinate. *)
+Definition single1 (f : factor) : bool := (step f =? 0) && (cells f <=? period f) || silent1 f.
 Definition single (fs : list factor) : bool := forallb single1 fs.
 
 (** ** Arithmetic *)
 
-Lemma equal_mod p a b : 0 < p -> (a mod p = b mod p <-> (p | a - b)).
+Lemma divides p a : (a mod p =? 0) = true -> (p | a).
 Proof.
-  intro P; split; intro H.
-  - apply Z.mod_divide; [lia|]. rewrite Zminus_mod, H, Z.sub_diag. apply Z.mod_0_l; lia.
-  - destruct H as [k K]. replace a with (b + k * p) by lia. apply Z_mod_plus_full.
+  intro H; apply Z.eqb_eq in H. destruct (Z.eq_dec p 0) as [->|P].
+  - rewrite Zmod_0_r in H. rewrite H. apply Z.divide_0_r.
+  - now apply Z.mod_divide.
 Qed.
 
-Lemma divides p a : 0 < p -> (a mod p =? 0) = true -> (p | a).
-Proof. intros P H. apply Z.mod_divide; [lia|]. now apply Z.eqb_eq. Qed.
+Lemma equal_mod p a b : a mod p = b mod p <-> (p | a - b).
+Proof.
+  destruct (Z.eq_dec p 0) as [->|P].
+  - rewrite !Zmod_0_r. split; intro H; [exists 0; lia | destruct H; lia].
+  - split; intro H.
+    + apply Z.mod_divide; trivial. rewrite Zminus_mod, H, Z.sub_diag. now apply Z.mod_0_l.
+    + destruct H as [k K]. replace a with (b + k * p) by lia. apply Z_mod_plus_full.
+Qed.
 
 Lemma small_multiple p a : (p | a) -> - p < a < p -> a = 0.
 Proof. intros [k ->] H. assert (k = 0) by nia. subst; lia. Qed.
@@ -120,7 +132,7 @@ Qed.
 
 (** ** Cells of one coordinate *)
 
-Lemma sane1_positive f : sane1 f = true -> 1 <= cells f /\ 1 <= period f.
+Lemma sane1_positive f : sane1 f = true -> 1 <= cells f /\ 0 <= period f.
 Proof. unfold sane1; rewrite andb_true_iff, !Z.leb_le; lia. Qed.
 
 Lemma sane_cons f fs : sane (f :: fs) = true -> sane1 f = true /\ sane fs = true.
@@ -133,19 +145,19 @@ Proof.
 Qed.
 
 (** Two cells of a factor, of one copy or of two, have one coordinate where they are a step apart, modulo the period. *)
-Definition alike1 (f : factor) (t : bool) (d : Z) (t' : bool) (d' : Z) : Prop :=
-  (period f | (d - d') - (turn t - turn t') * step f).
+Definition alike1 (f : factor) (t : Z) (d : Z) (t' : Z) (d' : Z) : Prop :=
+  (period f | (d - d') - (t - t') * step f).
 
-Lemma coordinate_alike f t d t' d' : 1 <= period f ->
+Lemma coordinate_alike f t d t' d' :
   (coordinate f t d = coordinate f t' d' <-> alike1 f t d t' d').
 Proof.
-  intro P; unfold coordinate, alike1. rewrite equal_mod by lia.
-  now replace (offset f + d - turn t * step f - (offset f + d' - turn t' * step f))
-    with ((d - d') - (turn t - turn t') * step f) by ring.
+  unfold coordinate, alike1. rewrite equal_mod.
+  now replace (offset f + d - t * step f - (offset f + d' - t' * step f))
+    with ((d - d') - (t - t') * step f) by ring.
 Qed.
 
 (** Two cells of an axis have one list of coordinates. *)
-Definition alike (fs : list factor) (t : bool) (i : Z) (t' : bool) (i' : Z) : Prop :=
+Definition alike (fs : list factor) (t : Z) (i : Z) (t' : Z) (i' : Z) : Prop :=
   coordinates fs t i = coordinates fs t' i'.
 
 Lemma alike_cons f fs t i t' i' : sane (f :: fs) = true ->
@@ -153,7 +165,23 @@ Lemma alike_cons f fs t i t' i' : sane (f :: fs) = true ->
    alike1 f t (i / size fs) t' (i' / size fs) /\ alike fs t (i mod size fs) t' (i' mod size fs)).
 Proof.
   intro S; apply sane_cons in S as [F S]. apply sane1_positive in F. unfold alike; simpl.
-  rewrite <- coordinate_alike by lia. split; [intro E; injection E; auto | intros [-> ->]; trivial].
+  rewrite <- coordinate_alike. split; [intro E; injection E; auto | intros [-> ->]; trivial].
+Qed.
+
+(** A factor that says nothing tells even the copies apart. *)
+Lemma silent1_tells f t d t' d' : silent1 f = true -> 0 <= d < cells f -> 0 <= d' < cells f ->
+  alike1 f t d t' d' -> t = t' /\ d = d'.
+Proof.
+  intros S D D' [k K]. unfold silent1 in S. apply andb_true_iff in S as [P N]. apply Z.eqb_eq in P.
+  apply Z.leb_le in N. rewrite P, Z.mul_0_r in K. assert (t = t') by nia. subst t'. split; [trivial | lia].
+Qed.
+
+Lemma single1_tells f t d t' d' : single1 f = true -> 0 <= d < cells f -> 0 <= d' < cells f ->
+  alike1 f t d t' d' -> d = d'.
+Proof.
+  intros S D D' E. unfold single1 in S. apply orb_true_iff in S as [S|S]; [|now apply (silent1_tells f t d t' d' S)].
+  apply andb_true_iff in S as [Z0 L]. apply Z.eqb_eq in Z0. apply Z.leb_le in L. unfold alike1 in E.
+  rewrite Z0, Z.mul_0_r, Z.sub_0_r in E. apply small_multiple in E; lia.
 Qed.
 
 Lemma single_tells fs t i t' i' : sane fs = true -> single fs = true ->
@@ -162,13 +190,8 @@ Proof.
   revert i i'; induction fs as [|f fs IH]; intros i i' S U I I' E; [simpl in *; lia|].
   apply alike_cons in E as [D E]; trivial. apply sane_cons in S as [F S]. apply sane1_positive in F.
   pose proof (size_positive fs S). unfold single in U; simpl in U, I, I'. apply andb_true_iff in U as [U1 U].
-  unfold single1 in U1. apply andb_true_iff in U1 as [Z0 L]. apply Z.eqb_eq in Z0. apply Z.leb_le in L.
-  pose proof (digit_major (cells f) (size fs) i ltac:(lia) ltac:(lia)).
-  pose proof (digit_major (cells f) (size fs) i' ltac:(lia) ltac:(lia)).
-  unfold alike1 in D. rewrite Z0 in D.
-  assert (Q : i / size fs - i' / size fs = 0).
-  { apply small_multiple with (period f); [|lia]. now replace (i / size fs - i' / size fs)
-      with (i / size fs - i' / size fs - (turn t - turn t') * 0) by ring. }
+  assert (Q : i / size fs = i' / size fs)
+    by (apply (single1_tells f t _ t' _ U1); trivial; apply digit_major; lia).
   pose proof (IH _ _ S U (digit_minor (size fs) i ltac:(lia)) (digit_minor (size fs) i' ltac:(lia)) E).
   rewrite (digits (size fs) i), (digits (size fs) i') by lia. lia.
 Qed.
@@ -178,7 +201,30 @@ Proof.
   revert i; induction fs as [|f fs IH]; intros i S U; [reflexivity|].
   apply alike_cons; trivial. apply sane_cons in S as [F S]. apply sane1_positive in F.
   unfold still in U; simpl in U. apply andb_true_iff in U as [U1 U]. split; [|now apply IH].
-  unfold alike1. rewrite Z.sub_diag, Z.sub_0_l. apply Z.divide_opp_r, Z.divide_mul_r, divides; [lia | exact U1].
+  unfold alike1. rewrite Z.sub_diag, Z.sub_0_l. apply Z.divide_opp_r, Z.divide_mul_r, divides, U1.
+Qed.
+
+Lemma sane_app fs gs : sane (fs ++ gs) = sane fs && sane gs.
+Proof. apply forallb_app. Qed.
+
+Lemma size_app fs gs : size (fs ++ gs) = size fs * size gs.
+Proof. induction fs as [|f fs IH]; cbn [size app]; [ring|]. rewrite IH; ring. Qed.
+
+Lemma alike_app fs gs t i t' i' : sane (fs ++ gs) = true -> 0 <= i < size (fs ++ gs) -> 0 <= i' < size (fs ++ gs) ->
+  (alike (fs ++ gs) t i t' i' <->
+   alike fs t (i / size gs) t' (i' / size gs) /\ alike gs t (i mod size gs) t' (i' mod size gs)).
+Proof.
+  revert i i'; induction fs as [|f fs IH]; intros i i' S I I'; simpl app in *.
+  - rewrite !Z.mod_small by trivial. unfold alike at 2; simpl. intuition.
+  - pose proof S as S0. apply sane_cons in S0 as [S1 S2].
+    pose proof S2 as S3. rewrite sane_app, andb_true_iff in S3. destruct S3 as [S3 S4].
+    pose proof (size_positive fs S3). pose proof (size_positive gs S4).
+    rewrite (alike_cons f (fs ++ gs)), (alike_cons f fs) by (trivial; unfold sane in *; simpl; now rewrite S1, S3).
+    rewrite size_app.
+    destruct (digits_twice (size fs) (size gs) i ltac:(lia) ltac:(lia)) as (A1 & A2 & A3).
+    destruct (digits_twice (size fs) (size gs) i' ltac:(lia) ltac:(lia)) as (B1 & B2 & B3).
+    rewrite IH; trivial; rewrite ?size_app; try (apply digit_minor; nia).
+    rewrite A1, A2, A3, B1, B2, B3. tauto.
 Qed.
 
 (** ** One fact follows from another
@@ -239,14 +285,12 @@ Lemma follows1_right g f t d t' d' : sane1 g = true -> sane1 f = true ->
 Proof.
   intros G F D D' H E; apply sane1_positive in G, F. unfold follows1 in H; apply orb_true_iff in H.
   unfold alike1 in *; destruct H as [H|H]; apply andb_true_iff in H as [H K].
-  - apply divides in H, K; try lia. apply (Z.divide_trans _ _ _ H) in E.
-    replace (d - d' - (turn t - turn t') * step f)
-      with ((d - d' - (turn t - turn t') * step g) + (turn t - turn t') * (step g - step f)) by ring.
+  - apply divides in H, K. apply (Z.divide_trans _ _ _ H) in E.
+    replace (d - d' - (t - t') * step f)
+      with ((d - d' - (t - t') * step g) + (t - t') * (step g - step f)) by ring.
     apply Z.divide_add_r; trivial. now apply Z.divide_mul_r.
-  - unfold single1 in H; apply andb_true_iff in H as [Z0 L]. apply Z.eqb_eq in Z0. apply Z.leb_le in L.
-    rewrite Z0, Z.mul_0_r, Z.sub_0_r in E. apply small_multiple in E; [|lia].
-    replace (d - d' - (turn t - turn t') * step f) with (- (turn t - turn t') * step f) by lia.
-    apply Z.divide_mul_r, divides; [lia | exact K].
+  - apply single1_tells in E; trivial. replace (d - d' - (t - t') * step f) with (- (t - t') * step f) by lia.
+    apply Z.divide_mul_r, divides, K.
 Qed.
 
 Definition splits (f f1 f2 : factor) (b : Z) : Prop :=
@@ -261,30 +305,30 @@ Proof.
   assert (k >= 1) by nia. unfold blocks in H.
   destruct (b mod period f =? 0) eqn:E1; [|destruct ((period f mod b =? 0) && (step f mod b =? 0)) eqn:E2; [|easy]];
     injection H as <- <-; unfold splits, sane1, alike1; cbn [cells period offset step Still Moving].
-  - apply divides in E1; [|lia]. destruct E1 as [c C]. split.
+  - apply divides in E1. destruct E1 as [c C]. split.
     + rewrite !andb_true_iff, !Z.leb_le; lia.
     + intros t d t' d'. pose proof (digits b d ltac:(lia)). pose proof (digits b d' ltac:(lia)).
-      replace (d - d' - (turn t - turn t') * step f) with
-        ((d mod b - d' mod b - (turn t - turn t') * step f) + (d / b - d' / b) * c * period f) by nia.
+      replace (d - d' - (t - t') * step f) with
+        ((d mod b - d' mod b - (t - t') * step f) + (d / b - d' / b) * c * period f) by nia.
       split; intro X.
       * split; [apply Z.divide_1_l|].
-        replace (d mod b - d' mod b - (turn t - turn t') * step f) with
-          ((d mod b - d' mod b - (turn t - turn t') * step f + (d / b - d' / b) * c * period f)
+        replace (d mod b - d' mod b - (t - t') * step f) with
+          ((d mod b - d' mod b - (t - t') * step f + (d / b - d' / b) * c * period f)
            - (d / b - d' / b) * c * period f) by ring.
         apply Z.divide_sub_r; trivial. apply Z.divide_factor_r.
       * apply Z.divide_add_r; [apply X | apply Z.divide_factor_r].
-  - apply andb_true_iff in E2 as [P R]. apply divides in P, R; try lia. destruct P as [p P], R as [r R].
+  - apply andb_true_iff in E2 as [P R]. apply divides in P, R. destruct P as [p P], R as [r R].
     rewrite P, R, !Z.div_mul by lia. split.
     + rewrite !andb_true_iff, !Z.leb_le; nia.
     + intros t d t' d'. pose proof (digits b d ltac:(lia)). pose proof (digits b d' ltac:(lia)).
       pose proof (digit_minor b d ltac:(lia)). pose proof (digit_minor b d' ltac:(lia)).
-      replace (d - d' - (turn t - turn t') * (r * b)) with
-        ((d / b - d' / b - (turn t - turn t') * r) * b + (d mod b - d' mod b)) by nia.
+      replace (d - d' - (t - t') * (r * b)) with
+        ((d / b - d' / b - (t - t') * r) * b + (d mod b - d' mod b)) by nia.
       rewrite Z.mul_0_r, Z.sub_0_r. split; intro X.
       * assert (Y : (b | d mod b - d' mod b)).
         { replace (d mod b - d' mod b) with
-            (((d / b - d' / b - (turn t - turn t') * r) * b + (d mod b - d' mod b))
-             - (d / b - d' / b - (turn t - turn t') * r) * b) by ring.
+            (((d / b - d' / b - (t - t') * r) * b + (d mod b - d' mod b))
+             - (d / b - d' / b - (t - t') * r) * b) by ring.
           apply Z.divide_sub_r; [apply Z.divide_trans with (p * b); trivial|]; apply Z.divide_factor_r. }
         split; trivial. apply small_multiple in Y; [|lia]. rewrite Y, Z.add_0_r in X.
         apply Z.mul_divide_cancel_r in X; [trivial | lia].
@@ -308,10 +352,8 @@ Proof.
   intros S B M H; unfold split_listed in H. destruct (blocks g b) as [[u v]|] eqn:E.
   - injection H as <- <-. destruct (blocks_right g b u v S B M E) as [P Q]. split; trivial. intros; now apply Q.
   - destruct (single1 g) eqn:U; [|easy]. injection H as <- <-. split; [now apply apart_splits|].
-    intros t d t' d' D D' X; apply sane1_positive in S. unfold single1 in U. apply andb_true_iff in U as [Z0 L].
-    apply Z.eqb_eq in Z0. apply Z.leb_le in L. unfold alike1 in X.
-    rewrite Z0, Z.mul_0_r, Z.sub_0_r in X. apply small_multiple in X; [|lia].
-    replace d' with d by lia. rewrite !still_alike1, !Z.sub_diag. split; apply Z.divide_0_r.
+    intros t d t' d' D D' X. apply single1_tells in X as ->; trivial.
+    rewrite !still_alike1, !Z.sub_diag. split; apply Z.divide_0_r.
 Qed.
 
 Lemma split_known_right f b f1 f2 : sane1 f = true -> 1 <= b -> (b | cells f) -> split_known f b = Some (f1, f2) ->
@@ -328,7 +370,7 @@ Proof.
     apply small_multiple in X, Y; try lia.
     pose proof (digits b d ltac:(lia)). pose proof (digits b d' ltac:(lia)).
     assert (d = d') by nia. subst d'. unfold alike1. rewrite Z.sub_diag, Z.sub_0_l.
-    apply Z.divide_opp_r, Z.divide_mul_r, divides; [lia | exact U].
+    apply Z.divide_opp_r, Z.divide_mul_r, divides, U.
 Qed.
 
 (** Merging a split factor: its two digits are those of the one. *)
@@ -378,7 +420,7 @@ Proof.
     apply both_yes in H as [H K]. apply ask_yes in H. apply alike_cons; trivial.
     simpl in Z. assert (N : size (g :: gs') = size fs') by (simpl; lia). rewrite <- N.
     rewrite !(Z.div_small _ (size (g :: gs'))), !(Z.mod_small _ (size (g :: gs'))) by lia. split.
-    + unfold alike1. rewrite Z.sub_diag, Z.sub_0_l. apply Z.divide_opp_r, Z.divide_mul_r, divides; [lia | exact H].
+    + unfold alike1. rewrite Z.sub_diag, Z.sub_0_l. apply Z.divide_opp_r, Z.divide_mul_r, divides, H.
     + apply (IH (g :: gs') fs'); trivial.
   - (* the listed one is split *)
     assert (D : (cells f | cells g)) by (apply Z.mod_divide; lia).
@@ -416,4 +458,75 @@ Proof.
       - apply (IH gs' (f2 :: fs')); trivial; [lia | |]; apply digit_minor; lia. }
     apply alike_split with (f := f) (b := cells f / cells g) in G as (G1 & G2 & G3); trivial; [|nia].
     apply alike_cons; trivial. split; trivial. apply Q; trivial; apply digit_major; nia.
+Qed.
+
+(** ** Cells at a stride *)
+
+(** How often factors may be split while two axes are compared. *)
+Definition FUEL : nat := 64.
+
+(** An axis as one factor, a guess: what follows from what is checked wherever it is used. *)
+Definition merge (major minor : factor) : option factor :=
+  if (period major =? 1) && (step major =? 0) && (cells minor mod period minor =? 0)
+  then Some (Factor (cells major * cells minor) (period minor) (offset minor) (step minor))
+  else if step minor =? 0
+  then Some (Factor (cells major * cells minor) (period major * cells minor) (offset major * cells minor)
+                    (step major * cells minor))
+  else None.
+Fixpoint merge_all (f : factor) (fs : list factor) : option factor :=
+  match fs with
+  | [] => Some f
+  | g :: rest => match merge f g with Some h => merge_all h rest | None => None end
+  end.
+Definition merged (fs : list factor) : option factor :=
+  match fs with [] => Some (Still 1 1) | f :: rest => merge_all f rest end.
+
+(** Cell q of the result is read from cell [c + by q] of the operand, of a signal whose cells are [base] apart: by the
+    step s of the operand and the step r of the result, [by r = base s] modulo the period, as [strides] and [stretch] of
+    the kernel say. *)
+Definition strided1 (by_ base : Z) (g f : factor) : bool :=
+  (by_ * period g mod (period f * base) =? 0) && ((by_ * step g - base * step f) mod (period f * base) =? 0).
+Definition strided (by_ base : Z) (gs fs : list factor) : verdict :=
+  match merged gs, merged fs with
+  | Some g, Some f =>
+      both (ask (sane1 g && sane1 f && (cells g =? size gs) && (cells f =? size fs)))
+        (both (ask (strided1 by_ base g f)) (both (follows FUEL gs [g]) (follows FUEL [f] fs)))
+  | _, _ => Unknown
+  end.
+
+Lemma alike_one f t j t' j' : sane1 f = true -> (alike [f] t j t' j' <-> alike1 f t j t' j').
+Proof.
+  intro S. rewrite alike_cons by (unfold sane; simpl; now rewrite S). simpl size. rewrite !Z.div_1_r.
+  split; [easy|]. intro H; split; [trivial | reflexivity].
+Qed.
+
+Lemma strided_right by_ base gs fs t q t' q' : strided by_ base gs fs = Yes -> 0 < base ->
+  sane gs = true -> sane fs = true -> 0 <= q < size gs -> 0 <= q' < size gs -> alike gs t q t' q' ->
+  (base | by_ * (q - q')) /\
+  forall j j', 0 <= j < size fs -> 0 <= j' < size fs -> base * (j - j') = by_ * (q - q') -> alike fs t j t' j'.
+Proof.
+  intros H B SG SF Q Q' E. unfold strided in H.
+  destruct (merged gs) as [g|]; [|easy]. destruct (merged fs) as [f|]; [|easy].
+  apply both_yes in H as [H1 H]. apply both_yes in H as [H2 H]. apply both_yes in H as [H3 H4].
+  apply ask_yes in H1, H2. rewrite !andb_true_iff, !Z.eqb_eq in H1. destruct H1 as [[[S1 S2] Z1] Z2].
+  assert (SG1 : sane [g] = true) by (unfold sane; simpl; now rewrite S1).
+  assert (SF1 : sane [f] = true) by (unfold sane; simpl; now rewrite S2).
+  assert (A : alike1 g t q t' q').
+  { apply alike_one; trivial. apply (follows_right FUEL gs [g]); trivial. simpl; lia. }
+  apply sane1_positive in S1 as P1. apply sane1_positive in S2 as P2.
+  unfold strided1 in H2; apply andb_true_iff in H2 as [C D]. apply divides in C, D.
+  assert (X : (period f * base | by_ * (q - q') - (t - t') * (base * step f))).
+  { destruct A as [k K]. replace (by_ * (q - q') - (t - t') * (base * step f))
+      with (k * (by_ * period g) + (t - t') * (by_ * step g - base * step f)) by nia.
+    apply Z.divide_add_r; now apply Z.divide_mul_r. }
+  split.
+  - replace (by_ * (q - q')) with ((by_ * (q - q') - (t - t') * (base * step f))
+      + base * ((t - t') * step f)) by ring.
+    apply Z.divide_add_r; [|apply Z.divide_factor_l].
+    apply Z.divide_trans with (period f * base); trivial. apply Z.divide_factor_r.
+  - intros j j' J J' W. apply (follows_right FUEL [f] fs); trivial; try (simpl; lia).
+    apply alike_one; trivial. unfold alike1.
+    rewrite <- W in X. replace (base * (j - j') - (t - t') * (base * step f))
+      with ((j - j' - (t - t') * step f) * base) in X by ring.
+    apply Z.mul_divide_cancel_r in X; [trivial | lia].
 Qed.

@@ -4,28 +4,28 @@
     that of its operand by the same operation. So the rules of these arrays are those of any other. *)
 
 From Coq Require Import ZArith Znumtheory List Lia Bool Permutation.
-From Shifts Require Import Facts Semantics Indices Rules Orders Views Sums.
+From Shifts Require Import Facts Parts Semantics Indices Rules Orders Views Sums.
 Import ListNotations.
 Open Scope Z_scope.
 
 (** Along two axes whose cells correspond the same cells are summed. *)
-Definition agree (n n' : Z) (us ss : list factor) : verdict := both (same_axis n n' us ss) (follows FUEL ss us).
+Definition agree (n n' : Z) (us ss : parts) : verdict := both (same_axis n n' us ss) (follows_axis ss us).
 
 (** The same along all axes but one, along which every cell is told apart. *)
-Definition other_sums (a : nat) (sh : list Z) (U : list (list factor)) (s : list Z) (S : list (list factor))
+Definition other_sums (a : nat) (sh : list Z) (U : list parts) (s : list Z) (S : list parts)
   (along : verdict) : verdict :=
   both (ask ((length s =? length sh)%nat && (a <? length sh)%nat))
     (all_of (map (fun b => if (b =? a)%nat then along
                            else agree (nth b sh 0) (nth b s 0) (nth b U []) (nth b S [])) (seq 0 (length s)))).
-Definition apart_along (a : nat) (U S : list (list factor)) : verdict :=
-  ask (single (nth a U []) && single (nth a S [])).
+Definition apart_along (a : nat) (U S : list parts) : verdict :=
+  ask (single_axis (nth a U []) && single_axis (nth a S [])).
 
-Lemma agree_right n n' us ss : agree n n' us ss = Yes -> sane us = true -> sane ss = true -> size us = n ->
-  size ss = n' ->
-  n = n' /\ forall j k, 0 <= j < n -> 0 <= k < n -> (alike us false j false k <-> alike ss false j false k).
+Lemma agree_right n n' us ss : agree n n' us ss = Yes -> sane_axis us = true -> sane_axis ss = true -> size_axis us = n ->
+  size_axis ss = n' ->
+  n = n' /\ forall j k, 0 <= j < n -> 0 <= k < n -> (alike_axis us 0 j 0 k <-> alike_axis ss 0 j 0 k).
 Proof.
   intros H SU SS ZU ZS. apply both_yes in H as [H K]. apply both_yes in H as [N H]. apply ask_yes, Z.eqb_eq in N.
-  split; trivial. intros j k J I. split; [apply (follows_right FUEL us ss) | apply (follows_right FUEL ss us)];
+  split; trivial. intros j k J I. split; [apply (follows_axis_right us ss) | apply (follows_axis_right ss us)];
     trivial; lia.
 Qed.
 
@@ -55,21 +55,20 @@ Notation sums := (sums numbers).
 
 (** ** The same cells in another order *)
 
-Definition reshape_sums (sh : list Z) (U : list (list factor)) (s : list Z) (S : list (list factor)) : verdict :=
-  both (ask (count sh =? count s)) (both (follows FUEL (concat U) (concat S)) (follows FUEL (concat S) (concat U))).
+Definition reshape_sums (sh : list Z) (U : list parts) (s : list Z) (S : list parts) : verdict :=
+  both (ask (count sh =? count s)) (both (follows_places U S) (follows_places S U)).
 
-Lemma place_cell_at F s w : all_axes (fun fs n => sane fs = true /\ size fs = n) F s -> 0 <= w < count s ->
-  place s (cell_at s w) = w.
+Lemma place_cell_at F s w : fit_all F s -> 0 <= w < count s -> place s (cell_at s w) = w.
 Proof.
   revert s w; induction F as [|fs F IH]; intros [|n s] w H W; simpl in *; try easy; [lia|].
-  destruct H as [_ H]. destruct (flat_sane F s H) as [S' Z']. pose proof (size_positive _ S').
+  destruct H as [_ H]. destruct (fit_sizes F s H) as [S' Z']. pose proof (sizes_axes_positive _ S').
   rewrite IH; trivial; [symmetry; apply digits; lia | apply digit_minor; lia].
 Qed.
 
-Lemma beside_flat S s w w' : fits S s = true -> 0 <= w < count s -> 0 <= w' < count s ->
-  (beside S (cell_at s w) (cell_at s w') = true <-> alike (concat S) false w false w').
+Lemma beside_places S s w w' : fits S s = true -> 0 <= w < count s -> 0 <= w' < count s ->
+  (beside S (cell_at s w) (cell_at s w') = true <-> alike_places S 0 w 0 w').
 Proof.
-  intros F W W'. rewrite (beside_alike S s), (flat_alike S s) by (trivial; now apply fits_all).
+  intros F W W'. rewrite (beside_alike S s), (places_alike S s) by (trivial; now apply fits_all).
   now rewrite (proj1 (fits_right S s F)).
 Qed.
 
@@ -80,11 +79,11 @@ Theorem reshape_sums_right : forall sh U s S (R A : array V), fits U sh = true -
 Proof.
   intros sh U s S R A FU FS H M i I. apply both_yes in H as [N H]. apply ask_yes, Z.eqb_eq in N.
   apply both_yes in H as [H1 H2]. pose proof (fits_all U sh FU) as AU. pose proof (fits_all S s FS) as AS.
-  destruct (flat_sane U sh AU) as [SU ZU]. destruct (flat_sane S s AS) as [SS ZS].
+  destruct (fit_sizes U sh AU) as [SU ZU]. destruct (fit_sizes S s AS) as [SS ZS].
   assert (Same : forall w w', 0 <= w < count s -> 0 <= w' < count s ->
     (beside U (cell_at sh w) (cell_at sh w') = true <-> beside S (cell_at s w) (cell_at s w') = true)).
-  { intros w w' W W'. rewrite !beside_flat by (trivial; lia).
-    split; [apply (follows_right FUEL _ (concat S)) | apply (follows_right FUEL _ (concat U))]; trivial; lia. }
+  { intros w w' W W'. rewrite !beside_places by (trivial; lia).
+    split; [apply (follows_places_right _ S) | apply (follows_places_right _ U)]; trivial; lia. }
   pose proof (place_bounds sh i I) as P.
   apply (sums_meet numbers Law) with (h := fun j => cell_at sh (place s j)).
   - intros j J. apply in_class in J as [J B]. pose proof (place_bounds s j J) as Q. split.
@@ -103,8 +102,8 @@ Proof.
     + rewrite (place_cell_at S) by (trivial; lia). now apply cell_at_place.
 Qed.
 
-Definition transpose_sums (order : list nat) (sh : list Z) (U : list (list factor)) (s : list Z)
-  (S : list (list factor)) : verdict :=
+Definition transpose_sums (order : list nat) (sh : list Z) (U : list parts) (s : list Z)
+  (S : list parts) : verdict :=
   both (ask ((length order =? length s)%nat && (length sh =? length s)%nat && distinct order && below (length s) order
              && forallb (fun a => listed a order) (seq 0 (length s))))
     (all_of (map (fun o => agree (nth o sh 0) (nth (nth o order O) s 0) (nth o U []) (nth (nth o order O) S []))
@@ -133,7 +132,7 @@ Proof.
     rewrite nth_build by trivial. unfold g. rewrite nth_build by trivial. now rewrite K2. }
   assert (Ax : forall o, (o < length sh)%nat -> nth o sh 0 = nth (nth o order O) s 0 /\ forall v w,
     0 <= v < nth o sh 0 -> 0 <= w < nth o sh 0 ->
-    (alike (nth o U []) false v false w <-> alike (nth (nth o order O) S []) false v false w)).
+    (alike_axis (nth o U []) 0 v 0 w <-> alike_axis (nth (nth o order O) S []) 0 v 0 w)).
   { intros o L. eapply all_yes in H; [|apply in_map, in_seq; split; [lia | exact L]]. destruct (From o L) as [K _].
     pose proof (fits_right U sh FU) as [_ W]. pose proof (fits_right S s FS) as [_ W'].
     destruct (W o L), (W' _ K). now apply (agree_right _ _ _ _ H). }
@@ -164,7 +163,7 @@ Lemma other_sums_right a sh U s S along : fits U sh = true -> fits S s = true ->
   length s = length sh /\ (a < length sh)%nat /\ along = Yes /\
   forall b, (b < length sh)%nat -> b <> a -> nth b sh 0 = nth b s 0 /\ forall j k,
     0 <= j < nth b sh 0 -> 0 <= k < nth b sh 0 ->
-    (alike (nth b U []) false j false k <-> alike (nth b S []) false j false k).
+    (alike_axis (nth b U []) 0 j 0 k <-> alike_axis (nth b S []) 0 j 0 k).
 Proof.
   intros FU FS H. apply both_yes in H as [N H]. apply ask_yes, andb_true_iff in N as [N L].
   apply Nat.eqb_eq in N. apply Nat.ltb_lt in L.
@@ -190,13 +189,13 @@ Proof.
   destruct (W a L) as [SU ZU]. destruct (W' a ltac:(lia)) as [SS ZS]. pose proof I as [LI II].
   assert (At : forall k, In k (class U sh i) -> nth a k 0 = nth a i 0).
   { intros k K. apply in_class in K as [K E]. rewrite (beside_alike U sh) in E by trivial. specialize (E a L). symmetry.
-    apply (single_tells (nth a U []) false _ false _); trivial; rewrite ZU; [now apply II | now apply K]. }
+    apply (single_axis_tells (nth a U []) 0 _ 0 _); trivial; rewrite ZU; [now apply II | now apply K]. }
   destruct (r (nth a i 0)) as [v|] eqn:E.
   - specialize (B v eq_refl).
     assert (At' : forall j, In j (class S s (put a v i)) -> nth a j 0 = v).
     { intros j J. apply in_class in J as [J F]. rewrite (beside_alike S s) in F by trivial. specialize (F a ltac:(lia)).
       rewrite put_nth, Nat.eqb_refl in F by lia. symmetry.
-      apply (single_tells (nth a S []) false _ false _); trivial; rewrite ZS; [trivial | apply J; lia]. }
+      apply (single_axis_tells (nth a S []) 0 _ 0 _); trivial; rewrite ZS; [trivial | apply J; lia]. }
     apply (sums_meet numbers Law) with (h := put a (nth a i 0)).
     + intros j J. pose proof (At' j J) as V0. apply in_class in J as [J F]. pose proof J as [LJ IJ].
       assert (In' : inside sh (put a (nth a i 0) j)).
@@ -228,35 +227,42 @@ Proof.
 Qed.
 
 (** Zeros before and behind the cells that are summed modulo a period, of which all sums are there. *)
-Definition padded_laps (before behind inner n m : Z) (us ss : list factor) : verdict :=
+Definition padded_laps (before behind inner n m : Z) (us ss : parts) : verdict :=
   match us, ss with
-  | [u], [w] => ask ((inner =? 0) && (0 <=? before) && (0 <=? behind) && (m =? n + before + behind)
-                     && (period u =? period w) && (period w <=? n))
+  | [[u]], [[w]] => ask ((1 <=? period w) && (inner =? 0) && (0 <=? before) && (0 <=? behind)
+                         && (m =? n + before + behind) && (period u =? period w) && (period w <=? n))
   | _, _ => No
   end.
+
+Definition first_factor (ps : parts) : factor := hd (Still 1 1) (hd [] ps).
 
 (** They are then the same sums, counted from another one on. *)
 Theorem padded_laps_right : forall a before behind inner sh U s S (R A : array V), fits U sh = true -> fits S s = true ->
   other_sums a sh U s S (padded_laps before behind inner (nth a s 0) (nth a sh 0) (nth a U []) (nth a S [])) = Yes ->
   (forall k, inside sh k ->
      R k = match stands (nth a s 0) before (inner + 1) (nth a k 0) with Some v => A (put a v k) | None => zero end) ->
-  forall i, inside sh i -> let q := period (hd (Still 1 1) (nth a S [])) in
+  forall i, inside sh i -> let q := period (first_factor (nth a S [])) in
     0 <= (nth a i 0 - before) mod q < nth a s 0 /\
     sums U sh R i = sums S s A (put a ((nth a i 0 - before) mod q) i).
 Proof.
   intros a before behind inner sh U s S R A FU FS H M i I q. apply other_sums_right in H as (N & L & T & O); trivial.
   pose proof (fits_right U sh FU) as [_ W]. pose proof (fits_right S s FS) as [_ W'].
   destruct (W a L) as [SU ZU]. destruct (W' a ltac:(lia)) as [SS ZS]. pose proof I as [LI II]. subst q.
-  destruct (nth a U []) as [|u [|? ?]] eqn:EU; try easy. destruct (nth a S []) as [|w [|? ?]] eqn:ES; try easy.
-  simpl hd. apply ask_yes in T. rewrite !andb_true_iff, !Z.eqb_eq, !Z.leb_le in T.
-  destruct T as [[[[[-> B1] B2] Sz] Pe] Ce]. apply sane_cons in SU as [SU _]. apply sane_cons in SS as [SS _].
-  pose proof (sane1_positive w SS) as [_ Pw]. set (p := period w) in *.
-  set (v := (nth a i 0 - before) mod p). assert (Bv : 0 <= v < p) by (apply Z.mod_pos_bound; lia).
-  split; [lia|].
-  assert (Same : forall x y, alike [u] false x false y <-> (p | x - y)).
-  { intros x y. rewrite alike_one by trivial. unfold alike1. now rewrite Pe, Z.sub_diag, Z.mul_0_l, Z.sub_0_r. }
-  assert (Same' : forall x y, alike [w] false x false y <-> (p | x - y)).
-  { intros x y. rewrite alike_one by trivial. unfold alike1. now rewrite Z.sub_diag, Z.mul_0_l, Z.sub_0_r. }
+  destruct (nth a U []) as [|[|u [|? ?]] [|? ?]] eqn:EU; try discriminate T.
+  destruct (nth a S []) as [|[|w [|? ?]] [|? ?]] eqn:ES; try discriminate T.
+  cbn [first_factor hd]. apply ask_yes in T. rewrite !andb_true_iff, !Z.eqb_eq, !Z.leb_le in T.
+  destruct T as [[[[[[Pw ->] B1] B2] Sz] Pe] Ce]. rewrite sane_one_axis in SU, SS.
+  apply sane_cons in SU as [SU _]. apply sane_cons in SS as [SS _]. cbn [size_axis size] in ZU, ZS.
+  set (p := period w) in *. set (v := (nth a i 0 - before) mod p).
+  assert (Bv : 0 <= v < p) by (apply Z.mod_pos_bound; lia). split; [lia|].
+  assert (Same : forall j k, 0 <= j < nth a sh 0 -> 0 <= k < nth a sh 0 ->
+    (alike_axis [[u]] 0 j 0 k <-> (p | j - k))).
+  { intros j k J K. rewrite alike_axis_one by (trivial; lia).
+    unfold alike1. now rewrite Pe, Z.sub_diag, Z.mul_0_l, Z.sub_0_r. }
+  assert (Same' : forall j k, 0 <= j < nth a s 0 -> 0 <= k < nth a s 0 ->
+    (alike_axis [[w]] 0 j 0 k <-> (p | j - k))).
+  { intros j k J K. rewrite alike_axis_one by (trivial; lia). unfold alike1.
+    now rewrite Z.sub_diag, Z.mul_0_l, Z.sub_0_r. }
   assert (Dv : (p | nth a i 0 - before - v)).
   { unfold v. rewrite Z.mod_eq by lia. exists ((nth a i 0 - before) / p). ring. }
   assert (St : forall j, 0 <= j < nth a s 0 -> stands (nth a s 0) before 1 (j + before) = Some j).
@@ -270,7 +276,7 @@ Proof.
     split.
     + apply in_class. split; trivial. rewrite (beside_alike U sh) by trivial. intros b Q. rewrite put_nth by lia.
       specialize (F b ltac:(lia)). rewrite put_nth in F by lia. destruct (Nat.eqb_spec b a) as [Eq|D]; [subst b|].
-      * rewrite EU. rewrite ES in F. apply Same. apply Same' in F.
+      * rewrite EU. rewrite ES in F. apply Same; [now apply II | lia |]. apply Same' in F; [|lia..].
         replace (nth a i 0 - (nth a j 0 + before)) with ((nth a i 0 - before - v) + (v - nth a j 0)) by ring.
         now apply Z.divide_add_r.
       * destruct (O b Q D) as [X Y]. apply Y; [now apply II | rewrite X; apply IJ; lia | trivial].
@@ -288,7 +294,8 @@ Proof.
       { apply inside_put; [lia | lia |]. intros b Q D. destruct (O b ltac:(lia) D) as [<- _]. apply IK; lia. }
       rewrite (beside_alike S s) by trivial. intros b Q. rewrite !put_nth by lia. specialize (F b ltac:(lia)).
       destruct (Nat.eqb_spec b a) as [Eq|D]; [subst b|].
-      * rewrite ES. rewrite EU in F. apply Same'. apply Same in F.
+      * rewrite ES. rewrite EU in F. apply Same'; [lia | lia |].
+        apply Same in F; [|now apply II | apply IK; lia].
         replace (v - j) with ((nth a i 0 - nth a k 0) - (nth a i 0 - before - v)) by lia. now apply Z.divide_sub_r.
       * destruct (O b ltac:(lia) D) as [X Y]. apply Y; [apply II; lia | apply IK; lia | trivial].
     + rewrite put_nth, Nat.eqb_refl by lia. apply put_equal; rewrite ?put_length; [easy | lia |].
@@ -302,28 +309,29 @@ End Folds.
     [G] and [U] are listed of the result: what its sums are like, and which cells are summed. [F] and [S] are the same of
     the operand. *)
 
-Definition reshape_fold (sh : list Z) (G U : list (list factor)) (s : list Z) (F S : list (list factor)) : verdict :=
+Definition reshape_fold (sh : list Z) (G U : list parts) (s : list Z) (F S : list parts) : verdict :=
   both (reshape_rule sh G s F) (reshape_sums sh U s S).
-Definition transpose_fold (order : list nat) (sh : list Z) (G U : list (list factor)) (s : list Z)
-  (F S : list (list factor)) : verdict :=
+Definition transpose_fold (order : list nat) (sh : list Z) (G U : list parts) (s : list Z)
+  (F S : list parts) : verdict :=
   both (transpose_rule order sh G s F) (transpose_sums order sh U s S).
-Definition take_fold (a : nat) (start by_ : Z) (sh : list Z) (G U : list (list factor)) (s : list Z)
-  (F S : list (list factor)) : verdict :=
+Definition take_fold (a : nat) (start by_ : Z) (sh : list Z) (G U : list parts) (s : list Z)
+  (F S : list parts) : verdict :=
   both (take_rule a start by_ sh G s F) (other_sums a sh U s S (apart_along a U S)).
 
 (** Sums modulo q of which one of one factor is, counted from another cell on. *)
-Definition turned_laps (q : Z) (gs fs : list factor) : verdict :=
+Definition turned_laps (q : Z) (gs fs : parts) : verdict :=
   match gs, fs with
-  | [g], [f] => ask ((q mod period f =? 0) && (period g mod period f =? 0) && ((step g - step f) mod period f =? 0))
+  | [[g]], [[f]] => ask ((1 <=? q) && (q mod period f =? 0) && (period g mod period f =? 0)
+                         && ((step g - step f) mod period f =? 0))
   | _, _ => No
   end.
-Definition pad_fold (a : nat) (before behind inner : Z) (zero : bool) (sh : list Z) (G U : list (list factor))
-  (s : list Z) (F S : list (list factor)) : verdict :=
+Definition pad_fold (a : nat) (before behind inner : Z) (zero : bool) (sh : list Z) (G U : list parts)
+  (s : list Z) (F S : list parts) : verdict :=
   both (ask zero)
-    (if single (nth a S []) then
+    (if single_axis (nth a S []) then
        both (pad_rule a before behind inner sh G s F []) (other_sums a sh U s S (apart_along a U S))
      else
-       both (both (other_axes a sh G s F) (turned_laps (period (hd (Still 1 1) (nth a S []))) (nth a G []) (nth a F [])))
+       both (both (other_axes a sh G s F) (turned_laps (period (first_factor (nth a S []))) (nth a G []) (nth a F [])))
          (other_sums a sh U s S
            (padded_laps before behind inner (nth a s 0) (nth a sh 0) (nth a U []) (nth a S [])))).
 
@@ -331,12 +339,14 @@ Section Claims.
 Context {V : Type}.
 Variable numbers : addition V.
 Hypothesis Law : lawful numbers.
-Variables x y : images V.
-Notation right := (right x y).
-Notation premise := (premise x y).
+Context {index : Type}.
+Variables (turn : index -> Z) (copy : index -> images V).
+Coercion turn : index >-> Z.
+Notation right := (right turn copy).
+Notation premise := (premise turn copy).
 
 (** The array of the sums of an operand. *)
-Definition summed (S : list (list factor)) (one : operand V) : operand V :=
+Definition summed (S : list parts) (one : operand V) : operand V :=
   (fst one, fun z => sums numbers S (fst one) (snd one z)).
 
 (** A reshape of a fold is right where it is one of the sums. *)
@@ -346,7 +356,7 @@ Theorem reshape_fold_right : forall sh G U F S one R, fits G sh = true -> fits U
   right G sh (fun z => sums numbers U sh (R z)).
 Proof.
   intros sh G U F S one R SG FU FS P H M. apply both_yes in H as [H H'].
-  apply (reshape_right x y sh G F (summed S one)); trivial. intros z i I.
+  apply (reshape_right turn copy sh G F (summed S one)); trivial. intros z i I.
   apply (reshape_sums_right numbers Law); auto.
 Qed.
 
@@ -358,7 +368,7 @@ Theorem transpose_fold_right : forall order sh G U F S one R, fits G sh = true -
   right G sh (fun z => sums numbers U sh (R z)).
 Proof.
   intros order sh G U F S one R SG FU FS P H M. apply both_yes in H as [H H'].
-  apply (transpose_right x y order sh G F (summed S one)); trivial. intros z i I.
+  apply (transpose_right turn copy order sh G F (summed S one)); trivial. intros z i I.
   apply (transpose_sums_right numbers Law); auto.
 Qed.
 
@@ -375,7 +385,7 @@ Theorem take_fold_right : forall a start by_ sh G U F S one R, fits G sh = true 
   right G sh (fun z => sums numbers U sh (R z)).
 Proof.
   intros a start by_ sh G U F S one R SG FU FS P H M. apply both_yes in H as [H H'].
-  apply (take_right x y a start by_ sh G F (summed S one)); trivial. intros z i I.
+  apply (take_right turn copy a start by_ sh G F (summed S one)); trivial. intros z i I.
   pose proof H as T. apply both_yes in T as [_ T].
   pose proof H' as O. apply other_sums_right in O as (N & L & _); trivial.
   apply (sums_along numbers Law a sh U (fst one) S (R z) (snd one z) (fun v => Some (start + by_ * v)) i); trivial.
@@ -399,9 +409,9 @@ Proof.
     match stands (nth a (fst one) 0) before (inner + 1) (nth a k 0) with
     | Some j => snd one z (put a j k) | None => nought numbers end).
   { intros z k K. rewrite M by trivial. destruct (stands _ _ _ _); [reflexivity | apply Z]. }
-  destruct (single (nth a S [])).
+  destruct (single_axis (nth a S [])).
   - apply both_yes in H as [H H'].
-    apply (pad_right x y a before behind inner sh G F (summed S one) [] ([], fun _ _ => nought numbers)); trivial.
+    apply (pad_right turn copy a before behind inner sh G F (summed S one) [] ([], fun _ _ => nought numbers)); trivial.
     + split; [reflexivity|]. intros t i t' i' _ _ _. reflexivity.
     + intros z i I. pose proof H as T. apply both_yes in T as [_ T]. apply both_yes in T as [_ T].
       apply both_yes in T as [T _]. apply ask_yes in T. unfold fits_window in T. simpl base in T.
@@ -412,27 +422,23 @@ Proof.
       now rewrite E in C.
   - apply both_yes in H as [H H']. apply both_yes in H as [O T].
     intros t i t' i' I I' E. pose proof H' as N. apply other_sums_right in N as (N & L & _); trivial.
-    destruct (padded_laps_right numbers Law a before behind inner sh U (fst one) S (R (copy x y t))
-      (snd one (copy x y t)) FU FS H' (M' _) i I) as [B ->].
-    destruct (padded_laps_right numbers Law a before behind inner sh U (fst one) S (R (copy x y t'))
-      (snd one (copy x y t')) FU FS H' (M' _) i' I') as [B' ->].
-    set (q := period (hd (Still 1 1) (nth a S []))) in *.
-    apply (put_right x y a sh G F (summed S one) t i t' i'); trivial.
-    destruct (result_axes G sh t i t' i' SG I I' E a L) as (SG1 & _ & _ & _ & A).
-    pose proof (fits_right F _ (proj1 P)) as [_ W]. destruct (W a) as [SF _]; [simpl; lia|].
-    unfold turned_laps in T. destruct (nth a G []) as [|g [|? ?]]; [discriminate T | | discriminate T].
-    destruct (nth a F []) as [|f [|? ?]]; [discriminate T | | discriminate T].
-    apply ask_yes in T. rewrite !andb_true_iff, !Z.eqb_eq in T. destruct T as [[Q Pe] St].
-    apply sane_cons in SG1 as [SG1 _]. apply sane_cons in SF as [SF _]. pose proof (sane1_positive f SF).
-    pose proof (fits_right S _ FS) as [_ W']. destruct (W' a ltac:(lia)) as [SS _].
-    assert (1 <= q).
-    { unfold q. destruct (nth a S []) as [|w rest]; simpl; [lia|]. apply sane_cons in SS as [SS _].
-      now apply sane1_positive in SS. }
-    apply alike_one in A; trivial. apply alike_one; trivial. unfold alike1 in *.
-    apply Z.mod_divide in Q, Pe, St; try lia.
+    destruct (padded_laps_right numbers Law a before behind inner sh U (fst one) S (R (copy t))
+      (snd one (copy t)) FU FS H' (M' _) i I) as [B ->].
+    destruct (padded_laps_right numbers Law a before behind inner sh U (fst one) S (R (copy t'))
+      (snd one (copy t')) FU FS H' (M' _) i' I') as [B' ->].
+    set (q := period (first_factor (nth a S []))) in *.
+    apply (put_right turn copy a sh G F (summed S one) t i t' i'); trivial.
+    destruct (result_axes G sh t i t' i' SG I I' E a L) as (SG1 & ZG1 & J & J' & A).
+    pose proof (fits_right F _ (proj1 P)) as [_ W]. destruct (W a) as [SF ZF]; [simpl; lia|]. simpl fst in ZF.
+    unfold turned_laps in T. destruct (nth a G []) as [|[|g [|? ?]] [|? ?]]; try discriminate T.
+    destruct (nth a F []) as [|[|f [|? ?]] [|? ?]]; try discriminate T.
+    apply ask_yes in T. rewrite !andb_true_iff, Z.leb_le in T. destruct T as [[[Q1 Q] Pe] St].
+    rewrite sane_one_axis in SG1, SF. apply sane_cons in SG1 as [SG1 _]. apply sane_cons in SF as [SF _].
+    cbn [size_axis size] in ZG1, ZF. apply divides in Q, Pe, St.
+    apply alike_axis_one in A; trivial; try lia. apply alike_axis_one; trivial; try lia. unfold alike1 in *.
     rewrite !Z.mod_eq by lia. set (c := (nth a i 0 - before) / q). set (c' := (nth a i' 0 - before) / q).
-    replace (nth a i 0 - before - q * c - (nth a i' 0 - before - q * c') - (turn t - turn t') * step f)
-      with ((nth a i 0 - nth a i' 0 - (turn t - turn t') * step g) + (turn t - turn t') * (step g - step f)
+    replace (nth a i 0 - before - q * c - (nth a i' 0 - before - q * c') - (t - t') * step f)
+      with ((nth a i 0 - nth a i' 0 - (t - t') * step g) + (t - t') * (step g - step f)
             + (c' - c) * q) by ring.
     apply Z.divide_add_r; [apply Z.divide_add_r|]; [|now apply Z.divide_mul_r..].
     now apply Z.divide_trans with (period g).

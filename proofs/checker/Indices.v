@@ -1,7 +1,7 @@
 (** * Lemmas about indices, products of lists, and labels of cells *)
 
 From Coq Require Import ZArith Znumtheory List Lia Bool Permutation.
-From Shifts Require Import Facts Semantics.
+From Shifts Require Import Facts Parts Semantics.
 Import ListNotations.
 Open Scope Z_scope.
 
@@ -146,20 +146,20 @@ Proof. intro H; split; [apply build_length|]. intros a L. rewrite nth_build by t
 (** ** Labels *)
 
 (** The coordinates of a cell along every axis. *)
-Definition label (F : list (list factor)) (t : bool) (i : list Z) : list (list Z) :=
-  map (fun a => coordinates (nth a F []) t (nth a i 0)) (seq 0 (length F)).
+Definition label (F : list parts) (t : Z) (i : list Z) : list (list Z) :=
+  map (fun a => coordinates_axis (nth a F []) t (nth a i 0)) (seq 0 (length F)).
 
 Lemma label_alike F t i t' i' : label F t i = label F t' i' <->
-  forall a, (a < length F)%nat -> alike (nth a F []) t (nth a i 0) t' (nth a i' 0).
+  forall a, (a < length F)%nat -> alike_axis (nth a F []) t (nth a i 0) t' (nth a i' 0).
 Proof. apply map_seq_equal. Qed.
 
-(** A fact fits a shape: the factors of each axis are sane, and multiply to its length. *)
-Definition fits (F : list (list factor)) (s : list Z) : bool :=
+(** A fact fits a shape: the parts of each axis are sane, and together as long as it is. *)
+Definition fits (F : list parts) (s : list Z) : bool :=
   (length F =? length s)%nat &&
-  forallb (fun a => sane (nth a F []) && (size (nth a F []) =? nth a s 0)) (seq 0 (length s)).
+  forallb (fun a => sane_axis (nth a F []) && (size_axis (nth a F []) =? nth a s 0)) (seq 0 (length s)).
 
-Lemma fits_right F s : fits F s = true ->
-  length F = length s /\ forall a, (a < length s)%nat -> sane (nth a F []) = true /\ size (nth a F []) = nth a s 0.
+Lemma fits_right F s : fits F s = true -> length F = length s /\
+  forall a, (a < length s)%nat -> sane_axis (nth a F []) = true /\ size_axis (nth a F []) = nth a s 0.
 Proof.
   unfold fits. rewrite andb_true_iff, Nat.eqb_eq, forallb_forall. intros [L H]; split; trivial. intros a I.
   specialize (H a). rewrite in_seq, andb_true_iff, Z.eqb_eq in H. apply H; lia.
@@ -167,47 +167,23 @@ Qed.
 
 (** ** Row-major order *)
 
-Fixpoint all_axes (P : list factor -> Z -> Prop) (F : list (list factor)) (s : list Z) : Prop :=
+Fixpoint fit_all (F : list parts) (s : list Z) : Prop :=
   match F, s with
   | [], [] => True
-  | fs :: F', n :: s' => P fs n /\ all_axes P F' s'
+  | ps :: F', n :: s' => (sane_axis ps = true /\ size_axis ps = n) /\ fit_all F' s'
   | _, _ => False
   end.
 
-Lemma fits_all F s : fits F s = true -> all_axes (fun fs n => sane fs = true /\ size fs = n) F s.
+Lemma fits_all F s : fits F s = true -> fit_all F s.
 Proof.
   intro H; apply fits_right in H as [L H]. revert s L H; induction F as [|fs F IH]; intros [|n s] L H; simpl in *;
     try easy. split; [apply (H O); lia|]. apply IH; [lia|]. intros a I. apply (H (S a)); lia.
 Qed.
 
-Lemma sane_app fs gs : sane (fs ++ gs) = sane fs && sane gs.
-Proof. apply forallb_app. Qed.
-
-Lemma size_app fs gs : size (fs ++ gs) = size fs * size gs.
-Proof. induction fs as [|f fs IH]; cbn [size app]; [ring|]. rewrite IH; ring. Qed.
-
-Lemma flat_sane F s : all_axes (fun fs n => sane fs = true /\ size fs = n) F s ->
-  sane (concat F) = true /\ size (concat F) = count s.
+Lemma fit_sizes F s : fit_all F s -> sane_axes F = true /\ sizes F = count s.
 Proof.
-  revert s; induction F as [|fs F IH]; intros [|n s] H; simpl in *; try easy. destruct H as [[S Z] H].
-  apply IH in H as [H K]. now rewrite sane_app, size_app, S, H, K, Z.
-Qed.
-
-Lemma alike_app fs gs t i t' i' : sane (fs ++ gs) = true -> 0 <= i < size (fs ++ gs) -> 0 <= i' < size (fs ++ gs) ->
-  (alike (fs ++ gs) t i t' i' <->
-   alike fs t (i / size gs) t' (i' / size gs) /\ alike gs t (i mod size gs) t' (i' mod size gs)).
-Proof.
-  revert i i'; induction fs as [|f fs IH]; intros i i' S I I'; simpl app in *.
-  - rewrite !Z.mod_small by trivial. unfold alike at 2; simpl. intuition.
-  - pose proof S as S0. apply sane_cons in S0 as [S1 S2].
-    pose proof S2 as S3. rewrite sane_app, andb_true_iff in S3. destruct S3 as [S3 S4].
-    pose proof (size_positive fs S3). pose proof (size_positive gs S4).
-    rewrite (alike_cons f (fs ++ gs)), (alike_cons f fs) by (trivial; unfold sane in *; simpl; now rewrite S1, S3).
-    rewrite size_app.
-    destruct (digits_twice (size fs) (size gs) i ltac:(lia) ltac:(lia)) as (A1 & A2 & A3).
-    destruct (digits_twice (size fs) (size gs) i' ltac:(lia) ltac:(lia)) as (B1 & B2 & B3).
-    rewrite IH; trivial; rewrite ?size_app; try (apply digit_minor; nia).
-    rewrite A1, A2, A3, B1, B2, B3. tauto.
+  revert s; induction F as [|ps F IH]; intros [|n s] H; simpl in *; try easy. destruct H as [[S Z] H].
+  apply IH in H as [H K]. unfold sane_axes in *; simpl. now rewrite S, H, K, Z.
 Qed.
 
 Lemma place_bounds s i : inside s i -> 0 <= place s i < count s.
@@ -225,11 +201,10 @@ Proof.
   - intros [B [L H]]; split; [lia|]. intros [|a] I; [trivial | apply H; lia].
 Qed.
 
-Lemma cell_at_inside F s w : all_axes (fun fs n => sane fs = true /\ size fs = n) F s -> 0 <= w < count s ->
-  inside s (cell_at s w).
+Lemma cell_at_inside F s w : fit_all F s -> 0 <= w < count s -> inside s (cell_at s w).
 Proof.
   revert s w; induction F as [|fs F IH]; intros [|n s] w H W; simpl in *; try easy.
-  destruct H as [[S Z] H]. pose proof (flat_sane F s H) as [S' Z']. pose proof (size_positive _ S').
+  destruct H as [[S Z] H]. pose proof (fit_sizes F s H) as [S' Z']. pose proof (sizes_axes_positive _ S').
   apply inside_cons; split; [apply digit_major; lia | apply IH; trivial; apply digit_minor; lia].
 Qed.
 
@@ -240,16 +215,14 @@ Proof.
   destruct (digits_unique (count s) j (place s i)) as [D M]; [lia | lia |]. now rewrite D, M, IH.
 Qed.
 
-(** Cells of an array are alike, axis by axis, where their places are alike in the list of all its factors. *)
-Lemma flat_alike F s t w t' w' : all_axes (fun fs n => sane fs = true /\ size fs = n) F s ->
-  0 <= w < count s -> 0 <= w' < count s ->
-  (alike (concat F) t w t' w' <-> forall a, (a < length F)%nat ->
-     alike (nth a F []) t (nth a (cell_at s w) 0) t' (nth a (cell_at s w') 0)).
+(** Cells of an array are alike, axis by axis, where their places are. *)
+Lemma places_alike F s t w t' w' : fit_all F s -> 0 <= w < count s -> 0 <= w' < count s ->
+  (alike_places F t w t' w' <-> forall a, (a < length F)%nat ->
+     alike_axis (nth a F []) t (nth a (cell_at s w) 0) t' (nth a (cell_at s w') 0)).
 Proof.
   revert s w w'; induction F as [|fs F IH]; intros [|n s] w w' H W W'; simpl in H; try easy.
-  destruct H as [[N Z] H]. pose proof (flat_sane F s H) as [N' Z']. pose proof (size_positive _ N').
-  simpl concat. rewrite alike_app; rewrite ?size_app, ?sane_app, ?N, ?N', ?Z, ?Z'; trivial. simpl cell_at.
-  rewrite (IH s); trivial; try (apply digit_minor; lia). split.
-  - intros [A B] [|a] I; simpl in *; [trivial | apply B; lia].
-  - intro A; split; [apply (A O); simpl; lia|]. intros a I. apply (A (S a)); simpl; lia.
+  destruct H as [[N Z] H]. pose proof (fit_sizes F s H) as [N' Z']. pose proof (sizes_axes_positive _ N').
+  simpl. rewrite Z', (IH s); trivial; try (apply digit_minor; lia). split.
+  - intros [A B] [|a] I; [trivial | apply B; lia].
+  - intro A; split; [apply (A O); lia|]. intros a I. apply (A (S a)); lia.
 Qed.

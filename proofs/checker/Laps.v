@@ -4,7 +4,7 @@
     places modulo the period is what the window makes of the cells around the torus. *)
 
 From Coq Require Import ZArith Znumtheory List Lia Bool Permutation.
-From Shifts Require Import Facts Semantics Indices Rules Orders Views Sums.
+From Shifts Require Import Facts Parts Semantics Indices Rules Orders Views Sums.
 Import ListNotations.
 Open Scope Z_scope.
 
@@ -48,22 +48,26 @@ Qed.
 
 (** Along axis d of the operand, one period of n cells: every weight of the window meets every cell of it, as [folds] of
     the kernel says. The sums of the result modulo the period move by the step, times [base]. *)
-Definition makes_laps (d : dim) (n m : Z) (gs us fs : list factor) : verdict :=
+Definition makes_laps (d : dim) (n m : Z) (gs us fs : parts) : verdict :=
   both (ask (fits_window d n m && (stride d =? 1) && (dilation d * (width d - 1) <=? low d)
              && (dilation d * (width d - 1) <=? high d)))
-    match us, gs, merged fs with
-    | [u], [g], Some f =>
-        both (ask (sane1 f && (cells f =? size fs) && (period u =? n * base d) && (n mod period f =? 0)
-                   && strided1 1 (base d) g f))
-          (follows FUEL [f] fs)
+    match us, gs, fs with
+    | [[u]], [[g]], [p] =>
+        match merged p with
+        | Some f =>
+            both (ask (sane1 f && (cells f =? size p) && (period u =? n * base d) && (n mod period f =? 0)
+                       && strided1 1 (base d) g f))
+              (follows FUEL [f] p)
+        | None => Unknown
+        end
     | _, _, _ => Unknown
     end.
 
 (** An axis of the result of which sums are listed. *)
-Definition is_fold (U : list (list factor)) (o : nat) : bool := negb (single (nth o U [])).
+Definition is_fold (U : list parts) (o : nat) : bool := negb (single_axis (nth o U [])).
 
-Definition laps_axis (dims : list dim) (kept : list (nat * nat)) (sh : list Z) (G U : list (list factor)) (s : list Z)
-  (F : list (list factor)) (a : nat) : verdict :=
+Definition laps_axis (dims : list dim) (kept : list (nat * nat)) (sh : list Z) (G U : list parts) (s : list Z)
+  (F : list parts) (a : nat) : verdict :=
   match find (fun d => (axis d =? a)%nat) dims with
   | Some d =>
       if is_fold U (out d) then
@@ -73,14 +77,14 @@ Definition laps_axis (dims : list dim) (kept : list (nat * nat)) (sh : list Z) (
   | None => seen_axis false dims kept sh G s F a
   end.
 
-Definition laps_rule (dims : list dim) (kept : list (nat * nat)) (sh : list Z) (G U : list (list factor)) (s : list Z)
-  (F : list (list factor)) (others : list (list (list factor))) : verdict :=
+Definition laps_rule (dims : list dim) (kept : list (nat * nat)) (sh : list Z) (G U : list parts) (s : list Z)
+  (F : list parts) (others : list (list parts)) : verdict :=
   let axes := map axis dims ++ map fst kept in
   let outs := map out dims ++ map snd kept in
   both (ask (distinct axes && below (length s) axes && distinct outs && below (length sh) outs
              && forallb (fun o => negb (is_fold U o) || listed o (map out dims)) (seq 0 (length sh))
              && forallb (fun names => negb (is_fold U (snd names))) kept
-             && forallb (fun o => single (nth o G []) && single (nth o U [])) (unnamed outs (length sh))
+             && forallb (fun o => single_axis (nth o G []) && single_axis (nth o U [])) (unnamed outs (length sh))
              && forallb stays others))
     (all_of (map (laps_axis dims kept sh G U s F) (seq 0 (length s)))).
 
@@ -146,12 +150,12 @@ Context {V : Type}.
 Variable numbers : addition V.
 Hypothesis Law : lawful numbers.
 Notation zero := (nought numbers).
-Variables (fold : nat -> bool) (dims : list dim) (kept : list (nat * nat)) (s sh : list Z) (U : list (list factor)).
+Variables (fold : nat -> bool) (dims : list dim) (kept : list (nat * nat)) (s sh : list Z) (U : list parts).
 
 (** How the windows run, and which places are summed. *)
 Record laps : Prop := Laps
   { fitting : fits U sh = true;
-    apart_else : forall o, (o < length sh)%nat -> fold o = false -> single (nth o U []) = true;
+    apart_else : forall o, (o < length sh)%nat -> fold o = false -> single_axis (nth o U []) = true;
     run_along : forall o, (o < length sh)%nat -> fold o = true -> exists d, In d dims /\ out d = o;
     by_axis : forall d, In d dims -> find (fun e => (axis e =? axis d)%nat) dims = Some d;
     by_out : forall d, In d dims -> find (fun e => (out e =? out d)%nat) dims = Some d;
@@ -162,7 +166,8 @@ Record laps : Prop := Laps
       let n := nth (axis d) s 0 in let reach := dilation d * (width d - 1) in
       1 <= n /\ 1 <= base d /\ 1 <= dilation d /\ stride d = 1 /\ reach <= low d /\ reach <= high d /\
       nth (out d) sh 0 = (n - 1) * base d + 1 + low d + high d - reach /\
-      forall q q', alike (nth (out d) U []) false q false q' <-> (n * base d | q - q') }.
+      forall q q', 0 <= q < nth (out d) sh 0 -> 0 <= q' < nth (out d) sh 0 ->
+        (alike_axis (nth (out d) U []) 0 q 0 q' <-> (n * base d | q - q')) }.
 Hypothesis Run : laps.
 
 Definition read (around_ : nat -> bool) (i ks : list Z) : option (list Z) :=
@@ -198,9 +203,9 @@ Lemma classmates i j : inside sh i -> In j (class U sh i) -> inside sh j /\
 Proof.
   intros I J. apply in_class in J as [J B]. rewrite (beside_alike U sh) in B by apply Run. split; trivial. split.
   - intros o O F. pose proof (fits_right U sh (fitting Run)) as [_ W]. destruct (W o O) as [SU ZU]. symmetry.
-    apply (single_tells (nth o U []) false _ false _); trivial; [now apply Run | rewrite ZU; now apply I |
+    apply (single_axis_tells (nth o U []) 0 _ 0 _); trivial; [now apply Run | rewrite ZU; now apply I |
       rewrite ZU; now apply J | now apply B].
-  - intros d D F. apply (padded Run d D F), B, Run, D.
+  - intros d D F. pose proof (is_out Run d D). apply (padded Run d D F); [now apply I | now apply J | now apply B].
 Qed.
 
 (** What a place sees of the cells is what is seen around the torus. *)
@@ -215,7 +220,7 @@ Proof.
         ltac:(lia)) as C. rewrite E, St, Z.mul_1_l in C. unfold around. rewrite St, Z.mul_1_l.
       replace ((nth (out d) i 0 + dilation d * k - low d) mod (nth (axis d) s 0 * base d)) with (v * base d).
       * now rewrite Z.mod_mul, Z.div_mul by lia.
-      * rewrite <- (Z.mod_small (v * base d) (nth (axis d) s 0 * base d)) by nia. apply equal_mod; [nia|].
+      * rewrite <- (Z.mod_small (v * base d) (nth (axis d) s 0 * base d)) by nia. apply equal_mod.
         replace (v * base d - (nth (out d) i 0 + dilation d * k - low d)) with (- (nth (out d) i 0 - nth (out d) j 0))
           by lia. now apply Z.divide_opp_r.
     + rewrite <- (Same (out d)) by (trivial; now apply Run). exact E.
@@ -256,16 +261,16 @@ Proof.
     rewrite Z.mod_eq by nia. exists (w / (n * base d)). ring. }
   assert (Else : forall o, (o < length sh)%nat -> fold o = false -> nth o (sees i ks c) 0 = nth o i 0).
   { intros o O F. unfold sees. rewrite nth_build by trivial. now rewrite F. }
+  assert (There : inside sh (sees i ks c)).
+  { split; [apply build_length|]. intros o O. destruct (fold o) eqn:Fo.
+    - destruct (run_along Run o O Fo) as (d & D & <-). destruct (At d D Fo) as (-> & Bv & Bk & _).
+      destruct (padded Run d D Fo) as (N & B & Di & St & Lo & Hi & -> & _). split; nia.
+    - rewrite Else by trivial. now apply I. }
   split.
-  - apply in_class. split.
-    + split; [apply build_length|]. intros o O. destruct (fold o) eqn:Fo.
-      * destruct (run_along Run o O Fo) as (d & D & <-). destruct (At d D Fo) as (-> & Bv & Bk & _).
-        destruct (padded Run d D Fo) as (N & B & Di & St & Lo & Hi & -> & _). split; nia.
-      * rewrite Else by trivial. now apply I.
-    + rewrite (beside_alike U sh) by apply Run. intros o O. destruct (fold o) eqn:Fo.
-      * destruct (run_along Run o O Fo) as (d & D & <-). destruct (At d D Fo) as (_ & _ & _ & M).
-        now apply (padded Run d D Fo).
-      * rewrite Else by trivial. reflexivity.
+  - apply in_class. split; trivial. rewrite (beside_alike U sh) by apply Run. intros o O. destruct (fold o) eqn:Fo.
+    + destruct (run_along Run o O Fo) as (d & D & <-). destruct (At d D Fo) as (_ & _ & _ & M).
+      apply (padded Run d D Fo); trivial; [now apply I | now apply There].
+    + rewrite Else by trivial. reflexivity.
   - apply read_some; trivial. split; trivial. intros a L. specialize (R a L). unfold spot in *.
     destruct (find _ dims) as [d|] eqn:Fd.
     + apply find_some in Fd as [D Q]. apply Nat.eqb_eq in Q. subst a. destruct (fold (out d)) eqn:Fo.
@@ -330,10 +335,11 @@ Section Claims.
 Context {V : Type}.
 Variable numbers : addition V.
 Hypothesis Law : lawful numbers.
-Variables x y : images V.
-Notation copy := (copy x y).
-Notation right := (right x y).
-Notation premise := (premise x y).
+Context {index : Type}.
+Variables (turn : index -> Z) (copy : index -> images V).
+Coercion turn : index >-> Z.
+Notation right := (right turn copy).
+Notation premise := (premise turn copy).
 
 Lemma rule_laps dims kept sh G U s F others : fits U sh = true -> laps_rule dims kept sh G U s F others = Yes ->
   laps (is_fold U) dims kept s sh U.
@@ -357,50 +363,55 @@ Proof.
     apply ask_yes in W. unfold fits_window in W. rewrite !andb_true_iff, !Z.leb_le, !Z.eqb_eq in W.
     destruct W as [[[[[[[[[N M] W1] W2] W3] W4] W5] St] Lo] Hi]. rewrite St, Z.div_1_r in W5. cbv zeta.
     repeat (split; [lia|]). pose proof (fits_right U sh FU) as [_ W]. destruct (W (out d) (Ou d D)) as [SU _].
-    destruct (nth (out d) U []) as [|u [|? ?]]; [discriminate E | | discriminate E].
-    destruct (nth (out d) G []) as [|g [|? ?]]; [discriminate E | | discriminate E].
-    destruct (merged _) as [f|]; [|discriminate E].
+    destruct (W (out d) (Ou d D)) as [_ ZU].
+    destruct (nth (out d) U []) as [|[|u [|? ?]] [|? ?]]; try discriminate E.
+    destruct (nth (out d) G []) as [|[|g [|? ?]] [|? ?]]; try discriminate E.
+    destruct (nth (axis d) F []) as [|p [|? ?]]; try discriminate E. destruct (merged p) as [f|]; [|discriminate E].
     apply both_yes in E as [E _]. apply ask_yes in E. rewrite !andb_true_iff, !Z.eqb_eq in E.
-    destruct E as [[[_ Pu] _] _]. apply sane_cons in SU as [SU _]. intros q q'. rewrite alike_one by trivial.
+    destruct E as [[[_ Pu] _] _]. rewrite sane_one_axis in SU. apply sane_cons in SU as [SU _]. intros q q' B B'.
+    cbn [size_axis size] in ZU. rewrite alike_axis_one by (trivial; lia).
     unfold alike1. now rewrite Pu, Z.sub_diag, Z.mul_0_l, Z.sub_0_r.
 Qed.
 
 Lemma makes_laps_right d n m gs us fs t q t' q' k : makes_laps d n m gs us fs = Yes ->
-  sane gs = true -> sane fs = true -> size fs = n -> alike gs t q t' q' ->
+  sane_axis gs = true -> sane_axis fs = true -> size_axis gs = m -> size_axis fs = n -> 0 <= q < m -> 0 <= q' < m ->
+  alike_axis gs t q t' q' ->
   read_alike n fs t t' (around n (low d) (base d) (stride d * q + dilation d * k))
                        (around n (low d) (base d) (stride d * q' + dilation d * k)).
 Proof.
-  intros H SG SF ZF E. apply both_yes in H as [W H]. apply ask_yes in W. unfold fits_window in W.
+  intros H SG SF ZG ZF Q Q' E. apply both_yes in H as [W H]. apply ask_yes in W. unfold fits_window in W.
   rewrite !andb_true_iff, !Z.leb_le, !Z.eqb_eq in W. destruct W as [[[[[[[[[N M] W1] W2] W3] W4] W5] St] Lo] Hi].
-  destruct us as [|u [|? ?]]; [discriminate H | | discriminate H].
-  destruct gs as [|g [|? ?]]; [discriminate H | | discriminate H]. destruct (merged fs) as [f|]; [|discriminate H].
+  destruct us as [|[|u [|? ?]] [|? ?]]; try discriminate H. destruct gs as [|[|g [|? ?]] [|? ?]]; try discriminate H.
+  destruct fs as [|p [|? ?]]; try discriminate H. destruct (merged p) as [f|]; [|discriminate H].
   apply both_yes in H as [C H]. apply ask_yes in C. rewrite !andb_true_iff, !Z.eqb_eq in C.
-  destruct C as [[[[S1 Z1] Pu] Pf] St1]. apply sane_cons in SG as [SG _]. apply alike_one in E; trivial.
+  destruct C as [[[[S1 Z1] Pu] Pf] St1]. rewrite sane_one_axis in SG, SF. apply sane_cons in SG as [SG _].
+  cbn [size_axis size] in ZG, ZF. apply alike_axis_one in E; trivial; try lia.
   pose proof (sane1_positive f S1) as [_ P1]. unfold strided1 in St1. apply andb_true_iff in St1 as [C D].
-  apply divides in C, D; try nia.
-  apply Z.mod_divide in Pf; [|lia]. rewrite St, !Z.mul_1_l in *. unfold around.
+  apply divides in C, D.
+  apply Z.eqb_eq, divides in Pf. rewrite St, !Z.mul_1_l in *. unfold around.
   set (v := (q + dilation d * k - low d) mod (n * base d)). set (v' := (q' + dilation d * k - low d) mod (n * base d)).
-  assert (X : (period f * base d | v - v' - (turn t - turn t') * (base d * step f))).
+  assert (X : (period f * base d | v - v' - (t - t') * (base d * step f))).
   { assert (Y : exists c, v - v' = q - q' + c * (n * base d)).
     { exists ((q' + dilation d * k - low d) / (n * base d) - (q + dilation d * k - low d) / (n * base d)).
       unfold v, v'. rewrite !Z.mod_eq by nia. ring. }
     destruct Y as [c ->]. destruct E as [e E]. destruct Pf as [z Pf].
-    replace (q - q' + c * (n * base d) - (turn t - turn t') * (base d * step f)) with
-      ((q - q' - (turn t - turn t') * step g) + c * z * (period f * base d)
-       + (turn t - turn t') * (step g - base d * step f)) by (rewrite Pf; ring).
+    replace (q - q' + c * (n * base d) - (t - t') * (base d * step f)) with
+      ((q - q' - (t - t') * step g) + c * z * (period f * base d)
+       + (t - t') * (step g - base d * step f)) by (rewrite Pf; ring).
     apply Z.divide_add_r; [apply Z.divide_add_r|]; [rewrite E | apply Z.divide_factor_r |]; now apply Z.divide_mul_r. }
   assert (Y : (base d | v - v')).
-  { replace (v - v') with ((v - v' - (turn t - turn t') * (base d * step f)) + base d * ((turn t - turn t') * step f))
+  { replace (v - v') with ((v - v' - (t - t') * (base d * step f)) + base d * ((t - t') * step f))
       by ring.
     apply Z.divide_add_r; [|apply Z.divide_factor_l]. apply Z.divide_trans with (period f * base d); trivial.
     apply Z.divide_factor_r. }
   pose proof (Z.mod_pos_bound (q + dilation d * k - low d) (n * base d) ltac:(nia)) as B. fold v in B.
   pose proof (Z.mod_pos_bound (q' + dilation d * k - low d) (n * base d) ltac:(nia)) as B'. fold v' in B'.
-  apply equal_mod in Y; [|lia]. rewrite Y. destruct (v' mod base d =? 0) eqn:Z0; simpl; trivial.
+  apply equal_mod in Y. rewrite Y. destruct (v' mod base d =? 0) eqn:Z0; simpl; trivial.
   apply Z.eqb_eq in Z0. rewrite Z0 in Y. pose proof (digits (base d) v ltac:(lia)) as Dv.
   pose proof (digits (base d) v' ltac:(lia)) as Dv'. rewrite Y in Dv. rewrite Z0 in Dv'.
   set (j := v / base d) in *. set (j' := v' / base d) in *. assert (0 <= j < n) by nia. assert (0 <= j' < n) by nia.
-  split; trivial. split; trivial. apply (follows_right FUEL [f] fs); trivial; try (simpl; lia).
+  split; trivial. split; trivial. apply alike_one_part; try lia. apply (follows_right FUEL [f] p); trivial;
+    try (simpl; lia).
   { unfold sane; simpl. now rewrite S1. }
   apply alike_one; trivial. unfold alike1. apply (Z.mul_divide_cancel_r _ _ (base d)); [lia|].
   eapply eq_ind; [exact X | rewrite Dv, Dv'; ring].
@@ -408,7 +419,7 @@ Qed.
 
 (** A weighted sum over windows that run over the ends of one period, its padding being 0, is right as a fold: of its
     sums modulo the period the fact says what it says of cells around the torus. *)
-Theorem laps_right : forall dims kept sh G U F one (others : list (list (list factor) * operand V)) f R,
+Theorem laps_right : forall dims kept sh G U F one (others : list (list parts * operand V)) f R,
   fits G sh = true -> fits U sh = true -> premise F one -> (forall F' two, In (F', two) others -> premise F' two) ->
   laps_rule dims kept sh G U (fst one) F (map fst others) = Yes -> weighted numbers f ->
   (forall z i, inside sh i ->
@@ -429,12 +440,12 @@ Proof.
     apply Key, andb_true_iff in A as [_ A].
     apply unnamed_in in A' as [A' _]. rewrite (beside_alike U sh) in B by trivial.
     pose proof (fits_right U sh FU) as [_ Q]. destruct (Q a A') as [SU ZU]. symmetry.
-    apply (single_tells (nth a U []) false _ false _); trivial; rewrite ?ZU; auto; [now apply J | now apply K]. }
+    apply (single_axis_tells (nth a U []) 0 _ 0 _); trivial; rewrite ?ZU; auto; [now apply J | now apply K]. }
   rewrite !Sum by trivial. rewrite (key_right _ sh G t i t' i' S I I' E)
     by (intros a A; split; [now apply unnamed_in in A | now apply Key, andb_true_iff in A]).
   replace (map (whole (copy t)) (map snd others)) with (map (whole (copy t')) (map snd others)).
   - f_equal. unfold around_view.
-    destruct (views_alike x y false F one t t' (around_shown (is_fold U) dims kept (fst one) i)
+    destruct (views_alike turn copy false F one t t' (around_shown (is_fold U) dims kept (fst one) i)
       (around_shown (is_fold U) dims kept (fst one) i') P) as [Q | [Q _]]; [|exact Q | easy].
     intros a L. eapply all_yes in H; [|apply in_map, in_seq; split; [lia | exact L]].
     assert (Plain : seen_axis false dims kept sh G (fst one) F a = Yes ->
@@ -446,7 +457,7 @@ Proof.
       assert (Q : forall j, around_shown (is_fold U) dims kept (fst one) j a = shown dims kept (fst one) j a).
       { intro j. rewrite shown_spots. unfold around_shown. apply map_ext. intro k. unfold spot.
         destruct (find (fun d => (axis d =? a)%nat) dims) as [d|]; trivial. now rewrite (No d eq_refl). }
-      rewrite !Q. now apply (seen_axis_right x y false) with sh G. }
+      rewrite !Q. now apply (seen_axis_right turn copy false) with sh G. }
     unfold laps_axis in H. destruct (find (fun d => (axis d =? a)%nat) dims) as [d|] eqn:Fd; [|now apply Plain].
     destruct (is_fold U (out d)) eqn:Fo; [|apply Plain; trivial; now intros e Q; injection Q as <-].
     apply both_yes in H as [L' H]. apply ask_yes, Nat.ltb_lt in L'.
@@ -455,7 +466,7 @@ Proof.
     eexists. split; [left; reflexivity|]. split; [apply Permutation_refl|].
     unfold around_shown, spot, spots. rewrite Fd, Fo. apply Forall2_map, Forall2_same. intros k _.
     now apply makes_laps_right with (nth (out d) sh 0) (nth (out d) G []) (nth (out d) U []).
-  - rewrite !map_map. apply map_ext_in. intros [F' two] K. apply whole_right with F'; [now apply (PO F' two)|].
+  - rewrite !map_map. apply map_ext_in. intros [F' two] K. apply whole_right with turn F'; [now apply (PO F' two)|].
     apply O, in_map_iff. now exists (F', two).
 Qed.
 

@@ -4,21 +4,21 @@
     copy is what it reads of the other, in another order. *)
 
 From Coq Require Import ZArith Znumtheory List Lia Bool Permutation.
-From Shifts Require Import Facts Semantics Indices Rules Orders Views.
+From Shifts Require Import Facts Parts Semantics Indices Rules Orders Views.
 Import ListNotations.
 Open Scope Z_scope.
 
 (** ** Mixtures *)
 
-Definition facts_and_shape := (list (list factor) * list Z)%type.
+Definition facts_and_shape := (list parts * list Z)%type.
 
 Definition longest_of (a : nat) (ps : list facts_and_shape) : Z :=
   fold_right Z.max 1 (map (fun p => nth a (snd p) 0) ps).
 
 (** Whether all operands stay along an axis; and if not, the factors of the first that moves, by which all are judged. *)
-Definition all_stay (a : nat) (ps : list facts_and_shape) : bool := forallb (fun p => still (nth a (fst p) [])) ps.
-Definition leader (a : nat) (ps : list facts_and_shape) : list factor :=
-  match find (fun p => negb (still (nth a (fst p) []))) ps with Some p => nth a (fst p) [] | None => [] end.
+Definition all_stay (a : nat) (ps : list facts_and_shape) : bool := forallb (fun p => still_axis (nth a (fst p) [])) ps.
+Definition leader (a : nat) (ps : list facts_and_shape) : parts :=
+  match find (fun p => negb (still_axis (nth a (fst p) []))) ps with Some p => nth a (fst p) [] | None => [] end.
 
 (** An axis that is mixed: its cells stay, or are whole periods whose order is of no account. *)
 Definition mixed_axis (symmetric : bool) (ps : list facts_and_shape) (a : nat) : verdict :=
@@ -26,36 +26,37 @@ Definition mixed_axis (symmetric : bool) (ps : list facts_and_shape) (a : nat) :
   let hs := leader a ps in
   both (ask (forallb (fun p => (nth a (snd p) 0 =? n) || (nth a (snd p) 0 =? 1)) ps))
     (if all_stay a ps then Yes
-     else both (ask (symmetric && sane hs && (size hs =? n) && whole_periods hs))
+     else both (ask (symmetric && sane_axis hs && (size_axis hs =? n) && whole_axis hs))
             (all_of (map (fun p => if nth a (snd p) 0 =? n then
-                                     match follows FUEL hs (nth a (fst p) []) with Yes => Yes | _ => Unknown end
-                                   else ask (still (nth a (fst p) []))) ps))).
+                                     match follows_axis hs (nth a (fst p) []) with Yes => Yes | _ => Unknown end
+                                   else ask (still_axis (nth a (fst p) []))) ps))).
 
 (** An axis that is not mixed becomes one of the result. *)
-Definition unmixed_axis (axes outs : list nat) (sh : list Z) (G : list (list factor)) (rank : nat)
+Definition unmixed_axis (axes outs : list nat) (sh : list Z) (G : list parts) (rank : nat)
   (ps : list facts_and_shape) (a : nat) : verdict :=
   let o := becomes axes outs rank (length sh) a in
   both (ask (o <? length sh)%nat)
     (all_of (map (fun p => repeated_axis (nth o sh 0) (nth a (snd p) 0) (nth o G []) (nth a (fst p) [])) ps)).
 
-Definition mix_rule (axes outs : list nat) (symmetric : bool) (sh : list Z) (G : list (list factor))
+Definition mix_rule (axes outs : list nat) (symmetric : bool) (sh : list Z) (G : list parts)
   (ps : list facts_and_shape) : verdict :=
   let rank := match ps with p :: _ => length (snd p) | [] => O end in
   both (ask ((1 <=? length ps)%nat && forallb (fun p => (length (snd p) =? rank)%nat) ps
              && distinct axes && below rank axes && distinct outs && below (length sh) outs
              && (length (unnamed axes rank) =? length (unnamed outs (length sh)))%nat
-             && forallb (fun o => single (nth o G [])) outs))
+             && forallb (fun o => single_axis (nth o G [])) outs))
     (all_of (map (fun a => if listed a axes then mixed_axis symmetric ps a
                            else unmixed_axis axes outs sh G rank ps a) (seq 0 rank))).
 
 Section Claims.
 Context {V : Type}.
-Variables x y : images V.
-Notation copy := (copy x y).
-Notation right := (right x y).
-Notation premise := (premise x y).
+Context {index : Type}.
+Variables (turn : index -> Z) (copy : index -> images V).
+Coercion turn : index >-> Z.
+Notation right := (right turn copy).
+Notation premise := (premise turn copy).
 
-Definition pairs (operands : list (list (list factor) * operand V)) : list facts_and_shape :=
+Definition pairs (operands : list (list parts * operand V)) : list facts_and_shape :=
   map (fun p => (fst p, fst (snd p))) operands.
 
 Lemma in_pairs operands F one : In (F, one) operands -> In (F, fst one) (pairs operands).
@@ -65,17 +66,17 @@ Lemma longest_pairs operands a : longest (map snd operands) a = longest_of a (pa
 Proof. unfold longest, longest_of, pairs. now rewrite !map_map. Qed.
 
 (** Of all operands, the cells j of the one copy and j' of the other are alike along an axis. *)
-Definition all_alike (operands : list (list (list factor) * operand V)) (t t' : bool) (a : nat) (j j' : Z) : Prop :=
+Definition all_alike (operands : list (list parts * operand V)) (t t' : Z) (a : nat) (j j' : Z) : Prop :=
   forall F one, In (F, one) operands ->
     let n := nth a (fst one) 0 in
     let u := if n =? 1 then 0 else j in let u' := if n =? 1 then 0 else j' in
-    0 <= u < n /\ 0 <= u' < n /\ alike (nth a F []) t u t' u'.
+    0 <= u < n /\ 0 <= u' < n /\ alike_axis (nth a F []) t u t' u'.
 
 (** What a mixture reads of the other copy, in the order in which the first copy has it. *)
-Definition reordered (axes outs : list nat) (ps : list facts_and_shape) (rank rank' : nat) (t t' : bool) (i' : list Z)
+Definition reordered (axes outs : list nat) (ps : list facts_and_shape) (rank rank' : nat) (t t' : Z) (i' : list Z)
   (a : nat) : list Z :=
   if listed a axes then
-    if all_stay a ps then range (longest_of a ps) else map (partner (leader a ps) t t') (range (longest_of a ps))
+    if all_stay a ps then range (longest_of a ps) else map (partner_axis (leader a ps) t t') (range (longest_of a ps))
   else [nth (becomes axes outs rank rank' a) i' 0].
 
 Lemma mixed_axis_right symmetric operands a t t' :
@@ -83,7 +84,7 @@ Lemma mixed_axis_right symmetric operands a t t' :
   mixed_axis symmetric (pairs operands) a = Yes ->
   let n := longest_of a (pairs operands) in
   let back := if all_stay a (pairs operands) then range n
-              else map (partner (leader a (pairs operands)) t t') (range n) in
+              else map (partner_axis (leader a (pairs operands)) t t') (range n) in
   (back = range n \/ symmetric = true) /\ Permutation (range n) back /\
   Forall2 (all_alike operands t t' a) (range n) back.
 Proof.
@@ -95,29 +96,29 @@ Proof.
   - split; [now left|]. split; trivial. apply Forall2_same. intros v I. apply in_range in I.
     intros F one K. cbv zeta. destruct (P F one K) as [Q L]. pose proof (fits_right F _ (proj1 Q)) as [_ W].
     destruct (W a L) as [SF ZF]. unfold all_stay in T. rewrite forallb_forall in T.
-    assert (U : still (nth a F []) = true).
+    assert (U : still_axis (nth a F []) = true).
     { apply (T (F, fst one)). now apply in_pairs. }
     destruct (M F one K) as [E|E]; destruct (Z.eqb_spec (nth a (fst one) 0) 1); repeat split; try lia;
-      now apply still_stays.
+      apply still_axis_stays; trivial; lia.
   - apply both_yes in H as [C H]. apply ask_yes in C. rewrite !andb_true_iff, Z.eqb_eq in C.
     destruct C as [[[Sy Sa] Z] W]. set (hs := leader a (pairs operands)) in *. split; [now right|]. split.
-    + rewrite <- Z. now apply partners_permute.
+    + rewrite <- Z. apply partners_permute; trivial. now apply sane_axis_all.
     + apply Forall2_map_right. intros v I. apply in_range in I. rewrite <- Z in I.
-      destruct (partner_right hs t t' v Sa W I) as (B & A & _). intros F one K. cbv zeta.
+      destruct (partner_axis_right hs t t' v (sane_axis_all _ Sa) W I) as (B & A & _). intros F one K. cbv zeta.
       destruct (P F one K) as [Q L]. pose proof (fits_right F _ (proj1 Q)) as [_ X]. destruct (X a L) as [SF ZF].
       eapply all_yes in H; [|apply in_map, in_pairs, K].
       cbn [fst snd] in H. destruct (Z.eqb_spec (nth a (fst one) 0) n) as [E|E].
-      * assert (Y : follows FUEL hs (nth a F []) = Yes).
-        { destruct (follows FUEL hs (nth a F [])); easy. }
-        apply (follows_right FUEL hs (nth a F [])) in A; trivial; try lia.
+      * assert (Y : follows_axis hs (nth a F []) = Yes).
+        { destruct (follows_axis hs (nth a F [])) eqn:Ef; [reflexivity | discriminate H..]. }
+        apply (follows_axis_right hs (nth a F [])) in A; trivial; try lia.
         destruct (Z.eqb_spec (nth a (fst one) 0) 1) as [E1|E1]; repeat split; try lia; trivial.
-        replace v with 0 in A by lia. replace (partner hs t t' 0) with 0 in A; trivial.
+        replace v with 0 in A by lia. replace (partner_axis hs t t' 0) with 0 in A; trivial.
         replace v with 0 in B by lia. lia.
       * apply ask_yes in H. destruct (M F one K) as [E'|E']; [easy|]. rewrite E'. simpl.
-        repeat split; try lia. now apply still_stays.
+        repeat split; try lia. apply still_axis_stays; trivial; lia.
 Qed.
 
-Lemma mixed_cell operands rank t t' c c' :
+Lemma mixed_cell operands rank (t t' : index) c c' :
   (forall F one, In (F, one) operands -> premise F one /\ length (fst one) = rank) ->
   length c = rank -> related (all_alike operands t t') 0 c c' ->
   map (fun one => snd one (copy t) (repeated (fst one) c)) (map snd operands) =
@@ -128,9 +129,9 @@ Proof.
   assert (C : forall a, (a < length (fst one))%nat -> 
     let u := if nth a (fst one) 0 =? 1 then 0 else nth a c 0 in
     let u' := if nth a (fst one) 0 =? 1 then 0 else nth a c' 0 in
-    0 <= u < nth a (fst one) 0 /\ 0 <= u' < nth a (fst one) 0 /\ alike (nth a F []) t u t' u').
+    0 <= u < nth a (fst one) 0 /\ 0 <= u' < nth a (fst one) 0 /\ alike_axis (nth a F []) t u t' u').
   { intros a B. apply (R a ltac:(lia) F one K). }
-  apply premise_cell with F; trivial; try (apply build_inside; intros a B; now destruct (C a B) as (? & ? & ?)).
+  apply premise_cell with turn F; trivial; try (apply build_inside; intros a B; now destruct (C a B) as (? & ? & ?)).
   intros a B. unfold repeated. rewrite !nth_build by trivial. now destruct (C a B) as (_ & _ & ?).
 Qed.
 
@@ -191,27 +192,30 @@ Qed.
 
 (** ** Side by side *)
 
-(** Along an axis that stays anything may be joined; of the other axes each must say what the result says. *)
-Definition concat_rule (a : nat) (sh : list Z) (G : list (list factor)) (ps : list facts_and_shape) : verdict :=
-  both (ask (single (nth a G [])
-             && (nth a sh 0 =? fold_right Z.add 0 (map (fun p => nth a (snd p) 0) ps))))
-    (all_of (map (fun p => both (ask (still (nth a (fst p) []) && (0 <=? nth a (snd p) 0)))
-                                (other_axes a sh G (snd p) (fst p))) ps)).
+(** Along the axis all parts of all operands stand side by side; of the other axes each operand must say what the result
+    says. *)
+Definition all_parts (a : nat) (ps : list facts_and_shape) : parts := flat_map (fun p => nth a (fst p) []) ps.
+Definition concat_rule (a : nat) (sh : list Z) (G : list parts) (ps : list facts_and_shape) : verdict :=
+  both (ask (nth a sh 0 =? fold_right Z.add 0 (map (fun p => nth a (snd p) 0) ps)))
+    (both (follows_axis (nth a G []) (all_parts a ps))
+       (all_of (map (fun p => other_axes a sh G (snd p) (fst p)) ps))).
 
-(** The operand in which the cell at v of the joined axis lies: what is before it, and it itself. *)
-Lemma located {A} (n : A -> Z) l v : (forall u, In u l -> 0 <= n u) -> 0 <= v < fold_right Z.add 0 (map n l) ->
+(** Cells that are alike side by side lie in one operand, and are alike there. *)
+Lemma alike_in_operand {A} (h : A -> parts) l t i t' i' : (forall u, In u l -> sane_axis (h u) = true) ->
+  0 <= i < size_axis (flat_map h l) -> 0 <= i' < size_axis (flat_map h l) -> alike_axis (flat_map h l) t i t' i' ->
   exists before u behind, l = before ++ u :: behind /\
-    let start := fold_right Z.add 0 (map n before) in start <= v < start + n u.
+    let c := fold_right Z.add 0 (map (fun v => size_axis (h v)) before) in
+    c <= i < c + size_axis (h u) /\ c <= i' < c + size_axis (h u) /\ alike_axis (h u) t (i - c) t' (i' - c).
 Proof.
-  revert v; induction l as [|w l IH]; intros v P H; simpl in H; [lia|].
-  destruct (Z_lt_ge_dec v (n w)) as [L|L].
-  - exists [], w, l. simpl. split; [trivial | lia].
-  - destruct (IH (v - n w)) as (before & u & behind & -> & K); [intros; apply P; now right | lia |].
-    exists (w :: before), u, behind. simpl in *. split; [trivial | lia].
+  revert i i'; induction l as [|u l IH]; intros i i' S I I' E; simpl in *; [lia|].
+  rewrite size_axis_app in I, I'. apply alike_axis_app in E; [|apply sane_axis_all; auto].
+  destruct E as [(B & B' & E) | [(B & B' & E) | B]]; [| |lia].
+  - exists [], u, l. simpl. rewrite !Z.sub_0_r. repeat split; trivial; lia.
+  - destruct (IH (i - size_axis (h u)) (i' - size_axis (h u))) as (before & v & behind & -> & C & C' & K); auto; try lia.
+    exists (u :: before), v, behind. simpl in *. rewrite !Z.sub_add_distr. repeat split; trivial; lia.
 Qed.
 
-(** Arrays side by side are right along an axis that stays, where each says what the listed fact says of the other
-    axes. *)
+(** Arrays side by side are right where the listed parts follow from those of the operands, side by side. *)
 Theorem concat_right : forall a sh G operands R, fits G sh = true ->
   (forall F one, In (F, one) operands -> premise F one) ->
   concat_rule a sh G (pairs operands) = Yes -> (a < length sh)%nat ->
@@ -222,27 +226,35 @@ Theorem concat_right : forall a sh G operands R, fits G sh = true ->
   right G sh R.
 Proof.
   intros a sh G operands R S P H L M t i t' i' I I' E.
-  apply both_yes in H as [N H]. apply ask_yes, andb_true_iff in N as [U N]. apply Z.eqb_eq in N.
+  apply both_yes in H as [N H]. apply ask_yes, Z.eqb_eq in N. apply both_yes in H as [H O].
   destruct (result_axes G sh t i t' i' S I I' E a L) as (SG & ZG & B & B' & A).
-  assert (Q : nth a i 0 = nth a i' 0) by (apply (single_tells (nth a G []) t _ t' _); trivial; lia).
-  assert (Each : forall F one, In (F, one) operands -> 
-    still (nth a F []) = true /\ 0 <= nth a (fst one) 0 /\ other_axes a sh G (fst one) F = Yes).
-  { intros F one K. eapply all_yes in H; [|apply in_map, in_pairs, K].
-    apply both_yes in H as [C H]. apply ask_yes, andb_true_iff in C as [C C']. apply Z.leb_le in C'. simpl in *. auto. }
-  unfold pairs in N. rewrite map_map in N. simpl in N. rewrite N in B, B'.
-  destruct (located (fun p => nth a (fst (snd p)) 0) operands (nth a i 0)) as (before & [F one] & behind & Op & W).
-  { intros [F one] K. now apply Each in K as (_ & K & _). }
-  { trivial. }
-  cbv zeta in W. simpl in W.
-  assert (K : In (F, one) operands) by (rewrite Op; apply in_or_app; right; left; trivial).
-  destruct (Each F one K) as (St & _ & Ot). destruct one as [s C]. simpl in *.
-  assert (Op' : map snd operands = map snd before ++ (s, C) :: map snd behind) by (rewrite Op, map_app; trivial).
-  specialize (M _ _ _ _ Op'). cbv zeta in M. rewrite map_map in M.
-  rewrite !M; trivial; [|lia]. rewrite <- Q.
-  pose proof (P F (s, C) K) as Pr. pose proof (fits_right F _ (proj1 Pr)) as [_ X].
-  apply both_yes in Ot as Ot'. destruct Ot' as [Nl _]. apply ask_yes, andb_true_iff in Nl as [Nl _].
-  apply Nat.eqb_eq in Nl. simpl in Nl. destruct (X a) as [SF ZF]; [simpl; lia|].
-  apply (put_right x y a sh G F (s, C) t i t' i'); trivial; simpl; try lia. now apply still_stays.
+  set (h := fun p : list parts * operand V => nth a (fst p) []).
+  assert (Each : forall p, In p operands -> sane_axis (h p) = true /\ size_axis (h p) = nth a (fst (snd p)) 0 /\
+    other_axes a sh G (fst (snd p)) (fst p) = Yes).
+  { intros [F one] K. eapply all_yes in O; [|apply in_map, in_pairs, K]. cbn [fst snd] in *.
+    pose proof O as O'. apply both_yes in O' as [Nl _]. apply ask_yes, andb_true_iff in Nl as [Nl _].
+    apply Nat.eqb_eq in Nl. pose proof (fits_right F _ (proj1 (P F one K))) as [_ X]. destruct (X a); [lia|]. auto. }
+  assert (Flat : all_parts a (pairs operands) = flat_map h operands).
+  { unfold all_parts, pairs, h. now rewrite !flat_map_concat_map, map_map. }
+  assert (Sum : forall l, (forall p, In p l -> In p operands) -> fold_right Z.add 0 (map (fun p => size_axis (h p)) l) =
+    fold_right Z.add 0 (map (fun one => nth a (fst one) 0) (map snd l))).
+  { induction l as [|p l IH]; intro K; simpl; trivial. rewrite IH by (intros; apply K; now right). f_equal.
+    apply Each, K. now left. }
+  assert (Size : size_axis (flat_map h operands) = nth a sh 0).
+  { rewrite N. unfold pairs. rewrite map_map. simpl. rewrite <- map_map with (f := snd)
+      (g := fun one : operand V => nth a (fst one) 0), <- Sum by trivial.
+    clear. induction operands as [|p l IH]; simpl; trivial. rewrite size_axis_app. lia. }
+  rewrite Flat in H. apply (follows_axis_right _ _ t _ t' _ H) in A; trivial; try lia.
+  2: { apply sane_side_by_side; [|lia]. intros p K. now apply Each. }
+  destruct (alike_in_operand h operands t (nth a i 0) t' (nth a i' 0) (fun p K => proj1 (Each p K)) ltac:(lia)
+    ltac:(lia) A)
+    as (before & u & behind & Op & W & W' & A').
+  assert (K : In u operands) by (rewrite Op; apply in_elt).
+  destruct (Each u K) as (_ & Z & Ot). cbv zeta in W, W', A'. rewrite Z in W, W'.
+  rewrite (Sum before) in W, W', A' by (intros p J; rewrite Op; apply in_or_app; now left).
+  destruct u as [F [s C]]. unfold h in A'. cbn [fst snd] in *.
+  rewrite !(M (map snd before) s C (map snd behind)); trivial; try (rewrite Op, map_app; reflexivity).
+  apply (put_right turn copy a sh G F (s, C) t i t' i'); trivial; simpl; try lia. now apply P.
 Qed.
 
 End Claims.

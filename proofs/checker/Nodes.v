@@ -1,10 +1,11 @@
 (** * What is known of every node is right
 
     The checker goes through the nodes, and knows of each what it has checked. All of it is true of any model: of the
-    image and its shifted copy, cells of one label have one value, or sums of cells have. *)
+    image and its shifted copies, cells of one label have one value, or sums of cells have. *)
 
 From Coq Require Import ZArith Znumtheory List Lia Bool Permutation.
-From Shifts Require Import Facts Semantics Indices Rules Orders Views Mixtures Sums Folds Laps Additions Checker.
+From Shifts Require Import Facts Parts Semantics Indices Rules Rolls Orders Views Picks Mixtures Sums Folds Laps.
+From Shifts Require Import Additions Checker.
 Import ListNotations.
 Open Scope Z_scope.
 
@@ -14,18 +15,22 @@ Variable numbers : addition V.
 Variable p : program.
 Variable m : model V.
 Hypothesis M : is_model numbers p m.
-Variable axes_of_shift : list Z.
-Variables x y : images V.
-Hypothesis T : shifted p axes_of_shift x y.
+Variable wraps : bool.
+Variable shift : list Z.
+Context {index : Type}.
+Variables (turn : index -> Z) (copy : index -> images V).
+Coercion turn : index >-> Z.
 
-Notation copy := (copy x y).
+(** All copies of each image show one signal, which was shifted so many times. *)
+Hypothesis T : forall k v axes, nth_error (nodes p) k = Some v -> op v = Input axes ->
+  one_signal turn wraps axes shift (shape v) (fun t => copy t k).
 
-(** The cells of an array, or their sums; and of what is known of node j the value, of the one copy or the other. *)
-Definition of_sums (U : option (list (list factor))) (s : list Z) (A : array V) : array V :=
+(** The cells of an array, or their sums; and of what is known of node j the value, of any copy. *)
+Definition of_sums (U : option (list parts)) (s : list Z) (A : array V) : array V :=
   match U with Some U => sums numbers U s A | None => A end.
-Definition value (e : known) (j : nat) (t : bool) (i : list Z) : V :=
+Definition value (e : known) (j : nat) (t : index) (i : list Z) : V :=
   of_sums (sums_of e) (extent e) (m (copy t) j) i.
-Definition sums_fit (U : option (list (list factor))) (s : list Z) : Prop :=
+Definition sums_fit (U : option (list parts)) (s : list Z) : Prop :=
   match U with Some U => fits U s = true | None => True end.
 
 (** What is known of a node fits its shape; and of all cells of one signal, those of one label have one value. *)
@@ -35,7 +40,8 @@ Definition in_order (env : list (option known)) : Prop :=
     sums_fit (sums_of e) (extent e).
 Definition coherent (env : list (option known)) : Prop :=
   forall j e j' e', nth_error env j = Some (Some e) -> nth_error env j' = Some (Some e') -> signal e = signal e' ->
-    forall t i t' i', inside (extent e) i -> inside (extent e') i' -> label (fact e) t i = label (fact e') t' i' ->
+    forall (t : index) i (t' : index) i', inside (extent e) i -> inside (extent e') i' ->
+      label (fact e) t i = label (fact e') t' i' ->
       value e j t i = value e' j' t' i'.
 
 Lemma known_before env (e : option known) j v : nth_error (env ++ [e]) j = Some v ->
@@ -60,7 +66,7 @@ Qed.
 (** A node with a signal of its own: it is enough that its own cells agree. *)
 Lemma signal_born env G U : in_order env -> coherent env ->
   fits G (shape_of p (length env)) = true -> sums_fit U (shape_of p (length env)) ->
-  right x y G (shape_of p (length env)) (fun z => of_sums U (shape_of p (length env)) (m z (length env))) ->
+  right turn copy G (shape_of p (length env)) (fun z => of_sums U (shape_of p (length env)) (m z (length env))) ->
   let e := Known G U (length env) (shape_of p (length env)) in
   in_order (env ++ [Some e]) /\ coherent (env ++ [Some e]).
 Proof.
@@ -81,7 +87,7 @@ Lemma signal_carried env G s : in_order env -> coherent env ->
   fits G (shape_of p (length env)) = true -> (s < length env)%nat ->
   (forall i, inside (shape_of p (length env)) i -> exists j e i0,
      nth_error env j = Some (Some e) /\ signal e = s /\ inside (extent e) i0 /\
-     forall t, label G t i = label (fact e) t i0 /\ m (copy t) (length env) i = value e j t i0) ->
+     forall t : index, label G t i = label (fact e) t i0 /\ m (copy t) (length env) i = value e j t i0) ->
   let e := Known G None s (shape_of p (length env)) in
   in_order (env ++ [Some e]) /\ coherent (env ++ [Some e]).
 Proof.
@@ -91,7 +97,7 @@ Proof.
     + injection H as ->. repeat split; trivial; simpl; lia.
   - assert (Back : forall j e' i, nth_error (env ++ [Some e]) j = Some (Some e') -> inside (extent e') i ->
       exists j0 e0 i0, nth_error env j0 = Some (Some e0) /\ signal e0 = signal e' /\ inside (extent e0) i0 /\
-        forall t, label (fact e') t i = label (fact e0) t i0 /\ value e' j t i = value e0 j0 t i0).
+        forall t : index, label (fact e') t i = label (fact e0) t i0 /\ value e' j t i = value e0 j0 t i0).
     { intros j e' i H I. apply known_before in H as [H|[-> H]].
       - exists j, e', i. auto.
       - injection H as ->. now apply R. }
@@ -104,9 +110,9 @@ Qed.
 
 (** ** The operands of a node *)
 
-Definition as_operand (e : known) (j : nat) : list (list factor) * operand V :=
+Definition as_operand (e : known) (j : nat) : list parts * operand V :=
   (fact e, (shape_of p j, fun z => of_sums (sums_of e) (shape_of p j) (m z j))).
-Definition operands (es : list known) (ks : list nat) : list (list (list factor) * operand V) :=
+Definition operands (es : list known) (ks : list nat) : list (list parts * operand V) :=
   map (fun u => as_operand (fst u) (snd u)) (combine es ks).
 
 Lemma found_right env ks es : found env ks = Some es ->
@@ -121,7 +127,7 @@ Lemma operands_right env ks es : in_order env -> coherent env ->
   Forall2 (fun e j => nth_error env j = Some (Some e)) es ks ->
   (are_cells es = true -> map snd (operands es ks) = map (fun j => (shape_of p j, fun z => m z j)) ks) /\
   map fst (operands es ks) = map fact es /\ pairs (operands es ks) = paired es /\
-  forall F one, In (F, one) (operands es ks) -> premise x y F one.
+  forall F one, In (F, one) (operands es ks) -> premise turn copy F one.
 Proof.
   intros O C H; induction H as [|e j es ks N H IH]; [repeat split; easy|].
   destruct IH as (A & B & D & P). unfold operands, pairs, paired in *. simpl. rewrite B, D.
@@ -137,22 +143,31 @@ Proof.
     + now apply P.
 Qed.
 
-Lemma axis_equal fs gs : equal_axes fs gs = true -> fs = gs.
+Lemma same_lists_right {A} (equal : A -> A -> bool) (E : forall v w, equal v w = true -> v = w) l l' :
+  same_lists equal l l' = true -> l = l'.
 Proof.
-  revert gs; induction fs as [|[a b c d] fs IH]; intros [|[a' b' c' d'] gs] H; simpl in H; try easy.
-  unfold equal_factors in H; simpl in H. rewrite !andb_true_iff, !Z.eqb_eq in H.
-  destruct H as [[[[-> ->] ->] ->] H]. f_equal; auto.
+  revert l'; induction l as [|v l IH]; intros [|v' l'] H; simpl in H; try easy.
+  apply andb_true_iff in H as [H K]. f_equal; auto.
 Qed.
 
-Lemma shows_right c gs fs t i : sane fs = true -> shows c gs fs = true ->
-  coordinates gs t i = coordinates fs t (i + c).
+Lemma axis_equal fs gs : equal_axes fs gs = true -> fs = gs.
 Proof.
-  intros S H. destruct gs as [|g [|g' gs']], fs as [|f [|f' fs']]; simpl in H; try easy.
-  rewrite !andb_true_iff, Z.eqb_eq in H. destruct H as [[P Q] R]. apply sane_cons in S as [S _].
-  apply sane1_positive in S. apply divides in Q, R; try lia.
-  simpl. rewrite !Z.div_1_r. f_equal. unfold coordinate. rewrite P. apply equal_mod; [lia|].
-  replace (offset g + i - turn t * step g - (offset f + (i + c) - turn t * step f))
-    with ((offset g - offset f - c) - turn t * (step g - step f)) by ring.
+  apply same_lists_right. apply same_lists_right. intros [a b c d] [a' b' c' d'] H.
+  unfold equal_factors in H; simpl in H. rewrite !andb_true_iff, !Z.eqb_eq in H.
+  now destruct H as [[[-> ->] ->] ->].
+Qed.
+
+Lemma shows_right c gs fs t i : shows c gs fs = true -> i < size_axis gs -> i + c < size_axis fs ->
+  coordinates_axis gs t i = coordinates_axis fs t (i + c).
+Proof.
+  intros H I J. destruct gs as [|[|g [|? ?]] [|? ?]]; try discriminate H.
+  destruct fs as [|[|f [|? ?]] [|? ?]]; try discriminate H.
+  cbn [shows] in H. rewrite !andb_true_iff, Z.eqb_eq in H. destruct H as [[P Q] R]. apply divides in Q, R.
+  cbn [coordinates_axis coordinates size_axis size] in *.
+  rewrite (proj2 (Z.ltb_lt i _)), (proj2 (Z.ltb_lt (i + c) _)) by lia.
+  rewrite !Z.div_1_r. do 2 f_equal. unfold coordinate. rewrite P. apply equal_mod.
+  replace (offset g + i - t * step g - (offset f + (i + c) - t * step f))
+    with ((offset g - offset f - c) - t * (step g - step f)) by ring.
   apply Z.divide_sub_r; trivial. now apply Z.divide_mul_r.
 Qed.
 
@@ -169,7 +184,8 @@ Proof.
     destruct H as [_ <-]. apply I; lia.
   - intro t. unfold label. rewrite LG, LE, L. apply map_seq_equal. intros b J. rewrite put_nth by lia.
     specialize (H b ltac:(apply in_seq; lia)). destruct (Nat.eqb_spec b a) as [D|D]; [subst b|].
-    + apply shows_right; trivial. apply W; lia.
+    + pose proof (fits_right _ _ S) as [_ W']. destruct (W' a) as [_ Z]; [lia|]. destruct (W a) as [_ Z']; [lia|].
+      pose proof (I a). apply shows_right; lia || trivial.
     + apply andb_true_iff in H as [H _]. apply axis_equal in H. now rewrite H.
 Qed.
 
@@ -207,14 +223,14 @@ Qed.
 
 Lemma rule_right k v G es env : nth_error (nodes p) k = Some v -> in_order env -> coherent env ->
   Forall2 (fun e j => nth_error env j = Some (Some e)) es (inputs v) ->
-  fits G (shape v) = true -> are_cells es = true -> rule (op v) axes_of_shift (shape v) G es = Yes ->
-  right x y G (shape v) (fun z => m z k).
+  fits G (shape v) = true -> are_cells es = true -> rule wraps (op v) shift (shape v) G es = Yes ->
+  right turn copy G (shape v) (fun z => m z k).
 Proof.
   intros N O C F S Ce H. pose proof (proj2 M k v N) as Me. unfold operands_of in Me.
   destruct (operands_right env (inputs v) es O C F) as (E1 & E2 & E3 & P). rewrite <- E1 in Me by trivial.
   set (ops := operands es (inputs v)) in *.
   assert (One : forall e, es = [e] -> exists one,
-    ops = [(fact e, one)] /\ fst one = extent e /\ premise x y (fact e) one).
+    ops = [(fact e, one)] /\ fst one = extent e /\ premise turn copy (fact e) one).
   { intros e ->. inversion F as [|? j ? ? Nj F' Es Ks]. inversion F'. subst.
     exists (snd (as_operand e j)). unfold ops. rewrite <- Ks. split; [reflexivity|].
     destruct (O j e Nj) as (_ & X & _). split; [simpl; now rewrite X|]. apply P. unfold ops. rewrite <- Ks. now left. }
@@ -224,55 +240,64 @@ Proof.
     exists (snd (as_operand e j)), (operands others js). unfold ops. rewrite <- Ks. split; [reflexivity|].
     destruct (O j e Nj) as (_ & X & _). split; [simpl; now rewrite X|].
     now destruct (operands_right env js others O C F') as (_ & ? & _). }
-  destruct (op v) as [axes| |periods| | | |axes| |order|a start by_|a|a before behind inner zero
+  destruct (op v) as [axes| |periods rolls| | | |axes| |order|a start by_|a places|a|a before behind inner zero
                      |dims kept symmetric linear|axes outs symmetric sum|kept|] eqn:Op; cbn [means rule] in *.
   - (* Input *)
     destruct es; [|easy]. intros t i t' i' I I' L. rewrite !Me by trivial.
-    apply (image_right x y axes axes_of_shift (shape v) G k); trivial. intros j J. now apply (T k v axes).
+    apply (image_right turn copy wraps axes shift (shape v) G k); trivial. now apply (T k v axes).
   - (* Weight *)
     destruct es; [|easy]. destruct Me as [W Me]. intros t i t' i' I I' L. rewrite !Me by trivial.
-    apply (constant_right x y (shape v) (shape v) G W S H) with (t := t) (t' := t'); trivial.
+    apply (constant_right turn copy (shape v) (shape v) G W S H) with (t := t) (t' := t'); trivial.
     intros j j' J J' Q. f_equal. now apply weight_repeats with (shape v).
   - (* Constant *)
-    destruct es; [|easy]. destruct Me as (W & Pe & Me). intros t i t' i' I I' L. rewrite !Me by trivial.
-    now apply (constant_right x y periods (shape v) G W S H) with (t := t) (t' := t').
+    destruct es; [|easy]. destruct Me as (W & Un & Pe & Me).
+    assert (Rt : right turn copy G (shape v) (fun _ => W)).
+    { destruct (constant_rule periods (shape v) G) eqn:Cr; [now apply (constant_right turn copy periods)|..];
+        (destruct (rolled_rule rolls (shape v) G) eqn:Rr; try discriminate H; now apply (rolled_right turn copy rolls)). }
+    intros t i t' i' I I' L. rewrite !Me by trivial. exact (Rt t i t' i' I I' L).
   - (* Map *)
     destruct es as [|e0 es0]; [easy|]. destruct Me as [f Me].
-    apply (maps_right x y (shape v) G ops f); trivial. intros F0 one I. split; [now apply P|].
+    apply (maps_right turn copy (shape v) G ops f); trivial. intros F0 one I. split; [now apply P|].
     assert (K : In (F0, fst one) (paired (e0 :: es0))) by (rewrite <- E3; now apply in_pairs).
     unfold paired in K. apply in_map_iff in K as [e [Q K]]. injection Q as <- <-.
     eapply all_yes in H; [exact H|]. now apply in_map with (f := fun e => map_rule (shape v) G (extent e) (fact e)).
   - (* Combine *)
     destruct es as [|e0 es0]; [easy|]. destruct Me as [f Me].
-    apply (maps_right x y (shape v) G ops f); trivial. intros F0 one I. split; [now apply P|].
+    apply (maps_right turn copy (shape v) G ops f); trivial. intros F0 one I. split; [now apply P|].
     assert (K : In (F0, fst one) (paired (e0 :: es0))) by (rewrite <- E3; now apply in_pairs).
     unfold paired in K. apply in_map_iff in K as [e [Q K]]. injection Q as <- <-.
     eapply all_yes in H; [exact H|]. now apply in_map with (f := fun e => map_rule (shape v) G (extent e) (fact e)).
   - (* Multiply *)
     destruct es as [|e0 es0]; [easy|]. destruct Me as [f Me].
-    apply (maps_right x y (shape v) G ops f); trivial. intros F0 one I. split; [now apply P|].
+    apply (maps_right turn copy (shape v) G ops f); trivial. intros F0 one I. split; [now apply P|].
     assert (K : In (F0, fst one) (paired (e0 :: es0))) by (rewrite <- E3; now apply in_pairs).
     unfold paired in K. apply in_map_iff in K as [e [Q K]]. injection Q as <- <-.
     eapply all_yes in H; [exact H|]. now apply in_map with (f := fun e => map_rule (shape v) G (extent e) (fact e)).
   - (* Broadcast *)
     destruct es as [|e [|? ?]]; try easy. destruct (One e eq_refl) as (one & Q & X & Pe). rewrite <- X in H.
-    apply (broadcast_right x y axes (shape v) G (fact e) one); trivial.
+    apply (broadcast_right turn copy axes (shape v) G (fact e) one); trivial.
     intros z i I. rewrite Q in Me. destruct one as [s A]. now apply (Me s A).
   - (* Reshape *)
     destruct es as [|e [|? ?]]; try easy. destruct (One e eq_refl) as (one & Q & X & Pe). rewrite <- X in H.
-    apply (reshape_right x y (shape v) G (fact e) one); trivial.
+    apply (reshape_right turn copy (shape v) G (fact e) one); trivial.
     intros z i I. rewrite Q in Me. destruct one as [s A]. now apply (Me s A).
   - (* Transpose *)
     destruct es as [|e [|? ?]]; try easy. destruct (One e eq_refl) as (one & Q & X & Pe). rewrite <- X in H.
-    apply (transpose_right x y order (shape v) G (fact e) one); trivial.
+    apply (transpose_right turn copy order (shape v) G (fact e) one); trivial.
     intros z i I. rewrite Q in Me. destruct one as [s A]. now apply (Me s A).
   - (* Take *)
     destruct es as [|e [|? ?]]; try easy. destruct (One e eq_refl) as (one & Q & X & Pe). rewrite <- X in H.
-    apply (take_right x y a start by_ (shape v) G (fact e) one); trivial.
+    apply (take_right turn copy a start by_ (shape v) G (fact e) one); trivial.
+    intros z i I. rewrite Q in Me. destruct one as [s A]. now apply (Me s A).
+  - (* Pick *)
+    destruct es as [|e [|? ?]]; try easy. destruct (One e eq_refl) as (one & Q & X & Pe). rewrite <- X in H.
+    apply (pick_right turn copy a places (shape v) G (fact e) one); trivial.
     intros z i I. rewrite Q in Me. destruct one as [s A]. now apply (Me s A).
   - (* Concat *)
     destruct es as [|e0 es0]; [easy|]. apply both_yes in H as [L H]. apply ask_yes, Nat.ltb_lt in L.
-    rewrite <- E3 in H. now apply (concat_right x y a (shape v) G ops).
+    rewrite <- E3 in H. unfold unless in H.
+    destruct (concat_rule _ _ _ _) eqn:C'; [|destruct (wraps && _); discriminate H|easy].
+    now apply (concat_right turn copy a (shape v) G ops).
   - (* Pad *)
     destruct es as [|e [|e' [|? ?]]]; try easy.
     destruct (First e [e'] eq_refl) as (one & rest & Q & X & R).
@@ -280,7 +305,7 @@ Proof.
     assert (X' : fst two = extent e').
     { rewrite Q in E3. unfold pairs, paired in E3. simpl in E3. now injection E3. }
     rewrite <- X, <- X' in H. rewrite Q in Me, P.
-    apply (pad_right x y a before behind inner (shape v) G (fact e) one (fact e') two); trivial.
+    apply (pad_right turn copy a before behind inner (shape v) G (fact e) one (fact e') two); trivial.
     + apply P; now left.
     + apply P; right; now left.
     + intros z i I. destruct one as [s A], two as [s' A']. now apply (proj2 (Me s A s' A' eq_refl)).
@@ -288,16 +313,16 @@ Proof.
     destruct es as [|e others]; [easy|]. destruct (First e others eq_refl) as (one & rest & Q & X & R).
     rewrite <- X, <- R in H. rewrite Q in Me, P. destruct one as [s A].
     destruct (Me s A _ eq_refl) as (f & Sy & _ & Me').
-    apply (window_right x y symmetric dims kept (shape v) G (fact e) (s, A) rest f); trivial.
+    apply (window_right turn copy symmetric dims kept (shape v) G (fact e) (s, A) rest f); trivial.
     + apply P; now left.
     + intros F' two I. apply P; now right.
   - (* Mix *)
     destruct es as [|e0 es0]; [easy|]. destruct Me as (f & Sy & _ & Me). rewrite <- E3 in H.
-    now apply (mix_right x y axes outs symmetric (shape v) G ops f).
+    now apply (mix_right turn copy axes outs symmetric (shape v) G ops f).
   - (* Whole *)
     destruct es as [|e others]; [easy|]. destruct (First e others eq_refl) as (one & rest & Q & X & R).
     rewrite <- X, <- R in H. rewrite Q in Me, P. destruct one as [s A]. destruct (Me s A _ eq_refl) as (f & Me').
-    apply (window_right x y false [] kept (shape v) G (fact e) (s, A) rest f); trivial.
+    apply (window_right turn copy false [] kept (shape v) G (fact e) (s, A) rest f); trivial.
     + apply P; now left.
     + intros F' two I. apply P; now right.
     + easy.
@@ -309,13 +334,13 @@ Qed.
 Lemma folds_right k v G U es env : nth_error (nodes p) k = Some v -> in_order env -> coherent env ->
   Forall2 (fun e j => nth_error env j = Some (Some e)) es (inputs v) -> has_sums p = true ->
   fits G (shape v) = true -> fits U (shape v) = true -> fold_rule (op v) (shape v) G U es = Yes ->
-  right x y G (shape v) (fun z => sums numbers U (shape v) (m z k)).
+  right turn copy G (shape v) (fun z => sums numbers U (shape v) (m z k)).
 Proof.
   intros N O C F A SG SU H. pose proof (proj1 M A) as Law. pose proof (proj2 M k v N) as Me. unfold operands_of in Me.
   set (ops := map (fun j => (shape_of p j, fun z => m z j)) (inputs v)) in *.
   assert (First : forall e others B, es = e :: others -> sums_of e = Some B -> exists one rest, ops = one :: rest /\
     length rest = length others /\ fst one = extent e /\ fits B (fst one) = true /\
-    premise x y (fact e) (summed numbers B one)).
+    premise turn copy (fact e) (summed numbers B one)).
   { intros e others B -> E. inversion F as [|? j ? js Nj F' Es Ks]. unfold ops. rewrite <- Ks.
     destruct (O j e Nj) as (S & X & _ & Sf). rewrite E in Sf.
     exists (shape_of p j, fun z => m z j), (map (fun j => (shape_of p j, fun z => m z j)) js).
@@ -323,31 +348,33 @@ Proof.
     repeat split; trivial. intros t i t' i' I I' L. specialize (C j e j e Nj Nj eq_refl t i t' i' I I' L).
     unfold value in C. now rewrite E in C. }
   assert (One : forall e B, es = [e] -> sums_of e = Some B -> exists one, ops = [one] /\ fst one = extent e /\
-    fits B (fst one) = true /\ premise x y (fact e) (summed numbers B one)).
+    fits B (fst one) = true /\ premise turn copy (fact e) (summed numbers B one)).
   { intros e B Q E. destruct (First e [] B Q E) as (one & [|? ?] & K & L & R); [now exists one | discriminate L]. }
   unfold fold_rule in H.
-  destruct (op v) as [axes| |periods| | | |axes| |order|a start by_|a|a before behind inner zero
+  destruct (op v) as [axes| |periods rolls| | | |axes| |order|a start by_|a places|a|a before behind inner zero
                      |dims kept symmetric linear|axes outs symmetric sum|kept|] eqn:Op; cbn [means] in Me;
     try (destruct es as [|? [|? ?]]; try discriminate H; destruct (sums_of _); discriminate H); try discriminate H.
   - (* Reshape *)
     destruct es as [|e [|? ?]]; try discriminate H. destruct (sums_of e) as [B|] eqn:E; [|discriminate H].
     destruct (One e B eq_refl E) as ([s A0] & Q & X & SB & P). rewrite <- X in H. rewrite Q in Me.
-    apply (reshape_fold_right numbers Law x y (shape v) G U (fact e) B _ _ SG SU SB P H). exact (Me _ _ eq_refl).
+    apply (reshape_fold_right numbers Law turn copy (shape v) G U (fact e) B _ _ SG SU SB P H). exact (Me _ _ eq_refl).
   - (* Transpose *)
     destruct es as [|e [|? ?]]; try discriminate H. destruct (sums_of e) as [B|] eqn:E; [|discriminate H].
     destruct (One e B eq_refl E) as ([s A0] & Q & X & SB & P). rewrite <- X in H. rewrite Q in Me.
-    apply (transpose_fold_right numbers Law x y order (shape v) G U (fact e) B _ _ SG SU SB P H). exact (Me _ _ eq_refl).
+    apply (transpose_fold_right numbers Law turn copy order (shape v) G U (fact e) B _ _ SG SU SB P H).
+    exact (Me _ _ eq_refl).
   - (* Take *)
     destruct es as [|e [|? ?]]; try discriminate H. destruct (sums_of e) as [B|] eqn:E; [|discriminate H].
     destruct (One e B eq_refl E) as ([s A0] & Q & X & SB & P). rewrite <- X in H. rewrite Q in Me.
-    apply (take_fold_right numbers Law x y a start by_ (shape v) G U (fact e) B _ _ SG SU SB P H). exact (Me _ _ eq_refl).
+    apply (take_fold_right numbers Law turn copy a start by_ (shape v) G U (fact e) B _ _ SG SU SB P H).
+    exact (Me _ _ eq_refl).
   - (* Pad *)
     destruct es as [|e [|e' [|? ?]]]; try discriminate H; [destruct (sums_of e); discriminate H|].
     destruct (sums_of e) as [B|] eqn:E; [|discriminate H]. destruct (sums_of e'); [discriminate H|].
     apply both_yes in H as [_ H]. destruct zero; [|discriminate H].
     destruct (First e [e'] B eq_refl E) as ([s A0] & [|[s' v0] [|? ?]] & Q & L & X & SB & P); try discriminate L.
     rewrite <- X in H. rewrite Q in Me. destruct (Me _ _ _ _ eq_refl) as [Z Me'].
-    apply (pad_fold_right numbers Law x y a before behind inner (shape v) G U (fact e) B _ v0 _ SG SU SB P H);
+    apply (pad_fold_right numbers Law turn copy a before behind inner (shape v) G U (fact e) B _ v0 _ SG SU SB P H);
       [now apply Z | exact Me'].
   - (* Window *)
     destruct linear; [|destruct es as [|? [|? ?]]; try discriminate H; destruct (sums_of _); discriminate H].
@@ -359,7 +386,7 @@ Proof.
     set (rest := map (fun u => as_operand (fst u) (snd u)) (combine others js)) in *. injection E2 as E2.
     destruct (O j e Nj) as (_ & X & _). rewrite X, <- E2 in H. change (shape_of p j) with (fst one) in H.
     destruct (Me _ _ _ eq_refl) as (f & _ & Wf & Me').
-    apply (laps_right numbers Law x y dims kept (shape v) G U (fact e) one rest f); trivial.
+    apply (laps_right numbers Law turn copy dims kept (shape v) G U (fact e) one rest f); trivial.
     + apply P. now left.
     + intros F0 two I. apply P. now right.
     + destruct (laps_rule _ _ _ _ _ _ _ _); [easy | destruct symmetric; discriminate H | discriminate H].
@@ -369,7 +396,7 @@ Proof.
     destruct outs; [|discriminate H]. destruct sum; [|discriminate H].
     destruct (One e B eq_refl E) as (one & Q & X & SB & P). rewrite <- X in H. rewrite Q in Me.
     destruct Me as (f & _ & Sum & Me).
-    now apply (sum_fold_right numbers Law x y axes (shape v) G U (fact e) B one f _ SG SU SB P H (Sum eq_refl)).
+    now apply (sum_fold_right numbers Law turn copy axes (shape v) G U (fact e) B one f _ SG SU SB P H (Sum eq_refl)).
 Qed.
 
 Lemma shape_of_node k v : nth_error (nodes p) k = Some v -> shape_of p k = shape v.
@@ -381,13 +408,13 @@ Lemma carries_right v G es env s : nth_error (nodes p) (length env) = Some v -> 
   (s < length env)%nat /\
   forall i, inside (shape v) i -> exists j e i0,
      nth_error env j = Some (Some e) /\ signal e = s /\ inside (extent e) i0 /\
-     forall t, label G t i = label (fact e) t i0 /\ m (copy t) (length env) i = value e j t i0.
+     forall t : index, label G t i = label (fact e) t i0 /\ m (copy t) (length env) i = value e j t i0.
 Proof.
   intros N O C F S Ce H. pose proof (proj2 M _ v N) as Me. unfold operands_of in Me.
   assert (Value : forall e j t i, In e es -> value e j t i = m (copy t) j i).
   { intros e j t i I. unfold are_cells in Ce. rewrite forallb_forall in Ce. specialize (Ce e I). unfold value.
     now destruct (sums_of e). }
-  destruct (op v) as [axes| |periods| | | |axes| |order|a start by_|a|a before behind inner zero
+  destruct (op v) as [axes| |periods rolls| | | |axes| |order|a start by_|a places|a|a before behind inner zero
                      |dims kept symmetric linear|axes outs symmetric sum|kept|] eqn:Op;
     cbn [means carries] in *; try easy.
   - (* Take *)
@@ -426,7 +453,7 @@ Qed.
 
 Lemma nodes_right : forall vs listings env env', in_order env -> coherent env ->
   (forall k v, nth_error vs k = Some v -> nth_error (nodes p) (length env + k) = Some v) ->
-  check_nodes axes_of_shift (has_sums p) env vs listings = Derived env' -> in_order env' /\ coherent env'.
+  check_nodes wraps shift (has_sums p) env vs listings = Derived env' -> in_order env' /\ coherent env'.
 Proof.
   induction vs as [|v vs IH]; intros [|l ls] env env' O C N H; cbn [check_nodes] in H; try easy.
   - injection H as <-. now split.
@@ -442,13 +469,13 @@ Proof.
       * destruct (are_cells es) eqn:Ce; [destruct (carries (op v) (shape v) G es) as [s|] eqn:Ca|].
         -- destruct (carries_right v G es env s Nv O C Fd S Ce Ca) as [Sg R]. rewrite <- Sh in S, R, H.
            destruct (signal_carried env G s O C S Sg R) as [O' C']. apply (IH ls _ _ O' C' (N' _) H).
-        -- destruct (rule (op v) axes_of_shift (shape v) G es) eqn:R; try easy.
+        -- destruct (rule wraps (op v) shift (shape v) G es) eqn:R; try easy.
            apply (rule_right (length env) v G es env) in R; trivial. rewrite <- Sh in S, R, H.
            destruct (signal_born env G None O C S I R) as [O' C']. apply (IH ls _ _ O' C' (N' _) H).
         -- destruct (both _ _) eqn:R in H; try discriminate H. apply both_yes in R as [A R].
            apply ask_yes in A. rewrite !andb_true_iff in A. destruct A as [[A FU] Si].
            apply (folds_right (length env) v G (alone (shape v)) es env) in R; trivial.
-           assert (R' : right x y G (shape v) (fun z => of_sums None (shape v) (m z (length env)))).
+           assert (R' : right turn copy G (shape v) (fun z => of_sums None (shape v) (m z (length env)))).
            { intros t i t' i' Ii Ii' L. specialize (R t i t' i' Ii Ii' L). cbv beta in R.
              rewrite !(nothing_summed numbers (proj1 M A)) in R by trivial. exact R. }
            rewrite <- Sh in S, R', H.
@@ -462,9 +489,9 @@ Qed.
 
 (** Of a node whose cells are known themselves, they are as its fact says. *)
 Theorem derived_right : forall listings env k e,
-  check_nodes axes_of_shift (has_sums p) [] (nodes p) listings = Derived env ->
+  check_nodes wraps shift (has_sums p) [] (nodes p) listings = Derived env ->
   nth_error env k = Some (Some e) -> sums_of e = None ->
-  extent e = shape_of p k /\ premise x y (fact e) (shape_of p k, fun z => m z k).
+  extent e = shape_of p k /\ premise turn copy (fact e) (shape_of p k, fun z => m z k).
 Proof.
   intros listings env k e H K U. assert (E : in_order env /\ coherent env).
   { apply (nodes_right (nodes p) listings [] env); trivial.

@@ -28,6 +28,13 @@ Definition put (axis : nat) (v : Z) (i : list Z) : list Z :=
 Definition repeated (s i : list Z) : list Z :=
   build (length s) (fun a => if nth a s 0 =? 1 then 0 else nth a i 0).
 
+(** The cell that comes to cell [i] when all axes are rolled around their ends, so many times. *)
+Definition rolled (s roll : list Z) (times_ : Z) (i : list Z) : list Z :=
+  build (length s) (fun a => (nth a i 0 - times_ * nth a roll 0) mod nth a s 1).
+
+(** Number q of a list. *)
+Definition picked (places : list Z) (q : Z) : Z := nth (Z.to_nat q) places 0.
+
 (** The number of cells; the place of a cell in row-major order; and the cell at a place. *)
 Fixpoint count (s : list Z) : Z := match s with [] => 1 | n :: rest => n * count rest end.
 Fixpoint place (s i : list Z) : Z :=
@@ -60,7 +67,7 @@ Record dim := Dim { axis : nat; out : nat; width : Z; stride : Z; low : Z; high 
 Inductive operation :=
   | Input (grid : list nat)
   | Weight
-  | Constant (periods : list Z)
+  | Constant (periods : list Z) (rolls : list (list Z))
   | Map
   | Combine
   | Multiply
@@ -68,6 +75,7 @@ Inductive operation :=
   | Reshape
   | Transpose (order : list nat)
   | Take (along : nat) (start by_ : Z)
+  | Pick (along : nat) (places : list Z)
   | Concat (along : nat)
   | Pad (along : nat) (before behind inner : Z) (zero : bool)
   | Window (dims : list dim) (kept : list (nat * nat)) (symmetric linear : bool)
@@ -170,9 +178,10 @@ Definition means (k : nat) (o : operation) (sh : list Z) (operands : list operan
   | Weight =>
       (* any array that does not depend on the image *)
       exists W : array, forall x i, inside sh i -> R x i = W i
-  | Constant periods =>
-      (* such an array, whose values repeat along each axis *)
+  | Constant periods rolls =>
+      (* such an array, whose values repeat along each axis; and which some rolls leave as it is *)
       exists W : array,
+        (forall roll, In roll rolls -> forall i, inside sh i -> W i = W (rolled sh roll 1 i)) /\
         (forall i i', inside sh i -> inside sh i' ->
            (forall a, (a < length sh)%nat -> (nth a periods 1 | nth a i 0 - nth a i' 0)) -> W i = W i') /\
         forall x i, inside sh i -> R x i = W i
@@ -194,6 +203,9 @@ Definition means (k : nat) (o : operation) (sh : list Z) (operands : list operan
   | Take a start by_ =>
       (* R(x)[.., q, ..] = A(x)[.., start + by q, ..] *)
       only operands (fun s A => forall x i, inside sh i -> R x i = A x (put a (start + by_ * nth a i 0) i))
+  | Pick a places =>
+      (* R(x)[.., q, ..] = A(x)[.., places[q], ..] *)
+      only operands (fun s A => forall x i, inside sh i -> R x i = A x (put a (picked places (nth a i 0)) i))
   | Concat a =>
       (* the operands side by side: the cells of each follow those of the ones before it *)
       forall before s A behind, operands = before ++ (s, A) :: behind ->
@@ -259,12 +271,28 @@ Definition shifted (p : program) (r : list Z) (x y : images) : Prop :=
   forall k v axes, nth_error (nodes p) k = Some v -> op v = Input axes ->
     forall i, inside (shape v) i -> y k i = x k (back axes r (shape v) i).
 
+(** The same without ends. *)
+Definition back_on (axes : list nat) (r i : list Z) : list Z :=
+  build (length i) (fun a => nth a i 0 - if listed a axes then nth (position a axes) r 0 else 0).
+
+(** [x] and [y] are views of one scene, before and after it was shifted by [r]: an array without ends, of which they show
+    the cells of their shape. So the shift brings in cells that [x] does not show. *)
+Definition views (p : program) (r : list Z) (x y : images) : Prop :=
+  exists X : images, forall k v axes, nth_error (nodes p) k = Some v -> op v = Input axes ->
+    forall i, inside (shape v) i -> x k i = X k i /\ y k i = X k (back_on axes r i).
+
 (** What is stated of an output: it does not change; or it moves along some axes, by a shift of its own, or by the
-    shift of the image. *)
-Inductive property := Invariance | Equivariance (axes : list nat) (same : bool).
+    shift of the image. Of a scene only of cells in a box: along each of the axes, from where to below where. *)
+Inductive property :=
+  | Invariance
+  | Equivariance (axes : list nat) (same : bool)
+  | OfScene (axes : list nat) (same : bool) (box : list (Z * Z)).
 
 Definition rank_of (what : property) : nat :=
-  match what with Invariance => O | Equivariance axes _ => length axes end.
+  match what with Invariance => O | Equivariance axes _ | OfScene axes _ _ => length axes end.
+
+Definition in_box (axes : list nat) (box : list (Z * Z)) (i : list Z) : Prop :=
+  forall k, (k < length axes)%nat -> fst (nth k box (0, 0)) <= nth (nth k axes O) i 0 < snd (nth k box (0, 0)).
 
 (** Sums and differences of listed shifts of the image, with the same of the output; so also 0, and all multiples. *)
 Definition plus (n : nat) (r s : list Z) : list Z := build n (fun a => nth a r 0 + nth a s 0).
@@ -278,14 +306,16 @@ Inductive generated (n n' : nat) (generators : list (list Z * list Z)) : list Z 
 
 (** The output of a model answers a shift of the image by [r] as the property says, the output shift being [r']. *)
 Definition answers (p : program) (m : model) (what : property) (r r' : list Z) : Prop :=
-  forall x y, shifted p r x y -> forall i, inside (shape_of p (output p)) i ->
-    let f x := m x (output p) in
-    match what with
-    | Invariance => f y i = f x i
-    | Equivariance axes same =>
-        f y i = f x (back axes r' (shape_of p (output p)) i) /\
-        (same = true -> f y i = f x (back axes r (shape_of p (output p)) i))
-    end.
+  let f x := m x (output p) in let s := shape_of p (output p) in
+  match what with
+  | Invariance => forall x y, shifted p r x y -> forall i, inside s i -> f y i = f x i
+  | Equivariance axes same => forall x y, shifted p r x y -> forall i, inside s i ->
+      f y i = f x (back axes r' s i) /\ (same = true -> f y i = f x (back axes r s i))
+  | OfScene axes same box =>
+      (same = true -> r' = r) /\
+      forall x y, views p r x y -> forall i, inside s i -> in_box axes box i -> in_box axes box (back_on axes r' i) ->
+        f y i = f x (back_on axes r' i)
+  end.
 
 End Meaning.
 Arguments array : clear implicits.

@@ -4,162 +4,34 @@
     program. *)
 
 From Coq Require Import ZArith Znumtheory List Lia Bool Permutation.
-From Shifts Require Import Facts Semantics Indices Rules Orders Views Checker Nodes.
+From Shifts Require Import Facts Parts Semantics Indices Rules Orders Views Checker Nodes Torus Scenes.
 Import ListNotations.
 Open Scope Z_scope.
 
-(** ** What follows for the output *)
+(** ** One generator *)
 
-Lemma back_inside axes r s i : inside s i -> inside s (back axes r s i).
+Lemma check_generator_right {V} (numbers : addition V) c g (m : model V) : is_model numbers (about c) m ->
+  check_generator c g = Proved -> exists e,
+  concludes (what c) (by_shift g) (by_output g) e = Yes /\ extent e = shape_of (about c) (output (about c)) /\
+  forall (index : Type) (turn : index -> Z) (copy : index -> images V),
+    (forall k v axes, nth_error (nodes (about c)) k = Some v -> op v = Input axes ->
+       one_signal turn (negb (is_scene (what c))) axes (by_shift g) (shape v) (fun t => copy t k)) ->
+    premise turn copy (fact e) (shape_of (about c) (output (about c)), fun z => m z (output (about c))).
 Proof.
-  intros [L I]. apply build_inside. intros a A. specialize (I a A). rewrite (nth_indep s 1 0) by trivial.
-  destruct (listed a axes); [apply Z.mod_pos_bound; lia | trivial].
-Qed.
-
-(** [m] at [y] is [m] at [x], moved by [r'] along some axes of its output. *)
-Definition acts {V} (p : program) (m : model V) (axes : list nat) (r r' : list Z) : Prop :=
-  forall x y, shifted p r x y -> forall i, inside (shape_of p (output p)) i ->
-    m y (output p) i = m x (output p) (back axes r' (shape_of p (output p)) i).
-
-Lemma moves_along_right n r fs j : moves_along n r fs = Yes -> sane fs = true -> size fs = n -> 0 <= j < n ->
-  alike fs true j false ((j - r) mod n).
-Proof.
-  intros H S Z J. unfold moves_along in H. pose proof (Z.mod_pos_bound (j - r) n ltac:(lia)) as B.
-  destruct (still fs && (r mod n =? 0)) eqn:U.
-  - apply andb_true_iff in U as [U R]. apply divides in R; [|lia].
-    replace ((j - r) mod n) with j; [now apply still_stays|].
-    rewrite <- (Z.mod_small j n) at 1 by lia. apply equal_mod; [lia|].
-    now replace (j - (j - r)) with r by ring.
-  - clear U. destruct (merged fs) as [f|]; [|easy]. apply both_yes in H as [C H]. apply ask_yes in C.
-    rewrite !andb_true_iff, Z.eqb_eq in C. destruct C as [[[S1 Q] P] R].
-    pose proof (sane1_positive f S1). apply divides in P, R; try lia.
-    apply (follows_right FUEL [f] fs); trivial; try (simpl; lia).
-    + unfold sane; simpl. now rewrite S1.
-    + apply alike_one; trivial. unfold alike1. simpl turn.
-      replace (j - (j - r) mod n - (1 - 0) * step f) with ((j - r - (j - r) mod n) - (step f - r)) by ring.
-      apply Z.divide_sub_r; trivial. apply Z.divide_trans with n; trivial.
-      apply Z.mod_divide; [lia|]. rewrite Zminus_mod, Zmod_mod, Z.sub_diag. apply Z.mod_0_l; lia.
-Qed.
-
-Lemma moves_right {V} (x y : images V) (m : model V) k s axes r e : premise x y (fact e) (s, fun z => m z k) ->
-  extent e = s -> moves axes r e = Yes -> forall i, inside s i -> m y k i = m x k (back axes r s i).
-Proof.
-  intros P X H i I. pose proof (back_inside axes r s i I) as B.
-  refine (premise_cell x y (fact e) (s, fun z => m z k) true i false _ P I B _).
-  intros a A. simpl in A. pose proof (fits_right _ _ (proj1 P)) as [_ W]. simpl in W. destruct (W a A) as [S Z].
-  unfold moves in H. rewrite X in H. eapply all_yes in H; [|apply in_map, in_seq; split; [lia | exact A]].
-  unfold back. rewrite nth_build, (nth_indep s 1 0) by trivial. pose proof (proj2 I a A).
-  destruct (listed a axes); [now apply moves_along_right | now apply still_stays; [|apply ask_yes]].
-Qed.
-
-Lemma check_generator_right {V} (numbers : addition V) c g (m : model V) :
-  is_model numbers (about c) m -> check_generator c g = Proved ->
-  match what c with
-  | Invariance => acts (about c) m [] (by_shift g) []
-  | Equivariance axes same => acts (about c) m axes (by_shift g) (by_output g) /\
-                              (same = true -> acts (about c) m axes (by_shift g) (by_shift g))
-  end.
-Proof.
-  intros M H. unfold check_generator in H.
-  destruct (check_nodes (by_shift g) (has_sums (about c)) [] (nodes (about c)) (listings g)) as [env|why k] eqn:D;
-    [|destruct why; easy].
-  destruct (nth_error env (output (about c))) as [[e|]|] eqn:N; try easy.
+  intros M H. unfold check_generator in H. set (sums := has_sums (about c)) in *.
+  destruct (check_nodes (negb (is_scene (what c))) (by_shift g) sums [] (nodes (about c)) (listings g))
+    as [env|why k] eqn:D; [|destruct why; easy].
+  destruct (nth_error env (output (about c))) as [[e|]|] eqn:N; try easy. exists e.
   assert (R : concludes (what c) (by_shift g) (by_output g) e = Yes).
   { destruct (concludes (what c) (by_shift g) (by_output g) e); easy. }
-  unfold concludes in R. destruct (sums_of e) eqn:U; [discriminate R|].
-  assert (K : forall axes r, moves axes r e = Yes -> acts (about c) m axes (by_shift g) r).
-  { intros axes r E x y T i I.
-    destruct (derived_right numbers (about c) m M (by_shift g) x y T _ env _ e D N U) as [X P].
-    now apply (moves_right x y m _ _ axes r e P). }
-  destruct (what c) as [|axes same].
-  - now apply K.
-  - apply both_yes in R as [R1 R2]. split; [now apply K|]. intros ->. now apply K.
-Qed.
-
-(** ** All shifts that the generators reach *)
-
-Lemma back_nth axes r s i a : (a < length s)%nat -> nth a (back axes r s i) 0 =
-  if listed a axes then (nth a i 0 - nth (position a axes) r 0) mod nth a s 1 else nth a i 0.
-Proof. apply nth_build. Qed.
-
-Lemma back_twice axes n r g s i : (length axes <= n)%nat -> inside s i ->
-  back axes r s (back axes g s i) = back axes (plus n r g) s i.
-Proof.
-  intros L I. apply map_seq_equal. intros a A. rewrite !back_nth by trivial.
-  destruct (listed a axes) eqn:E; trivial. apply listed_in, position_in in E as [E _].
-  unfold plus. rewrite nth_build by lia. rewrite Zminus_mod_idemp_l. f_equal; ring.
-Qed.
-
-Lemma back_plus_minus axes n r g s i : (length axes <= n)%nat -> inside s i ->
-  back axes (minus n r g) s (back axes g s i) = back axes r s i.
-Proof.
-  intros L I. apply map_seq_equal. intros a A. rewrite !back_nth by trivial.
-  destruct (listed a axes) eqn:E; trivial. apply listed_in, position_in in E as [E _].
-  unfold minus. rewrite nth_build by lia. rewrite Zminus_mod_idemp_l. f_equal; ring.
-Qed.
-
-Lemma back_and_forth axes n g s i : (length axes <= n)%nat -> inside s i ->
-  back axes g s (back axes (build n (fun a => - nth a g 0)) s i) = i.
-Proof.
-  intros L [N I]. unfold back at 1. apply equal_lists; [now rewrite build_length|].
-  rewrite build_length. intros a A. rewrite nth_build, !back_nth by trivial. specialize (I a A).
-  destruct (listed a axes) eqn:E; trivial. apply listed_in, position_in in E as [E _].
-  rewrite nth_build by lia. rewrite Zminus_mod_idemp_l, (nth_indep s 1 0) by trivial.
-  replace (nth a i 0 - - nth (position a axes) g 0 - nth (position a axes) g 0) with (nth a i 0) by ring.
-  now apply Z.mod_small.
-Qed.
-
-Lemma back_minus axes n r g s i : (length axes <= n)%nat -> inside s i ->
-  back axes r s (back axes (build n (fun a => - nth a g 0)) s i) = back axes (minus n r g) s i.
-Proof.
-  intros L I. apply map_seq_equal. intros a A. rewrite !back_nth by trivial.
-  destruct (listed a axes) eqn:E; trivial. apply listed_in, position_in in E as [E _].
-  unfold minus. rewrite !nth_build by lia. rewrite Zminus_mod_idemp_l. f_equal; ring.
-Qed.
-
-(** The images shifted by r, cell by cell. *)
-Definition shift_images {V} (p : program) (r : list Z) (x : images V) : images V :=
-  fun k i => match nth_error (nodes p) k with
-             | Some v => match op v with Input axes => x k (back axes r (shape v) i) | _ => x k i end
-             | None => x k i
-             end.
-
-Lemma shift_images_right {V} p r (x : images V) : shifted p r x (shift_images p r x).
-Proof. intros k v axes N Op i I. unfold shift_images. now rewrite N, Op. Qed.
-
-Definition axes_fit (p : program) (n : nat) : Prop :=
-  forall k v axes, nth_error (nodes p) k = Some v -> op v = Input axes -> (length axes <= n)%nat.
-
-Lemma acts_plus {V} p (m : model V) axes n n' r r' g g' : axes_fit p n -> (length axes <= n')%nat ->
-  acts p m axes r r' -> acts p m axes g g' -> acts p m axes (plus n r g) (plus n' r' g').
-Proof.
-  intros F L R G x y T i I. set (z := shift_images p r x).
-  assert (T1 : shifted p r x z) by apply shift_images_right.
-  assert (T2 : shifted p g z y).
-  { intros k v ax N Op j J. rewrite (T k v ax N Op j J). rewrite (T1 k v ax N Op) by now apply back_inside.
-    f_equal. symmetry. apply back_twice; trivial. now apply (F k v). }
-  rewrite (G z y T2 i I), (R x z T1) by now apply back_inside. f_equal. now apply back_twice.
-Qed.
-
-Lemma acts_minus {V} p (m : model V) axes n n' r r' g g' : axes_fit p n -> (length axes <= n')%nat ->
-  acts p m axes r r' -> acts p m axes g g' -> acts p m axes (minus n r g) (minus n' r' g').
-Proof.
-  intros F L R G x y T i I. set (z := shift_images p g y).
-  assert (T1 : shifted p g y z) by apply shift_images_right.
-  assert (T2 : shifted p r x z).
-  { intros k v ax N Op j J. rewrite (T1 k v ax N Op j J). rewrite (T k v ax N Op) by now apply back_inside.
-    f_equal. apply back_plus_minus; trivial. now apply (F k v). }
-  set (j := back axes (build n' (fun a => - nth a g' 0)) (shape_of p (output p)) i).
-  assert (J : inside (shape_of p (output p)) j) by now apply back_inside.
-  pose proof (G y z T1 j J) as E1. pose proof (R x z T2 j J) as E2.
-  unfold j in E1 at 2. rewrite (back_and_forth axes n' g' _ i L I) in E1.
-  unfold j in E2 at 2. rewrite (back_minus axes n' r' g' _ i L I) in E2. congruence.
-Qed.
-
-Lemma back_nothing r s i : inside s i -> back [] r s i = i.
-Proof.
-  intros [L I]. apply equal_lists; [unfold back; now rewrite build_length|].
-  unfold back. rewrite build_length. intros a A. now rewrite nth_build.
+  assert (U : sums_of e = None).
+  { unfold concludes in R. destruct (sums_of e); [discriminate R | reflexivity]. }
+  split; trivial. split.
+  - destruct (derived_right numbers (about c) m M (negb (is_scene (what c))) (by_shift g) (index := Empty_set)
+      (fun t => match t with end) (fun t => match t with end)) with (2 := D) (3 := N) as [X _]; trivial.
+    intros k v axes _ _. exists (fun _ => nought numbers). split; trivial. intros [].
+  - intros index turn copy T.
+    now apply (derived_right numbers (about c) m M (negb (is_scene (what c))) (by_shift g) turn copy T _ env _ e D N U).
 Qed.
 
 Lemma first_not_proved_right results : first_not_proved results = Proved -> forall r, In r results -> r = Proved.
@@ -170,12 +42,91 @@ Proof.
   - destruct r; try easy. now apply IH.
 Qed.
 
+Lemma moves_nothing r e : moves [] r e = moves [] [] e.
+Proof. reflexivity. Qed.
+
+(** The shifts of the image that are reached, as shifts of an output that moves as the image does. *)
+Lemma same_generated n n' gens r s : generated n n' gens r s -> generated n n (map (fun u => (fst u, fst u)) gens) r r.
+Proof.
+  intro G. induction G as [g g' I|q s g g' I _ IH|q s g g' I _ IH];
+    apply (in_map (fun u => (fst u, fst u))) in I; simpl in I;
+    [now apply listed_itself | now apply onwards | now apply backwards].
+Qed.
+
+Lemma equal_generated n gens r r' : (forall g g', In (g, g') gens -> g' = g) -> generated n n gens r r' -> r' = r.
+Proof.
+  intros E G. induction G as [g g' I|q s g g' I _ IH|q s g g' I _ IH]; rewrite (E g g' I); trivial; now rewrite IH.
+Qed.
+
+(** ** All generators *)
+
+Lemma torus_right {V} (numbers : addition V) c (m : model V) axes (h : generator -> list Z) r r' :
+  is_model numbers (about c) m -> is_scene (what c) = false -> axes_fit (about c) (length (grid c)) ->
+  (forall g, In g (generators c) -> check_generator c g = Proved) ->
+  (forall g e, In g (generators c) -> concludes (what c) (by_shift g) (by_output g) e = Yes ->
+     moves axes (h g) e = Yes) ->
+  forall n', (length axes <= n')%nat ->
+    generated (length (grid c)) n' (map (fun g => (by_shift g, h g)) (generators c)) r r' ->
+    acts (about c) m axes r r'.
+Proof.
+  intros M Sc F A H n' L. apply generated_act; trivial. intros q q' I. apply in_map_iff in I as [g [E I]].
+  injection E as <- <-. destruct (check_generator_right numbers c g m M (A g I)) as (e & R & X & P).
+  intros x y T i J. apply (moves_right x y m _ _ axes (h g) e); trivial; [|now apply H].
+  apply P. rewrite Sc. now apply one_signal_around.
+Qed.
+
+Lemma scene_right {V} (numbers : addition V) c (m : model V) axes same box r r' :
+  is_model numbers (about c) m -> what c = OfScene axes same box -> axes_fit (about c) (length (grid c)) ->
+  (forall g, In g (generators c) -> check_generator c g = Proved) ->
+  (forall g, In g (generators c) -> length (by_shift g) = length (grid c) /\ length (by_output g) = length axes) ->
+  (1 <= length (generators c))%nat ->
+  let s := shape_of (about c) (output (about c)) in
+  distinct axes = true -> below (length s) axes = true -> box_fits axes box s (generators c) = true ->
+  generated (length (grid c)) (length axes) (map (fun g => (by_shift g, by_output g)) (generators c)) r r' ->
+  acts_in_box (about c) m axes box r r'.
+Proof.
+  intros M Wh F A Len One s Di Be Fit G. unfold box_fits in Fit. rewrite !andb_true_iff in Fit.
+  destruct Fit as [[[_ Dis] _] Box]. rewrite forallb_forall in Box.
+  assert (Fits : forall k, (k < length axes)%nat ->
+    0 <= fst (nth k box (0, 0)) /\ snd (nth k box (0, 0)) <= nth (nth k axes O) s 0).
+  { intros k K. specialize (Box k ltac:(apply in_seq; lia)). destruct (nth k box (0, 0)) as [low high].
+    rewrite !andb_true_iff, !Z.leb_le in Box. simpl. lia. }
+  assert (Each : forall g, In g (generators c) -> forall t,
+    acts_in_box (about c) m axes box (times t (by_shift g)) (times t (by_output g))).
+  { intros g I t x y [X T] i J B B'. destruct (check_generator_right numbers c g m M (A g I)) as (e & R & E & P).
+    unfold concludes in R. rewrite Wh in R. destruct (sums_of e); [discriminate R|].
+    apply both_yes in R as [_ R].
+    assert (Start : is_view (about c) X (times 0 (by_shift g)) x).
+    { intros k v ax N Op j Ij. destruct (T k v ax N Op j Ij) as [-> _]. f_equal.
+      apply equal_lists; [now rewrite back_on_length|]. intros a La. rewrite back_on_nth, times_nth by trivial.
+      destruct (listed a ax); ring. }
+    assert (End : is_view (about c) X (times t (by_shift g)) y).
+    { intros k v ax N Op j Ij. now destruct (T k v ax N Op j Ij) as [_ ->]. }
+    set (from_ := exist (fun u => is_view (about c) X (times (fst u) (by_shift g)) (snd u)) (0, x) Start).
+    set (to := exist (fun u => is_view (about c) X (times (fst u) (by_shift g)) (snd u)) (t, y) End).
+    pose proof (generator_acts (about c) m axes box Fits X (by_shift g) (by_output g) e (output (about c))) as Act.
+    assert (Pr : premise (how_often (about c) (X := X) (g := by_shift g)) (seen (about c)) (fact e)
+      (s, fun z => m z (output (about c)))).
+    { apply P. rewrite Wh. intros k v ax N Op. now apply one_signal_of_scene. }
+    specialize (Act Pr E R eq_refl to from_ i J B).
+    cbv zeta in Act. unfold how_often, seen in Act. simpl in Act. rewrite Z.sub_0_r in Act. now apply Act. }
+  apply generated_combined in G as (cs & -> & ->).
+  2: { intros q q' I. apply in_map_iff in I as [g [E I]]. injection E as <- <-. now apply Len. }
+  apply sums_act; trivial.
+  - destruct (generators c) as [|g rest] eqn:Gs; [simpl in One; lia|].
+    apply (acts_equal (about c) m axes box (times 0 (by_shift g)) (times 0 (by_output g)));
+      [intro k; rewrite times_nth; now destruct k.. | apply Each; now left].
+  - intros q q' t I. apply in_map_iff in I as [g [E I]]. injection E as <- <-. now apply Each.
+  - rewrite map_map. exact Dis.
+Qed.
+
 (** Where the checker says [Proved], the statement holds: for values of any type, for every model of the program (so for
     all functions of the classes that its operations name, and all weights; where some of these are sums, of values whose
-    addition is commutative, whichever it is), for every shift [r] that is a sum of
-    listed generators and their inverses, [r'] being the same sum of their output shifts, and for all images x and y
-    of which y is x shifted by r: the output at y is the output at x, or, of an equivariance, that shifted by r' along
-    the axes named (and by r, where the statement says that it moves as the image does). *)
+    addition is commutative, whichever it is), for every shift [r] that is a sum of listed generators and their inverses,
+    [r'] being the same sum of their output shifts, and for all images x and y of which y is x shifted by r: the output at
+    y is the output at x, or, of an equivariance, that shifted by r' along the axes named (and by r, where the statement
+    says that it moves as the image does). Of a scene, x and y are views of it before and after that shift, and it is said
+    of each place of the output that lies in the box with the place that is shifted to it. *)
 Theorem checked_statements_hold : forall c, check c = Proved ->
   forall (V : Type) (numbers : addition V) (m : model V), is_model numbers (about c) m ->
   forall r r',
@@ -185,36 +136,31 @@ Proof.
   intros c H V numbers m M r r' Ge. unfold check in H. destruct (well_formed c) eqn:W; [|easy].
   assert (A : forall g, In g (generators c) -> check_generator c g = Proved).
   { intros g I. apply (first_not_proved_right _ H). now apply in_map. }
-  unfold well_formed in W. rewrite !andb_true_iff in W. destruct W as [[[[_ W1] _] _] W2].
+  unfold well_formed in W. rewrite !andb_true_iff in W. destruct W as [[[[[_ W1] One] Len] W2] W3].
   assert (F : axes_fit (about c) (length (grid c))).
   { intros k v axes N Op. apply nth_error_In in N. rewrite forallb_forall in W1. specialize (W1 v N).
     unfold has_grid in W1. rewrite Op, !andb_true_iff, Nat.eqb_eq in W1. lia. }
-  assert (K : forall axes n', (length axes <= n')%nat ->
-    forall h : generator -> list Z, (forall g, In g (generators c) -> acts (about c) m axes (by_shift g) (h g)) ->
-    forall r s, generated (length (grid c)) n' (map (fun g => (by_shift g, h g)) (generators c)) r s ->
-    acts (about c) m axes r s).
-  { intros axes n' L h Each q s G. induction G as [g g' I|q s g g' I _ IH|q s g g' I _ IH];
-      apply in_map_iff in I as [u [E I]]; injection E as <- <-; [now apply Each | |].
-    - apply acts_plus; trivial. now apply Each.
-    - apply acts_minus; trivial. now apply Each. }
-  assert (Twice : forall n' l r0 s0, generated (length (grid c)) n' l r0 s0 ->
-    generated (length (grid c)) (length (grid c)) (map (fun u => (fst u, fst u)) l) r0 r0).
-  { intros n' l r0 s0 G. induction G as [g g' I|q s g g' I _ IH|q s g g' I _ IH];
-      apply (in_map (fun u => (fst u, fst u))) in I; simpl in I;
-      [now apply listed_itself | now apply onwards | now apply backwards]. }
-  assert (B : forall g, In g (generators c) -> match what c with
-    | Invariance => acts (about c) m [] (by_shift g) []
-    | Equivariance axes same => acts (about c) m axes (by_shift g) (by_output g) /\
-                                (same = true -> acts (about c) m axes (by_shift g) (by_shift g)) end).
-  { intros g I. apply check_generator_right with numbers; auto. }
-  intros x y T i I. cbv zeta. destruct (what c) as [|axes same]; simpl rank_of in Ge.
-  - assert (Z0 : acts (about c) m [] r r').
-    { now apply (K [] 0%nat (Nat.le_refl 0) by_output). }
-    rewrite (Z0 x y T i I). now rewrite back_nothing.
-  - rewrite !andb_true_iff in W2. destruct W2 as [_ W2]. split.
-    + apply (K axes (length axes) (Nat.le_refl _) by_output) with (r := r); trivial. intros g J. now apply B.
+  unfold answers. cbv zeta. destruct (what c) as [|axes same|axes same box] eqn:Wh; simpl rank_of in Ge.
+  - intros x y T i I. rewrite <- (back_nothing r' _ i I) at 2.
+    apply (torus_right numbers c m [] by_output r r' M) with (n' := 0%nat); rewrite ?Wh; trivial.
+    intros g e _ R. unfold concludes in R. destruct (sums_of e); [discriminate R|].
+    now rewrite <- (moves_nothing (by_output g)) in R.
+  - rewrite !andb_true_iff in W2. destruct W2 as [_ W2]. intros x y T i I. split.
+    + apply (torus_right numbers c m axes by_output r r' M) with (n' := length axes); rewrite ?Wh; trivial.
+      intros g e _ R. unfold concludes in R. destruct (sums_of e); [discriminate R|].
+      now apply both_yes in R.
     + intros ->. simpl in W2. apply Nat.eqb_eq in W2.
-      apply (K axes (length (grid c)) ltac:(lia) by_shift) with (r := r); trivial.
-      * intros g J. now apply B.
-      * apply Twice in Ge. now rewrite map_map in Ge.
+      apply (torus_right numbers c m axes by_shift r r M) with (n' := length (grid c)); rewrite ?Wh; trivial; [|lia|].
+      * intros g e _ R. unfold concludes in R. destruct (sums_of e); [discriminate R|].
+        now apply both_yes in R.
+      * apply same_generated in Ge. now rewrite map_map in Ge.
+  - rewrite !andb_true_iff in W2. destruct W2 as [[[_ Di] Be] Same]. split.
+    + intros ->. simpl in Same. apply Nat.eqb_eq in Same. rewrite Same in Ge. revert Ge. apply equal_generated.
+      intros q q' I. apply in_map_iff in I as [g [E I]]. injection E as <- <-.
+      destruct (check_generator_right numbers c g m M (A g I)) as (e & R & _). unfold concludes in R. rewrite Wh in R.
+      destruct (sums_of e); [discriminate R|]. apply both_yes in R as [R _]. apply ask_yes in R. simpl in R.
+      apply same_lists_right in R; trivial. intros v w. apply Z.eqb_eq.
+    + apply (scene_right numbers c m axes same box r r' M); trivial; [|now apply Nat.leb_le].
+      intros g I. rewrite forallb_forall in Len. specialize (Len g I).
+      rewrite !andb_true_iff, !Nat.eqb_eq in Len. tauto.
 Qed.

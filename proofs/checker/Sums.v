@@ -5,7 +5,7 @@
     it, is then one of which a fact says what it says of any array. *)
 
 From Coq Require Import ZArith List Lia Bool Permutation.
-From Shifts Require Import Facts Semantics Indices.
+From Shifts Require Import Facts Parts Semantics Indices.
 Import ListNotations.
 Open Scope Z_scope.
 
@@ -100,13 +100,13 @@ Qed.
 (** ** Arrays of sums *)
 
 (** Whether two cells are summed, and the array of the sums. *)
-Definition beside (S : list (list factor)) (i j : list Z) : bool :=
-  if list_eq_dec (list_eq_dec Z.eq_dec) (label S false i) (label S false j) then true else false.
-Definition class (S : list (list factor)) (s i : list Z) : list (list Z) := filter (beside S i) (cells_of s).
-Definition sums (S : list (list factor)) (s : list Z) (A : array V) : array V := fun i => total (map A (class S s i)).
+Definition beside (S : list parts) (i j : list Z) : bool :=
+  if list_eq_dec (list_eq_dec Z.eq_dec) (label S 0 i) (label S 0 j) then true else false.
+Definition class (S : list parts) (s i : list Z) : list (list Z) := filter (beside S i) (cells_of s).
+Definition sums (S : list parts) (s : list Z) (A : array V) : array V := fun i => total (map A (class S s i)).
 
 Lemma beside_alike S s i j : fits S s = true -> (beside S i j = true <->
-  forall a, (a < length s)%nat -> alike (nth a S []) false (nth a i 0) false (nth a j 0)).
+  forall a, (a < length s)%nat -> alike_axis (nth a S []) 0 (nth a i 0) 0 (nth a j 0)).
 Proof.
   intro F. apply fits_right in F as [L _]. rewrite <- L, <- label_alike. unfold beside.
   destruct (list_eq_dec _ _ _); easy.
@@ -119,14 +119,14 @@ Lemma class_no_duplicates S s i : NoDup (class S s i).
 Proof. apply NoDup_filter, cells_no_duplicates. Qed.
 
 (** Where every cell is told apart, nothing is summed. *)
-Lemma nothing_summed S s A i : fits S s = true -> forallb single S = true -> inside s i -> sums S s A i = A i.
+Lemma nothing_summed S s A i : fits S s = true -> forallb single_axis S = true -> inside s i -> sums S s A i = A i.
 Proof.
   intros F U I. unfold sums. rewrite (total_single A _ i); trivial; [apply class_no_duplicates | |].
   - apply in_class. split; trivial. unfold beside. now destruct (list_eq_dec _ _ _).
   - intros j J N. apply in_class in J as [J B]. rewrite (beside_alike S s) in B by trivial. exfalso. apply N. symmetry.
     destruct I as [LI I], J as [LJ J]. apply equal_lists; [congruence|]. rewrite LI. intros a L. specialize (B a L).
     pose proof (fits_right S s F) as [LS W]. destruct (W a L) as [SS ZS]. rewrite forallb_forall in U.
-    apply (single_tells (nth a S []) false _ false _); trivial; rewrite ?ZS; auto. apply U, nth_In; lia.
+    apply (single_axis_tells (nth a S []) 0 _ 0 _); trivial; rewrite ?ZS; auto. apply U, nth_In; lia.
 Qed.
 
 (** Two sums are one where the cells of the one are cells of the other, and else there are zeros. *)

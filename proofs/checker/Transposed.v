@@ -5,13 +5,13 @@
     and each of its steps with one thing changed is refused. *)
 
 From Coq Require Import ZArith List Lia Bool Permutation.
-From Shifts Require Import Facts Semantics Indices Sums Folds Additions Checker Soundness Examples.
+From Shifts Require Import Facts Parts Semantics Indices Sums Folds Additions Checker Soundness Examples.
 Import ListNotations.
 Open Scope Z_scope.
 
 Definition full (low : Z) : list dim := [Dim 0 0 2 1 low 1 1 1].
 Definition steps (window pad reshape_ sum : node) : program := Program
-  [ Node (Input [0%nat]) [] [4]; Node Weight [] [2]; window; Node (Constant []) [] []; pad; reshape_; sum ] 6.
+  [ Node (Input [0%nat]) [] [4]; Node Weight [] [2]; window; Node (Constant [] []) [] []; pad; reshape_; sum ] 6.
 Definition window := Node (Window (full 1) [] false true) [0; 1]%nat [5].
 Definition pad := Node (Pad 0 0 3 0 true) [2; 3]%nat [8].
 Definition reshaped := Node Reshape [4%nat] [2; 4].
@@ -19,12 +19,12 @@ Definition summed := Node (Mix [0%nat] [] true true) [5%nat] [4].
 Definition layer : program := steps window pad reshaped summed.
 
 (** Sums of cells that agree modulo four move as the image does; then they are cells. *)
-Definition laps_of (n : Z) : listing := OfSums [[Moving n 4 0 1]] [[Still n 4]].
-Definition cut_laps : listing := OfSums [[Still 2 1]; [Moving 4 4 0 1]] [[Still 2 1]; [Still 4 4]].
-Definition around_torus : listing := OfCells [[Moving 4 4 0 1]].
+Definition laps_of (n : Z) : listing := OfSums [[[Moving n 4 0 1]]] [[[Still n 4]]].
+Definition cut_laps : listing := OfSums [[[Still 2 1]]; [[Moving 4 4 0 1]]] [[[Still 2 1]]; [[Still 4 4]]].
+Definition around_torus : listing := OfCells [[[Moving 4 4 0 1]]].
 Definition says (p : program) (window pad reshape_ sum : listing) : result :=
   check (Certificate p (Equivariance [0%nat] true) [4] [Generator [1] [1] (map Some
-    [ OfCells [[Moving 4 4 0 1]]; OfCells [[Still 2 2]]; window; OfCells []; pad; reshape_; sum ])]).
+    [ OfCells [[[Moving 4 4 0 1]]]; OfCells [[[Still 2 2]]]; window; OfCells []; pad; reshape_; sum ])]).
 
 Example layer_is_proved : says layer (laps_of 5) (laps_of 8) cut_laps around_torus = Proved.
 Proof. vm_compute. reflexivity. Qed.
@@ -42,15 +42,15 @@ Example one_end_is_refused :
     (laps_of 4) (laps_of 8) cut_laps around_torus = Refused (AtNode 2).
 Proof. vm_compute. reflexivity. Qed.
 Example another_period_is_refused :
-  says layer (OfSums [[Moving 5 4 0 1]] [[Still 5 2]]) (laps_of 8) cut_laps around_torus = Refused (AtNode 2).
+  says layer (OfSums [[[Moving 5 4 0 1]]] [[[Still 5 2]]]) (laps_of 8) cut_laps around_torus = Refused (AtNode 2).
 Proof. vm_compute. reflexivity. Qed.
 Example another_step_of_sums_is_refused :
-  says layer (OfSums [[Moving 5 4 0 2]] [[Still 5 4]]) (laps_of 8) cut_laps around_torus = Refused (AtNode 2).
+  says layer (OfSums [[[Moving 5 4 0 2]]] [[[Still 5 4]]]) (laps_of 8) cut_laps around_torus = Refused (AtNode 2).
 Proof. vm_compute. reflexivity. Qed.
 
 (** The cells themselves do not move. *)
 Example cells_of_laps_are_refused :
-  says layer (OfCells [[Moving 5 4 0 1]]) (laps_of 8) cut_laps around_torus = Refused (AtNode 2).
+  says layer (OfCells [[[Moving 5 4 0 1]]]) (laps_of 8) cut_laps around_torus = Refused (AtNode 2).
 Proof. vm_compute. reflexivity. Qed.
 
 (** Padding that is not 0, or that lies between the cells, or that cuts some away. *)
@@ -70,11 +70,12 @@ Proof. vm_compute. reflexivity. Qed.
 (** Laps of another length than the period; and laps that are said to be the cells. *)
 Example other_laps_are_refused :
   says (steps window pad (Node Reshape [4%nat] [4; 2]) (Node (Mix [0%nat] [] true true) [5%nat] [2]))
-    (laps_of 5) (laps_of 8) (OfSums [[Still 4 1]; [Moving 2 2 0 1]] [[Still 4 1]; [Still 2 2]])
-    (OfCells [[Moving 2 2 0 1]]) = Refused (AtNode 5).
+    (laps_of 5) (laps_of 8) (OfSums [[[Still 4 1]]; [[Moving 2 2 0 1]]] [[[Still 4 1]]; [[Still 2 2]]])
+    (OfCells [[[Moving 2 2 0 1]]]) = Refused (AtNode 5).
 Proof. vm_compute. reflexivity. Qed.
 Example cells_for_laps_are_refused :
-  says layer (laps_of 5) (laps_of 8) (OfSums [[Still 2 1]; [Moving 4 4 0 1]] [[Still 2 2]; [Still 4 1]]) around_torus
+  says layer (laps_of 5) (laps_of 8) (OfSums [[[Still 2 1]]; [[Moving 4 4 0 1]]] [[[Still 2 2]]; [[Still 4 1]]])
+    around_torus
   = Refused (AtNode 5).
 Proof. vm_compute. reflexivity. Qed.
 
@@ -85,34 +86,34 @@ Example another_function_of_laps_is_refused :
 Proof. vm_compute. reflexivity. Qed.
 Example sums_of_other_cells_are_refused :
   says (steps window pad reshaped (Node (Mix [1%nat] [] true true) [5%nat] [2]))
-    (laps_of 5) (laps_of 8) cut_laps (OfCells [[Still 2 1]]) = Refused (AtNode 6).
+    (laps_of 5) (laps_of 8) cut_laps (OfCells [[[Still 2 1]]]) = Refused (AtNode 6).
 Proof. vm_compute. reflexivity. Qed.
 
 (** Laps in another order of axes, of which each is said to be the other; and laps of which some are taken. *)
 Example axes_that_are_exchanged_are_refused :
   says (steps window pad reshaped (Node (Transpose [1; 0]%nat) [5%nat] [4; 2]))
-    (laps_of 5) (laps_of 8) cut_laps (OfSums [[Still 4 1]; [Moving 2 2 0 1]] [[Still 4 1]; [Still 2 2]])
+    (laps_of 5) (laps_of 8) cut_laps (OfSums [[[Still 4 1]]; [[Moving 2 2 0 1]]] [[[Still 4 1]]; [[Still 2 2]]])
   = Refused (AtNode 6).
 Proof. vm_compute. reflexivity. Qed.
 Example a_lap_that_is_taken_is_refused :
   says (steps window pad reshaped (Node (Take 0 0 1) [5%nat] [1; 4]))
-    (laps_of 5) (laps_of 8) cut_laps (OfCells [[Still 1 1]; [Moving 4 4 0 1]]) = Refused (AtNode 6).
+    (laps_of 5) (laps_of 8) cut_laps (OfCells [[[Still 1 1]]; [[Moving 4 4 0 1]]]) = Refused (AtNode 6).
 Proof. vm_compute. reflexivity. Qed.
 
 (** Of an output of laps that were not summed nothing follows. *)
 Example laps_are_no_output :
   says (steps window pad reshaped (Node (Transpose [1; 0]%nat) [5%nat] [4; 2]))
-    (laps_of 5) (laps_of 8) cut_laps (OfSums [[Moving 4 4 0 1]; [Still 2 1]] [[Still 4 4]; [Still 2 1]])
+    (laps_of 5) (laps_of 8) cut_laps (OfSums [[[Moving 4 4 0 1]]; [[Still 2 1]]] [[[Still 4 4]]; [[Still 2 1]]])
   = Refused AtStatement.
 Proof. vm_compute. reflexivity. Qed.
 
 (** Of laps along one axis of two: what may be done along the other one; and the same along this one, or wrongly. *)
-Definition sums_beside (n : Z) : list (list factor) := [[Moving 5 4 0 1]; [Still n n]].
-Definition laps_beside (n : Z) : list (list factor) := [[Still 5 4]; [Still n n]].
+Definition sums_beside (n : Z) : list parts := [[[Moving 5 4 0 1]]; [[Still n n]]].
+Definition laps_beside (n : Z) : list parts := [[[Still 5 4]]; [[Still n n]]].
 
 Example slices_beside_laps :
   take_fold 1 0 2 [5; 2] (sums_beside 2) (laps_beside 2) [5; 3] (sums_beside 3) (laps_beside 3) = Yes /\
-  take_fold 0 0 1 [4; 3] [[Moving 4 4 0 1]; [Still 3 3]] [[Still 4 4]; [Still 3 3]]
+  take_fold 0 0 1 [4; 3] [[[Moving 4 4 0 1]]; [[Still 3 3]]] [[[Still 4 4]]; [[Still 3 3]]]
     [5; 3] (sums_beside 3) (laps_beside 3) = No.
 Proof. vm_compute. now split. Qed.
 Example zeros_beside_laps :
@@ -120,13 +121,13 @@ Example zeros_beside_laps :
   pad_fold 1 1 1 0 false [5; 5] (sums_beside 5) (laps_beside 5) [5; 3] (sums_beside 3) (laps_beside 3) = No.
 Proof. vm_compute. now split. Qed.
 Example sums_beside_laps :
-  sum_fold [1%nat] [5] [[Moving 5 4 0 1]] [[Still 5 4]] [5; 3] (sums_beside 3) (laps_beside 3) = Yes /\
-  sum_fold [0%nat] [3] [[Still 3 3]] [[Still 3 3]] [5; 3] (sums_beside 3) (laps_beside 3) = No.
+  sum_fold [1%nat] [5] [[[Moving 5 4 0 1]]] [[[Still 5 4]]] [5; 3] (sums_beside 3) (laps_beside 3) = Yes /\
+  sum_fold [0%nat] [3] [[[Still 3 3]]] [[[Still 3 3]]] [5; 3] (sums_beside 3) (laps_beside 3) = No.
 Proof. vm_compute. now split. Qed.
 Example order_of_laps :
   transpose_fold [1; 0]%nat [3; 5] (rev (sums_beside 3)) (rev (laps_beside 3))
     [5; 3] (sums_beside 3) (laps_beside 3) = Yes /\
-  transpose_fold [1; 0]%nat [3; 5] (rev (sums_beside 3)) [[Still 3 1]; [Still 5 4]]
+  transpose_fold [1; 0]%nat [3; 5] (rev (sums_beside 3)) [[[Still 3 1]]; [[Still 5 4]]]
     [5; 3] (sums_beside 3) (laps_beside 3) = No.
 Proof. vm_compute. now split. Qed.
 
@@ -162,7 +163,7 @@ Proof.
   - exists w. reflexivity.
   - intros s A others E. injection E as <- <- <-. exists weigh. split; [easy|]. split; [|reflexivity]. intros _.
     exists (fun _ kernels k a => nth k (hd [] kernels) 0 * a). split; [intros; simpl; ring | reflexivity].
-  - exists (fun _ => 0). split; reflexivity.
+  - exists (fun _ => 0). split; [easy|]. split; reflexivity.
   - intros s A t v E. injection E as <- <- <- <-. split; reflexivity.
   - intros s A E. injection E as <- <-. reflexivity.
   - exists (fun _ cells => total integers (concat cells)). split; [|split; reflexivity].

@@ -1,11 +1,14 @@
 """The proved checker: a function in Coq that reads certificates, with the theorem that what it accepts holds.
 
     Facts.v       factors, coordinates, and when one fact follows from another
+    Parts.v       axes of several parts, side by side
     Semantics.v   programs, models, shifts and statements: what the theorem is about
     Indices.v     lemmas about indices, products of lists, and labels
     Rules.v       what is given, maps, broadcasts, reshapes, transpositions
+    Rolls.v       constants that rolls leave as they are
     Orders.v      whole periods, whose cells are taken in another order
     Views.v       slices, padding, windows, functions of whole operands
+    Picks.v       positions from a list
     Mixtures.v    reductions, and arrays side by side
     Sums.v        sums of cells, and arrays of such sums
     Folds.v       folds: sums that are moved, and padded by zeros
@@ -13,9 +16,15 @@
     Additions.v   sums along axes, which end folds
     Checker.v     the checker
     Nodes.v       what it knows of each node is right
+    Torus.v       what follows for the output, and for all shifts that the generators reach
+    Scenes.v      the same of a scene
     Soundness.v   `checked_statements_hold`: where it says `Proved`, every model of the program is as stated
     Examples.v    a network, its models, and certificates that are refused
     Transposed.v  the same of a transposed convolution
+    Tokens.v      the same of a token beside the cells of an image
+    Frames.v      the same of a network that sees a scene
+    Lists.v       positions that follow a pattern, and others that are refused
+    Masks.v       constants that a roll leaves as they are, and others that are refused
 
     python -m proofs checker FILE...    check files with it; without files, the golden certificates
 
@@ -36,6 +45,7 @@ from shiftproof_kernel.certificate import SCHEMA
 SOURCES = Path(__file__).parent
 THEOREMS: Mapping[str, tuple[str, ...]] = {
     "Facts": ("follows_right",),
+    "Parts": ("follows_axis_right", "follows_places_right"),
     "Semantics": (),
     "Indices": (),
     "Rules": (
@@ -46,8 +56,10 @@ THEOREMS: Mapping[str, tuple[str, ...]] = {
         "transpose_right",
         "reshape_right",
     ),
+    "Rolls": ("rolled_right",),
     "Orders": (),
     "Views": ("take_right", "pad_right", "window_right"),
+    "Picks": ("pick_right",),
     "Mixtures": ("mix_right", "concat_right"),
     "Sums": (),
     "Folds": (
@@ -64,15 +76,21 @@ THEOREMS: Mapping[str, tuple[str, ...]] = {
     "Additions": ("sum_fold_right",),
     "Checker": (),
     "Nodes": ("derived_right",),
+    "Torus": (),
+    "Scenes": (),
     "Soundness": ("checked_statements_hold",),
     "Examples": ("network_has_models", "network_is_invariant"),
     "Transposed": ("layer_has_models", "layer_moves"),
+    "Tokens": ("tokens_have_models", "tokens_move"),
+    "Frames": ("frame_has_models", "frame_moves"),
+    "Lists": (),
+    "Masks": (),
 }
 """The theorems of each file; a file may use those before it."""
 
 HEADER = (
     "From Coq Require Import ZArith List.",
-    "From Shifts Require Import Facts Semantics Checker.",
+    "From Shifts Require Import Facts Parts Semantics Checker.",
     "Import ListNotations.",
     "Open Scope Z_scope.",
 )
@@ -132,8 +150,10 @@ def stated(text: str) -> str:
     ]
     along = f" along axes {list(question.axes)}" if question.axes else ""
     same = ", as the image does" if question.law == "same" else ""
+    scene = question.boundary == "scene"
+    box = f" of a scene, of cells in {data['statement']['interior']}" if scene else ""
     exact = ", where sums are exact" if terms.reads_sums(data) else ""
-    return f"{question.property}{along}{same}{exact}, under all sums of {', '.join(moves)}"
+    return f"{question.property}{along}{same}{box}{exact}, under all sums of {', '.join(moves)}"
 
 
 def _words(answer: str, data: Any) -> str:

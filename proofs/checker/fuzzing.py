@@ -7,9 +7,10 @@ formulas say. The kernel derives facts of all nodes. A claim that follows from t
 import dataclasses
 import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from proofs.checker import terms
 from shiftproof_kernel import (
     Lost,
     Moving,
@@ -26,8 +27,12 @@ from shiftproof_kernel import (
 )
 from shiftproof_kernel import program as ops
 from shiftproof_kernel.certificate import SCHEMA, Question
+from shiftproof_kernel.derivation import interior
 from shiftproof_kernel.facts import Factors, merged
 from shiftproof_kernel.program import fields, plain
+
+SIZES = (2, 3, 4, 6, 8)
+"""Of the axes of a torus."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,22 +44,60 @@ class Claim:
 
 
 def kernel_proves(data: Mapping[str, Any]) -> bool:
-    """Whether the statement of a certificate follows from what the kernel derives, whatever facts are listed there."""
+    """Whether the statement of a certificate follows from what the kernel derives, whatever facts are listed there,
+    with the rolls that are chosen or without.
+    """
+    entries = data["generators"]
+    without = {**data, "generators": [{**entry, "choices": []} for entry in entries]}
+    return _proves(data) or (any(entry["choices"] for entry in entries) and _proves(without))
+
+
+def _proves(data: Mapping[str, Any]) -> bool:
+    """The same with the rolls that are chosen."""
     try:
         program = decode_program(data["program"])
         question = Question(**{name: data["statement"][name] for name in fields(Question)})
-        shifts = [(tuple(entry["shift"]), {}) for entry in data["generators"]]
-        make_certificate(program, dataclasses.asdict(question), shifts, "")
+        shifts = [(tuple(entry["shift"]), _choices(entry)) for entry in data["generators"]]
+        made = make_certificate(program, dataclasses.asdict(question), shifts, "")
+        if question.boundary == "scene":
+            return _lies_within(data, made)
         return all(_moves(program, question, entry) for entry in data["generators"])
     except Refusal:
         return False
+
+
+def _lies_within(data: Mapping[str, Any], made: Mapping[str, Any]) -> bool:
+    """Whether the box of a certificate lies in the interior that follows, and what moves in it does so as it says."""
+    inner, outer = data["statement"]["interior"], made["statement"]["interior"]
+    moves = [entry["output_shift"] for entry in data["generators"]]
+    output, axes = made["program"]["outputs"][0], made["statement"]["axes"]
+    return (
+        len(inner) == len(outer)
+        and all(a <= low < high <= b for (low, high), (a, b) in zip(inner, outer, strict=True))
+        and all(
+            step == moved or _moves_along(terms.rows(entry)[output][axis], step)
+            for shift, entry in zip(moves, made["generators"], strict=True)
+            for axis, step, moved in zip(axes, shift, entry["output_shift"], strict=True)
+        )
+        and all(
+            sum(shift[k] != 0 for shift in moves) <= 1
+            and sum(abs(shift[k]) for shift in moves) < high - low
+            for k, (low, high) in enumerate(inner)
+        )
+    )
+
+
+def _choices(entry: Mapping[str, Any]) -> dict[int, tuple[int, ...]]:
+    """The rolls that a generator chooses."""
+    return {number: tuple(roll) for number, *roll in entry["choices"]}
 
 
 def _moves(program: Program, question: Question, entry: Mapping[str, Any]) -> bool:
     """Whether the output moves as a generator says: what repeats moves by every multiple of its period."""
     if question.property == "invariance":
         return entry["output_shift"] is None
-    theorem = derive(program, tuple(entry["shift"]))[program.outputs[0]]
+    derived = derive(program, tuple(entry["shift"]), choices=_choices(entry))
+    theorem = derived[program.outputs[0]]
     if isinstance(theorem, Lost) or len(entry["output_shift"]) != len(question.axes):
         return False
     pairs = zip(question.axes, entry["output_shift"], strict=True)
@@ -70,19 +113,20 @@ def _moves_along(factors: Factors, moved: int) -> bool:
     return False
 
 
-def claims(seed: int, *, folded: bool = False) -> Iterator[Claim]:
+def claims(seed: int, *, first: str = "") -> Iterator[Claim]:
     """What follows of a random program under a random shift; the same with other shifts; and another property.
 
     Args:
         seed: of the choices.
-        folded: the program begins with a transposed convolution.
+        first: what the program begins with: `fold`, a transposed convolution; `tokens`, arrays side by side;
+            `pick`, positions from a list; or `mask`, a constant that rolls leave as it is.
     """
     chance = random.Random(seed)
     builder = Builder(chance)
     try:
-        if folded:
-            builder.fold()
-        for _ in range(chance.randint(0 if folded else 1, 3 if folded else 7)):
+        if first:
+            getattr(builder, first)()
+        for _ in range(chance.randint(0 if first else 1, 3 if first else 7)):
             builder.grow()
         if chance.random() < 0.4:
             builder.mix(list(range(len(builder.shape))))
@@ -91,28 +135,16 @@ def claims(seed: int, *, folded: bool = False) -> Iterator[Claim]:
         return
     grid = builder.grid
     shift = tuple(chance.choice([0, 1, 2, 3, n // 2]) % n for n in grid)
-    outcomes = derive(program, shift)
+    choices = _rolls(chance, program, shift)
+    try:
+        outcomes = derive(program, shift, choices=choices)
+    except Refusal:
+        return
     last = outcomes[-1]
-    facts = [None if isinstance(one, Lost) else plain(one.fact.axes) for one in outcomes]
     rank = len(builder.shape)
 
     def claim(axes: tuple[int, ...], moved: Any) -> Claim:
-        data = {
-            "schema": SCHEMA,
-            "statement": {
-                "property": "equivariance" if axes else "invariance",
-                "output": "output",
-                "grid": list(grid),
-                "axes": list(axes),
-                "law": "any",
-                "boundary": "torus",
-            },
-            "program": program.to_json(),
-            "generators": [
-                {"shift": list(shift), "output_shift": moved, "choices": [], "facts": facts}
-            ],
-        }
-        return Claim(data, kernel_proves(data))
+        return _claim(program, grid, axes, [_entry(shift, moved, outcomes, choices)])
 
     yield claim((), None)
     if rank and not isinstance(last, Lost):
@@ -128,13 +160,98 @@ def claims(seed: int, *, folded: bool = False) -> Iterator[Claim]:
             yield claim(axes, wrong)
 
 
+def scene_claims(seed: int) -> Iterator[Claim]:
+    """What follows of a random program of cells of a scene; the same of a smaller box, of a larger one, and with other
+    shifts.
+    """
+    chance = random.Random(seed)
+    builder = Builder(chance, sizes=(6, 8, 9, 12))
+    try:
+        for _ in range(chance.randint(1, 5)):
+            builder.grow()
+        program = Program(tuple(builder.nodes), (len(builder.nodes) - 1,))
+    except Refusal:
+        return
+    grid, shape = builder.grid, builder.shape
+    moved_axes = chance.sample(range(len(grid)), chance.randint(1, len(grid)))
+    shifts = [
+        tuple(step if k == axis else 0 for k in range(len(grid)))
+        for axis in moved_axes
+        for step in [chance.choice([1, 1, 2, 2, 3, 4, 6])]
+    ]
+    derived = [derive(program, shift, boundary="scene") for shift in shifts]
+    axes = tuple(range(len(shape)))
+    found = [None if isinstance(one[-1], Lost) else interior(one[-1], axes) for one in derived]
+    if not shape or None in found:
+        return
+    moves = [[step for step, _, _ in box] for box in found]
+    box = [
+        [max(a for _, a, _ in one), min(b for _, _, b in one)] for one in zip(*found, strict=True)
+    ]
+
+    def claim(moves: Any, box: Any) -> Claim:
+        entries = [_entry(*one, {}) for one in zip(shifts, moves, derived, strict=True)]
+        return _claim(program, grid, axes, entries, box)
+
+    yield claim(moves, box)
+    axis = chance.choice(axes)
+    low, high = box[axis]
+    for another in ([low + 1, high], [low, high - 1], [low - 1, high], [low, high + 1]):
+        yield claim(moves, [*box[:axis], another, *box[axis + 1 :]])
+    wrong = [list(one) for one in moves]
+    wrong[0][axis] += chance.choice([1, -1])
+    yield claim(wrong, box)
+
+
+def _rolls(
+    chance: random.Random, program: Program, shift: Sequence[int]
+) -> dict[int, tuple[int, ...]]:
+    """For each constant with rolls a multiple of one of them, perhaps that by which an image is shifted."""
+    found = {}
+    for number, node in enumerate(program.nodes):
+        if isinstance(node.op, ops.Constant) and node.op.rolls:
+            roll, k = chance.choice(node.op.rolls), chance.choice([0, 1, 2, max(shift)])
+            found[number] = tuple(k * r % n for r, n in zip(roll, node.shape, strict=True))
+    return found
+
+
+def _entry(
+    shift: tuple[int, ...], moved: Any, outcomes: Sequence[Any], choices: Mapping[int, Any]
+) -> dict[str, Any]:
+    """One generator, with what is derived of all nodes."""
+    facts = [None if isinstance(one, Lost) else plain(one.fact.axes) for one in outcomes]
+    rows = [[number, *roll] for number, roll in choices.items()]
+    return {"shift": list(shift), "output_shift": moved, "choices": rows, "facts": facts}
+
+
+def _claim(
+    program: Program, grid: Any, axes: tuple[int, ...], entries: list[Any], box: Any = None
+) -> Claim:
+    """A certificate, as far as it is read; with a box it is one of a scene."""
+    data = {
+        "schema": SCHEMA,
+        "statement": {
+            "property": "equivariance" if axes else "invariance",
+            "output": "output",
+            "grid": list(grid),
+            "axes": list(axes),
+            "law": "any",
+            "boundary": "torus" if box is None else "scene",
+            "interior": box,
+        },
+        "program": program.to_json(),
+        "generators": entries,
+    }
+    return Claim(data, _proves(data))
+
+
 class Builder:
     """A chain of nodes: each operation is applied to the last one."""
 
-    def __init__(self, chance: random.Random) -> None:
-        self.chance = chance
+    def __init__(self, chance: random.Random, sizes: Sequence[int] = SIZES) -> None:
+        self.chance, self.scene = chance, sizes != SIZES
         channels = chance.choice([1, 2])
-        self.grid = tuple(chance.choice([2, 3, 4, 6, 8]) for _ in range(chance.choice([1, 1, 2])))
+        self.grid = tuple(chance.choice(sizes) for _ in range(chance.choice([1, 1, 2])))
         shape = (*self.grid, channels)
         self.nodes = [Node(ops.Input(tuple(range(len(self.grid)))), (), shape)]
 
@@ -158,6 +275,7 @@ class Builder:
             self.wrap,
             self.wrap,
             self.take,
+            self.pick,
             self.pad,
             self.add_table,
             self.reshape,
@@ -169,6 +287,7 @@ class Builder:
             self.whole,
             self.pair,
             self.fold,
+            self.tokens,
             lambda: self.mix([self.axis()]),
         ]
         if self.shape:
@@ -233,6 +352,26 @@ class Builder:
         count = self.chance.choice([most, self.chance.randint(1, most)])
         self.add(ops.Take(axis, ops.Span(start, step)), self.along(axis, count))
 
+    def pick(self) -> None:
+        """Positions from a list: blocks at a stride, mostly."""
+        chance, axis = self.chance, self.axis()
+        n, width, step = (
+            self.shape[axis],
+            chance.choice([1, 2, 2, 3]),
+            chance.choice([1, 2, 3, -1, -2]),
+        )
+        block = [chance.randrange(n) for _ in range(width)]
+        if chance.random() < 0.3:
+            block = block[:1] * width
+        count = chance.choice([n, max(1, n // abs(step)), chance.randint(1, n)])
+        index = [v + step * k for k in range(count) for v in block]
+        if chance.random() < 0.8:
+            index = [v % n for v in index]
+        if chance.random() < 0.1:
+            index[chance.randrange(len(index))] = chance.randrange(n)
+        if all(0 <= v < n for v in index):
+            self.add(ops.Take(axis, tuple(index)), self.along(axis, len(index)))
+
     def pad(self) -> None:
         """Padding between cells, around them, or less than nothing."""
         axis, last = self.axis(), len(self.nodes) - 1
@@ -249,9 +388,25 @@ class Builder:
         last, chance = len(self.nodes) - 1, self.chance
         shape = tuple(chance.choice([n, n, 1]) for n in self.shape)
         periods = tuple(chance.choice([1, n, max(1, n // 2), 2]) for n in shape)
-        op = chance.choice([ops.Weight(), ops.Constant(periods, ())])
+        op = chance.choice([ops.Weight(), ops.Constant(periods, self.rolls(shape))])
         result = self.shape
         self.add(ops.Map(), result, last, self.add(op, shape))
+
+    def mask(self) -> None:
+        """A function of the last node and of a constant of its shape that rolls leave as it is."""
+        shape, last = self.shape, len(self.nodes) - 1
+        periods = tuple(self.chance.choice([n, n, 1]) for n in shape)
+        steps = tuple(1 if k < len(self.grid) else 0 for k in range(len(shape)))
+        rolls = tuple(self.chance.sample([steps, tuple(2 * s for s in steps)], 2))
+        table = self.add(ops.Constant(periods, rolls), shape)
+        self.add(ops.Map(), shape, last, table)
+
+    def rolls(self, shape: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+        """Rolls that are said to leave a constant as it is, now and then; mostly by one along its axes."""
+        if self.scene or self.chance.random() < 0.5:
+            return ()
+        steps = ([1, 0] if len(self.grid) > k else [0, 0, 1] for k in range(len(shape)))
+        return (tuple(self.chance.choice(some) % n for some, n in zip(steps, shape, strict=True)),)
 
     def reshape(self) -> None:
         """Two axes become one, or one becomes two."""
@@ -280,6 +435,40 @@ class Builder:
         """Two copies, side by side."""
         axis, last = self.axis(), len(self.nodes) - 1
         self.add(ops.Concat(axis), self.along(axis, 2 * self.shape[axis]), last, last)
+
+    def tokens(self) -> None:
+        """Arrays side by side, as a class token beside tokens of the image; then a part is taken, or all are mixed."""
+        chance, axis, last = self.chance, self.axis(), len(self.nodes) - 1
+        shape, n = self.shape, self.shape[axis]
+        kinds = chance.choice(["so", "os", "sos", "oso", "oo", "soo", "ss"])
+        sizes = [n if kind == "o" else chance.choice([1, 1, 2]) for kind in kinds]
+        inputs = [
+            last
+            if kind == "o"
+            else self.add(ops.Weight(), (*shape[:axis], size, *shape[axis + 1 :]))
+            for kind, size in zip(kinds, sizes, strict=True)
+        ]
+        total = sum(sizes)
+        self.add(ops.Concat(axis), (*shape[:axis], total, *shape[axis + 1 :]), *inputs)
+        for _ in range(2):
+            found = self.beside(axis)
+            if found is None:
+                return
+            axis = found
+        number = chance.randrange(len(sizes))
+        start, count = sum(sizes[:number]), sizes[number]
+        match chance.choice(["part", "part", "table", "mix", "twice", "any"]):
+            case "part" if self.shape[axis] == total:
+                start = max(0, start + self.now_and_then([-1, 1]))
+                count = min(count + self.now_and_then([1]), total - start)
+                step = chance.choice([1, 1, 1, 2])
+                self.add(ops.Take(axis, ops.Span(start, step)), self.along(axis, -(-count // step)))
+            case "table":
+                self.add_table()
+            case "mix":
+                self.mix([axis])
+            case "twice":
+                self.tokens()
 
     def rotate(self) -> None:
         """The cells of an axis in a cycle, by slices; and a function of these and those."""

@@ -1,18 +1,21 @@
 """Certificates as Coq terms: what is read here of a file is what the proved checker is about.
 
 Operations and factors keep their names, and numbers are written as they are. What the checker has no name for becomes
-`Other`, and a fact with such a factor no fact, so that they are not covered. Not read are labels, digests, counts.
+`Other`, and a fact with such a factor no fact, so that they are not covered. Not read are labels, digests, counts, and
+the rolls that are chosen for constants, which the facts show.
 
+An axis becomes a list of its parts, of which there are several where it is `joined`, and each a list of factors. That
+of a scene becomes its interior, as a signal of period 0, with its border before and behind, of which nothing is said.
 A fact with folds becomes two: of the sums, and of the cells that are summed. Only of a certificate with folds is it
 read that an operation is a sum: any other one is of all functions.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from typing import Any
 
-from shiftproof_kernel import Fold, Moving, Still, decode_program
+from shiftproof_kernel import Fold, Moving, Scene, Still, decode_program
 from shiftproof_kernel.certificate import Question
-from shiftproof_kernel.facts import Factor, Factors, need
+from shiftproof_kernel.facts import Factor, Factors, need, parts, size
 from shiftproof_kernel.program import (
     Broadcast,
     Concat,
@@ -44,18 +47,16 @@ def certificate(data: Mapping[str, Any], name: str) -> str:
     """Definitions that end with that of `name`, the term of a certificate as read from a file.
 
     Raises:
-        Refusal: it has no such parts, or is about a scene.
+        Refusal: it has no such parts.
     """
     program, question = decode_program(data["program"]), asked(data)
-    need(question.boundary == "torus", "boundary", "not covered: scene")
     need(len(program.outputs) == 1, "format", "the program has several outputs")
     entries = [_generator(entry) for entry in data["generators"]]
-    chosen = {number for entry in data["generators"] for number, *_ in entry["choices"]}
     sums = reads_sums(data)
-    nodes = listed(_node(node, number in chosen, sums) for number, node in enumerate(program.nodes))
+    nodes = listed(_node(node, sums) for node in program.nodes)
     return (
         f"Definition {name}_program := Program {nodes} {natural(program.outputs[0])}.\n"
-        f"Definition {name} := Certificate {name}_program {_property(question)} "
+        f"Definition {name} := Certificate {name}_program {_property(question, data)} "
         f"{listed(map(integer, question.grid))} {listed(entries)}.\n"
     )
 
@@ -73,9 +74,20 @@ def rows(entry: Mapping[str, Any]) -> list[Row]:
 
 
 def strangers(row: Row) -> Set[str]:
-    """The kinds of factors in a fact that are not covered."""
-    known = Still | Moving | Fold
-    return {kind(f) for axis in row or () for f in axis if not isinstance(f, known)}
+    """The kinds of factors in a fact that are not covered; the border of a scene must be major."""
+    found = (
+        (f, number, part is axis)
+        for axis in row or ()
+        for part in parts(axis)
+        for number, f in enumerate(part)
+    )
+    return {kind(f) for f, number, alone in found if not _is_known(f, number == 0 and alone)}
+
+
+def _is_known(factor: Factor, major: bool) -> bool:
+    if isinstance(factor, Scene):
+        return major or (factor.low, factor.high) == (0, factor.n)
+    return isinstance(factor, Still | Moving | Fold)
 
 
 def has_folds(row: Row) -> bool:
@@ -118,10 +130,15 @@ def _boolean(value: bool) -> str:
 # --- parts ---
 
 
-def _property(question: Question) -> str:
+def _property(question: Question, data: Mapping[str, Any]) -> str:
     if question.property == "invariance":
         return "Invariance"
-    return f"(Equivariance {_naturals(question.axes)} {_boolean(question.law == 'same')})"
+    said = f"{_naturals(question.axes)} {_boolean(question.law == 'same')}"
+    if question.boundary == "torus":
+        return f"(Equivariance {said})"
+    box = typed(tuple[tuple[int, int], ...], data["statement"]["interior"], "interior")
+    pairs = (f"({integer(low)}, {integer(high)})" for low, high in box)
+    return f"(OfScene {said} {listed(pairs)})"
 
 
 def _generator(entry: Mapping[str, Any]) -> str:
@@ -142,7 +159,20 @@ def _row(row: Row) -> str:
 
 
 def _axes(row: tuple[Factors, ...], word: Callable[[Factor], str]) -> str:
-    return listed(listed(map(word, axis)) for axis in row)
+    return listed(listed(_parts(axis, word)) for axis in row)
+
+
+def _parts(axis: Factors, word: Callable[[Factor], str]) -> Iterator[str]:
+    """The parts of an axis; of a scene its border, where it has one, and what lies within."""
+    first, cells = axis[:1], size(axis[1:])
+    borders = [(f.low, f.n - f.high) for f in first if isinstance(f, Scene)]
+    before, behind = borders[0] if borders else (0, 0)
+    if before > 0:
+        yield f"[Nothing {before * cells}]"
+    for part in parts(axis):
+        yield listed(map(word, part))
+    if behind > 0:
+        yield f"[Nothing {behind * cells}]"
 
 
 def _factor(factor: Factor) -> str:
@@ -152,6 +182,8 @@ def _factor(factor: Factor) -> str:
             factor = Still(n, 1)
         case Fold(n, period, step):
             factor = Moving(n, period, 0, step)
+        case Scene(_, low, high, offset, step):
+            return f"Factor {' '.join(map(integer, (high - low, 0, offset + low, step)))}"
     numbers = (getattr(factor, name) for name in fields(type(factor)))
     return f"{type(factor).__name__} {' '.join(map(integer, numbers))}"
 
@@ -166,23 +198,25 @@ def _summed(factor: Factor) -> str:
     return _factor(Still(factor.n, factor.n))
 
 
-def _node(node: Node, chosen: bool, sums: bool) -> str:
-    operation = "Other" if chosen else _operation(node.op, sums)
-    return f"Node ({operation}) {_naturals(node.inputs)} {listed(map(integer, node.shape))}\n  "
+def _node(node: Node, sums: bool) -> str:
+    return f"Node ({_operation(node.op, sums)}) {_naturals(node.inputs)} {listed(map(integer, node.shape))}\n  "
 
 
 def _operation(op: Operation, sums: bool) -> str:
     match op:
         case Input(grid):
             return f"Input {_naturals(grid)}"
-        case Constant(periods):
-            return f"Constant {listed(map(integer, periods))}"
+        case Constant(periods, rolls):
+            every = listed(listed(map(integer, roll)) for roll in rolls)
+            return f"Constant {listed(map(integer, periods))} {every}"
         case Broadcast(axes):
             return f"Broadcast {_naturals(axes)}"
         case Transpose(order):
             return f"Transpose {_naturals(order)}"
         case Take(axis, Span(start, step)):
             return f"Take {natural(axis)} {integer(start)} {integer(step)}"
+        case Take(axis, tuple(places)):
+            return f"Pick {natural(axis)} {listed(map(integer, places))}"
         case Concat(axis):
             return f"Concat {natural(axis)}"
         case Pad(axis, low, high, inner, zero):

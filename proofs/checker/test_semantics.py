@@ -80,6 +80,18 @@ def test_reshapes_and_transpositions_are_those_of_jax(compiled) -> None:
     assert told(compiled, ["[" + "; ".join(terms) + "]"]) == [right]
 
 
+@pytest.mark.slow
+@needs_coq
+def test_positions_from_a_list_are_those_of_jax(compiled) -> None:
+    chance, terms, right = random.Random(3), [], []
+    for _ in range(10):
+        index = [chance.randrange(7) for _ in range(chance.randint(1, 9))]
+        places = listed(map(integer, index))
+        terms.append(f"map (fun q => picked {places} q) (range {len(index)})")
+        right.append(np.asarray(jnp.take(jnp.arange(7), jnp.array(index))).tolist())
+    assert told(compiled, terms) == right
+
+
 AT = (
     "From Shifts Require Import Transposed.",
     "Definition at_ l (i : list Z) : Z := nth (Z.to_nat (nth 0 i 0)) l 0.",
