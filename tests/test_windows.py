@@ -14,9 +14,12 @@ from flax import nnx
 from test_scene import border_of
 
 from shiftproof import zoo
+from shiftproof.algebras.arithmetic import FieldError
 from shiftproof.deciding.subject import Subject, question_of
 from shiftproof.deciding.verify import ask, verify, verify_scene
 from shiftproof.deciding.words import Word
+from shiftproof.proving import windows
+from shiftproof.proving.runs import Runs
 from shiftproof.proving.windows import Placed, find_interiors, find_placed
 from shiftproof.tracing.settings import settings
 
@@ -249,6 +252,23 @@ def assert_placed(subject: Subject, object: tuple[int, ...]) -> dict[str, Placed
             assert not np.any(proved & ~right), f"{name}: proved though false"
             assert found.blind or not np.any(right & ~proved), f"{name}: not proved though true"
     return placed
+
+
+def test_fewer_primes_than_usual_give_the_same_answer(monkeypatch) -> None:
+    subject, _ = ask(masked([[1, 1, 1], [1, 0, 0], [0, 0, 0]]), (6, 6, 1))
+
+    def found() -> tuple[dict[str, Placed], float]:
+        with settings(subject.dtype):
+            return find_placed(question_of(subject), subject.layers, (2, 2))
+
+    usual, error = found()
+    monkeypatch.setattr(windows, "USUAL", 10**6)
+    with pytest.raises(FieldError, match=r"only \d+ primes"):
+        Runs(question_of(subject), windows.USUAL, [])
+    few, error_of_few = found()
+    assert error == error_of_few < -100
+    for name, placed in usual.items():
+        np.testing.assert_array_equal(placed.places, few[name].places)
 
 
 @pytest.mark.slow

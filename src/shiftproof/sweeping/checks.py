@@ -5,6 +5,7 @@ that the sweep runs.
 """
 
 import dataclasses
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -113,7 +114,7 @@ def read_values(
         known = evaluate(program, fixed, images)
         return [value.value if isinstance(value, Literal) else known[value] for value in values]
 
-    options = compiler_options(current_device().platform, 0) if quick else None
+    options = compiler_options(current_device().platform, 0 if quick else math.inf)
     compiled = jax.jit(run).lower(fixed, batches[0]).compile(options)
     return [[np.asarray(result) for result in compiled(fixed, images)] for images in batches]
 
