@@ -18,7 +18,7 @@ MODULES = sorted(ROOT.rglob("*.py"))
 ORDER = (
     ("plain",),
     ("_version", "errors", "files", "display", "listening", "terminal", "compile_cache"),
-    ("archive", "progress", "layers", "group"),
+    ("archive", "beside", "progress", "layers", "group"),
     ("canvas", "zoo", "data"),
     ("training", "provenance", "certificate"),
     ("tracing",),

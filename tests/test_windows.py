@@ -266,7 +266,7 @@ def test_fewer_primes_than_usual_give_the_same_answer(monkeypatch) -> None:
     with pytest.raises(FieldError, match=r"only \d+ primes"):
         Runs(question_of(subject), windows.USUAL, [])
     few, error_of_few = found()
-    assert error == error_of_few < -100
+    assert error <= error_of_few < -100  # no more tracks than it takes
     for name, placed in usual.items():
         np.testing.assert_array_equal(placed.places, few[name].places)
 

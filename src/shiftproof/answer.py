@@ -9,10 +9,13 @@ import dataclasses
 import math
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
+import jax
 import numpy as np
 
+from shiftproof.beside import beside
 from shiftproof.deciding.background import decide_background
 from shiftproof.deciding.property import PropertyVerdict
 from shiftproof.deciding.region import Places, by_identity
@@ -26,12 +29,16 @@ from shiftproof.group import BOUNDARIES
 from shiftproof.progress import waiting
 from shiftproof.proving.causes import Cause
 from shiftproof.rewriting.counterfactuals import Counterfactuals, counterfactuals
+from shiftproof.tracing.settings import current_device
 
 WIDTH, INDENT = 80, 10
 """Columns of the text, and of the names before its paragraphs."""
 
 MOST_OUTPUTS, MOST_STEPS, MOST_NOTES = 4, 4, 2
 """Lines of one kind that are shown."""
+
+FIRST = ("", "because")
+"""Paragraphs that need no explanation."""
 
 BORDER = ("padding", "glue", "valid")
 """Codes of causes that lie at the border of the image."""
@@ -69,11 +76,12 @@ class Answer(Displayed):
         return [(name, texts) for name, texts in found if texts]
 
     def __str__(self) -> str:
-        return "\n".join(
-            _filled("" if i else name, text, INDENT if name else 0)
-            for name, texts in self.paragraphs
-            for i, text in enumerate(texts)
-        )
+        return _text(self.paragraphs)
+
+    @property
+    def rest(self) -> str:
+        """What `begun` does not tell."""
+        return _text([part for part in self.paragraphs if part[0] not in FIRST])
 
     @property
     def is_cut(self) -> bool:
@@ -144,9 +152,22 @@ class Answer(Displayed):
             yield _on_a_background(self.background)
 
 
+def begun(verdict: Verdict) -> str:
+    """The first lines of an answer, which are known before it is explained: what was decided, and the first cause."""
+    return str(Answer(verdict, None, None, None, ()))
+
+
 def because(cause: Cause) -> str:
     """A cause in the user's words, with its layer and line; failing assertions say the same."""
     return f"{cause.words}: {_named(cause.layer, cause.source)}"
+
+
+def _text(paragraphs: Sequence[tuple[str, tuple[str, ...]]]) -> str:
+    return "\n".join(
+        _filled("" if i else name, text, INDENT if name else 0)
+        for name, texts in paragraphs
+        for i, text in enumerate(texts)
+    )
 
 
 def _filled(name: str, text: str, indent: int) -> str:
@@ -270,14 +291,23 @@ def explain(
         return Answer(verdict, None, None, None, notes)
     options = dict(options or {})
     complete = options.pop("property", "both") == "both"
-    found = counterfactuals(model, images, verdict=verdict if complete else None, **options)
-    at_border = any(cause.code in BORDER for cause in verdict.causes)
-    if not at_border:
-        return Answer(verdict, found, None, None, notes)
+    compare = partial(
+        counterfactuals, model, images, verdict=verdict if complete else None, **options
+    )
+    if not any(cause.code in BORDER for cause in verdict.causes):
+        return Answer(verdict, compare(), None, None, notes)
     subject, _ = ask(model, images, **options)
-    rows, causes = verdict.layers, verdict.causes
-    scene = decide_scene(subject, rows, causes, refute=False)
-    background = decide_background(subject, rows, causes, refute=False)
+    device = current_device()
+
+    def beyond() -> tuple[Verdict, Verdict]:
+        rows, causes = verdict.layers, verdict.causes
+        with jax.default_device(device):
+            scene = decide_scene(subject, rows, causes, refute=False)
+            return scene, decide_background(subject, rows, causes, refute=False)
+
+    with beside(beyond) as result:
+        found = compare()
+        scene, background = result()
     tried = any(o.region and o.region.proved for o in background.outputs)
     return Answer(verdict, found, scene, background if tried else None, notes)
 

@@ -508,10 +508,13 @@ def _verify(command: Verify, terminal: Terminal) -> int:
 
 def _answered(command: Verify, terminal: Terminal) -> Any:
     """The verdict, printed with all that was asked for."""
-    from shiftproof.answer import explain
+    from shiftproof.answer import begun, explain
     from shiftproof.progress import reporting
 
     target, verdict, options = _decided(command, terminal)
+    console = Console()
+    if not command.json:  # explaining takes longer than deciding
+        console.say(*begun(verdict).split("\n"))
     answer = explain(
         verdict, target.model, target.shape, options, why=command.why, told=terminal.warned
     )
@@ -547,8 +550,8 @@ def _answered(command: Verify, terminal: Terminal) -> Any:
         data |= {} if measured is None else {"sweep": measured.to_json()}
         _print_json(data)
         return verdict
-    console = Console()
-    console.say(*str(answer).split("\n"))
+    if answer.rest:
+        console.say(*answer.rest.split("\n"))
     if answer.is_cut and not command.full:
         console.say("--full shows all of it.")
     if command.full:

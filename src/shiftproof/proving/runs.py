@@ -31,6 +31,7 @@ from shiftproof.algebras.field import (
     make_field,
     orders_of_unity,
 )
+from shiftproof.beside import go_on
 from shiftproof.group import Boundary, Shift, Torus
 from shiftproof.tracing.primitives import CONTRACTIONS, plain
 from shiftproof.tracing.settings import SMALL, compiler_options, current_device
@@ -39,8 +40,8 @@ from shiftproof.tracing.trace import Program, hash_array, known_values
 WORKING_BYTES = 2**28
 """Memory that the values of one call may fill."""
 
-FEW, MANY = 4, 64
-"""Shifts per call: where a few are tried, and where all are."""
+FEW, MANY = 4, 8
+"""Shifts per call: where a few are tried, and where all are. More at once is slower on a processor's caches."""
 
 SCREEN, USUAL = 2, 11
 """Tracks on which a claim is tried first; and so many as most programs need."""
@@ -268,6 +269,7 @@ class Runs:
         """
         image = tuple(np.zeros_like(p) for p in self.image.parts) if empty else self.image.parts
         for begin in range(0, len(shifts), self.slots):
+            go_on()
             block = list(shifts[begin : begin + self.slots])
             rows = np.array(block + block[:1] * (self.slots - len(block)), np.int32)
             with jax.enable_x64(True), exact_device():

@@ -107,7 +107,7 @@ class Windows:
         except FieldError:  # there may be fewer primes, which may do
             self.runs = make(SCREEN)
         tracks = self.runs.least_tracks(log2_count)
-        if tracks != self.runs.arithmetic.tracks:
+        if tracks > self.runs.arithmetic.tracks:
             self.runs = make(tracks)
         self.log2_error = self.runs.log2_error + log2_count
 
