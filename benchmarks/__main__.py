@@ -1,7 +1,7 @@
 """`python -m benchmarks [PART]`: rows to a file, a table to look at.
 
-Parts are exact, layers, learning, sweep, verify, field, zoo and scale, and atlas, which takes hours and runs only where
-it is named; report draws their rows, compare sets two files of them side by side. Without a part it runs all but the
+Parts are exact, layers, learning, sweep, verify, command, field, zoo and scale, and atlas, which takes hours and runs
+only where it is named; report draws their rows, compare sets two files of them side by side. Without a part it runs all but the
 atlas, each in its share of `--minutes` where there is a limit.
 """
 
@@ -18,6 +18,7 @@ import tyro
 
 from benchmarks import (
     atlas,
+    command,
     compare,
     exact,
     field,
@@ -85,6 +86,11 @@ class Verify(_Part):
 
 
 @dataclasses.dataclass(frozen=True)
+class Command(_Part):
+    """Whole processes of `shiftproof verify FILE` against one that only imports Flax."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Field(_Part):
     """Exact arithmetic in the field against forward passes, and its share of a verdict."""
 
@@ -146,6 +152,7 @@ RUNS: dict[type, Callable[[Any], None]] = {
     Verify: lambda c: verify.run(
         c.out, repeats=c.repeats, quick=c.quick, until=c.until, cases=c.cases
     ),
+    Command: lambda c: command.run(c.out, repeats=c.repeats, quick=c.quick, until=c.until),
     Field: lambda c: field.run(c.out, repeats=c.repeats, quick=c.quick, until=c.until),
     Zoo: lambda c: zoo.run(c.out, repeats=c.repeats, quick=c.quick, until=c.until),
     Scale: lambda c: scale.run(c.out, repeats=c.repeats, quick=c.quick, until=c.until),
@@ -178,11 +185,11 @@ def main() -> int:
             )
             return 2
         arguments = ["all", *arguments]
-    command: Any = Annotated[COMMANDS[0], tyro.conf.subcommand(names[0])]
+    union: Any = Annotated[COMMANDS[0], tyro.conf.subcommand(names[0])]
     for kind, name in zip(COMMANDS[1:], names[1:], strict=True):
-        command = command | Annotated[kind, tyro.conf.subcommand(name)]
+        union = union | Annotated[kind, tyro.conf.subcommand(name)]
     chosen = tyro.cli(
-        command,
+        union,
         prog="python -m benchmarks",
         description=EXAMPLES,
         config=(tyro.conf.FlagCreatePairsOff,),
@@ -214,44 +221,44 @@ def _choose(platform: str | None) -> None:
         ) from error
 
 
-def _run(command: Any) -> int:
-    match command:
+def _run(chosen: Any) -> int:
+    match chosen:
         case Compare(old, new, fail_if):
             return compare.compare(old, new, fail_if=fail_if)
         case Report(files, out):
             for written in report.write(files, out):
                 Console().say(f"wrote {written}")
         case _:
-            _measure(command)
+            _measure(chosen)
     return 0
 
 
-def _measure(command: Any) -> None:
+def _measure(chosen: Any) -> None:
     """Run one part, or all."""
-    if command.repeats < 5:
+    if chosen.repeats < 5:
         raise ValueError("--repeats must be at least 5: medians of fewer say little.")
-    if command.quick and isinstance(command, Learning):
+    if chosen.quick and isinstance(chosen, Learning):
         raise ValueError(
             f"learning has no quick run: {UNTRAINED} Leave --quick out: it takes some minutes."
         )
-    _choose(command.device)
-    parts = PARTS if isinstance(command, All) else (type(command),)
+    _choose(chosen.device)
+    parts = PARTS if isinstance(chosen, All) else (type(chosen),)
     console = Console()
-    if command.quick:
+    if chosen.quick:
         console.rule(QUICK)
         parts = tuple(part for part in parts if part is not Learning)
-    end = math.inf if command.minutes is None else time.monotonic() + 60 * command.minutes
+    end = math.inf if chosen.minutes is None else time.monotonic() + 60 * chosen.minutes
     for number, part in enumerate(parts):
         begin = time.monotonic()
         until = begin + (end - begin) / (len(parts) - number)
-        options = vars(command) | {"until": until}
+        options = vars(chosen) | {"until": until}
         known = {field.name for field in dataclasses.fields(part)}
         RUNS[part](part(**{name: options[name] for name in known & options.keys()}))
         if len(parts) > 1:
             console.rule(f"{part.__name__.lower()}: {time.monotonic() - begin:.0f} s")
-    if command.quick:
+    if chosen.quick:
         console.rule(QUICK)
-        if isinstance(command, All):
+        if isinstance(chosen, All):
             console.say(f"learning was left out: {UNTRAINED} For it: python -m benchmarks learning")
 
 

@@ -359,6 +359,11 @@ def _growth(rows: list[Row], names: dict[str, str]) -> Table:
     return used_columns(table) if cells else table
 
 
+def _command(rows: list[Row], names: dict[str, str]) -> Blocks:
+    question = "How long does the command take, beside a process that only imports Flax?"
+    return _ratio_plot(rows, names, "command", question)
+
+
 def _field(rows: list[Row], names: dict[str, str]) -> Blocks:
     question = "What does exact arithmetic cost beside floats, and its vote in a verdict?"
     return _ratio_plot(rows, names, "field-ratios", question)
@@ -426,6 +431,7 @@ PARTS: dict[str, tuple[str, Callable[[list[Row], dict[str, str]], Blocks]]] = {
     "learning": ("Convolution against dense, what is learnt", _learning),
     "sweep": ("Sweeps", _sweep),
     "verify": ("Verdicts", _verify),
+    "command": ("The command line", _command),
     "field": ("The field: exact arithmetic", _field),
     "zoo": ("Families of published models", _zoo),
     "scale": ("Several devices and processes", _scale),

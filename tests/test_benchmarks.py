@@ -383,7 +383,7 @@ def test_what_is_missing_is_named_with_its_command_and_nothing_is_empty(
     assert "python -m benchmarks zoo" in page
     report.write([FOLDER / "rows" / "field.jsonl"], tmp_path)
     alone = (tmp_path / "report.html").read_text()
-    assert "hold no rows of exact, layers, learning, sweep, verify, zoo, scale." in alone
+    assert "hold no rows of exact, layers, learning, sweep, verify, command, zoo, scale." in alone
     assert "python -m benchmarks zoo\npython -m benchmarks scale" in alone
     for text in (page, alone):
         assert not re.findall(r"<tbody>\s*</tbody>", text)

@@ -8,9 +8,11 @@ on another model than the file is about, 130 interrupted.
 Over 600 lines, because the commands are one list, most of it help.
 """
 
+import atexit
 import contextlib
 import dataclasses
 import functools
+import gc
 import io
 import operator
 import os
@@ -994,6 +996,7 @@ def main(arguments: list[str] | None = None) -> None:
         raise
     if keeps:
         compile_cache.keep_compiled(os.environ)
+    atexit.register(gc.freeze)  # else Python looks through all of JAX for garbage, for half a second
     sys.exit(run(command))
 
 

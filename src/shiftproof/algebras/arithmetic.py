@@ -320,16 +320,16 @@ def is_exact(device: jax.Device) -> bool:
     # the second image is the first one backwards
     given = [np.stack([array, array[..., ::-1]]) for array in (images, left, marks)]
     wanted = _on_host(arithmetic, *given, kernel=kernel, right=right)
-    for options in all_options(device.platform):
-        with jax.enable_x64(True), jax.default_device(device):
-            try:
-                run = jax.jit(jax.vmap(compute)).lower(*given).compile(options)
-                found = [np.asarray(array) for array in run(*given)]
-            except (jax.errors.JaxRuntimeError, TypeError, ValueError):
-                return False
-        if not all(map(np.array_equal, found, wanted)):
+    with jax.enable_x64(True), jax.default_device(device):
+        try:
+            lowered = jax.jit(jax.vmap(compute)).lower(*given)
+            return all(
+                np.array_equal(found, array)
+                for options in all_options(device.platform)
+                for found, array in zip(lowered.compile(options)(*given), wanted, strict=True)
+            )
+        except (jax.errors.JaxRuntimeError, TypeError, ValueError):
             return False
-    return True
 
 
 def _on_host(

@@ -63,10 +63,11 @@ def _calibrate(device: jax.Device, dtype: str) -> Calibration:
     def compute(given: Any) -> list[Any]:
         return [trial.function(*arrays) for trial, arrays in zip(trials, given, strict=True)]
 
+    placed = jax.device_put(given, device)
+    lowered = jax.jit(compute).lower(placed)
     # under all that the compiler is told of any function
     for options in all_options(device.platform):
-        placed = jax.device_put(given, device)
-        found = jax.jit(compute).lower(placed).compile(options)(placed)
+        found = lowered.compile(options)(placed)
         for number, (trial, array) in enumerate(zip(trials, found, strict=True)):
             gap = np.max(np.abs(np.asarray(array).astype(np.float64) - trial.expected))
             gaps[number] = np.maximum(gaps[number], gap)  # NaN stays
