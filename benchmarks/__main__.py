@@ -1,8 +1,8 @@
 """`python -m benchmarks [PART]`: rows to a file, a table to look at.
 
 Parts are exact, layers, learning, sweep, verify, command, field, zoo and scale, and atlas, which takes hours and runs
-only where it is named; report draws their rows, compare sets two files of them side by side. Without a part it runs all but the
-atlas, each in its share of `--minutes` where there is a limit.
+only where it is named; report draws their rows, compare sets two files of them side by side. Without a part it runs all
+but the atlas, each in its share of `--minutes` where there is a limit.
 """
 
 import dataclasses

@@ -1,8 +1,8 @@
 """The command line: whole processes of `shiftproof verify FILE`, against one that only imports Flax.
 
-A first run finds an empty cache of compiled programs, a second one what the first kept. The verdict is printed before it is
-explained; `--watch` pays for imports once, and decides again after each change of the file. Byte code is kept, as users
-have it.
+A first run finds an empty cache of compiled programs, a second one what the first kept. The verdict is printed before
+it is explained; `--watch` pays for imports once, and decides again after each change of the file. Byte code is kept, as
+users have it.
 """
 
 import os

@@ -196,13 +196,6 @@ class Program:
     calls: tuple[Call, ...] = ()
 
     @functools.cached_property
-    def beforehand(self) -> dict[tuple[frozenset[int], frozenset[int]], Any]:
-        """For sets of known values and of those left out, by number: what `known_values` found to follow, and its
-        compiled function.
-        """
-        return {}
-
-    @functools.cached_property
     def calls_python(self) -> bool:
         """Whether an equation holds a Python function, which the fingerprint does not tell from others."""
         texts = (str(value) for eqn in self.equations for value in eqn.params.values())
@@ -333,11 +326,25 @@ def known_values(
         known: arrays, by number.
         without: values that are not to be computed, nor what follows from them.
     """
-    key = frozenset(known), frozenset(without)
-    if key not in program.beforehand:
-        program.beforehand[key] = _beforehand(program, *key)
-    wanted, compute = program.beforehand[key]
+    numbers = frozenset(known), frozenset(without)
+    # of a model that is traced anew, or of which a part is asked about
+    outputs = tuple(o for o in program.outputs if isinstance(o, int))
+    part = program.images, outputs, tuple(eqn.outputs for eqn in program.equations)
+    key = (program.fingerprint, id(program) if program.calls_python else 0, part, *numbers)
+    if key not in _BEFOREHAND:
+        while len(_BEFOREHAND) >= MOST_BEFOREHAND:
+            del _BEFOREHAND[next(iter(_BEFOREHAND))]
+        # constants are given, and not kept; a program that calls back is kept, so that its id stays its own
+        kept = program if program.calls_python else dataclasses.replace(program, constants={})
+        _BEFOREHAND[key] = kept, *_beforehand(kept, *numbers)
+    _, wanted, compute = _BEFOREHAND[key]
     return dict(zip(wanted, compute(dict(known)), strict=True))
+
+
+_BEFOREHAND: dict[tuple[Any, ...], tuple[Program, list[int], Callable[..., list[Any]]]] = {}
+"""By program and sets of values: what `known_values` found to follow, and its compiled function."""
+
+MOST_BEFOREHAND = 32
 
 
 def _beforehand(
