@@ -77,7 +77,22 @@ MODELS = {
     ),
     "a resize": (
         lambda: lambda x: jax.image.resize(x, (len(x), 32, 32, 1), "bilinear"),
-        "resize",
+        "a product with fixed numbers that differ from place to place, as in a resize",
+        (),
+    ),
+    "a crop": (
+        lambda: lambda x: x[:, 1:-1],
+        "a crop leaves 14 of 16 cells: output",
+        ("224 of 224 cells of output",),
+    ),
+    "a wrapped border alone": (
+        lambda: lambda x: jnp.pad(x, ((0, 0), (2, 2), (0, 0), (0, 0)), mode="wrap"),
+        "leaves 20 cells of a border padded by hand, where 16 go around",
+        (),
+    ),
+    "a crop behind a wrapped border": (
+        lambda: lambda x: sp.layers.max_pool(x, 3)[:, :, 2:],
+        "a crop leaves 14 of 16 cells: output",
         (),
     ),
     "pools and mean": (
@@ -123,6 +138,21 @@ def test_the_numbers_are_those_of_the_parts() -> None:
     assert places is not None
     assert border.left == (144, 256)
     assert (places.count(Word.PROVED), places.total) == (1, 169)
+
+
+@pytest.mark.slow
+def test_what_no_line_of_the_users_calls_is_named_by_its_layer() -> None:
+    flatten = lambda x: x.reshape(len(x), -1)  # noqa: E731
+    conv, dense = (
+        nnx.Conv(1, 2, (3, 3), rngs=nnx.Rngs(0)),
+        nnx.Linear(128, 4, rngs=nnx.Rngs(1)),
+    )
+    found = sp.counterfactuals(nnx.Sequential(conv, nnx.relu, flatten, dense), (8, 8, 1))
+    assert found.repair is not None
+    assert dict(found.steps(found.repair)) == {
+        "layers.0": 'padding="CIRCULAR"',
+        "layers.3": "before the dense layer, x.mean((1, 2)) in place of the flatten",
+    }
 
 
 def test_what_strides_explain_needs_no_repair() -> None:

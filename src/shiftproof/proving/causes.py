@@ -16,7 +16,7 @@ from shiftproof.tracing.doors.door import FLAX, Words
 from shiftproof.tracing.primitives import RANDOM
 from shiftproof.tracing.trace import Equation, Program
 from shiftproof_kernel import Lost, Moving, Refusal, Theorem, equivariant
-from shiftproof_kernel.program import Window
+from shiftproof_kernel.program import Concat, Pad, Take, Window
 
 THINGS: Mapping[str, str] = {
     "argmax": "argmax",
@@ -33,7 +33,13 @@ THINGS: Mapping[str, str] = {
 }
 """What a user calls an operation; others go by their own name."""
 
+CROPS = frozenset("slice dynamic_slice gather".split())
+
 RANDOM_WORDS = "random bits under a fixed key: dropout or noise that is the same for every image"
+
+
+DENSE = "the dense layer has weights of its own for every place, as after a flatten"
+TABLE_WORDS = "a product with fixed numbers that differ from place to place, as in a resize"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,13 +117,19 @@ def find_causes(
     """
     drawn = {o for eqn in program.equations if eqn.name in RANDOM for o in eqn.outputs}
     fixed = program.depending_on(drawn) - program.from_images
+    learnt = program.depending_on(set(program.weights)) - program.from_images
     known, whole = _node_steps(prover, _is_known), _node_steps(prover, _moves_whole)
     found = [*_losses_of(prover, layers, known, words), *_cut_short(prover, layers, whole, words)]
+    told = {cause.axis for _, cause in found}
+    found += [pair for pair in _left_over(prover, layers, words) if pair[1].axis not in told]
     unique: dict[tuple[int, int], Cause] = {}
     for number, cause in sorted(found, key=lambda pair: pair[0]):
         origin = prover.graph.origins[number]
-        if cause.code == "positions" and origin and fixed.intersection(_values(origin)):
+        values = _values(origin) if origin else []
+        if cause.code == "positions" and fixed.intersection(values):
             cause = dataclasses.replace(cause, words=RANDOM_WORDS, repair=words.random)
+        elif cause.words == DENSE and not learnt.intersection(values):
+            cause = dataclasses.replace(cause, words=TABLE_WORDS)
         unique.setdefault((id(origin), cause.axis), cause)
     return list(unique.values())
 
@@ -156,6 +168,36 @@ def _cut_short(
                 yield from _strides_cut(prover, layers, (begin, end), axis, steps, words)
                 before = row[end]
             begin = end + 1
+
+
+def _left_over(
+    prover: Prover, layers: Sequence[Layer], words: Words
+) -> Iterator[tuple[int, Cause]]:
+    """For each axis the last crop or border after which an output is no whole period."""
+    graph, ends = prover.graph, prover.graph.program.outputs
+    for axis, n in enumerate(prover.grid):
+        outcomes = prover.derive(axis_shift(prover.grid, axis, 1)).outcomes
+        if all(_moves_whole(outcomes[end]) for end in ends):
+            continue
+        cut = [
+            (number, factor)
+            for number, node in enumerate(graph.program.nodes[: max(ends) + 1])
+            if isinstance(node.op, (Take, Pad, Concat)) and graph.origins[number] is not None
+            for factor in _parts_of_periods(outcomes[number])
+        ]
+        if cut:
+            number, factor = cut[-1]
+            text = f"{factor.n} of {factor.period} cells are left"
+            refusal = Refusal("valid", text, left=factor.n, period=factor.period)
+            yield number, _cause(prover, layers, number, axis, (1, n), refusal, words)
+
+
+def _parts_of_periods(outcome: Theorem | Lost) -> list[Moving]:
+    """The axes that move, and do not go round a whole number of times."""
+    if isinstance(outcome, Lost):
+        return []
+    factors = [factor for factors in outcome.fact.axes for factor in factors]
+    return [f for f in factors if isinstance(f, Moving) and f.step % f.period and f.n % f.period]
 
 
 def _strides_cut(
@@ -250,6 +292,9 @@ def _told(refusal: Refusal, eqn: Equation | None, words: Words) -> tuple[str, st
                 f"{thing} leaves {left} cells of a border padded by hand, where {period} go around"
             )
             return what, f"crop to {period} cells behind it"
+        case "valid" if name in CROPS:
+            left, period = detail["left"], detail["period"]
+            return f"a crop leaves {left} of {period} cells", f"keep all {period} cells"
         case "valid":
             what = f"{thing} has no padding (VALID): {detail['left']} of {detail['period']} cells are left"
             return what, f"go around the border: {words.around}"
@@ -266,8 +311,7 @@ def _told(refusal: Refusal, eqn: Equation | None, words: Words) -> tuple[str, st
                 "use stride 1 (a blur before it makes the deviation smaller, but breaks as many shifts)",
             )
         case "contract" | "positions" if name == "dot_general":
-            what = "the dense layer has weights of its own for every place, as after a flatten"
-            return what, "pool globally before it"
+            return DENSE, "pool globally before it"
         case "contract":
             return f"{thing} reads all places together", "pool globally before it"
         case "positions" if name == "select_n":

@@ -4,9 +4,11 @@ A finder looks for one kind of cause. What it cannot replace soundly it says, in
 """
 
 import dataclasses
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from shiftproof.proving.cells import Label, Labels
+from shiftproof.proving.layers import Layer
 from shiftproof.tracing.regrow import Step
 from shiftproof.tracing.rewrite import Place
 from shiftproof.tracing.trace import Equation
@@ -52,6 +54,18 @@ class Skipped:
 def source_of(eqn: Equation, around: str = "") -> str:
     """The user's line, that of the loop around it, or what was called where no line is the user's."""
     return str(eqn.site) or eqn.site.module or around or eqn.site.callee or eqn.name
+
+
+def named_by_layer(found: Any, layers: Sequence[Layer]) -> Any:
+    """A change, or a head, whose source is its layer where no line of the user's called it, as in `nnx.Sequential`."""
+    site = found.eqn.site
+    if str(site) or site.module or len(found.place) > 1:  # a body numbers its own values
+        return found
+    values = {layer.value: layer for layer in layers if isinstance(layer.value, int)}
+    behind = [values[n] for n in sorted(values) if n >= found.eqn.outputs[0]]
+    if not behind or behind[0].name == behind[0].output:
+        return found
+    return dataclasses.replace(found, source=behind[0].name)
 
 
 def runs_along_grid(label: Label | None) -> bool:

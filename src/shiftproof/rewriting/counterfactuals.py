@@ -11,6 +11,7 @@ import inspect
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import jax
@@ -23,7 +24,7 @@ from shiftproof.exactness.calibration import float64_device
 from shiftproof.group import Lattice
 from shiftproof.progress import waiting
 from shiftproof.proving.geometry import geometry_of
-from shiftproof.rewriting.changes import Change, Skipped
+from shiftproof.rewriting.changes import Change, Skipped, named_by_layer
 from shiftproof.rewriting.heads import Head, find_heads
 from shiftproof.rewriting.padding import find_paddings
 from shiftproof.rewriting.positions import Tables, find_positions
@@ -455,7 +456,9 @@ def _find(analysis: Analysis) -> _Found:
             *find_paddings(program, geometry, words=words),
             *find_positions(program, labels, tables),
         ]
-        return _Found(changes, find_heads(program, labels, analysis.prover.grid))
+        heads = find_heads(program, labels, analysis.prover.grid)
+    named = partial(named_by_layer, layers=subject.layers)
+    return _Found([*map(named, changes)], [*map(named, heads)])
 
 
 def _rewritings(

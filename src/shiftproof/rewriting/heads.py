@@ -23,6 +23,7 @@ class Head:
     Attributes:
         place: of the equation that sees every place.
         eqn: that equation.
+        source: the user's file and line.
         features: place and position of the value that precedes it; None for the images themselves.
         axes: grid axes of that value.
         has_grid: whether each of these runs along one axis of the image, and is not tokens.
@@ -32,16 +33,12 @@ class Head:
 
     place: Place
     eqn: Equation
+    source: str
     features: tuple[Place, int] | None
     axes: tuple[int, ...]
     has_grid: bool
     leaves: tuple[int, ...]
     is_flattened: bool
-
-    @property
-    def source(self) -> str:
-        """The user's file and line."""
-        return source_of(self.eqn)
 
     @property
     def name(self) -> str:
@@ -74,7 +71,8 @@ def find_heads(program: Program, labels: Mapping[int, Labels], grid: Sequence[in
                 features = None if number == program.images else made[number][:2]
                 alone = grid_axes(labels[number]) == axes
                 merged = number != operand
-                found.append(Head(place, eqn, features, axes, alone, tuple(leaves), merged))
+                source = source_of(eqn)
+                found.append(Head(place, eqn, source, features, axes, alone, tuple(leaves), merged))
                 left.difference_update(leaves)
     return found
 
