@@ -598,3 +598,10 @@ def test_published_architectures_that_are_missing_are_told(monkeypatch) -> None:
         InputError, match=r"timm cannot be imported \(.*\): torch 2.9 with .*\[torch"
     ):
         load_target("timm:convnext_tiny")
+
+
+def test_layers_of_a_list_are_named_as_they_are_reached() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.Conv2d(2, 2, 3, padding=1))
+    found = sp.counterfactuals(model.eval(), (1, 8, 8), refute=False)
+    assert found.repair is not None
+    assert found.steps(found.repair) == [("model[0], model[2]", 'padding_mode="circular"')]

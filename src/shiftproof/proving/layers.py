@@ -18,7 +18,7 @@ from shiftproof.proving.cells import BATCH, Field
 from shiftproof.proving.geometry import Geometry, geometry_of
 from shiftproof.tracing.arguments import check_integers
 from shiftproof.tracing.primitives import CELLS, CONTRACTIONS, PLACES, REDUCTIONS, WINDOWS
-from shiftproof.tracing.trace import Equation, Literal, Program, Site
+from shiftproof.tracing.trace import Equation, Literal, Program, Site, name_of_layer
 
 NAMES = {
     "conv_general_dilated": "conv",
@@ -391,7 +391,7 @@ def _module(weight: str) -> str:
 def _name(run: _Run) -> str:
     named = [module for module in (*run.modules, run.site.module) if module]
     if named:
-        return named[0]
+        return name_of_layer(named[0])
     # a convolution with padding before it is a convolution
     landmarks = [e for e in run.equations if e.name in CONTRACTIONS | WINDOWS]
     callee = landmarks[0].site.callee if landmarks else run.site.callee

@@ -329,7 +329,7 @@ def known_values(
     numbers = frozenset(known), frozenset(without)
     # of a model that is traced anew, or of which a part is asked about
     outputs = tuple(o for o in program.outputs if isinstance(o, int))
-    part = program.images, outputs, tuple(eqn.outputs for eqn in program.equations)
+    part = program.images, outputs, tuple((eqn.name, eqn.outputs) for eqn in program.equations)
     key = (program.fingerprint, id(program) if program.calls_python else 0, part, *numbers)
     if key not in _BEFOREHAND:
         while len(_BEFOREHAND) >= MOST_BEFOREHAND:
@@ -770,7 +770,16 @@ def _marked(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 def module_scope(name: str) -> AbstractContextManager[Any]:
     """A context in which all that is traced belongs to the layer of that name."""
-    return jax.named_scope(f"{_MODULE}{name}")
+    return jax.named_scope(f"{_MODULE}{name_of_layer(name)}")
+
+
+def name_of_layer(path: str) -> str:
+    """A layer as users call it: `model[0]` where the model itself is a list of layers, as `torch.nn.Sequential` is.
+
+    >>> name_of_layer("0.conv"), name_of_layer("layer1.0.conv")
+    ('model[0].conv', 'layer1.0.conv')
+    """
+    return re.sub(r"^\d+", r"model[\g<0>]", path)
 
 
 def _module_of(stack: Any) -> str:
