@@ -40,7 +40,7 @@ from shiftproof.tracing.trace import Program, hash_array, known_values
 WORKING_BYTES = 2**28
 """Memory that the values of one call may fill."""
 
-FEW, MANY = 4, 8
+FEW, MANY = 2, 8
 """Shifts per call: where a few are tried, and where all are. More at once is slower on a processor's caches."""
 
 SCREEN, USUAL = 2, 11

@@ -19,7 +19,7 @@ import numpy as np
 from shiftproof.algebras.arithmetic import FieldError
 from shiftproof.group import Background, Scene, Shift, axis_shift, divisors
 from shiftproof.proving.layers import Layer
-from shiftproof.proving.runs import FEW, MANY, SCREEN, USUAL, Question, Runs
+from shiftproof.proving.runs import MANY, SCREEN, USUAL, Question, Runs
 from shiftproof.tracing.primitives import plain
 from shiftproof.tracing.trace import Equation, Literal, Program
 
@@ -72,7 +72,6 @@ class Windows:
         question: the program, with a scene or a background as boundary.
         layers: those that are looked at.
         comparisons: of windows, at most, that one answer rests on.
-        most: windows per call, at most.
 
     Attributes:
         layers: those of them that depend on the image and hold numbers.
@@ -81,9 +80,7 @@ class Windows:
         FieldError: the field cannot run the program.
     """
 
-    def __init__(
-        self, question: Question, layers: Sequence[Layer], comparisons: int, *, most: int = FEW
-    ) -> None:
+    def __init__(self, question: Question, layers: Sequence[Layer], comparisons: int) -> None:
         program = question.program
         self.layers = [
             layer
@@ -98,7 +95,7 @@ class Windows:
             for x in self.layers
             if isinstance(x.value, int)
         }
-        make = functools.partial(Runs, question, wanted=list(cells), most=most, cells=cells)
+        make = functools.partial(Runs, question, wanted=list(cells), most=MANY, cells=cells)
         log2_count = math.log2(
             comparisons * max([1, *(math.prod(x.grid_shape) for x in self.layers)])
         )
@@ -385,9 +382,7 @@ def find_placed(
     first = tuple(r.start for r in boundary.ranges)
     shifts = [tuple(s + f for s, f in zip(shift, first, strict=True)) for shift in shifts]
     zero = (0,) * len(question.grid)
-    windows = Windows(
-        dataclasses.replace(question, boundary=boundary), layers, len(shifts), most=MANY
-    )
+    windows = Windows(dataclasses.replace(question, boundary=boundary), layers, len(shifts))
     (still,), (empty,) = windows.see([zero]), windows.see([zero], empty=True)
     rooms = tuple(len(r) for r in boundary.ranges)
     places = [np.zeros(rooms, bool) for _ in windows.layers]
