@@ -1,6 +1,8 @@
 """Layers of PyTorch that keep what they computed: nothing of a call stays for the next one."""
 
 import importlib.util
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -90,3 +92,17 @@ def test_a_published_one_is_decided() -> None:
     used = {o for eqn in program.equations for o in eqn.inputs if isinstance(o, int)}
     assert biases
     assert all(numbers[name] in used for name in biases)
+
+
+def test_a_model_of_the_users_can_still_be_wrapped_for_several_devices() -> None:
+    """The adapter offers JAX as a device of PyTorch, and `DataParallel` took the offer."""
+    code = (
+        "import torch, shiftproof as sp\n"
+        "conv = torch.nn.Conv2d(1, 2, 3, padding=1).eval()\n"
+        "sp.verify(conv, (1, 4, 4), search_seconds=1)\n"
+        "print(torch.nn.DataParallel(conv)(torch.ones(1, 1, 4, 4)).shape)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "torch.Size([1, 2, 4, 4])", done.stderr[-2000:]

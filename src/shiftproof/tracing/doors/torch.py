@@ -173,9 +173,10 @@ class Torch(Door):
     def _adapter(self, torch: Any) -> tuple[Any, Any]:
         """What views arrays as tensors and back, and the environment in which tensors compute in JAX.
 
-        Importing the adapter switches a setting of PyTorch, which is set back.
+        Importing the adapter switches a setting of PyTorch, which is set back, and offers JAX as a device, to which
+        `DataParallel` would move the user's models: the offer is taken back, unless the user imported the adapter.
         """
-        fast = torch.backends.mha.get_fastpath_enabled()
+        fast, known = torch.backends.mha.get_fastpath_enabled(), ADAPTER in sys.modules
         try:
             adapter = importlib.import_module(ADAPTER)
             interop = importlib.import_module(f"{ADAPTER}.interop")
@@ -186,6 +187,8 @@ class Torch(Door):
             ) from error
         finally:
             torch.backends.mha.set_fastpath_enabled(fast)
+        if not known:
+            adapter.device_module.is_available = lambda: False
         return interop, adapter.default_env()
 
     def remedy(self, error: Exception) -> str:
