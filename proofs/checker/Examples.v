@@ -48,7 +48,7 @@ Proof. vm_compute. reflexivity. Qed.
 
 (** ** Its models *)
 
-Definition integers : addition Z := Addition Z 0 Z.add.
+Definition integers : arithmetic Z := Arithmetic Z 0 Z.add Z.mul (fun v => v) 1 (fun _ v => v).
 Definition sum (l : list Z) : Z := fold_right Z.add 0 l.
 
 (** What the window and the mixture compute here: a weighted sum, and a sum. *)
@@ -76,7 +76,7 @@ Proof. intro P; induction P; unfold sum in *; simpl; lia. Qed.
 (** The network has a model for every kernel: the predicate is not empty, and the theorem not void. *)
 Theorem network_has_models : forall w, is_model integers network (computed w).
 Proof.
-  intro w. split; [discriminate|]. intros k v N. destruct k as [|[|[|[|[|[|k]]]]]]; [| | | | | | destruct k; easy];
+  intro w. split; [split; discriminate|]. intros k v N. destruct k as [|[|[|[|[|[|k]]]]]]; [| | | | | | destruct k; easy];
     injection N as <-; cbn [means op shape].
   - reflexivity.
   - exists w. reflexivity.

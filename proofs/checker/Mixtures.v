@@ -49,14 +49,14 @@ Definition mix_rule (axes outs : list nat) (symmetric : bool) (sh : list Z) (G :
                            else unmixed_axis axes outs sh G rank ps a) (seq 0 rank))).
 
 Section Claims.
-Context {V : Type}.
+Context {V source : Type}.
 Context {index : Type}.
-Variables (turn : index -> Z) (copy : index -> images V).
+Variables (turn : index -> Z) (copy : index -> source).
 Coercion turn : index >-> Z.
-Notation right := (right turn copy).
-Notation premise := (premise turn copy).
+Notation right := (right (V := V) turn copy).
+Notation premise := (premise (V := V) turn copy).
 
-Definition pairs (operands : list (list parts * operand V)) : list facts_and_shape :=
+Definition pairs (operands : list (list parts * operand V source)) : list facts_and_shape :=
   map (fun p => (fst p, fst (snd p))) operands.
 
 Lemma in_pairs operands F one : In (F, one) operands -> In (F, fst one) (pairs operands).
@@ -66,7 +66,7 @@ Lemma longest_pairs operands a : longest (map snd operands) a = longest_of a (pa
 Proof. unfold longest, longest_of, pairs. now rewrite !map_map. Qed.
 
 (** Of all operands, the cells j of the one copy and j' of the other are alike along an axis. *)
-Definition all_alike (operands : list (list parts * operand V)) (t t' : Z) (a : nat) (j j' : Z) : Prop :=
+Definition all_alike (operands : list (list parts * operand V source)) (t t' : Z) (a : nat) (j j' : Z) : Prop :=
   forall F one, In (F, one) operands ->
     let n := nth a (fst one) 0 in
     let u := if n =? 1 then 0 else j in let u' := if n =? 1 then 0 else j' in
@@ -228,7 +228,7 @@ Proof.
   intros a sh G operands R S P H L M t i t' i' I I' E.
   apply both_yes in H as [N H]. apply ask_yes, Z.eqb_eq in N. apply both_yes in H as [H O].
   destruct (result_axes G sh t i t' i' S I I' E a L) as (SG & ZG & B & B' & A).
-  set (h := fun p : list parts * operand V => nth a (fst p) []).
+  set (h := fun p : list parts * operand V source => nth a (fst p) []).
   assert (Each : forall p, In p operands -> sane_axis (h p) = true /\ size_axis (h p) = nth a (fst (snd p)) 0 /\
     other_axes a sh G (fst (snd p)) (fst p) = Yes).
   { intros [F one] K. eapply all_yes in O; [|apply in_map, in_pairs, K]. cbn [fst snd] in *.
@@ -242,7 +242,7 @@ Proof.
     apply Each, K. now left. }
   assert (Size : size_axis (flat_map h operands) = nth a sh 0).
   { rewrite N. unfold pairs. rewrite map_map. simpl. rewrite <- map_map with (f := snd)
-      (g := fun one : operand V => nth a (fst one) 0), <- Sum by trivial.
+      (g := fun one : operand V source => nth a (fst one) 0), <- Sum by trivial.
     clear. induction operands as [|p l IH]; simpl; trivial. rewrite size_axis_app. lia. }
   rewrite Flat in H. apply (follows_axis_right _ _ t _ t' _ H) in A; trivial; try lia.
   2: { apply sane_side_by_side; [|lia]. intros p K. now apply Each. }

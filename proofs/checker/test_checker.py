@@ -32,7 +32,7 @@ from shiftproof_kernel import (
     make_certificate,
 )
 from shiftproof_kernel.certificate import Question
-from shiftproof_kernel.program import fields, plain
+from shiftproof_kernel.program import Branch, Input, Node, Program, fields, plain
 from tests.amounts import ALL, some
 
 pytestmark = pytest.mark.xdist_group("coq")  # one worker makes what these tests share
@@ -122,10 +122,10 @@ def test_what_is_no_certificate_is_refused(compiled) -> None:
 @pytest.mark.slow
 def test_the_command_says_what_is_proved(compiled, tmp_path, capsys, monkeypatch) -> None:
     names = ("maxpool2x2-stride2.equivariance.json", "lenet-global.invariance.json")
-    broken, spectrum = tmp_path / "broken.json", tmp_path / "spectrum.json"
+    broken, branch = tmp_path / "broken.json", tmp_path / "branch.json"
     broken.write_text("{}")
-    place, value = NOT_COVERED["fourier (node 5)"]
-    spectrum.write_text(json.dumps(changed(GOLDEN["conv1d.equivariance.json"], place, value)))
+    place, value = NOT_COVERED["branch (node 5)"]
+    branch.write_text(json.dumps(changed(GOLDEN["conv1d.equivariance.json"], place, value)))
     paths = [certificates.HERE / name for name in names]
     assert main(["checker", str(paths[0]), str(paths[1])]) == PROVED
     said = capsys.readouterr().out.splitlines()
@@ -144,14 +144,14 @@ def test_the_command_says_what_is_proved(compiled, tmp_path, capsys, monkeypatch
         return ""
 
     monkeypatch.setattr(coq, "coqc", taken)  # once is enough
-    assert main(["checker", str(spectrum)]) == UNDECIDED
+    assert main(["checker", str(branch)]) == UNDECIDED
     assert main(["checker", str(broken)]) == REFUTED
     assert main(["checker", str(tmp_path / "missing.json")]) == USAGE
 
 
-FOURIER = {"kind": "fourier", "axis": 1, "inverse": False, "half": False}
+BODY = Program((Node(Input(()), (), (8, 2)),), (0,))
 NOT_COVERED = {
-    "fourier (node 5)": (("program", "nodes", 5, "op"), FOURIER),
+    "branch (node 5)": (("program", "nodes", 5, "op"), plain(Branch((BODY,), 0))),
     "take of a joined (node 3)": (
         ("generators", 0, "facts", 2, 1),
         [{"kind": "still", "n": 2, "period": 2}, {"kind": "joined", "parts": []}],
