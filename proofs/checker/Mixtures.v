@@ -31,10 +31,11 @@ Definition mixed_axis (symmetric : bool) (ps : list facts_and_shape) (a : nat) :
                                      match follows_axis hs (nth a (fst p) []) with Yes => Yes | _ => Unknown end
                                    else ask (still_axis (nth a (fst p) []))) ps))).
 
-(** An axis that is not mixed becomes one of the result. *)
+(** An axis that is not mixed becomes one of the result, of its length: that it is repeated there is not covered. *)
 Definition unmixed_axis (axes outs : list nat) (sh : list Z) (G : list parts) (rank : nat)
   (ps : list facts_and_shape) (a : nat) : verdict :=
   let o := becomes axes outs rank (length sh) a in
+  if negb (nth o sh 0 =? longest_of a ps) then Unknown else
   both (ask (o <? length sh)%nat)
     (all_of (map (fun p => repeated_axis (nth o sh 0) (nth a (snd p) 0) (nth o G []) (nth a (fst p) [])) ps)).
 
@@ -169,7 +170,8 @@ Proof.
     unfold h, h', h'', mixed, reordered. destruct (listed a axes).
     - rewrite longest_pairs. apply mixed_axis_right; trivial. intros F one K. destruct (Pr F one K).
       split; trivial; lia.
-    - apply both_yes in H as [O H]. apply ask_yes, Nat.ltb_lt in O.
+    - unfold unmixed_axis in H. cbv zeta in H. destruct (negb _) in H; [discriminate H|].
+      apply both_yes in H as [O H]. apply ask_yes, Nat.ltb_lt in O.
       split; [now left|]. split; trivial. constructor; [|constructor]. intros F one K. cbv zeta.
       destruct (Pr F one K) as [Q T]. pose proof (fits_right F _ (proj1 Q)) as [_ X].
       destruct (X a) as [SF ZF]; [lia|].

@@ -52,13 +52,14 @@ Qed.
 
 (** ** Angles that are the same *)
 
-(** Phases of one digit and cycle, whose sums are whole cycles. *)
+(** Phases of one digit and cycle, whose sums are whole cycles. A digit that is always 0 has no rate. *)
 Definition of_one_digit (q r : phase) : bool :=
   (along q =? along r)%nat && (minor q =? minor r) && (many q =? many r) && (cycle q =? cycle r).
 Definition sum_of (h : phase -> Z) (W : list phase) : Z := fold_right Z.add 0 (map h W).
 Definition cancels (W : list phase) : bool :=
   forallb (fun q => let same := filter (of_one_digit q) W in
-                    (sum_of initial same mod cycle q =? 0) && (sum_of rate same mod cycle q =? 0)) W.
+                    (sum_of initial same mod cycle q =? 0) &&
+                    ((many q =? 1) || (sum_of rate same mod cycle q =? 0))) W.
 Definition turned_as (W S : list phase) : bool := cancels (W ++ map opposite S).
 
 Lemma of_one_digit_right q r : of_one_digit q r = true ->
@@ -109,12 +110,15 @@ Proof.
     assert (P : p q = true) by (unfold p, of_one_digit; now rewrite Nat.eqb_refl, !Z.eqb_refl).
     rewrite (angle_partition n p). apply Z.divide_add_r.
     + rewrite (angle_of_one_digit n q) by (intros r R; now apply filter_In in R).
-      specialize (H0 q (or_introl eq_refl)). cbv zeta in H0. apply andb_true_iff in H0 as [A B]. apply divides in A, B.
+      specialize (H0 q (or_introl eq_refl)). cbv zeta in H0. apply andb_true_iff in H0 as [A B]. apply divides in A.
+      assert (B' : (cycle q | digit q i * sum_of rate (filter p (q :: W)))).
+      { apply orb_true_iff in B as [B|B]; [|now apply Z.divide_mul_r, divides].
+        apply Z.eqb_eq in B. unfold digit. rewrite B, Z.mod_1_r. apply Z.divide_0_r. }
       destruct (D q (or_introl eq_refl)) as [c C].
       destruct (Z.eq_dec (cycle q) 0) as [Z0|Z0].
       { rewrite Z0, Z.mul_0_r in C. rewrite C, Z0. simpl. rewrite Z.mul_0_r. apply Z.divide_0_r. }
       assert (Q : n / cycle q = c) by (rewrite C; now apply Z.div_mul). rewrite Q, C, (Z.mul_comm c).
-      apply Z.mul_divide_mono_r. apply Z.divide_add_r; [exact A | now apply Z.divide_mul_r].
+      apply Z.mul_divide_mono_r. now apply Z.divide_add_r.
     + apply IH.
       * simpl. rewrite P. simpl. pose proof (filter_shorter (fun r => negb (p r)) W). simpl in K. lia.
       * unfold cancels. apply forallb_forall. intros r R. apply filter_In in R as [R R0].
