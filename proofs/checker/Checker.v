@@ -5,7 +5,7 @@
 
 From Coq Require Import ZArith Znumtheory List Lia Bool Permutation.
 From Shifts Require Import Facts Parts Semantics Indices Rules Rolls Orders Views Picks Mixtures Folds Laps Additions.
-From Shifts Require Import Turns Spectra Fourier.
+From Shifts Require Import Turns Spectra Fourier Slices.
 Import ListNotations.
 Open Scope Z_scope.
 
@@ -163,7 +163,8 @@ Definition spectrum_rule (o : operation) (sh : list Z) (G : list parts) (W : lis
   if no_sums es then
     match o, es with
     | Combine true, _ :: _ =>
-        all_of (map (fun e => both (map_rule sh G (extent e) (fact e)) (ask (map_turns sh W (extent e) (turns_of e)))) es)
+        all_of (map (fun e => both (map_rule sh G (extent e) (fact e))
+                                   (ask (map_turns sh W (extent e) (turns_of e)))) es)
     | Multiply true conjugated, _ :: _ =>
         both (all_of (map (fun e => map_rule sh G (extent e) (fact e)) es))
              (ask (product_turns conjugated sh W (map (fun e => (extent e, turns_of e)) es)))
@@ -218,6 +219,39 @@ Definition has_cycles (p : program) (W : list phase) : bool :=
   forallb (fun q => existsb (fun n => n mod cycle q =? 0) (lengths p)) W.
 Definition is_transform (o : operation) : bool := match o with Fourier _ _ _ => true | _ => false end.
 
+(** What is glued together again, as positions of the array whose slices they are; of cells, or of cells turned back.
+    How many nodes lie between is bounded. *)
+Definition DEPTH : nat := 8.
+Definition glue_rule (p : program) (env : list (option known)) (v : node) (G : list parts) (W : list phase)
+  (cells_ : bool)
+  : verdict :=
+  match op v with
+  | Concat a =>
+      let (k, l) := origin p a DEPTH (length env) in
+      match nth_error env k with
+      | Some (Some e) =>
+          if (if cells_ then are_cells [e] else no_sums [e]) then
+            both (pick_rule a l (shape v) G (extent e) (fact e)) (ask (pick_turns a W (turns_of e)))
+          else Unknown
+      | _ => Unknown
+      end
+  | _ => Unknown
+  end.
+
+(** The rule of an operation, or that of what is glued: of cells, and where there are spectra. *)
+Definition cells_rule (wraps : bool) (shift : list Z) (p : program) (env : list (option known)) (v : node)
+  (G : list parts) (es : list known) : verdict :=
+  match rule wraps (op v) shift (shape v) G es with
+  | Yes => Yes
+  | why => match glue_rule p env v G [] true with Yes => Yes | _ => why end
+  end.
+Definition turned_rule (p : program) (env : list (option known)) (v : node) (G : list parts) (W : list phase)
+  (es : list known) : verdict :=
+  match spectrum_rule (op v) (shape v) G W es with
+  | Yes => Yes
+  | why => match glue_rule p env v G W false with Yes => Yes | _ => why end
+  end.
+
 (** A node without a listed fact is not known, and no claim is made of it. *)
 Definition check_node (wraps : bool) (shift : list Z) (p : program) (env : list (option known)) (v : node)
   (listed : option listing) : verdict * option known :=
@@ -227,22 +261,25 @@ Definition check_node (wraps : bool) (shift : list Z) (p : program) (env : list 
       let G := listed_fact l in
       if fits G (shape v) then
         match found env (inputs v), l with
+        | None, OfCells _ =>
+            (match glue_rule p env v G [] true with Yes => Yes | _ => Unknown end,
+             Some (Known G Cells (length env) (shape v)))
         | None, _ => (Unknown, None)
         | Some es, OfSums _ U =>
             (both (ask (has_sums p && fits U (shape v))) (fold_rule (op v) (shape v) G U es),
              Some (Known G (Sums U) (length env) (shape v)))
         | Some es, OfTurned _ W =>
             (both (ask (has_spectra p && sane_phases (shape v) W && has_cycles p W))
-                  (spectrum_rule (op v) (shape v) G W es),
+                  (turned_rule p env v G W es),
              Some (Known G (Turned W) (length env) (shape v)))
         | Some es, OfCells _ =>
             let own := Some (Known G Cells (length env) (shape v)) in
             if are_cells es && negb (is_transform (op v)) then
               match carries (op v) (shape v) G es with
               | Some s => (Yes, Some (Known G Cells s (shape v)))
-              | None => (rule wraps (op v) shift (shape v) G es, own)
+              | None => (cells_rule wraps shift p env v G es, own)
               end
-            else if no_sums es then (both (ask (has_spectra p)) (spectrum_rule (op v) (shape v) G [] es), own)
+            else if no_sums es then (both (ask (has_spectra p)) (turned_rule p env v G [] es), own)
             else
               let U := alone (shape v) in
               (both (ask (has_sums p && fits U (shape v) && forallb single_axis U)) (fold_rule (op v) (shape v) G U es),

@@ -156,8 +156,8 @@ Proof.
     [1] [1] G x y T i I)).
 Qed.
 
-(** And it computes what it should: with the spectrum of the kernel 2 3 for weights, of the image 1 0 0 5, four times what
-    the kernel makes of it around the torus. *)
+(** And it computes what it should: with the spectrum of the kernel 2 3 for weights, of the image 1 0 0 5, four times
+    what the kernel makes of it around the torus. *)
 Example filter_computes :
   let at_ l i := (nth (Z.to_nat (nth 0 i 0)) l 0, 0) in
   map (fun q => filtered (transform 1 (at_ [2; 3; 0; 0])) (fun _ => at_ [1; 0; 0; 5]) 4%nat [q]) (range 4)

@@ -13,8 +13,8 @@ Definition along_axis (a : nat) (W : list phase) : list phase := filter (runs_al
 Definition beside_axis (a : nat) (W : list phase) : list phase := filter (fun q => negb (runs_along a q)) W.
 Definition no_phase (W : list phase) : bool := match W with [] => true | _ => false end.
 
-(** Along its axis a transform of n cells finds a signal that stays; or whole periods of one that moves; or frequencies of
-    which number k is turned by k times a shift of the n cells. A *sign* says which way the transform turns. *)
+(** Along its axis a transform of n cells finds a signal that stays; or whole periods of one that moves; or frequencies
+    of which number k is turned by k times a shift of the n cells. A *sign* says which way the transform turns. *)
 Definition of_signal (a : nat) (sign n : Z) (real : bool) (sh : list Z) (G : list parts) (W : list phase) (fs : parts)
   : verdict :=
   if still_axis fs then ask (single_axis (nth a G []) && no_phase (along_axis a W)) else
@@ -114,7 +114,8 @@ Proof.
   intro I. transitivity (f (map (fun j => turned (- (t * angle N W i))
     (turned (sign * (j * nth a i 0 * u)) (A t (put a j i)))) (range (nth a s 0)))).
   - unfold Spectra.unwound. rewrite Meaning by trivial. destruct real eqn:E.
-    + destruct (Real eq_refl) as [-> _]. unfold angle; simpl. rewrite Z.mul_0_r, (spin_nothing numbers Turning). f_equal.
+    + destruct (Real eq_refl) as [-> _]. unfold angle; simpl. rewrite Z.mul_0_r, (spin_nothing numbers Turning).
+      f_equal.
       apply map_ext. intro j. now rewrite (spin_nothing numbers Turning).
     + destruct (Linear eq_refl) as (h & Sc & L). rewrite !L, <- Sc, (spin_total numbers Turning), map_map. reflexivity.
   - f_equal. apply map_ext. intro j. rewrite <- (wound numbers Turning turn S A t (put a j i)) at 1.
@@ -213,7 +214,8 @@ Proof.
   assert (Turns : forall z, inside sh z -> (N | angle N [q] (put a j z) - c * j * u)).
   { intros z [Lz _]. destruct (DS q Q) as [e Ce]. apply Z.mod_divide in In0 as [d Cd]; [|lia].
     assert (Qu : N / cycle q = e) by (rewrite Ce; apply Z.div_mul; lia).
-    unfold angle, angle1, digit; simpl. rewrite Qa, nth_put, Nat.eqb_refl, (proj2 (Nat.ltb_lt a (length z))) by lia. simpl.
+    unfold angle, angle1, digit; simpl. rewrite Qa, nth_put, Nat.eqb_refl, (proj2 (Nat.ltb_lt a (length z))) by lia.
+    simpl.
     rewrite Mi, Ma, Z.div_1_r, Z.mod_small, Qu by lia. exists d.
     replace (d * N) with (d * (e * cycle q)) by (now rewrite <- Ce). rewrite Cd.
     assert (K : rate q * e = c * u).

@@ -5,9 +5,9 @@
     *model* of a program gives every node an array for every input, by members of these classes, whichever they are. So
     what holds for all models holds for all weights, activation functions and kernels.
 
-    Values are of any type; it has an element 0, an addition and so on, of which nothing is demanded but where an operation
-    says that it is a sum, a product or a Fourier transform. An array is a function of lists of integers; only cells
-    inside of its shape count. *)
+    Values are of any type; it has an element 0, an addition and so on, of which nothing is demanded but where an
+    operation says that it is a sum, a product or a Fourier transform. An array is a function of lists of integers; only
+    cells inside of its shape count. *)
 
 From Coq Require Import ZArith List Lia Bool Permutation.
 Import ListNotations.
@@ -116,8 +116,8 @@ Definition lawful {V} (numbers : arithmetic V) : Prop :=
   (forall a b c, add numbers a (add numbers b c) = add numbers (add numbers a b) c).
 Definition total {V} (numbers : arithmetic V) (l : list V) : V := fold_right (add numbers) (nought numbers) l.
 
-(** The root of unity is one, and is multiplied as numbers are: the numbers of Gauss have such a root of order 4, complex
-    numbers one of each order. *)
+(** The root of unity is one, and is multiplied as numbers are: the numbers of Gauss have such a root of order 4,
+    complex numbers one of each order. *)
 Definition turning {V} (numbers : arithmetic V) : Prop :=
   1 <= full numbers /\
   (forall v, spin numbers 0 v = v) /\ (forall v, spin numbers (full numbers) v = v) /\
@@ -301,9 +301,9 @@ Definition means (k : nat) (o : operation) (sh : list Z) (operands : list operan
             (map (fun c => map (fun one => snd one x (repeated (fst one) c)) operands)
                (product (map (mixed axes outs (longest operands) rank (length sh) i) (seq 0 rank))))
   | Fourier a inverse half =>
-      (* of a signal of n cells along an axis, R(x)[.., k, ..] = c sum_j e(j k) A(x)[.., j, ..], where e turns a value by so
-         many parts of n; the inverse turns back, and is of n cells itself. Of half an inverse it is only said that it is
-         some function of what is turned back: the real parts of this are weighted and added up *)
+      (* of a signal of n cells along an axis, R(x)[.., k, ..] = c sum_j e(j k) A(x)[.., j, ..], where e turns a value
+         by so many parts of n; the inverse turns back, and is of n cells itself. Of half an inverse it is only said
+         that it is some function of what is turned back: the real parts of this are weighted and added up *)
       only operands (fun s A =>
         let n := if inverse then nth a sh 0 else nth a s 0 in
         (n | full numbers) /\

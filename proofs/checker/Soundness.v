@@ -4,7 +4,7 @@
     program. *)
 
 From Coq Require Import ZArith Znumtheory List Lia Bool Permutation.
-From Shifts Require Import Facts Parts Semantics Indices Rules Orders Views Checker Nodes Torus Scenes.
+From Shifts Require Import Facts Parts Semantics Indices Rules Orders Views Checker Nodes Walk Torus Scenes.
 Import ListNotations.
 Open Scope Z_scope.
 
@@ -18,7 +18,8 @@ Lemma check_generator_right {V} (numbers : arithmetic V) c g (m : model V) : is_
        one_signal turn (negb (is_scene (what c))) axes (by_shift g) (shape v) (fun t => copy t k)) ->
     premise turn copy (fact e) (shape_of (about c) (output (about c)), fun z => m z (output (about c))).
 Proof.
-  intros M H. unfold check_generator in H.   destruct (check_nodes (negb (is_scene (what c))) (by_shift g) (about c) [] (nodes (about c)) (listings g))
+  intros M H. unfold check_generator in H.
+  destruct (check_nodes (negb (is_scene (what c))) (by_shift g) (about c) [] (nodes (about c)) (listings g))
     as [env|why k] eqn:D; [|destruct why; easy].
   destruct (nth_error env (output (about c))) as [[e|]|] eqn:N; try easy. exists e.
   assert (R : concludes (what c) (by_shift g) (by_output g) e = Yes).

@@ -1,8 +1,8 @@
 (** * Rules of spectra: what is turned, and cells that are moved, added up or multiplied
 
     Of an array that a shift turns a fact says what it says of any array once each copy is turned back: of t shifts by t
-    times the angle of each cell. Where an operation is turned as its operands are, the array that is turned back is made
-    of those of the operands by the same operation. So the rules of these arrays are those of any other. *)
+    times the angle of each cell. Where an operation is turned as its operands are, the array that is turned back is
+    made of those of the operands by the same operation. So the rules of these arrays are those of any other. *)
 
 From Coq Require Import ZArith Znumtheory List Lia Bool Permutation.
 From Shifts Require Import Facts Parts Semantics Indices Rules Orders Views Mixtures Sums Turns.
@@ -185,10 +185,11 @@ Fixpoint concat_turns (a : nat) (start : Z) (sh : list Z) (W : list phase) (es :
   end.
 
 (** The turns of a product: those of the factors together, of a conjugated one the other way. *)
-Definition product_turns (conjugated : list nat) (sh : list Z) (W : list phase) (es : list (list Z * list phase)) : bool :=
+Definition product_turns (conjugated : list nat) (sh : list Z) (W : list phase) (es : list (list Z * list phase))
+  : bool :=
   forallb (fun e => (length (fst e) =? length sh)%nat && same_length (fun a => a) sh (fst e) (snd e)) es
-  && turned_as W (flat_map (fun k => let S := snd (nth k es ([], [])) in if listed k conjugated then map opposite S else S)
-                           (seq 0 (length es))).
+  && turned_as W (flat_map (fun k => let S := snd (nth k es ([], [])) in
+                                     if listed k conjugated then map opposite S else S) (seq 0 (length es))).
 
 Definition sum_turns (axes : list nat) (sh : list Z) (W : list phase) (s : list Z) (S : list phase) : bool :=
   let h := becomes axes [] (length s) (length sh) in
@@ -316,7 +317,8 @@ Proof.
     specialize (L e E). apply andb_true_iff in L as [L1 L2]. apply Nat.eqb_eq in L1. split; trivial.
     now apply (angle_repeated_same sh). }
   erewrite map_ext_in.
-  - rewrite <- angle_flat_map. apply turned_as_right; [exact H | exact DW|]. intros q Q. apply in_flat_map in Q as (k & K & Q).
+  - rewrite <- angle_flat_map. apply turned_as_right; [exact H | exact DW|]. intros q Q.
+    apply in_flat_map in Q as (k & K & Q).
     destruct (Each k K) as [_ C]. cbv zeta in Q. destruct (listed k conjugated); [|now apply C].
     now apply (cycles_opposite n _ C).
   - intros k K. cbv beta zeta. destruct (Each k K) as [-> _]. destruct (listed k conjugated); trivial.

@@ -1,15 +1,16 @@
 (** * Turns: by how much a shift turns the cells of a spectrum
 
-    A shift of a signal turns each frequency of its spectrum, by an angle that is an affine function of the frequency, and
-    twice the shift turns it twice as far. A *phase* is such a function of one digit of a coordinate; angles are added
-    where an array has several. They are counted in parts of a full turn, as many as the order of the root of unity. *)
+    A shift of a signal turns each frequency of its spectrum, by an angle that is an affine function of the frequency,
+    and twice the shift turns it twice as far. A *phase* is such a function of one digit of a coordinate; angles are
+    added where an array has several. They are counted in parts of a full turn, as many as the order of the root of
+    unity. *)
 
 From Coq Require Import ZArith Znumtheory List Lia Bool Permutation.
 From Shifts Require Import Facts Parts Semantics Indices.
 Import ListNotations.
 Open Scope Z_scope.
 
-(** Of a coordinate along an axis the digit [(i / minor) mod many], times [rate], and [initial], are parts of a cycle. *)
+(** Of a coordinate along an axis the digit [(i / minor) mod many], times [rate], plus [initial]: parts of a cycle. *)
 Record phase := Phase { along : nat; minor : Z; many : Z; cycle : Z; initial : Z; rate : Z }.
 
 (** What [n] parts of a full turn a cell is turned by. *)

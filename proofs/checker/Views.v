@@ -239,7 +239,8 @@ Lemma put_nth a v i b : (b < length i)%nat -> nth b (put a v i) 0 = if (b =? a)%
 Proof. apply nth_build. Qed.
 
 (** Where all other axes correspond, it is enough to look at what is read along the one. *)
-Lemma put_right a sh G F (one : operand V source) (t : index) i (t' : index) i' j j' : fits G sh = true -> premise F one ->
+Lemma put_right a sh G F (one : operand V source) (t : index) i (t' : index) i' j j' :
+  fits G sh = true -> premise F one ->
   other_axes a sh G (fst one) F = Yes ->
   inside sh i -> inside sh i' -> label G t i = label G t' i' ->
   0 <= j < nth a (fst one) 0 -> 0 <= j' < nth a (fst one) 0 -> alike_axis (nth a F []) t j t' j' ->

@@ -17,8 +17,11 @@
     Turns.v       by how much a shift turns the cells of a spectrum
     Spectra.v     cells that are turned, and moved, added up or multiplied
     Fourier.v     the transforms that make spectra, and end them
+    Slices.v      slices of one array that are glued together again
     Checker.v     the checker
-    Nodes.v       what it knows of each node is right
+    Nodes.v       what it knows of a node is right: of cells, and of sums of cells
+    Turned.v      the same of cells that are turned back
+    Walk.v        and of all nodes, one after another
     Torus.v       what follows for the output, and for all shifts that the generators reach
     Scenes.v      the same of a scene
     Soundness.v   `checked_statements_hold`: where it says `Proved`, every model of the program is as stated
@@ -81,8 +84,11 @@ THEOREMS: Mapping[str, tuple[str, ...]] = {
     "Turns": ("cancels_right",),
     "Spectra": (),
     "Fourier": ("fourier_right",),
+    "Slices": ("origin_right",),
     "Checker": (),
-    "Nodes": ("derived_right",),
+    "Nodes": (),
+    "Turned": (),
+    "Walk": ("derived_right",),
     "Torus": (),
     "Scenes": (),
     "Soundness": ("checked_statements_hold",),

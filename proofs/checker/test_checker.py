@@ -321,7 +321,7 @@ def test_they_agree_on_random_programs_with_parts(compiled) -> None:
 def test_a_number_that_is_changed_in_a_program_with_parts_proves_nothing_that_the_kernel_does_not(
     compiled,
 ) -> None:
-    claims = [claim for seed in range(500, 600) for claim in fuzzing.claims(seed, first="tokens")]
+    claims = [claim for seed in range(500, 640) for claim in fuzzing.claims(seed, first="tokens")]
     joined = [claim.data for claim in claims if claim.true and has_parts(claim.data)]
     assert len(joined) > 15
     for data in joined[: 100 if ALL else 15]:
@@ -614,7 +614,7 @@ def test_only_beside_folds_it_is_read_that_an_operation_is_a_sum() -> None:
         assert ("where sums are exact" in words) == (name == FOLDED)
 
 
-REFUSED = {"": 3, "fold": 4, "tokens": 10, "mask": 10, "spectrum": 4}
+REFUSED = {"": 3, "fold": 4, "tokens": 12, "mask": 12, "spectrum": 4}
 """One of so many random programs, by what it begins with, has a claim that is refused, and not for want of a fact."""
 
 
