@@ -80,7 +80,7 @@ End Axes.
 
 Section Additions.
 Context {V : Type}.
-Variable numbers : addition V.
+Variable numbers : arithmetic V.
 Hypothesis Law : lawful numbers.
 Notation sums := (sums numbers).
 Variables (axes : list nat) (sh s : list Z) (U S : list parts).
@@ -228,14 +228,14 @@ End Additions.
 Local Opaque follows_axis.
 
 Section Claims.
-Context {V : Type}.
-Variable numbers : addition V.
+Context {V source : Type}.
+Variable numbers : arithmetic V.
 Hypothesis Law : lawful numbers.
 Context {index : Type}.
-Variables (turn : index -> Z) (copy : index -> images V).
+Variables (turn : index -> Z) (copy : index -> source).
 Coercion turn : index >-> Z.
-Notation right := (right turn copy).
-Notation premise := (premise turn copy).
+Notation right := (right (V := V) turn copy).
+Notation premise := (premise (V := V) turn copy).
 
 Lemma sum_axes_right axes sh U s S along : fits U sh = true -> fits S s = true -> sum_axes axes sh U s S along = Yes ->
   length (unnamed axes (length s)) = length sh /\
@@ -256,11 +256,11 @@ Proof.
 Qed.
 
 (** What a sum over axes of one operand is, cell by cell. *)
-Lemma summed_cells axes sh F one (z : images V) i : fits F (fst one) = true ->
+Lemma summed_cells axes sh F one (z : source) i : fits F (fst one) = true ->
   length (unnamed axes (length (fst one))) = length sh -> inside sh i ->
   (forall a, (a < length (fst one))%nat -> listed a axes = false ->
      nth (becomes axes [] (length (fst one)) (length sh) a) sh 0 = nth a (fst one) 0) ->
-  total numbers (concat (map (fun c => map (fun two : operand V => snd two z (repeated (fst two) c)) [one])
+  total numbers (concat (map (fun c => map (fun two : operand V source => snd two z (repeated (fst two) c)) [one])
     (product (map (mixed axes [] (longest [one]) (first_rank [one]) (length sh) i) (seq 0 (first_rank [one])))))) =
   total numbers (map (snd one z) (summands axes sh (fst one) i)).
 Proof.
@@ -296,7 +296,7 @@ Theorem sum_fold_right : forall axes sh G U F S one f R, fits G sh = true -> fit
   (forall key l, f key l = total numbers (concat l)) ->
   (forall z i, inside sh i -> let rank := first_rank [one] in
      R z i = f (coordinates_of [] i)
-       (map (fun c => map (fun two : operand V => snd two z (repeated (fst two) c)) [one])
+       (map (fun c => map (fun two : operand V source => snd two z (repeated (fst two) c)) [one])
           (product (map (mixed axes [] (longest [one]) rank (length sh) i) (seq 0 rank))))) ->
   right G sh (fun z => sums numbers U sh (R z)).
 Proof.

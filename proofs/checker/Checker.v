@@ -5,6 +5,7 @@
 
 From Coq Require Import ZArith Znumtheory List Lia Bool Permutation.
 From Shifts Require Import Facts Parts Semantics Indices Rules Rolls Orders Views Picks Mixtures Folds Laps Additions.
+From Shifts Require Import Turns Spectra Fourier Slices.
 Import ListNotations.
 Open Scope Z_scope.
 
@@ -13,10 +14,15 @@ Open Scope Z_scope.
     Windows on one signal may be glued. Two facts show one signal where their nodes carry the number of the same node, at
     which that signal was made. Then a label means the same cell in both. *)
 
-(** What is known of a node: a fact, the number of its signal, and its shape. Where the fact is one of sums of cells,
-    which are summed: those of one label in another fact, whose factors stay. *)
+(** What a fact is about: the cells; or sums of cells, those of one label in another fact, whose factors stay; or cells
+    that are turned back, by so much in each copy. *)
+Inductive reading := Cells | Sums (U : list parts) | Turned (W : list phase).
+
+(** What is known of a node: a fact and what it is about, the number of its signal, and its shape. *)
 Record known := Known
-  { fact : list parts; sums_of : option (list parts); signal : nat; extent : list Z }.
+  { fact : list parts; read_as : reading; signal : nat; extent : list Z }.
+Definition sums_of (e : known) : option (list parts) := match read_as e with Sums U => Some U | _ => None end.
+Definition turns_of (e : known) : list phase := match read_as e with Turned W => W | _ => [] end.
 
 Definition equal_factors (f g : factor) : bool :=
   (cells f =? cells g) && (period f =? period g) && (offset f =? offset g) && (step f =? step g).
@@ -94,7 +100,7 @@ Definition rule (wraps : bool) (o : operation) (shift sh : list Z) (G : list par
       | Yes => Yes
       | why => match rolled_rule rolls sh G with Yes => Yes | _ => why end
       end
-  | (Map | Combine | Multiply), _ :: _ => all_of (map (fun e => map_rule sh G (extent e) (fact e)) es)
+  | (Map | Combine _ | Multiply _ _), _ :: _ => all_of (map (fun e => map_rule sh G (extent e) (fact e)) es)
   | Broadcast axes, [e] => broadcast_rule axes sh G (extent e) (fact e)
   | Reshape, [e] => reshape_rule sh G (extent e) (fact e)
   | Transpose order, [e] => transpose_rule order sh G (extent e) (fact e)
@@ -107,13 +113,15 @@ Definition rule (wraps : bool) (o : operation) (shift sh : list Z) (G : list par
       window_rule symmetric dims kept sh G (extent e) (fact e) (map fact others)
   | Mix axes outs symmetric _, _ :: _ => mix_rule axes outs symmetric sh G (paired es)
   | Whole kept, e :: others => window_rule false [] kept sh G (extent e) (fact e) (map fact others)
-  | Other, _ => Unknown
+  | (Fourier _ _ _ | Other), _ => Unknown
   | _, _ => No
   end.
 
-(** Whether of all operands the cells are known themselves. *)
+(** Whether of all operands the cells are known themselves; and whether of none sums of cells are. *)
 Definition are_cells (es : list known) : bool :=
-  forallb (fun e => match sums_of e with None => true | Some _ => false end) es.
+  forallb (fun e => match read_as e with Cells => true | _ => false end) es.
+Definition no_sums (es : list known) : bool :=
+  forallb (fun e => match read_as e with Sums _ => false | _ => true end) es.
 
 (** The rule where sums of cells are known of an operand, or listed of the result. [U] says which cells of the result are
     summed, or that each is alone. A window that takes its cells in any order has other rules too, which are not joined
@@ -133,7 +141,7 @@ Definition fold_rule (o : operation) (sh : list Z) (G U : list parts) (es : list
                              (pad_fold a before behind inner zero sh G U (extent e) (fact e) B)
       | _, _ => No
       end
-  | (Concat _ | Pick _ _ | Other), _ => Unknown
+  | (Concat _ | Pick _ _ | Fourier _ _ _ | Other), _ => Unknown
   | _, [e] =>
       match sums_of e with
       | Some B =>
@@ -149,9 +157,46 @@ Definition fold_rule (o : operation) (sh : list Z) (G U : list parts) (es : list
   | _, _ => No
   end.
 
-(** What is listed of a node: a fact of its cells; or one of sums of them, and which are summed. *)
-Inductive listing := OfCells (G : list parts) | OfSums (G U : list parts).
-Definition listed_fact (l : listing) : list parts := match l with OfCells G | OfSums G _ => G end.
+(** The rule where operands are turned, or [W] is listed of the result, or cells are transformed. Not covered are arrays
+    that are turned along another axis than that along which they are neighbours: they may be windows on one signal. *)
+Definition spectrum_rule (o : operation) (sh : list Z) (G : list parts) (W : list phase) (es : list known) : verdict :=
+  if no_sums es then
+    match o, es with
+    | Combine true, _ :: _ =>
+        all_of (map (fun e => both (map_rule sh G (extent e) (fact e))
+                                   (ask (map_turns sh W (extent e) (turns_of e)))) es)
+    | Multiply true conjugated, _ :: _ =>
+        both (all_of (map (fun e => map_rule sh G (extent e) (fact e)) es))
+             (ask (product_turns conjugated sh W (map (fun e => (extent e, turns_of e)) es)))
+    | Broadcast axes, [e] => both (broadcast_rule axes sh G (extent e) (fact e))
+                                  (ask (broadcast_turns axes sh W (extent e) (turns_of e)))
+    | Reshape, [e] => both (reshape_rule sh G (extent e) (fact e)) (ask (reshape_turns sh W (extent e) (turns_of e)))
+    | Transpose order, [e] => both (transpose_rule order sh G (extent e) (fact e))
+                                   (ask (transpose_turns order W (turns_of e)))
+    | Take a start by_, [e] => both (take_rule a start by_ sh G (extent e) (fact e))
+                                    (ask (take_turns a start by_ sh W (extent e) (turns_of e)))
+    | Pick a places, [e] => both (pick_rule a places sh G (extent e) (fact e)) (ask (pick_turns a W (turns_of e)))
+    | Concat a, _ :: _ =>
+        both (ask (a <? length sh)%nat)
+          (unless (negb (forallb (fun e => none_along a (turns_of e)) es))
+             (both (concat_rule a sh G (paired es))
+                (ask (concat_turns a 0 sh W (map (fun e => (extent e, turns_of e)) es)))))
+    | Pad a before behind inner true, [e; e'] =>
+        both (ask (length (extent e') =? 0)%nat)
+          (both (pad_rule a before behind inner sh G (extent e) (fact e) [])
+             (ask (pad_turns a before inner sh W (extent e) (turns_of e))))
+    | Mix axes [] _ true, [e] => both (mix_rule axes [] true sh G (paired es))
+                                      (ask (sum_turns axes sh W (extent e) (turns_of e)))
+    | Fourier a inverse half, [e] => fourier_rule a inverse half sh G W (extent e) (fact e) (turns_of e)
+    | Other, _ => Unknown
+    | _, _ => No
+    end
+  else Unknown.
+
+(** What is listed of a node: a fact of its cells; or of sums of them, and which are summed; or of cells that are turned
+    back, and by how much. *)
+Inductive listing := OfCells (G : list parts) | OfSums (G U : list parts) | OfTurned (G : list parts) (W : list phase).
+Definition listed_fact (l : listing) : list parts := match l with OfCells G | OfSums G _ | OfTurned G _ => G end.
 Definition alone (sh : list Z) : list parts := map (fun n => [[Still n n]]) sh.
 
 Fixpoint found (env : list (option known)) (ks : list nat) : option (list known) :=
@@ -164,8 +209,51 @@ Fixpoint found (env : list (option known)) (ks : list nat) : option (list known)
       end
   end.
 
-(** A node without a listed fact is not known, and no claim is made of it. [sums]: whether the program has any. *)
-Definition check_node (wraps : bool) (shift : list Z) (sums : bool) (env : list (option known)) (v : node)
+(** Phases are those of transforms of a program: a cycle divides the cells of one. *)
+Definition lengths (p : program) : list Z :=
+  flat_map (fun v => match op v, inputs v with
+                     | Fourier a inverse _, [k] => [if inverse then nth a (shape v) 0 else nth a (shape_of p k) 0]
+                     | _, _ => []
+                     end) (nodes p).
+Definition has_cycles (p : program) (W : list phase) : bool :=
+  forallb (fun q => existsb (fun n => n mod cycle q =? 0) (lengths p)) W.
+Definition is_transform (o : operation) : bool := match o with Fourier _ _ _ => true | _ => false end.
+
+(** What is glued together again, as positions of the array whose slices they are; of cells, or of cells turned back.
+    How many nodes lie between is bounded. *)
+Definition DEPTH : nat := 8.
+Definition glue_rule (p : program) (env : list (option known)) (v : node) (G : list parts) (W : list phase)
+  (cells_ : bool)
+  : verdict :=
+  match op v with
+  | Concat a =>
+      let (k, l) := origin p a DEPTH (length env) in
+      match nth_error env k with
+      | Some (Some e) =>
+          if (if cells_ then are_cells [e] else no_sums [e]) then
+            both (pick_rule a l (shape v) G (extent e) (fact e)) (ask (pick_turns a W (turns_of e)))
+          else Unknown
+      | _ => Unknown
+      end
+  | _ => Unknown
+  end.
+
+(** The rule of an operation, or that of what is glued: of cells, and where there are spectra. *)
+Definition cells_rule (wraps : bool) (shift : list Z) (p : program) (env : list (option known)) (v : node)
+  (G : list parts) (es : list known) : verdict :=
+  match rule wraps (op v) shift (shape v) G es with
+  | Yes => Yes
+  | why => match glue_rule p env v G [] true with Yes => Yes | _ => why end
+  end.
+Definition turned_rule (p : program) (env : list (option known)) (v : node) (G : list parts) (W : list phase)
+  (es : list known) : verdict :=
+  match spectrum_rule (op v) (shape v) G W es with
+  | Yes => Yes
+  | why => match glue_rule p env v G W false with Yes => Yes | _ => why end
+  end.
+
+(** A node without a listed fact is not known, and no claim is made of it. *)
+Definition check_node (wraps : bool) (shift : list Z) (p : program) (env : list (option known)) (v : node)
   (listed : option listing) : verdict * option known :=
   match listed with
   | None => (Yes, None)
@@ -173,33 +261,42 @@ Definition check_node (wraps : bool) (shift : list Z) (sums : bool) (env : list 
       let G := listed_fact l in
       if fits G (shape v) then
         match found env (inputs v), l with
+        | None, OfCells _ =>
+            (match glue_rule p env v G [] true with Yes => Yes | _ => Unknown end,
+             Some (Known G Cells (length env) (shape v)))
         | None, _ => (Unknown, None)
         | Some es, OfSums _ U =>
-            (both (ask (sums && fits U (shape v))) (fold_rule (op v) (shape v) G U es),
-             Some (Known G (Some U) (length env) (shape v)))
+            (both (ask (has_sums p && fits U (shape v))) (fold_rule (op v) (shape v) G U es),
+             Some (Known G (Sums U) (length env) (shape v)))
+        | Some es, OfTurned _ W =>
+            (both (ask (has_spectra p && sane_phases (shape v) W && has_cycles p W))
+                  (turned_rule p env v G W es),
+             Some (Known G (Turned W) (length env) (shape v)))
         | Some es, OfCells _ =>
-            if are_cells es then
+            let own := Some (Known G Cells (length env) (shape v)) in
+            if are_cells es && negb (is_transform (op v)) then
               match carries (op v) (shape v) G es with
-              | Some s => (Yes, Some (Known G None s (shape v)))
-              | None => (rule wraps (op v) shift (shape v) G es, Some (Known G None (length env) (shape v)))
+              | Some s => (Yes, Some (Known G Cells s (shape v)))
+              | None => (cells_rule wraps shift p env v G es, own)
               end
+            else if no_sums es then (both (ask (has_spectra p)) (turned_rule p env v G [] es), own)
             else
               let U := alone (shape v) in
-              (both (ask (sums && fits U (shape v) && forallb single_axis U)) (fold_rule (op v) (shape v) G U es),
-               Some (Known G None (length env) (shape v)))
+              (both (ask (has_sums p && fits U (shape v) && forallb single_axis U)) (fold_rule (op v) (shape v) G U es),
+               own)
         end
       else (No, None)
   end.
 
 Inductive outcome := Derived (env : list (option known)) | Stopped (why : verdict) (place : nat).
 
-Fixpoint check_nodes (wraps : bool) (shift : list Z) (sums : bool) (env : list (option known)) (vs : list node)
+Fixpoint check_nodes (wraps : bool) (shift : list Z) (p : program) (env : list (option known)) (vs : list node)
   (listings : list (option listing)) : outcome :=
   match vs, listings with
   | [], [] => Derived env
   | v :: vs', l :: ls =>
-      match check_node wraps shift sums env v l with
-      | (Yes, e) => check_nodes wraps shift sums (env ++ [e]) vs' ls
+      match check_node wraps shift p env v l with
+      | (Yes, e) => check_nodes wraps shift p (env ++ [e]) vs' ls
       | (why, _) => Stopped why (length env)
       end
   | _, _ => Stopped No (length env)
@@ -238,13 +335,13 @@ Definition moves_in_box (axes : list nat) (box : list (Z * Z)) (r : list Z) (e :
                         else ask (still_axis (nth a (fact e) [])))
               (seq 0 (length (extent e)))).
 
-(** Of an output whose cells are only known in sums nothing follows. *)
+(** Of an output whose cells are only known in sums, or turned back, nothing follows. *)
 Definition concludes (what : property) (r r' : list Z) (e : known) : verdict :=
-  match sums_of e, what with
-  | Some _, _ => No
-  | None, Invariance => moves [] [] e
-  | None, Equivariance axes same => both (moves axes r' e) (if same then moves axes r e else Yes)
-  | None, OfScene axes same box => both (ask (negb same || same_lists Z.eqb r' r)) (moves_in_box axes box r' e)
+  match read_as e, what with
+  | Cells, Invariance => moves [] [] e
+  | Cells, Equivariance axes same => both (moves axes r' e) (if same then moves axes r e else Yes)
+  | Cells, OfScene axes same box => both (ask (negb same || same_lists Z.eqb r' r)) (moves_in_box axes box r' e)
+  | _, _ => No
   end.
 
 (** ** Certificates *)
@@ -307,7 +404,7 @@ Definition answer (v : verdict) (where_ : place) : result :=
 
 (** One generator: every node, and then the output. *)
 Definition check_generator (c : certificate) (g : generator) : result :=
-  match check_nodes (negb (is_scene (what c))) (by_shift g) (has_sums (about c)) [] (nodes (about c)) (listings g) with
+  match check_nodes (negb (is_scene (what c))) (by_shift g) (about c) [] (nodes (about c)) (listings g) with
   | Stopped why k => answer (match why with Yes => No | _ => why end) (AtNode k)
   | Derived env =>
       match nth_error env (output (about c)) with

@@ -48,7 +48,7 @@ Qed.
 
 Section Folds.
 Context {V : Type}.
-Variable numbers : addition V.
+Variable numbers : arithmetic V.
 Hypothesis Law : lawful numbers.
 Notation zero := (nought numbers).
 Notation sums := (sums numbers).
@@ -336,17 +336,17 @@ Definition pad_fold (a : nat) (before behind inner : Z) (zero : bool) (sh : list
            (padded_laps before behind inner (nth a s 0) (nth a sh 0) (nth a U []) (nth a S [])))).
 
 Section Claims.
-Context {V : Type}.
-Variable numbers : addition V.
+Context {V source : Type}.
+Variable numbers : arithmetic V.
 Hypothesis Law : lawful numbers.
 Context {index : Type}.
-Variables (turn : index -> Z) (copy : index -> images V).
+Variables (turn : index -> Z) (copy : index -> source).
 Coercion turn : index >-> Z.
-Notation right := (right turn copy).
-Notation premise := (premise turn copy).
+Notation right := (right (V := V) turn copy).
+Notation premise := (premise (V := V) turn copy).
 
 (** The array of the sums of an operand. *)
-Definition summed (S : list parts) (one : operand V) : operand V :=
+Definition summed (S : list parts) (one : operand V source) : operand V source :=
   (fst one, fun z => sums numbers S (fst one) (snd one z)).
 
 (** A reshape of a fold is right where it is one of the sums. *)
@@ -394,7 +394,7 @@ Proof.
 Qed.
 
 (** Zeros around a fold are right where they are beside the sums, or where all sums are there along their axis. *)
-Theorem pad_fold_right : forall a before behind inner sh G U F S one (v : family V) R, fits G sh = true ->
+Theorem pad_fold_right : forall a before behind inner sh G U F S one (v : family V source) R, fits G sh = true ->
   fits U sh = true -> fits S (fst one) = true -> premise F (summed S one) ->
   pad_fold a before behind inner true sh G U (fst one) F S = Yes -> (forall z, v z [] = nought numbers) ->
   (forall z i, inside sh i ->

@@ -65,7 +65,7 @@ Definition computed (w : array Z) : model Z := fun x k =>
 (** There is a model for every kernel. *)
 Theorem frame_has_models : forall w, is_model integers frame (computed w).
 Proof.
-  intro w. split; [discriminate|]. intros k v N. destruct k as [|[|[|k]]]; [| | | destruct k; easy];
+  intro w. split; [split; discriminate|]. intros k v N. destruct k as [|[|[|k]]]; [| | | destruct k; easy];
     injection N as <-; cbn [means op shape].
   - reflexivity.
   - exists w. reflexivity.

@@ -147,7 +147,7 @@ Qed.
 
 Section Laps.
 Context {V : Type}.
-Variable numbers : addition V.
+Variable numbers : arithmetic V.
 Hypothesis Law : lawful numbers.
 Notation zero := (nought numbers).
 Variables (fold : nat -> bool) (dims : list dim) (kept : list (nat * nat)) (s sh : list Z) (U : list parts).
@@ -332,14 +332,14 @@ End Laps.
 (** ** The rule is right *)
 
 Section Claims.
-Context {V : Type}.
-Variable numbers : addition V.
+Context {V source : Type}.
+Variable numbers : arithmetic V.
 Hypothesis Law : lawful numbers.
 Context {index : Type}.
-Variables (turn : index -> Z) (copy : index -> images V).
+Variables (turn : index -> Z) (copy : index -> source).
 Coercion turn : index >-> Z.
-Notation right := (right turn copy).
-Notation premise := (premise turn copy).
+Notation right := (right (V := V) turn copy).
+Notation premise := (premise (V := V) turn copy).
 
 Lemma rule_laps dims kept sh G U s F others : fits U sh = true -> laps_rule dims kept sh G U s F others = Yes ->
   laps (is_fold U) dims kept s sh U.
@@ -419,7 +419,7 @@ Qed.
 
 (** A weighted sum over windows that run over the ends of one period, its padding being 0, is right as a fold: of its
     sums modulo the period the fact says what it says of cells around the torus. *)
-Theorem laps_right : forall dims kept sh G U F one (others : list (list parts * operand V)) f R,
+Theorem laps_right : forall dims kept sh G U F one (others : list (list parts * operand V source)) f R,
   fits G sh = true -> fits U sh = true -> premise F one -> (forall F' two, In (F', two) others -> premise F' two) ->
   laps_rule dims kept sh G U (fst one) F (map fst others) = Yes -> weighted numbers f ->
   (forall z i, inside sh i ->

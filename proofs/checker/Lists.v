@@ -43,3 +43,21 @@ Example what_moves_does_not_stay : says [0; 1; 4; 5] [[Still 4 4]] = Refused (At
 Proof. vm_compute. reflexivity. Qed.
 Example no_pair_of_one_cell : says [0; 1; 4; 5] [[Moving 2 2 0 1; Still 2 1]] = Refused (AtNode 1).
 Proof. vm_compute. reflexivity. Qed.
+
+(** Each cell twice, and the two halves of this in the other order: slices of an axis of two factors, which as one
+    factor are windows on one signal. They are glued where they continue one another around its end. *)
+Definition halves (start : Z) (turned_ : parts) : result :=
+  check (Certificate
+    (Program [ Node (Input [0%nat]) [] [4]; Node (Broadcast [0%nat]) [0%nat] [4; 2]; Node Reshape [1%nat] [8];
+               Node (Take 0 2 1) [2%nat] [6]; Node (Take 0 start 1) [2%nat] [2]; Node (Concat 0) [3; 4]%nat [8] ] 5)
+    (Equivariance [0%nat] false) [4]
+    [Generator [1] [2] (map (fun F => Some (OfCells F))
+      [ [[[Moving 4 4 0 1]]]; [[[Moving 4 4 0 1]]; [[Still 2 1]]]; [[[Moving 4 4 0 1; Still 2 1]]];
+        [[[Moving 6 8 2 2]]]; [[[Moving 2 8 start 2]]]; [turned_] ])]).
+
+Example halves_are_glued : halves 0 [[Moving 8 8 2 2]] = Proved.
+Proof. vm_compute. reflexivity. Qed.
+Example other_step_of_halves_is_not_proved : halves 0 [[Moving 8 8 2 1]] = NotCovered (AtNode 5).
+Proof. vm_compute. reflexivity. Qed.
+Example halves_that_do_not_meet_are_refused : halves 1 [[Moving 8 8 2 2]] = Refused (AtNode 5).
+Proof. vm_compute. reflexivity. Qed.

@@ -31,10 +31,11 @@ Definition mixed_axis (symmetric : bool) (ps : list facts_and_shape) (a : nat) :
                                      match follows_axis hs (nth a (fst p) []) with Yes => Yes | _ => Unknown end
                                    else ask (still_axis (nth a (fst p) []))) ps))).
 
-(** An axis that is not mixed becomes one of the result. *)
+(** An axis that is not mixed becomes one of the result, of its length: that it is repeated there is not covered. *)
 Definition unmixed_axis (axes outs : list nat) (sh : list Z) (G : list parts) (rank : nat)
   (ps : list facts_and_shape) (a : nat) : verdict :=
   let o := becomes axes outs rank (length sh) a in
+  if negb (nth o sh 0 =? longest_of a ps) then Unknown else
   both (ask (o <? length sh)%nat)
     (all_of (map (fun p => repeated_axis (nth o sh 0) (nth a (snd p) 0) (nth o G []) (nth a (fst p) [])) ps)).
 
@@ -49,14 +50,14 @@ Definition mix_rule (axes outs : list nat) (symmetric : bool) (sh : list Z) (G :
                            else unmixed_axis axes outs sh G rank ps a) (seq 0 rank))).
 
 Section Claims.
-Context {V : Type}.
+Context {V source : Type}.
 Context {index : Type}.
-Variables (turn : index -> Z) (copy : index -> images V).
+Variables (turn : index -> Z) (copy : index -> source).
 Coercion turn : index >-> Z.
-Notation right := (right turn copy).
-Notation premise := (premise turn copy).
+Notation right := (right (V := V) turn copy).
+Notation premise := (premise (V := V) turn copy).
 
-Definition pairs (operands : list (list parts * operand V)) : list facts_and_shape :=
+Definition pairs (operands : list (list parts * operand V source)) : list facts_and_shape :=
   map (fun p => (fst p, fst (snd p))) operands.
 
 Lemma in_pairs operands F one : In (F, one) operands -> In (F, fst one) (pairs operands).
@@ -66,7 +67,7 @@ Lemma longest_pairs operands a : longest (map snd operands) a = longest_of a (pa
 Proof. unfold longest, longest_of, pairs. now rewrite !map_map. Qed.
 
 (** Of all operands, the cells j of the one copy and j' of the other are alike along an axis. *)
-Definition all_alike (operands : list (list parts * operand V)) (t t' : Z) (a : nat) (j j' : Z) : Prop :=
+Definition all_alike (operands : list (list parts * operand V source)) (t t' : Z) (a : nat) (j j' : Z) : Prop :=
   forall F one, In (F, one) operands ->
     let n := nth a (fst one) 0 in
     let u := if n =? 1 then 0 else j in let u' := if n =? 1 then 0 else j' in
@@ -169,7 +170,8 @@ Proof.
     unfold h, h', h'', mixed, reordered. destruct (listed a axes).
     - rewrite longest_pairs. apply mixed_axis_right; trivial. intros F one K. destruct (Pr F one K).
       split; trivial; lia.
-    - apply both_yes in H as [O H]. apply ask_yes, Nat.ltb_lt in O.
+    - unfold unmixed_axis in H. cbv zeta in H. destruct (negb _) in H; [discriminate H|].
+      apply both_yes in H as [O H]. apply ask_yes, Nat.ltb_lt in O.
       split; [now left|]. split; trivial. constructor; [|constructor]. intros F one K. cbv zeta.
       destruct (Pr F one K) as [Q T]. pose proof (fits_right F _ (proj1 Q)) as [_ X].
       destruct (X a) as [SF ZF]; [lia|].
@@ -228,7 +230,7 @@ Proof.
   intros a sh G operands R S P H L M t i t' i' I I' E.
   apply both_yes in H as [N H]. apply ask_yes, Z.eqb_eq in N. apply both_yes in H as [H O].
   destruct (result_axes G sh t i t' i' S I I' E a L) as (SG & ZG & B & B' & A).
-  set (h := fun p : list parts * operand V => nth a (fst p) []).
+  set (h := fun p : list parts * operand V source => nth a (fst p) []).
   assert (Each : forall p, In p operands -> sane_axis (h p) = true /\ size_axis (h p) = nth a (fst (snd p)) 0 /\
     other_axes a sh G (fst (snd p)) (fst p) = Yes).
   { intros [F one] K. eapply all_yes in O; [|apply in_map, in_pairs, K]. cbn [fst snd] in *.
@@ -242,7 +244,7 @@ Proof.
     apply Each, K. now left. }
   assert (Size : size_axis (flat_map h operands) = nth a sh 0).
   { rewrite N. unfold pairs. rewrite map_map. simpl. rewrite <- map_map with (f := snd)
-      (g := fun one : operand V => nth a (fst one) 0), <- Sum by trivial.
+      (g := fun one : operand V source => nth a (fst one) 0), <- Sum by trivial.
     clear. induction operands as [|p l IH]; simpl; trivial. rewrite size_axis_app. lia. }
   rewrite Flat in H. apply (follows_axis_right _ _ t _ t' _ H) in A; trivial; try lia.
   2: { apply sane_side_by_side; [|lia]. intros p K. now apply Each. }

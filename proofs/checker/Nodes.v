@@ -1,17 +1,18 @@
-(** * What is known of every node is right
+(** * What is known of a node is right
 
     The checker goes through the nodes, and knows of each what it has checked. All of it is true of any model: of the
-    image and its shifted copies, cells of one label have one value, or sums of cells have. *)
+    image and its shifted copies, cells of one label have one value, or sums of cells have, or cells that are turned
+    back. Here are the rules of cells, and of sums of them. *)
 
 From Coq Require Import ZArith Znumtheory List Lia Bool Permutation.
 From Shifts Require Import Facts Parts Semantics Indices Rules Rolls Orders Views Picks Mixtures Sums Folds Laps.
-From Shifts Require Import Additions Checker.
+From Shifts Require Import Additions Turns Spectra Fourier Slices Checker.
 Import ListNotations.
 Open Scope Z_scope.
 
-Section Walk.
+Section Known.
 Context {V : Type}.
-Variable numbers : addition V.
+Variable numbers : arithmetic V.
 Variable p : program.
 Variable m : model V.
 Hypothesis M : is_model numbers p m.
@@ -25,19 +26,24 @@ Coercion turn : index >-> Z.
 Hypothesis T : forall k v axes, nth_error (nodes p) k = Some v -> op v = Input axes ->
   one_signal turn wraps axes shift (shape v) (fun t => copy t k).
 
-(** The cells of an array, or their sums; and of what is known of node j the value, of any copy. *)
-Definition of_sums (U : option (list parts)) (s : list Z) (A : array V) : array V :=
-  match U with Some U => sums numbers U s A | None => A end.
-Definition value (e : known) (j : nat) (t : index) (i : list Z) : V :=
-  of_sums (sums_of e) (extent e) (m (copy t) j) i.
-Definition sums_fit (U : option (list parts)) (s : list Z) : Prop :=
-  match U with Some U => fits U s = true | None => True end.
+(** The arrays that a model gives a node, by the copy; of these the cells, or their sums, or the cells turned back; and
+    of what is known of node j the value, of any copy. *)
+Definition made (j : nat) : family V index := fun t => m (copy t) j.
+Definition read (r : reading) (s : list Z) (A : family V index) : family V index :=
+  match r with Cells => A | Sums U => fun t => sums numbers U s (A t) | Turned W => unwound numbers turn W A end.
+Definition value (e : known) (j : nat) (t : index) (i : list Z) : V := read (read_as e) (extent e) (made j) t i.
+Definition reading_fits (r : reading) (s : list Z) : Prop :=
+  match r with
+  | Cells => True
+  | Sums U => fits U s = true
+  | Turned W => sane_phases s W = true /\ cycles_divide (full numbers) W
+  end.
 
 (** What is known of a node fits its shape; and of all cells of one signal, those of one label have one value. *)
 Definition in_order (env : list (option known)) : Prop :=
   forall j e, nth_error env j = Some (Some e) ->
     fits (fact e) (extent e) = true /\ extent e = shape_of p j /\ (signal e < length env)%nat /\
-    sums_fit (sums_of e) (extent e).
+    reading_fits (read_as e) (extent e).
 Definition coherent (env : list (option known)) : Prop :=
   forall j e j' e', nth_error env j = Some (Some e) -> nth_error env j' = Some (Some e') -> signal e = signal e' ->
     forall (t : index) i (t' : index) i', inside (extent e) i -> inside (extent e') i' ->
@@ -64,10 +70,10 @@ Proof.
 Qed.
 
 (** A node with a signal of its own: it is enough that its own cells agree. *)
-Lemma signal_born env G U : in_order env -> coherent env ->
-  fits G (shape_of p (length env)) = true -> sums_fit U (shape_of p (length env)) ->
-  right turn copy G (shape_of p (length env)) (fun z => of_sums U (shape_of p (length env)) (m z (length env))) ->
-  let e := Known G U (length env) (shape_of p (length env)) in
+Lemma signal_born env G r : in_order env -> coherent env ->
+  fits G (shape_of p (length env)) = true -> reading_fits r (shape_of p (length env)) ->
+  right turn (fun t => t) G (shape_of p (length env)) (read r (shape_of p (length env)) (made (length env))) ->
+  let e := Known G r (length env) (shape_of p (length env)) in
   in_order (env ++ [Some e]) /\ coherent (env ++ [Some e]).
 Proof.
   intros O C S SU R e. split.
@@ -88,7 +94,7 @@ Lemma signal_carried env G s : in_order env -> coherent env ->
   (forall i, inside (shape_of p (length env)) i -> exists j e i0,
      nth_error env j = Some (Some e) /\ signal e = s /\ inside (extent e) i0 /\
      forall t : index, label G t i = label (fact e) t i0 /\ m (copy t) (length env) i = value e j t i0) ->
-  let e := Known G None s (shape_of p (length env)) in
+  let e := Known G Cells s (shape_of p (length env)) in
   in_order (env ++ [Some e]) /\ coherent (env ++ [Some e]).
 Proof.
   intros O C S Sg R e. split.
@@ -110,9 +116,9 @@ Qed.
 
 (** ** The operands of a node *)
 
-Definition as_operand (e : known) (j : nat) : list parts * operand V :=
-  (fact e, (shape_of p j, fun z => of_sums (sums_of e) (shape_of p j) (m z j))).
-Definition operands (es : list known) (ks : list nat) : list (list parts * operand V) :=
+Definition as_operand (e : known) (j : nat) : list parts * operand V (images V) :=
+  (fact e, (shape_of p j, fun z => m z j)).
+Definition operands (es : list known) (ks : list nat) : list (list parts * operand V (images V)) :=
   map (fun u => as_operand (fst u) (snd u)) (combine es ks).
 
 Lemma found_right env ks es : found env ks = Some es ->
@@ -125,22 +131,16 @@ Qed.
 
 Lemma operands_right env ks es : in_order env -> coherent env ->
   Forall2 (fun e j => nth_error env j = Some (Some e)) es ks ->
-  (are_cells es = true -> map snd (operands es ks) = map (fun j => (shape_of p j, fun z => m z j)) ks) /\
+  map snd (operands es ks) = map (fun j => (shape_of p j, fun z => m z j)) ks /\
   map fst (operands es ks) = map fact es /\ pairs (operands es ks) = paired es /\
-  forall F one, In (F, one) (operands es ks) -> premise turn copy F one.
+  (are_cells es = true -> forall F one, In (F, one) (operands es ks) -> premise turn copy F one).
 Proof.
   intros O C H; induction H as [|e j es ks N H IH]; [repeat split; easy|].
-  destruct IH as (A & B & D & P). unfold operands, pairs, paired in *. simpl. rewrite B, D.
-  destruct (O j e N) as (S & X & _). rewrite X. split; [|split; [trivial | split; [trivial|]]].
-  { intro Ce. apply andb_true_iff in Ce as [Ce Ces]. rewrite A by trivial. now destruct (sums_of e). }
-  intros F one H0. split.
-  - destruct H0 as [H0|H0].
-    + unfold as_operand in H0. injection H0 as <- <-. simpl. now rewrite <- X.
-    + now apply P.
-  - destruct H0 as [H0|H0].
-    + unfold as_operand in H0. injection H0 as <- <-. simpl. rewrite <- X. intros t i t' i' I I' L.
-      now apply (C j e j e).
-    + now apply P.
+  destruct IH as (A & B & D & P). unfold operands, pairs, paired in *. simpl. rewrite A, B, D.
+  destruct (O j e N) as (S & X & _). rewrite X. split; [trivial | split; [trivial | split; [trivial|]]].
+  intros Ce F one [H0|H0]; apply andb_true_iff in Ce as [Ce Ces]; [|now apply P].
+  unfold as_operand in H0. injection H0 as <- <-. rewrite <- X. split; [exact S|]. intros t i t' i' I I' L.
+  specialize (C j e j e N N eq_refl t i t' i' I I' L). unfold value in C. now destruct (read_as e).
 Qed.
 
 Lemma same_lists_right {A} (equal : A -> A -> bool) (E : forall v w, equal v w = true -> v = w) l l' :
@@ -227,7 +227,7 @@ Lemma rule_right k v G es env : nth_error (nodes p) k = Some v -> in_order env -
   right turn copy G (shape v) (fun z => m z k).
 Proof.
   intros N O C F S Ce H. pose proof (proj2 M k v N) as Me. unfold operands_of in Me.
-  destruct (operands_right env (inputs v) es O C F) as (E1 & E2 & E3 & P). rewrite <- E1 in Me by trivial.
+  destruct (operands_right env (inputs v) es O C F) as (E1 & E2 & E3 & P). specialize (P Ce). rewrite <- E1 in Me.
   set (ops := operands es (inputs v)) in *.
   assert (One : forall e, es = [e] -> exists one,
     ops = [(fact e, one)] /\ fst one = extent e /\ premise turn copy (fact e) one).
@@ -240,11 +240,12 @@ Proof.
     exists (snd (as_operand e j)), (operands others js). unfold ops. rewrite <- Ks. split; [reflexivity|].
     destruct (O j e Nj) as (_ & X & _). split; [simpl; now rewrite X|].
     now destruct (operands_right env js others O C F') as (_ & ? & _). }
-  destruct (op v) as [axes| |periods rolls| | | |axes| |order|a start by_|a places|a|a before behind inner zero
-                     |dims kept symmetric linear|axes outs symmetric sum|kept|] eqn:Op; cbn [means rule] in *.
+  destruct (op v) as [axes| |periods rolls| |linear|exact conjugated|axes| |order|a start by_|a places|a
+                     |a before behind inner zero|dims kept symmetric linear|axes outs symmetric sum|a inverse half
+                     |kept|] eqn:Op; cbn [means rule] in *.
   - (* Input *)
     destruct es; [|easy]. intros t i t' i' I I' L. rewrite !Me by trivial.
-    apply (image_right turn copy wraps axes shift (shape v) G k); trivial. now apply (T k v axes).
+    apply (image_right turn copy wraps axes shift (shape v) G (fun z => z k)); trivial. now apply (T k v axes).
   - (* Weight *)
     destruct es; [|easy]. destruct Me as [W Me]. intros t i t' i' I I' L. rewrite !Me by trivial.
     apply (constant_right turn copy (shape v) (shape v) G W S H) with (t := t) (t' := t'); trivial.
@@ -262,13 +263,13 @@ Proof.
     unfold paired in K. apply in_map_iff in K as [e [Q K]]. injection Q as <- <-.
     eapply all_yes in H; [exact H|]. now apply in_map with (f := fun e => map_rule (shape v) G (extent e) (fact e)).
   - (* Combine *)
-    destruct es as [|e0 es0]; [easy|]. destruct Me as [f Me].
+    destruct es as [|e0 es0]; [easy|]. destruct Me as (f & _ & Me).
     apply (maps_right turn copy (shape v) G ops f); trivial. intros F0 one I. split; [now apply P|].
     assert (K : In (F0, fst one) (paired (e0 :: es0))) by (rewrite <- E3; now apply in_pairs).
     unfold paired in K. apply in_map_iff in K as [e [Q K]]. injection Q as <- <-.
     eapply all_yes in H; [exact H|]. now apply in_map with (f := fun e => map_rule (shape v) G (extent e) (fact e)).
   - (* Multiply *)
-    destruct es as [|e0 es0]; [easy|]. destruct Me as [f Me].
+    destruct es as [|e0 es0]; [easy|]. destruct Me as (f & _ & Me).
     apply (maps_right turn copy (shape v) G ops f); trivial. intros F0 one I. split; [now apply P|].
     assert (K : In (F0, fst one) (paired (e0 :: es0))) by (rewrite <- E3; now apply in_pairs).
     unfold paired in K. apply in_map_iff in K as [e [Q K]]. injection Q as <- <-.
@@ -319,6 +320,8 @@ Proof.
   - (* Mix *)
     destruct es as [|e0 es0]; [easy|]. destruct Me as (f & Sy & _ & Me). rewrite <- E3 in H.
     now apply (mix_right turn copy axes outs symmetric (shape v) G ops f).
+  - (* Fourier *)
+    easy.
   - (* Whole *)
     destruct es as [|e others]; [easy|]. destruct (First e others eq_refl) as (one & rest & Q & X & R).
     rewrite <- X, <- R in H. rewrite Q in Me, P. destruct one as [s A]. destruct (Me s A _ eq_refl) as (f & Me').
@@ -330,19 +333,24 @@ Proof.
     easy.
 Qed.
 
+Lemma sums_of_right e U : sums_of e = Some U -> read_as e = Sums U.
+Proof. unfold sums_of. destruct (read_as e); [discriminate | now intro E; injection E as -> | discriminate]. Qed.
+
 (** The same where sums are known of operands, or listed of the result. *)
 Lemma folds_right k v G U es env : nth_error (nodes p) k = Some v -> in_order env -> coherent env ->
   Forall2 (fun e j => nth_error env j = Some (Some e)) es (inputs v) -> has_sums p = true ->
   fits G (shape v) = true -> fits U (shape v) = true -> fold_rule (op v) (shape v) G U es = Yes ->
   right turn copy G (shape v) (fun z => sums numbers U (shape v) (m z k)).
 Proof.
-  intros N O C F A SG SU H. pose proof (proj1 M A) as Law. pose proof (proj2 M k v N) as Me. unfold operands_of in Me.
+  intros N O C F A SG SU H. pose proof (proj1 (proj1 M) A) as Law. pose proof (proj2 M k v N) as Me.
+  unfold operands_of in Me.
   set (ops := map (fun j => (shape_of p j, fun z => m z j)) (inputs v)) in *.
   assert (First : forall e others B, es = e :: others -> sums_of e = Some B -> exists one rest, ops = one :: rest /\
     length rest = length others /\ fst one = extent e /\ fits B (fst one) = true /\
     premise turn copy (fact e) (summed numbers B one)).
   { intros e others B -> E. inversion F as [|? j ? js Nj F' Es Ks]. unfold ops. rewrite <- Ks.
-    destruct (O j e Nj) as (S & X & _ & Sf). rewrite E in Sf.
+    destruct (O j e Nj) as (S & X & _ & Sf).
+    apply sums_of_right in E. rewrite E in Sf.
     exists (shape_of p j, fun z => m z j), (map (fun j => (shape_of p j, fun z => m z j)) js).
     split; [reflexivity|]. split; [rewrite map_length; clear - F'; induction F'; simpl; congruence|]. simpl. rewrite <- X.
     repeat split; trivial. intros t i t' i' I I' L. specialize (C j e j e Nj Nj eq_refl t i t' i' I I' L).
@@ -351,8 +359,9 @@ Proof.
     fits B (fst one) = true /\ premise turn copy (fact e) (summed numbers B one)).
   { intros e B Q E. destruct (First e [] B Q E) as (one & [|? ?] & K & L & R); [now exists one | discriminate L]. }
   unfold fold_rule in H.
-  destruct (op v) as [axes| |periods rolls| | | |axes| |order|a start by_|a places|a|a before behind inner zero
-                     |dims kept symmetric linear|axes outs symmetric sum|kept|] eqn:Op; cbn [means] in Me;
+  destruct (op v) as [axes| |periods rolls| |linear|exact conjugated|axes| |order|a start by_|a places|a
+                     |a before behind inner zero|dims kept symmetric linear|axes outs symmetric sum|a inverse half
+                     |kept|] eqn:Op; cbn [means] in Me;
     try (destruct es as [|? [|? ?]]; try discriminate H; destruct (sums_of _); discriminate H); try discriminate H.
   - (* Reshape *)
     destruct es as [|e [|? ?]]; try discriminate H. destruct (sums_of e) as [B|] eqn:E; [|discriminate H].
@@ -379,8 +388,8 @@ Proof.
   - (* Window *)
     destruct linear; [|destruct es as [|? [|? ?]]; try discriminate H; destruct (sums_of _); discriminate H].
     destruct es as [|e others]; [discriminate H|]. destruct (are_cells (e :: others)) eqn:Ce; [|discriminate H].
-    destruct (operands_right env (inputs v) _ O C F) as (E1 & E2 & _ & P).
-    unfold ops in Me. rewrite <- E1 in Me by trivial. clear First One. inversion F as [|? j ? js Nj F' Es Ks].
+    destruct (operands_right env (inputs v) _ O C F) as (E1 & E2 & _ & P). specialize (P Ce).
+    unfold ops in Me. rewrite <- E1 in Me. clear First One. inversion F as [|? j ? js Nj F' Es Ks].
     rewrite <- Ks in Me, E2, P. unfold operands in Me, E2, P. simpl in Me, E2, P.
     set (one := snd (as_operand e j)) in *.
     set (rest := map (fun u => as_operand (fst u) (snd u)) (combine others js)) in *. injection E2 as E2.
@@ -402,104 +411,4 @@ Qed.
 Lemma shape_of_node k v : nth_error (nodes p) k = Some v -> shape_of p k = shape v.
 Proof. unfold shape_of. now intros ->. Qed.
 
-Lemma carries_right v G es env s : nth_error (nodes p) (length env) = Some v -> in_order env -> coherent env ->
-  Forall2 (fun e j => nth_error env j = Some (Some e)) es (inputs v) ->
-  fits G (shape v) = true -> are_cells es = true -> carries (op v) (shape v) G es = Some s ->
-  (s < length env)%nat /\
-  forall i, inside (shape v) i -> exists j e i0,
-     nth_error env j = Some (Some e) /\ signal e = s /\ inside (extent e) i0 /\
-     forall t : index, label G t i = label (fact e) t i0 /\ m (copy t) (length env) i = value e j t i0.
-Proof.
-  intros N O C F S Ce H. pose proof (proj2 M _ v N) as Me. unfold operands_of in Me.
-  assert (Value : forall e j t i, In e es -> value e j t i = m (copy t) j i).
-  { intros e j t i I. unfold are_cells in Ce. rewrite forallb_forall in Ce. specialize (Ce e I). unfold value.
-    now destruct (sums_of e). }
-  destruct (op v) as [axes| |periods rolls| | | |axes| |order|a start by_|a places|a|a before behind inner zero
-                     |dims kept symmetric linear|axes outs symmetric sum|kept|] eqn:Op;
-    cbn [means carries] in *; try easy.
-  - (* Take *)
-    destruct es as [|e [|? ?]]; try easy. inversion F as [|? j ? ? Nj F' Es Ks]. inversion F'. subst.
-    destruct ((by_ =? 1) && (0 <=? start) && (start + nth a (shape v) 0 <=? nth a (extent e) 0)
-              && carried a start (shape v) G e) eqn:K; [|easy].
-    injection H as <-. rewrite !andb_true_iff, Z.eqb_eq, !Z.leb_le in K. destruct K as [[[-> B] B'] K].
-    destruct (O j e Nj) as (SE & X & Sg & _). split; trivial. intros i I.
-    assert (L : (a < length (shape v))%nat).
-    { unfold carried in K. rewrite !andb_true_iff, Nat.ltb_lt in K. lia. }
-    pose proof (proj2 I a L). destruct (carried_right a start (shape v) G e i S SE K I) as [J W]; [lia|].
-    exists j, e, (put a (nth a i 0 + start) i).
-    split; trivial. split; trivial. split; trivial. intro t. split; [apply W|].
-    rewrite Value by now left. rewrite <- Ks in Me. rewrite (Me (shape_of p j) (fun z => m z j)); trivial.
-    now replace (start + 1 * nth a i 0) with (nth a i 0 + start) by ring.
-  - (* Concat *)
-    destruct es as [|e0 es0]; [easy|].
-    destruct (forallb (fun e' => (signal e' =? signal e0)%nat) (e0 :: es0)
-              && continued a 0 (shape v) G (e0 :: es0)) eqn:K; [|easy].
-    injection H as <-. apply andb_true_iff in K as [Sg K]. rewrite forallb_forall in Sg.
-    assert (L : (a < length (shape v))%nat).
-    { cbn [continued] in K. unfold carried in K. rewrite !andb_true_iff, Nat.ltb_lt in K. lia. }
-    split.
-    + inversion F as [|? j ? ? Nj F' Es Ks]. subst. now destruct (O j e0 Nj) as (_ & _ & ? & _).
-    + intros i I. pose proof (proj2 I a L).
-      destruct (continued_right a 0 (shape v) G _ _ env i S O F K I L)
-        as (before & j & behind & e & Q & J & Nj & R); [lia|].
-      cbv zeta in R. rewrite Z.add_0_l in R. destruct R as (B & J' & W).
-      exists j, e, (put a (nth a i 0 - fold_right Z.add 0 (map (fun k => nth a (shape_of p k) 0) before)) i).
-      split; trivial. split; [now apply Nat.eqb_eq, Sg|]. split; trivial. intro t. split; [apply W|].
-      rewrite Value by trivial. rewrite Q, map_app in Me. simpl in Me.
-      specialize (Me _ _ _ _ eq_refl). cbv zeta in Me. rewrite map_map in Me. simpl in Me. now apply Me.
-Qed.
-
-(** ** All nodes *)
-
-Lemma nodes_right : forall vs listings env env', in_order env -> coherent env ->
-  (forall k v, nth_error vs k = Some v -> nth_error (nodes p) (length env + k) = Some v) ->
-  check_nodes wraps shift (has_sums p) env vs listings = Derived env' -> in_order env' /\ coherent env'.
-Proof.
-  induction vs as [|v vs IH]; intros [|l ls] env env' O C N H; cbn [check_nodes] in H; try easy.
-  - injection H as <-. now split.
-  - assert (N' : forall e, forall k u, nth_error vs k = Some u ->
-      nth_error (nodes p) (length (env ++ [e]) + k) = Some u).
-    { intros e k u U. rewrite app_length. simpl. replace (length env + 1 + k)%nat with (length env + S k)%nat by lia.
-      now apply N. }
-    pose proof (N 0%nat v eq_refl) as Nv. rewrite Nat.add_0_r in Nv. pose proof (shape_of_node _ _ Nv) as Sh.
-    unfold check_node in H. destruct l as [l|].
-    + set (G := listed_fact l) in *. destruct (fits G (shape v)) eqn:S; [|easy].
-      destruct (found env (inputs v)) as [es|] eqn:Fd; [|easy].
-      apply found_right in Fd. destruct l as [F|F U].
-      * destruct (are_cells es) eqn:Ce; [destruct (carries (op v) (shape v) G es) as [s|] eqn:Ca|].
-        -- destruct (carries_right v G es env s Nv O C Fd S Ce Ca) as [Sg R]. rewrite <- Sh in S, R, H.
-           destruct (signal_carried env G s O C S Sg R) as [O' C']. apply (IH ls _ _ O' C' (N' _) H).
-        -- destruct (rule wraps (op v) shift (shape v) G es) eqn:R; try easy.
-           apply (rule_right (length env) v G es env) in R; trivial. rewrite <- Sh in S, R, H.
-           destruct (signal_born env G None O C S I R) as [O' C']. apply (IH ls _ _ O' C' (N' _) H).
-        -- destruct (both _ _) eqn:R in H; try discriminate H. apply both_yes in R as [A R].
-           apply ask_yes in A. rewrite !andb_true_iff in A. destruct A as [[A FU] Si].
-           apply (folds_right (length env) v G (alone (shape v)) es env) in R; trivial.
-           assert (R' : right turn copy G (shape v) (fun z => of_sums None (shape v) (m z (length env)))).
-           { intros t i t' i' Ii Ii' L. specialize (R t i t' i' Ii Ii' L). cbv beta in R.
-             rewrite !(nothing_summed numbers (proj1 M A)) in R by trivial. exact R. }
-           rewrite <- Sh in S, R', H.
-           destruct (signal_born env G None O C S I R') as [O' C']. apply (IH ls _ _ O' C' (N' _) H).
-      * destruct (both _ _) eqn:R in H; try discriminate H. apply both_yes in R as [A R].
-        apply ask_yes, andb_true_iff in A as [A FU].
-        apply (folds_right (length env) v G U es env) in R; trivial. rewrite <- Sh in S, FU, R, H.
-        destruct (signal_born env G (Some U) O C S FU R) as [O' C']. apply (IH ls _ _ O' C' (N' _) H).
-    + destruct (nothing_known env O C) as [O' C']. apply (IH ls _ _ O' C' (N' _) H).
-Qed.
-
-(** Of a node whose cells are known themselves, they are as its fact says. *)
-Theorem derived_right : forall listings env k e,
-  check_nodes wraps shift (has_sums p) [] (nodes p) listings = Derived env ->
-  nth_error env k = Some (Some e) -> sums_of e = None ->
-  extent e = shape_of p k /\ premise turn copy (fact e) (shape_of p k, fun z => m z k).
-Proof.
-  intros listings env k e H K U. assert (E : in_order env /\ coherent env).
-  { apply (nodes_right (nodes p) listings [] env); trivial.
-    - intros j e' N. destruct j; easy.
-    - intros j e' ? ? N. destruct j; easy. }
-  destruct E as [O C]. destruct (O k e K) as (S & X & _). split; trivial.
-  split; simpl; rewrite <- X; trivial. intros t i t' i' I I' L.
-  specialize (C k e k e K K eq_refl t i t' i' I I' L). unfold value in C. now rewrite U in C.
-Qed.
-
-End Walk.
+End Known.

@@ -161,11 +161,11 @@ Qed.
 (** ** The rule *)
 
 Section Claims.
-Context {V index : Type}.
-Variables (turn : index -> Z) (copy : index -> images V).
+Context {V source index : Type}.
+Variables (turn : index -> Z) (copy : index -> source).
 Coercion turn : index >-> Z.
-Notation right := (right turn copy).
-Notation premise := (premise turn copy).
+Notation right := (right (V := V) turn copy).
+Notation premise := (premise (V := V) turn copy).
 
 Definition pick_rule (a : nat) (places : list Z) (sh : list Z) (G : list parts) (s : list Z) (F : list parts) : verdict :=
   both (other_axes a sh G s F) (picks places (nth a s 0) (nth a sh 0) (nth a G []) (nth a F [])).

@@ -55,10 +55,10 @@ Proof.
 Qed.
 
 Section Claims.
-Context {V index : Type}.
-Variables (turn : index -> Z) (copy : index -> images V).
+Context {V source index : Type}.
+Variables (turn : index -> Z) (copy : index -> source).
 Coercion turn : index >-> Z.
-Notation right := (right turn copy).
+Notation right := (right (V := V) turn copy).
 
 (** A constant that a roll leaves as it is is right as a signal that moves by a multiple of the roll. *)
 Theorem rolled_right : forall rolls sh G W, fits G sh = true -> rolled_rule rolls sh G = Yes ->

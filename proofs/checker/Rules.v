@@ -48,19 +48,19 @@ Qed.
 (** ** What the rules claim *)
 
 Section Claims.
-Context {V : Type}.
-(** Copies of the image, of any kind, and how many times each was shifted. *)
+Context {V source : Type}.
+(** Copies of what arrays are computed from, such as the images, and how many times each was shifted. *)
 Context {index : Type}.
-Variables (turn : index -> Z) (copy : index -> images V).
+Variables (turn : index -> Z) (copy : index -> source).
 Coercion turn : index >-> Z.
 
 (** An array of all copies of the image is as a fact says: cells of one label have one value. *)
-Definition right (F : list parts) (s : list Z) (A : family V) : Prop :=
+Definition right (F : list parts) (s : list Z) (A : family V source) : Prop :=
   forall (t : index) i (t' : index) i',
     inside s i -> inside s i' -> label F t i = label F t' i' -> A (copy t) i = A (copy t') i'.
 
 (** What is known of an operand: its shape, and a fact that fits it and is right. *)
-Definition premise (F : list parts) (one : operand V) : Prop :=
+Definition premise (F : list parts) (one : operand V source) : Prop :=
   fits F (fst one) = true /\ right F (fst one) (snd one).
 
 Lemma premise_cell F one (t : index) j (t' : index) j' : premise F one -> inside (fst one) j -> inside (fst one) j' ->
@@ -102,10 +102,10 @@ Definition one_signal (wraps : bool) (axes : list nat) (shift sh : list Z) (A : 
     forall t i, inside sh i -> A t i = S (build (length sh) (fun a => nth a i 0 - t * step_along axes shift a)).
 
 (** The image is right: its cells, and those of its shifted copies, are one signal that moves by the shift. *)
-Theorem image_right : forall wraps axes shift sh G k, fits G sh = true -> image_rule wraps axes shift sh G = Yes ->
-  one_signal wraps axes shift sh (fun t => copy t k) -> right G sh (fun z => z k).
+Theorem image_right : forall wraps axes shift sh G A, fits G sh = true -> image_rule wraps axes shift sh G = Yes ->
+  one_signal wraps axes shift sh (fun t => A (copy t)) -> right G sh A.
 Proof.
-  intros wraps axes shift sh G k Fit H (S & Periodic & Shows) t i t' i' I I' E. cbv beta. rewrite !Shows by trivial.
+  intros wraps axes shift sh G A0 Fit H (S & Periodic & Shows) t i t' i' I I' E. cbv beta. rewrite !Shows by trivial.
   apply Periodic; rewrite ?build_length; trivial. intros a L. rewrite !nth_build by trivial.
   destruct (result_axes G sh t i t' i' Fit I I' E a L) as (SG & ZG & B & B' & A).
   eapply all_yes in H; [|apply in_map, in_seq; split; [lia | exact L]]. apply both_yes in H as [N H].
@@ -172,7 +172,7 @@ Qed.
 
 (** What acts position by position is right where each operand is alike at all positions that the listed fact calls
     alike. *)
-Theorem maps_right : forall sh G (operands : list (list parts * operand V)) f R, fits G sh = true ->
+Theorem maps_right : forall sh G (operands : list (list parts * operand V source)) f R, fits G sh = true ->
   (forall F one, In (F, one) operands -> premise F one /\ map_rule sh G (fst one) F = Yes) ->
   (forall z i, inside sh i -> R z i = f (map (fun one => snd one z (repeated (fst one) i)) (map snd operands))) ->
   right G sh R.

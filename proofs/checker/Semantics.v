@@ -5,8 +5,9 @@
     *model* of a program gives every node an array for every input, by members of these classes, whichever they are. So
     what holds for all models holds for all weights, activation functions and kernels.
 
-    Values are of any type; it has an element 0 and an addition, of which nothing is demanded but where an operation says
-    that it is a sum. An array is a function of lists of integers; only cells inside of its shape count. *)
+    Values are of any type; it has an element 0, an addition and so on, of which nothing is demanded but where an
+    operation says that it is a sum, a product or a Fourier transform. An array is a function of lists of integers; only
+    cells inside of its shape count. *)
 
 From Coq Require Import ZArith List Lia Bool Permutation.
 Import ListNotations.
@@ -69,8 +70,8 @@ Inductive operation :=
   | Weight
   | Constant (periods : list Z) (rolls : list (list Z))
   | Map
-  | Combine
-  | Multiply
+  | Combine (linear : bool)
+  | Multiply (exact : bool) (conjugated : list nat)
   | Broadcast (axes : list nat)
   | Reshape
   | Transpose (order : list nat)
@@ -80,6 +81,7 @@ Inductive operation :=
   | Pad (along : nat) (before behind inner : Z) (zero : bool)
   | Window (dims : list dim) (kept : list (nat * nat)) (symmetric linear : bool)
   | Mix (axes outs : list nat) (symmetric sum : bool)
+  | Fourier (along : nat) (inverse half : bool)
   | Whole (kept : list (nat * nat))
   | Other.
 
@@ -94,31 +96,58 @@ Definition adds (o : operation) : bool :=
   match o with Window _ _ _ linear => linear | Mix _ _ _ sum => sum | _ => false end.
 Definition has_sums (p : program) : bool := existsb (fun v => adds (op v)) (nodes p).
 
+(** Whether it is about spectra, which a shift turns; and whether one of a program is. *)
+Definition spins (o : operation) : bool :=
+  match o with Combine linear => linear | Multiply exact _ => exact | Fourier _ _ _ => true | _ => false end.
+Definition has_spectra (p : program) : bool := existsb (fun v => spins (op v)) (nodes p).
+
 (** ** What the operations mean *)
 
-(** What stands for 0, and for the sum of two values; and that this is a commutative addition. *)
-Record addition (V : Type) := Addition { nought : V; add : V -> V -> V }.
-Arguments nought {V}. Arguments add {V}.
-Definition lawful {V} (numbers : addition V) : Prop :=
+(** What stands for 0, for the sum and the product of two values, and for the conjugate of one; and a root of unity: how
+    many times it makes a full turn, and a value multiplied by it, so often. *)
+Record arithmetic (V : Type) := Arithmetic
+  { nought : V; add : V -> V -> V; multiply : V -> V -> V; conjugate : V -> V; full : Z; spin : Z -> V -> V }.
+Arguments nought {V}. Arguments add {V}. Arguments multiply {V}. Arguments conjugate {V}. Arguments full {V}.
+Arguments spin {V}.
+
+(** The addition is a commutative one. *)
+Definition lawful {V} (numbers : arithmetic V) : Prop :=
   (forall a, add numbers (nought numbers) a = a) /\ (forall a b, add numbers a b = add numbers b a) /\
   (forall a b c, add numbers a (add numbers b c) = add numbers (add numbers a b) c).
-Definition total {V} (numbers : addition V) (l : list V) : V := fold_right (add numbers) (nought numbers) l.
+Definition total {V} (numbers : arithmetic V) (l : list V) : V := fold_right (add numbers) (nought numbers) l.
 
-Section Meaning.
-Context {V : Type}.
-Variable numbers : addition V.
+(** The root of unity is one, and is multiplied as numbers are: the numbers of Gauss have such a root of order 4,
+    complex numbers one of each order. *)
+Definition turning {V} (numbers : arithmetic V) : Prop :=
+  1 <= full numbers /\
+  (forall v, spin numbers 0 v = v) /\ (forall v, spin numbers (full numbers) v = v) /\
+  (forall a b v, spin numbers a (spin numbers b v) = spin numbers (a + b) v) /\
+  (forall a, spin numbers a (nought numbers) = nought numbers) /\
+  (forall a v w, spin numbers a (add numbers v w) = add numbers (spin numbers a v) (spin numbers a w)) /\
+  (forall a v w, multiply numbers (spin numbers a v) w = spin numbers a (multiply numbers v w)) /\
+  (forall a v w, multiply numbers v (spin numbers a w) = spin numbers a (multiply numbers v w)) /\
+  (forall a v, conjugate numbers (spin numbers a v) = spin numbers (- a) (conjugate numbers v)).
 
-(** An array; the images, by the number of the input's node; an array for all images; and one with its shape. *)
-Definition array := list Z -> V.
-Definition images := nat -> array.
-Definition family := images -> array.
-Definition operand := (list Z * family)%type.
+(** Multiplication by a constant, or what else is turned where its operand is. *)
+Definition scales {V} (numbers : arithmetic V) (h : V -> V) : Prop :=
+  forall a v, h (spin numbers a v) = spin numbers a (h v).
+
+(** An array; one for all images, or whatever else it is computed from; and one with its shape. *)
+Definition array (V : Type) := list Z -> V.
+Definition family (V X : Type) := X -> array V.
+Definition operand (V X : Type) := (list Z * family V X)%type.
+
+Section Reading.
+Context {V X : Type}.
+Notation array := (array V).
+Notation family := (family V X).
+Notation operand := (operand V X).
 
 Definition only (operands : list operand) (P : list Z -> family -> Prop) : Prop :=
   forall s A, operands = [(s, A)] -> P s A.
 
 (** All cells of an operand, in order. *)
-Definition whole (x : images) (one : operand) : list V :=
+Definition whole (x : X) (one : operand) : list V :=
   map (snd one x) (product (map range (fst one))).
 
 (** Along axis [a] of its operand a window shows, at cell [i] of its result: along an axis of [dims] the cells (or the
@@ -161,6 +190,18 @@ Definition becomes (axes outs : list nat) (rank rank' a : nat) : nat :=
 Definition mixed (axes outs : list nat) (n : nat -> Z) (rank rank' : nat) (i : list Z) (a : nat) : list Z :=
   if listed a axes then range (n a) else [nth (becomes axes outs rank rank' a) i 0].
 
+End Reading.
+
+Section Meaning.
+Context {V : Type}.
+Variable numbers : arithmetic V.
+
+(** The images, by the number of the input's node. *)
+Definition images := nat -> array V.
+Notation array := (array V).
+Notation family := (family V images).
+Notation operand := (operand V images).
+
 (** A weighted sum of what is seen, padding being 0: any weights that take 0 to 0, one for each place. *)
 Definition weighted (f : list Z -> list (option V) -> list (list V) -> V) : Prop :=
   exists weight : list Z -> list (list V) -> nat -> V -> V,
@@ -168,6 +209,17 @@ Definition weighted (f : list Z -> list (option V) -> list (list V) -> V) : Prop
     forall key seen rest, f key seen rest = total numbers
       (map (fun k => weight key rest k (match nth k seen None with Some v => v | None => nought numbers end))
            (seq 0 (length seen))).
+
+(** A weighted sum of values: any weights that are numbers, one for each. And their product, some conjugated first. *)
+Definition combines (f : list V -> V) : Prop :=
+  exists weight : nat -> V -> V, (forall k, scales numbers (weight k)) /\
+    forall l, f l = total numbers (map (fun k => weight k (nth k l (nought numbers))) (seq 0 (length l))).
+Definition product_of (conjugated : list nat) (l : list V) : V :=
+  match map (fun k => let v := nth k l (nought numbers) in if listed k conjugated then conjugate numbers v else v)
+            (seq 0 (length l)) with
+  | [] => nought numbers
+  | v :: rest => fold_left (multiply numbers) rest v
+  end.
 
 (** What node [k], of this operation and shape, is of its operands: for some function of the class, and all images x. *)
 Definition means (k : nat) (o : operation) (sh : list Z) (operands : list operand) (R : family) : Prop :=
@@ -185,9 +237,17 @@ Definition means (k : nat) (o : operation) (sh : list Z) (operands : list operan
         (forall i i', inside sh i -> inside sh i' ->
            (forall a, (a < length sh)%nat -> (nth a periods 1 | nth a i 0 - nth a i' 0)) -> W i = W i') /\
         forall x i, inside sh i -> R x i = W i
-  | Map | Combine | Multiply =>
+  | Map =>
       (* R(x)[i] = f(A(x)[i], B(x)[i], ...); axes of length 1 are repeated *)
       exists f : list V -> V, forall x i, inside sh i ->
+        R x i = f (map (fun one => snd one x (repeated (fst one) i)) operands)
+  | Combine linear =>
+      (* the same; f may be said to be a weighted sum *)
+      exists f : list V -> V, (linear = true -> combines f) /\ forall x i, inside sh i ->
+        R x i = f (map (fun one => snd one x (repeated (fst one) i)) operands)
+  | Multiply exact conjugated =>
+      (* the same; f may be said to be the product *)
+      exists f : list V -> V, (exact = true -> forall l, f l = product_of conjugated l) /\ forall x i, inside sh i ->
         R x i = f (map (fun one => snd one x (repeated (fst one) i)) operands)
   | Broadcast axes =>
       (* R(x)[i] = A(x)[i[axes[0]], i[axes[1]], ...] *)
@@ -240,6 +300,18 @@ Definition means (k : nat) (o : operation) (sh : list Z) (operands : list operan
           R x i = f (coordinates_of outs i)
             (map (fun c => map (fun one => snd one x (repeated (fst one) c)) operands)
                (product (map (mixed axes outs (longest operands) rank (length sh) i) (seq 0 rank))))
+  | Fourier a inverse half =>
+      (* of a signal of n cells along an axis, R(x)[.., k, ..] = c sum_j e(j k) A(x)[.., j, ..], where e turns a value
+         by so many parts of n; the inverse turns back, and is of n cells itself. Of half an inverse it is only said
+         that it is some function of what is turned back: the real parts of this are weighted and added up *)
+      only operands (fun s A =>
+        let n := if inverse then nth a sh 0 else nth a s 0 in
+        (n | full numbers) /\
+        exists f : list V -> V,
+        (inverse && half = false -> exists h, scales numbers h /\ forall l, f l = h (total numbers l)) /\
+        forall x i, inside sh i ->
+          R x i = f (map (fun j => spin numbers ((if inverse then -1 else 1) * (j * nth a i 0 * (full numbers / n)))
+                                     (A x (put a j i))) (range (nth a s 0))))
   | Whole kept =>
       (* f of all operands, alike at every position of the axes that are kept of the first *)
       forall s A others, operands = (s, A) :: others ->
@@ -250,12 +322,12 @@ Definition means (k : nat) (o : operation) (sh : list Z) (operands : list operan
   end.
 
 (** A model of a program: an array for every node, as its operation means, and for all images. Where the program has sums,
-    the addition is commutative. *)
+    the addition is commutative; where it has spectra, the values have a root of unity, too. *)
 Definition model := images -> nat -> array.
 Definition operands_of (p : program) (m : model) (v : node) : list operand :=
   map (fun j => (shape_of p j, fun x => m x j)) (inputs v).
 Definition is_model (p : program) (m : model) : Prop :=
-  (has_sums p = true -> lawful numbers) /\
+  ((has_sums p = true -> lawful numbers) /\ (has_spectra p = true -> lawful numbers /\ turning numbers)) /\
   forall k v, nth_error (nodes p) k = Some v ->
     means k (op v) (shape v) (operands_of p m v) (fun x => m x k).
 
@@ -318,8 +390,5 @@ Definition answers (p : program) (m : model) (what : property) (r r' : list Z) :
   end.
 
 End Meaning.
-Arguments array : clear implicits.
 Arguments images : clear implicits.
-Arguments family : clear implicits.
-Arguments operand : clear implicits.
 Arguments model : clear implicits.

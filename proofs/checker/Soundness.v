@@ -4,13 +4,13 @@
     program. *)
 
 From Coq Require Import ZArith Znumtheory List Lia Bool Permutation.
-From Shifts Require Import Facts Parts Semantics Indices Rules Orders Views Checker Nodes Torus Scenes.
+From Shifts Require Import Facts Parts Semantics Indices Rules Orders Views Checker Nodes Walk Torus Scenes.
 Import ListNotations.
 Open Scope Z_scope.
 
 (** ** One generator *)
 
-Lemma check_generator_right {V} (numbers : addition V) c g (m : model V) : is_model numbers (about c) m ->
+Lemma check_generator_right {V} (numbers : arithmetic V) c g (m : model V) : is_model numbers (about c) m ->
   check_generator c g = Proved -> exists e,
   concludes (what c) (by_shift g) (by_output g) e = Yes /\ extent e = shape_of (about c) (output (about c)) /\
   forall (index : Type) (turn : index -> Z) (copy : index -> images V),
@@ -18,14 +18,14 @@ Lemma check_generator_right {V} (numbers : addition V) c g (m : model V) : is_mo
        one_signal turn (negb (is_scene (what c))) axes (by_shift g) (shape v) (fun t => copy t k)) ->
     premise turn copy (fact e) (shape_of (about c) (output (about c)), fun z => m z (output (about c))).
 Proof.
-  intros M H. unfold check_generator in H. set (sums := has_sums (about c)) in *.
-  destruct (check_nodes (negb (is_scene (what c))) (by_shift g) sums [] (nodes (about c)) (listings g))
+  intros M H. unfold check_generator in H.
+  destruct (check_nodes (negb (is_scene (what c))) (by_shift g) (about c) [] (nodes (about c)) (listings g))
     as [env|why k] eqn:D; [|destruct why; easy].
   destruct (nth_error env (output (about c))) as [[e|]|] eqn:N; try easy. exists e.
   assert (R : concludes (what c) (by_shift g) (by_output g) e = Yes).
   { destruct (concludes (what c) (by_shift g) (by_output g) e); easy. }
-  assert (U : sums_of e = None).
-  { unfold concludes in R. destruct (sums_of e); [discriminate R | reflexivity]. }
+  assert (U : read_as e = Cells).
+  { unfold concludes in R. destruct (read_as e); [reflexivity | discriminate R..]. }
   split; trivial. split.
   - destruct (derived_right numbers (about c) m M (negb (is_scene (what c))) (by_shift g) (index := Empty_set)
       (fun t => match t with end) (fun t => match t with end)) with (2 := D) (3 := N) as [X _]; trivial.
@@ -60,7 +60,7 @@ Qed.
 
 (** ** All generators *)
 
-Lemma torus_right {V} (numbers : addition V) c (m : model V) axes (h : generator -> list Z) r r' :
+Lemma torus_right {V} (numbers : arithmetic V) c (m : model V) axes (h : generator -> list Z) r r' :
   is_model numbers (about c) m -> is_scene (what c) = false -> axes_fit (about c) (length (grid c)) ->
   (forall g, In g (generators c) -> check_generator c g = Proved) ->
   (forall g e, In g (generators c) -> concludes (what c) (by_shift g) (by_output g) e = Yes ->
@@ -75,7 +75,7 @@ Proof.
   apply P. rewrite Sc. now apply one_signal_around.
 Qed.
 
-Lemma scene_right {V} (numbers : addition V) c (m : model V) axes same box r r' :
+Lemma scene_right {V} (numbers : arithmetic V) c (m : model V) axes same box r r' :
   is_model numbers (about c) m -> what c = OfScene axes same box -> axes_fit (about c) (length (grid c)) ->
   (forall g, In g (generators c) -> check_generator c g = Proved) ->
   (forall g, In g (generators c) -> length (by_shift g) = length (grid c) /\ length (by_output g) = length axes) ->
@@ -94,7 +94,7 @@ Proof.
   assert (Each : forall g, In g (generators c) -> forall t,
     acts_in_box (about c) m axes box (times t (by_shift g)) (times t (by_output g))).
   { intros g I t x y [X T] i J B B'. destruct (check_generator_right numbers c g m M (A g I)) as (e & R & E & P).
-    unfold concludes in R. rewrite Wh in R. destruct (sums_of e); [discriminate R|].
+    unfold concludes in R. rewrite Wh in R. destruct (read_as e); [|discriminate R..].
     apply both_yes in R as [_ R].
     assert (Start : is_view (about c) X (times 0 (by_shift g)) x).
     { intros k v ax N Op j Ij. destruct (T k v ax N Op j Ij) as [-> _]. f_equal.
@@ -122,13 +122,14 @@ Qed.
 
 (** Where the checker says [Proved], the statement holds: for values of any type, for every model of the program (so for
     all functions of the classes that its operations name, and all weights; where some of these are sums, of values whose
-    addition is commutative, whichever it is), for every shift [r] that is a sum of listed generators and their inverses,
+    addition is commutative, whichever it is; and where some are of spectra, of values that have a root of unity whose
+    order all transformed lengths divide), for every shift [r] that is a sum of listed generators and their inverses,
     [r'] being the same sum of their output shifts, and for all images x and y of which y is x shifted by r: the output at
     y is the output at x, or, of an equivariance, that shifted by r' along the axes named (and by r, where the statement
     says that it moves as the image does). Of a scene, x and y are views of it before and after that shift, and it is said
     of each place of the output that lies in the box with the place that is shifted to it. *)
 Theorem checked_statements_hold : forall c, check c = Proved ->
-  forall (V : Type) (numbers : addition V) (m : model V), is_model numbers (about c) m ->
+  forall (V : Type) (numbers : arithmetic V) (m : model V), is_model numbers (about c) m ->
   forall r r',
     generated (length (grid c)) (rank_of (what c)) (map (fun g => (by_shift g, by_output g)) (generators c)) r r' ->
     answers (about c) m (what c) r r'.
@@ -143,22 +144,22 @@ Proof.
   unfold answers. cbv zeta. destruct (what c) as [|axes same|axes same box] eqn:Wh; simpl rank_of in Ge.
   - intros x y T i I. rewrite <- (back_nothing r' _ i I) at 2.
     apply (torus_right numbers c m [] by_output r r' M) with (n' := 0%nat); rewrite ?Wh; trivial.
-    intros g e _ R. unfold concludes in R. destruct (sums_of e); [discriminate R|].
+    intros g e _ R. unfold concludes in R. destruct (read_as e); [|discriminate R..].
     now rewrite <- (moves_nothing (by_output g)) in R.
   - rewrite !andb_true_iff in W2. destruct W2 as [_ W2]. intros x y T i I. split.
     + apply (torus_right numbers c m axes by_output r r' M) with (n' := length axes); rewrite ?Wh; trivial.
-      intros g e _ R. unfold concludes in R. destruct (sums_of e); [discriminate R|].
+      intros g e _ R. unfold concludes in R. destruct (read_as e); [|discriminate R..].
       now apply both_yes in R.
     + intros ->. simpl in W2. apply Nat.eqb_eq in W2.
       apply (torus_right numbers c m axes by_shift r r M) with (n' := length (grid c)); rewrite ?Wh; trivial; [|lia|].
-      * intros g e _ R. unfold concludes in R. destruct (sums_of e); [discriminate R|].
+      * intros g e _ R. unfold concludes in R. destruct (read_as e); [|discriminate R..].
         now apply both_yes in R.
       * apply same_generated in Ge. now rewrite map_map in Ge.
   - rewrite !andb_true_iff in W2. destruct W2 as [[[_ Di] Be] Same]. split.
     + intros ->. simpl in Same. apply Nat.eqb_eq in Same. rewrite Same in Ge. revert Ge. apply equal_generated.
       intros q q' I. apply in_map_iff in I as [g [E I]]. injection E as <- <-.
       destruct (check_generator_right numbers c g m M (A g I)) as (e & R & _). unfold concludes in R. rewrite Wh in R.
-      destruct (sums_of e); [discriminate R|]. apply both_yes in R as [R _]. apply ask_yes in R. simpl in R.
+      destruct (read_as e); [|discriminate R..]. apply both_yes in R as [R _]. apply ask_yes in R. simpl in R.
       apply same_lists_right in R; trivial. intros v w. apply Z.eqb_eq.
     + apply (scene_right numbers c m axes same box r r' M); trivial; [|now apply Nat.leb_le].
       intros g I. rewrite forallb_forall in Len. specialize (Len g I).

@@ -51,7 +51,7 @@ Qed.
 
 Section Totals.
 Context {V : Type}.
-Variable numbers : addition V.
+Variable numbers : arithmetic V.
 Hypothesis Law : lawful numbers.
 Notation zero := (nought numbers).
 Notation total := (total numbers).

@@ -74,7 +74,7 @@ Definition computed (w : Z) (g : Z -> Z) : model Z := fun x k =>
 (** There is a model for every token and every function of the cells. *)
 Theorem tokens_have_models : forall w g, is_model integers (tokens 1 4) (computed w g).
 Proof.
-  intros w g. split; [discriminate|]. intros k v N. destruct k as [|[|[|[|[|k]]]]]; [| | | | | destruct k; easy];
+  intros w g. split; [split; discriminate|]. intros k v N. destruct k as [|[|[|[|[|k]]]]]; [| | | | | destruct k; easy];
     injection N as <-; cbn [means op shape].
   - reflexivity.
   - exists (fun _ => w). reflexivity.

@@ -157,7 +157,7 @@ Proof. repeat split; intros; simpl; lia. Qed.
 (** The layer has a model for every kernel, whose values are integers. *)
 Theorem layer_has_models : forall w, is_model integers layer (layer_of w).
 Proof.
-  intro w. split; [intros _; exact integers_are_lawful|]. intros k v N.
+  intro w. split; [split; [intros _; exact integers_are_lawful | discriminate]|]. intros k v N.
   destruct k as [|[|[|[|[|[|[|k]]]]]]]; [| | | | | | | destruct k; easy]; injection N as <-; cbn [means op shape].
   - reflexivity.
   - exists w. reflexivity.

@@ -228,18 +228,19 @@ Definition other_axes (a : nat) (sh : list Z) (G : list parts) (s : list Z) (F :
                            else same_axis (nth b sh 0) (nth b s 0) (nth b G []) (nth b F [])) (seq 0 (length s)))).
 
 Section Claims.
-Context {V : Type}.
+Context {V source : Type}.
 Context {index : Type}.
-Variables (turn : index -> Z) (copy : index -> images V).
+Variables (turn : index -> Z) (copy : index -> source).
 Coercion turn : index >-> Z.
-Notation right := (right turn copy).
-Notation premise := (premise turn copy).
+Notation right := (right (V := V) turn copy).
+Notation premise := (premise (V := V) turn copy).
 
 Lemma put_nth a v i b : (b < length i)%nat -> nth b (put a v i) 0 = if (b =? a)%nat then v else nth b i 0.
 Proof. apply nth_build. Qed.
 
 (** Where all other axes correspond, it is enough to look at what is read along the one. *)
-Lemma put_right a sh G F (one : operand V) (t : index) i (t' : index) i' j j' : fits G sh = true -> premise F one ->
+Lemma put_right a sh G F (one : operand V source) (t : index) i (t' : index) i' j j' :
+  fits G sh = true -> premise F one ->
   other_axes a sh G (fst one) F = Yes ->
   inside sh i -> inside sh i' -> label G t i = label G t' i' ->
   0 <= j < nth a (fst one) 0 -> 0 <= j' < nth a (fst one) 0 -> alike_axis (nth a F []) t j t' j' ->
@@ -464,7 +465,7 @@ Qed.
 
 (** Any function of a window is right where what it shows at two alike places is alike, cell by cell, and all else
     stays. *)
-Theorem window_right : forall symmetric dims kept sh G F one (others : list (list parts * operand V)) f R,
+Theorem window_right : forall symmetric dims kept sh G F one (others : list (list parts * operand V source)) f R,
   fits G sh = true -> premise F one -> (forall F' two, In (F', two) others -> premise F' two) ->
   window_rule symmetric dims kept sh G (fst one) F (map fst others) = Yes ->
   (symmetric = true -> forall key l l' rest, Permutation l l' -> f key l rest = f key l' rest :> V) ->

@@ -14,8 +14,14 @@
     Folds.v       folds: sums that are moved, and padded by zeros
     Laps.v        weighted sums over windows, which make folds
     Additions.v   sums along axes, which end folds
+    Turns.v       by how much a shift turns the cells of a spectrum
+    Spectra.v     cells that are turned, and moved, added up or multiplied
+    Fourier.v     the transforms that make spectra, and end them
+    Slices.v      slices of one array that are glued together again
     Checker.v     the checker
-    Nodes.v       what it knows of each node is right
+    Nodes.v       what it knows of a node is right: of cells, and of sums of cells
+    Turned.v      the same of cells that are turned back
+    Walk.v        and of all nodes, one after another
     Torus.v       what follows for the output, and for all shifts that the generators reach
     Scenes.v      the same of a scene
     Soundness.v   `checked_statements_hold`: where it says `Proved`, every model of the program is as stated
@@ -23,6 +29,7 @@
     Transposed.v  the same of a transposed convolution
     Tokens.v      the same of a token beside the cells of an image
     Frames.v      the same of a network that sees a scene
+    Filters.v     the same of a product of spectra
     Lists.v       positions that follow a pattern, and others that are refused
     Masks.v       constants that a roll leaves as they are, and others that are refused
 
@@ -74,8 +81,14 @@ THEOREMS: Mapping[str, tuple[str, ...]] = {
     ),
     "Laps": ("laps_meet", "laps_right"),
     "Additions": ("sum_fold_right",),
+    "Turns": ("cancels_right",),
+    "Spectra": (),
+    "Fourier": ("fourier_right",),
+    "Slices": ("origin_right",),
     "Checker": (),
-    "Nodes": ("derived_right",),
+    "Nodes": (),
+    "Turned": (),
+    "Walk": ("derived_right",),
     "Torus": (),
     "Scenes": (),
     "Soundness": ("checked_statements_hold",),
@@ -83,6 +96,7 @@ THEOREMS: Mapping[str, tuple[str, ...]] = {
     "Transposed": ("layer_has_models", "layer_moves"),
     "Tokens": ("tokens_have_models", "tokens_move"),
     "Frames": ("frame_has_models", "frame_moves"),
+    "Filters": ("filter_has_models", "filter_moves"),
     "Lists": (),
     "Masks": (),
 }
@@ -90,7 +104,7 @@ THEOREMS: Mapping[str, tuple[str, ...]] = {
 
 HEADER = (
     "From Coq Require Import ZArith List.",
-    "From Shifts Require Import Facts Parts Semantics Checker.",
+    "From Shifts Require Import Facts Parts Turns Semantics Checker.",
     "Import ListNotations.",
     "Open Scope Z_scope.",
 )
@@ -153,6 +167,8 @@ def stated(text: str) -> str:
     scene = question.boundary == "scene"
     box = f" of a scene, of cells in {data['statement']['interior']}" if scene else ""
     exact = ", where sums are exact" if terms.reads_sums(data) else ""
+    if terms.reads_spectra(data):
+        exact = ", where sums, products and Fourier transforms are exact"
     return f"{question.property}{along}{same}{box}{exact}, under all sums of {', '.join(moves)}"
 
 

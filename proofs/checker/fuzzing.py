@@ -119,7 +119,8 @@ def claims(seed: int, *, first: str = "") -> Iterator[Claim]:
     Args:
         seed: of the choices.
         first: what the program begins with: `fold`, a transposed convolution; `tokens`, arrays side by side;
-            `pick`, positions from a list; or `mask`, a constant that rolls leave as it is.
+            `pick`, positions from a list; `mask`, a constant that rolls leave as it is; or `spectrum`, a Fourier
+            transform.
     """
     chance = random.Random(seed)
     builder = Builder(chance)
@@ -287,6 +288,7 @@ class Builder:
             self.whole,
             self.pair,
             self.fold,
+            self.spectrum,
             self.tokens,
             lambda: self.mix([self.axis()]),
         ]
@@ -539,6 +541,80 @@ class Builder:
         axis = self.beside(axis)
         if axis is not None:
             self.mix([axis + self.now_and_then([1]) * (axis + 1 < len(self.shape))], summed=True)
+
+    def spectrum(self) -> None:
+        """The Fourier transform of an axis, something done with its frequencies, and mostly the inverse."""
+        chance, axis = self.chance, self.chance.randrange(min(len(self.grid), len(self.shape)))
+        n, half = self.shape[axis], chance.random() < 0.5
+        inverse = not half and chance.random() < 0.2
+        self.fourier(axis, n, inverse=inverse, half=half)
+        for _ in range(chance.randint(0, 3)):
+            found = self.filter(axis)
+            if found is None:
+                return
+            axis = found
+        if chance.random() < 0.85:
+            count = self.shape[axis]
+            n = chance.choice([n, 2 * count - 2, 2 * count - 1])
+            back = not inverse if chance.random() < 0.9 else inverse
+            self.fourier(axis, max(1, n), inverse=back, half=half)
+
+    def fourier(self, axis: int, n: int, *, inverse: bool, half: bool) -> None:
+        """A transform; half an inverse is one of n cells."""
+        count = self.shape[axis]
+        made = (n if inverse else count // 2 + 1) if half else count
+        self.add(ops.Fourier(axis, inverse, half), self.along(axis, made))
+
+    def filter(self, axis: int) -> int | None:
+        """Something done with frequencies along an axis, or along another one; and where the axis is then."""
+        chance, last, shape = self.chance, len(self.nodes) - 1, self.shape
+        n = shape[axis]
+        match chance.choice(
+            (
+                "weights weights numbers square power modes roll other other again merged stride any"
+            ).split()
+        ):
+            case "weights":
+                weights = self.add(ops.Weight(), [chance.choice([m, m, 1]) for m in shape])
+                op = chance.choice([ops.Multiply(()), ops.Multiply((1,)), ops.Multiply((0,))])
+                self.add(op, shape, last, weights)
+            case "numbers":
+                other = last if chance.random() < 0.8 else self.add(ops.Weight(), shape)
+                self.add(ops.Combine(), shape, last, other)
+            case "square":
+                self.add(ops.Multiply(()), shape, last, last)
+            case "power":
+                self.add(ops.Multiply((chance.choice([0, 1]),)), shape, last, last)
+            case "modes":
+                first = chance.choice([0, 0, chance.randrange(n)])
+                count = chance.randint(1, n - first)
+                self.add(ops.Take(axis, ops.Span(first, 1)), self.along(axis, count))
+                low = first + self.now_and_then([1])
+                self.zeros(axis, low, chance.choice([n, n + 1, 2 * n]) - low - count, 0)
+            case "roll" if n > 1:
+                by = chance.randint(1, n - 1)
+                tail = self.add(ops.Take(axis, ops.Span(by, 1)), self.along(axis, n - by), last)
+                head = self.add(ops.Take(axis, ops.Span(0, 1)), self.along_of(last, axis, by), last)
+                self.add(ops.Concat(axis), shape, *chance.choice([(tail, head), (head, tail)]))
+            case "other":
+                return self.beside(axis)
+            case "again" if len(shape) > 1:
+                other = chance.choice([a for a in range(len(shape)) if a != axis])
+                half = chance.random() < 0.3
+                self.fourier(other, shape[other], inverse=chance.random() < 0.3, half=half)
+            case "merged" if axis + 1 < len(shape):
+                flat = (*shape[:axis], n * shape[axis + 1], *shape[axis + 2 :])
+                self.add(ops.Reshape(), flat)
+                if chance.random() < 0.3:
+                    return None
+                self.add(ops.Reshape(), shape)
+            case "stride":
+                first, step = chance.choice([(0, 2), (n - 1, -1)])
+                count = -(-n // abs(step))
+                self.add(ops.Take(axis, ops.Span(first, step)), self.along(axis, count))
+            case "any":
+                self.add_table()
+        return axis
 
     def now_and_then(self, others: list[int]) -> int:
         """Mostly 0."""

@@ -6,23 +6,28 @@ the rolls that are chosen for constants, which the facts show.
 
 An axis becomes a list of its parts, of which there are several where it is `joined`, and each a list of factors. That
 of a scene becomes its interior, as a signal of period 0, with its border before and behind, of which nothing is said.
-A fact with folds becomes two: of the sums, and of the cells that are summed. Only of a certificate with folds is it
-read that an operation is a sum: any other one is of all functions.
+A fact with folds becomes two: of the sums, and of the cells that are summed. One with phases becomes a fact of cells
+that are turned back, and the phases. Only of a certificate with folds or phases is it read that an operation is a sum,
+or a product, or a Fourier transform: any other one is of all functions.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from typing import Any
 
-from shiftproof_kernel import Fold, Moving, Scene, Still, decode_program
+from shiftproof_kernel import Fold, Moving, Phase, Scene, Still, decode_program
 from shiftproof_kernel.certificate import Question
 from shiftproof_kernel.facts import Factor, Factors, need, parts, size
 from shiftproof_kernel.program import (
     Broadcast,
+    Combine,
     Concat,
     Constant,
     Dim,
+    Fourier,
     Input,
     Mix,
+    Multiply,
     Node,
     Operation,
     Pad,
@@ -38,9 +43,17 @@ from shiftproof_kernel.program import (
 
 LARGEST = 10_000
 """The largest number of a node or an axis: these are unary in Coq."""
-BARE = ("weight", "map", "combine", "multiply", "reshape")
+BARE = ("weight", "map", "reshape")
 """Operations without fields."""
 Row = tuple[Factors, ...] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Exact:
+    """Whether operations are read as what they are, and not as any function: where there are sums, and spectra."""
+
+    sums: bool
+    spectra: bool
 
 
 def certificate(data: Mapping[str, Any], name: str) -> str:
@@ -52,8 +65,8 @@ def certificate(data: Mapping[str, Any], name: str) -> str:
     program, question = decode_program(data["program"]), asked(data)
     need(len(program.outputs) == 1, "format", "the program has several outputs")
     entries = [_generator(entry) for entry in data["generators"]]
-    sums = reads_sums(data)
-    nodes = listed(_node(node, sums) for node in program.nodes)
+    exact = Exact(reads_sums(data), reads_spectra(data))
+    nodes = listed(_node(node, exact) for node in program.nodes)
     return (
         f"Definition {name}_program := Program {nodes} {natural(program.outputs[0])}.\n"
         f"Definition {name} := Certificate {name}_program {_property(question, data)} "
@@ -74,20 +87,24 @@ def rows(entry: Mapping[str, Any]) -> list[Row]:
 
 
 def strangers(row: Row) -> Set[str]:
-    """The kinds of factors in a fact that are not covered; the border of a scene must be major."""
+    """The kinds of factors in a fact that are not covered.
+
+    The border of a scene must be major; a phase must not be in one of several parts, nor beside a fold.
+    """
     found = (
         (f, number, part is axis)
         for axis in row or ()
         for part in parts(axis)
         for number, f in enumerate(part)
     )
-    return {kind(f) for f, number, alone in found if not _is_known(f, number == 0 and alone)}
+    both = {"phase"} if has_folds(row) and has_phases(row) else set()
+    return both | {kind(f) for f, number, alone in found if not _is_known(f, number, alone)}
 
 
-def _is_known(factor: Factor, major: bool) -> bool:
+def _is_known(factor: Factor, number: int, alone: bool) -> bool:
     if isinstance(factor, Scene):
-        return major or (factor.low, factor.high) == (0, factor.n)
-    return isinstance(factor, Still | Moving | Fold)
+        return (number == 0 and alone) or (factor.low, factor.high) == (0, factor.n)
+    return isinstance(factor, Still | Moving | Fold) or (isinstance(factor, Phase) and alone)
 
 
 def has_folds(row: Row) -> bool:
@@ -95,9 +112,19 @@ def has_folds(row: Row) -> bool:
     return any(isinstance(factor, Fold) for axis in row or () for factor in axis)
 
 
+def has_phases(row: Row) -> bool:
+    """Whether a fact is one of a spectrum."""
+    return any(isinstance(factor, Phase) for axis in row or () for factor in axis)
+
+
 def reads_sums(data: Mapping[str, Any]) -> bool:
-    """Whether it is read of operations that they are sums: only where a fact is one of sums."""
+    """Whether a fact is one of sums."""
     return any(has_folds(row) for entry in data["generators"] for row in rows(entry))
+
+
+def reads_spectra(data: Mapping[str, Any]) -> bool:
+    """Whether a fact is one of a spectrum."""
+    return any(has_phases(row) for entry in data["generators"] for row in rows(entry))
 
 
 # --- numbers and lists ---
@@ -155,6 +182,8 @@ def _row(row: Row) -> str:
     facts = _axes(row, _factor)
     if has_folds(row):
         return f"Some (OfSums {facts} {_axes(row, _summed)})"
+    if has_phases(row):
+        return f"Some (OfTurned {facts} {listed(_phases(row))})"
     return f"Some (OfCells {facts})"
 
 
@@ -184,6 +213,8 @@ def _factor(factor: Factor) -> str:
             factor = Moving(n, period, 0, step)
         case Scene(_, low, high, offset, step):
             return f"Factor {' '.join(map(integer, (high - low, 0, offset + low, step)))}"
+        case Phase(n):
+            factor = Still(n, n)
     numbers = (getattr(factor, name) for name in fields(type(factor)))
     return f"{type(factor).__name__} {' '.join(map(integer, numbers))}"
 
@@ -198,17 +229,32 @@ def _summed(factor: Factor) -> str:
     return _factor(Still(factor.n, factor.n))
 
 
-def _node(node: Node, sums: bool) -> str:
-    return f"Node ({_operation(node.op, sums)}) {_naturals(node.inputs)} {listed(map(integer, node.shape))}\n  "
+def _phases(row: tuple[Factors, ...]) -> Iterator[str]:
+    """By how much cells are turned: the digits of a place along an axis, each with the cells that are minor to it."""
+    for axis, factors in enumerate(row):
+        for number, f in enumerate(factors):
+            if isinstance(f, Phase):
+                numbers = (size(factors[number + 1 :]), f.n, f.period, f.first, f.step)
+                yield f"Phase {natural(axis)} {' '.join(map(integer, numbers))}"
 
 
-def _operation(op: Operation, sums: bool) -> str:
+def _node(node: Node, exact: Exact) -> str:
+    op = _operation(node.op, len(node.shape), exact)
+    return f"Node ({op}) {_naturals(node.inputs)} {listed(map(integer, node.shape))}\n  "
+
+
+def _operation(op: Operation, rank: int, exact: Exact) -> str:
+    either = exact.sums or exact.spectra
     match op:
         case Input(grid):
             return f"Input {_naturals(grid)}"
         case Constant(periods, rolls):
             every = listed(listed(map(integer, roll)) for roll in rolls)
             return f"Constant {listed(map(integer, periods))} {every}"
+        case Combine():
+            return f"Combine {_boolean(exact.spectra)}"
+        case Multiply(conjugated):
+            return f"Multiply {_boolean(exact.spectra)} {_naturals(conjugated)}"
         case Broadcast(axes):
             return f"Broadcast {_naturals(axes)}"
         case Transpose(order):
@@ -221,13 +267,18 @@ def _operation(op: Operation, sums: bool) -> str:
             return f"Concat {natural(axis)}"
         case Pad(axis, low, high, inner, zero):
             numbers = " ".join(map(integer, (low, high, inner)))
-            return f"Pad {natural(axis)} {numbers} {_boolean(zero and sums)}"
+            return f"Pad {natural(axis)} {numbers} {_boolean(zero and either)}"
         case Window(dims, kept, symmetric, linear):
-            flags = f"{_boolean(symmetric)} {_boolean(linear and sums)}"
+            flags = f"{_boolean(symmetric)} {_boolean(linear and exact.sums)}"
             return f"Window {listed(map(_dim, dims))} {_kept(kept)} {flags}"
         case Mix(axes, outs, symmetric, added):
-            flags = f"{_boolean(symmetric)} {_boolean(added and sums)}"
+            flags = f"{_boolean(symmetric)} {_boolean(added and either)}"
             return f"Mix {_naturals(axes)} {_naturals(outs)} {flags}"
+        case Fourier(axis, inverse, half) if either:
+            return f"Fourier {natural(axis)} {_boolean(inverse)} {_boolean(half)}"
+        case Fourier(axis):
+            others = ((a, a) for a in range(rank) if a != axis)
+            return f"Whole {_kept(others)}"
         case Whole(kept):
             return f"Whole {_kept(kept)}"
     return kind(op).capitalize() if kind(op) in BARE else "Other"

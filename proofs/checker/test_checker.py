@@ -15,8 +15,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
+from flax import linen
+from jax import lax
 
+import shiftproof as sp
 from proofs import certificates, checker, coq
 from proofs.__main__ import main
 from proofs.checker import fuzzing, terms
@@ -32,7 +38,7 @@ from shiftproof_kernel import (
     make_certificate,
 )
 from shiftproof_kernel.certificate import Question
-from shiftproof_kernel.program import fields, plain
+from shiftproof_kernel.program import Branch, Input, Node, Program, fields, plain
 from tests.amounts import ALL, some
 
 pytestmark = pytest.mark.xdist_group("coq")  # one worker makes what these tests share
@@ -122,10 +128,10 @@ def test_what_is_no_certificate_is_refused(compiled) -> None:
 @pytest.mark.slow
 def test_the_command_says_what_is_proved(compiled, tmp_path, capsys, monkeypatch) -> None:
     names = ("maxpool2x2-stride2.equivariance.json", "lenet-global.invariance.json")
-    broken, spectrum = tmp_path / "broken.json", tmp_path / "spectrum.json"
+    broken, branch = tmp_path / "broken.json", tmp_path / "branch.json"
     broken.write_text("{}")
-    place, value = NOT_COVERED["fourier (node 5)"]
-    spectrum.write_text(json.dumps(changed(GOLDEN["conv1d.equivariance.json"], place, value)))
+    place, value = NOT_COVERED["branch (node 5)"]
+    branch.write_text(json.dumps(changed(GOLDEN["conv1d.equivariance.json"], place, value)))
     paths = [certificates.HERE / name for name in names]
     assert main(["checker", str(paths[0]), str(paths[1])]) == PROVED
     said = capsys.readouterr().out.splitlines()
@@ -144,14 +150,14 @@ def test_the_command_says_what_is_proved(compiled, tmp_path, capsys, monkeypatch
         return ""
 
     monkeypatch.setattr(coq, "coqc", taken)  # once is enough
-    assert main(["checker", str(spectrum)]) == UNDECIDED
+    assert main(["checker", str(branch)]) == UNDECIDED
     assert main(["checker", str(broken)]) == REFUTED
     assert main(["checker", str(tmp_path / "missing.json")]) == USAGE
 
 
-FOURIER = {"kind": "fourier", "axis": 1, "inverse": False, "half": False}
+BODY = Program((Node(Input(()), (), (8, 2)),), (0,))
 NOT_COVERED = {
-    "fourier (node 5)": (("program", "nodes", 5, "op"), FOURIER),
+    "branch (node 5)": (("program", "nodes", 5, "op"), plain(Branch((BODY,), 0))),
     "take of a joined (node 3)": (
         ("generators", 0, "facts", 2, 1),
         [{"kind": "still", "n": 2, "period": 2}, {"kind": "joined", "parts": []}],
@@ -315,12 +321,133 @@ def test_they_agree_on_random_programs_with_parts(compiled) -> None:
 def test_a_number_that_is_changed_in_a_program_with_parts_proves_nothing_that_the_kernel_does_not(
     compiled,
 ) -> None:
-    claims = [claim for seed in range(500, 600) for claim in fuzzing.claims(seed, first="tokens")]
+    claims = [claim for seed in range(500, 640) for claim in fuzzing.claims(seed, first="tokens")]
     joined = [claim.data for claim in claims if claim.true and has_parts(claim.data)]
     assert len(joined) > 15
     for data in joined[: 100 if ALL else 15]:
         refused, accepted = judged_changes(compiled, data, most=SAMPLE)
         assert len(refused) > len(accepted)
+
+
+# --- spectra ---
+
+
+@pytest.mark.slow
+@needs_coq
+def test_they_agree_on_random_programs_with_spectra(compiled) -> None:
+    found = agree(compiled, range(300), first="spectrum")
+    spectra = [claim.data for claim in found if claim.true and terms.reads_spectra(claim.data)]
+    assert len(spectra) > 60
+    assert set(checker.judge(compiled, spectra)) == {checker.PROVED}
+    made = {node["op"]["kind"] for data in spectra for node in data["program"]["nodes"]}
+    assert {"fourier", "combine", "multiply", "take", "pad", "concat", "reshape"} < made
+
+
+@pytest.mark.slow
+@needs_coq
+def test_a_number_that_is_changed_in_a_program_with_spectra_proves_nothing_that_the_kernel_does_not(
+    compiled,
+) -> None:
+    claims = [claim for seed in range(500, 600) for claim in fuzzing.claims(seed, first="spectrum")]
+    spectra = [claim.data for claim in claims if claim.true and terms.reads_spectra(claim.data)]
+    assert len(spectra) > 15
+    for data in spectra[: 100 if ALL else 20]:
+        refused, accepted = judged_changes(compiled, data, most=2 * SAMPLE)
+        assert len(refused) > len(accepted)
+
+
+class Layer(linen.Module):
+    """A Fourier layer: of each channel and frequency a weight."""
+
+    @linen.compact
+    def __call__(self, x):
+        spectrum = jnp.fft.rfft2(x, axes=(1, 2))
+        init = linen.initializers.normal(1.0)
+        weight = lax.complex(
+            self.param("re", init, spectrum.shape[1:]), self.param("im", init, spectrum.shape[1:])
+        )
+        return jnp.fft.irfft2(spectrum * weight, s=x.shape[1:3], axes=(1, 2))
+
+
+SPECTRA = {
+    "layer.equivariance": (Layer(), (4, 6, 2)),
+    "all frequencies.equivariance": (
+        lambda x: jnp.fft.ifft2(jnp.fft.fft2(x, axes=(1, 2)) * TABLE, axes=(1, 2)).real,
+        (4, 6, 2),
+    ),
+    "power.invariance": (lambda x: jnp.abs(jnp.fft.fft2(x, axes=(1, 2))), (4, 4, 1)),
+    "correlation.invariance": (
+        lambda x: jnp.fft.irfft(
+            (lambda y: y[..., 0] * y[..., 1].conj())(jnp.fft.rfft(x, axis=1)), n=6
+        ),
+        (6, 2),
+    ),
+    "twice the cells.equivariance": (
+        lambda x: jnp.fft.irfft(jnp.fft.rfft(x, axis=1), n=8, axis=1),
+        (4, 2),
+    ),
+    "channels.equivariance": (lambda x: jnp.abs(jnp.fft.fft(x, axis=2)), (4, 3)),
+}
+"""Models with Fourier transforms, and the property that is proved of each."""
+TABLE = np.arange(1.0, 49.0).reshape(4, 6, 2)
+
+
+@functools.cache
+def spectral(name: str) -> Any:
+    model, shape = SPECTRA[name]
+    if isinstance(model, linen.Module):
+        model = model, model.init(jax.random.key(0), jnp.zeros((1, *shape)))
+    return sp.verify(model, shape).certificates[f"output.{name.partition('.')[2]}"]
+
+
+@pytest.mark.slow
+@needs_coq
+def test_models_with_fourier_transforms(compiled) -> None:
+    data = {name: spectral(name) for name in SPECTRA}
+    assert set(checker.judge(compiled, list(data.values()))) == {checker.PROVED}
+    assert {name for name in data if not terms.reads_spectra(data[name])} == {
+        "channels.equivariance"
+    }
+    words = checker.stated(json.dumps(data["layer.equivariance"]))
+    assert ", where sums, products and Fourier transforms are exact, under all sums of" in words
+
+
+@pytest.mark.slow
+@needs_coq
+@pytest.mark.parametrize("name", ["layer.equivariance", "power.invariance"])
+def test_a_number_that_is_changed_in_a_model_with_transforms_proves_nothing_that_the_kernel_does_not(
+    compiled, name: str
+) -> None:
+    refused, accepted = judged_changes(compiled, spectral(name), most=10_000)
+    assert len(refused) > 4 * len(accepted)
+
+
+TURNS = {
+    ("inverse", False): True,
+    ("half", True): False,
+    ("axis", 2): 1,
+}
+"""What a transform of the layer says, and what it may not say instead."""
+
+
+@pytest.mark.slow
+@needs_coq
+def test_what_a_transform_is_said_to_be_is_read(compiled) -> None:
+    data = spectral("layer.equivariance")
+    nodes = data["program"]["nodes"]
+    cases = [
+        changed(data, ("program", "nodes", number, "op", name), other)
+        for number, node in enumerate(nodes)
+        if node["op"]["kind"] == "fourier"
+        for (name, value), other in TURNS.items()
+        if node["op"][name] == value
+    ]
+    products = [n for n, node in enumerate(nodes) if node["op"]["kind"] == "multiply"]
+    cases += [
+        changed(data, ("program", "nodes", number, "op", "conjugated"), [0]) for number in products
+    ]
+    assert len(cases) > 5
+    assert all(said.startswith("refused") for said in checker.judge(compiled, cases))
 
 
 # --- rolls and lists ---
@@ -487,7 +614,7 @@ def test_only_beside_folds_it_is_read_that_an_operation_is_a_sum() -> None:
         assert ("where sums are exact" in words) == (name == FOLDED)
 
 
-REFUSED = {"": 3, "fold": 4, "tokens": 10, "mask": 10}
+REFUSED = {"": 3, "fold": 4, "tokens": 12, "mask": 12, "spectrum": 4}
 """One of so many random programs, by what it begins with, has a claim that is refused, and not for want of a fact."""
 
 

@@ -114,3 +114,39 @@ def test_a_weighted_sum_whose_laps_are_summed_is_that_of_jax(compiled) -> None:
         eight = lax.pad(full, 0.0, [(0, 3, 0)])
         right.append(np.asarray(eight.reshape(2, 4).sum(0)).astype(int).tolist())
     assert told(compiled, terms, *AT) == right
+
+
+GAUSS = (
+    "From Shifts Require Import Filters.",
+    "Definition at_ (l : list (Z * Z)) (i : list Z) : Z * Z := nth (Z.to_nat (nth 0 i 0)) l (0, 0).",
+    "Definition plain (l : list (Z * Z)) : list Z := flat_map (fun v => [fst v; snd v]) l.",
+)
+"""The example of a filter of frequencies, and a list of numbers of Gauss as an array."""
+
+
+@pytest.mark.slow
+@needs_coq
+def test_fourier_transforms_and_products_of_spectra_are_those_of_jax(compiled) -> None:
+    chance, terms, right = random.Random(4), [], []
+
+    def numbers() -> tuple[np.ndarray, str]:
+        pairs = [(chance.randint(-9, 9), chance.randint(-9, 9)) for _ in range(4)]
+        named = listed(f"({integer(x)}, {integer(y)})" for x, y in pairs)
+        return np.array([x + 1j * y for x, y in pairs]), named
+
+    for _ in range(10):
+        (signal, cells), (filter_, weights) = numbers(), numbers()
+        spectrum = jnp.fft.fft(signal)
+        cases = {
+            f"transform 1 (at_ {cells}) [q]": spectrum,
+            f"transform (-1) (at_ {cells}) [q]": 4 * jnp.fft.ifft(signal),
+            f"filtered (at_ {weights}) (fun _ => at_ {cells}) 4%nat [q]": 4
+            * jnp.fft.ifft(spectrum * filter_),
+            f"conjugate numbers_of_gauss (at_ {cells} [q])": jnp.conj(signal),
+        }
+        for term, values in cases.items():
+            terms.append(f"plain (map (fun q => {term}) (range 4))")
+            parts = np.stack([np.real(values), np.imag(values)], 1).ravel()
+            right.append(np.rint(parts).astype(int).tolist())
+            assert np.allclose(parts, right[-1], atol=1e-2)
+    assert told(compiled, terms, *GAUSS) == right
