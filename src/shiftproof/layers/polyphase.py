@@ -19,6 +19,7 @@ of each other: any choice gives the same output up to a roll. `proofs/coq/Polyph
 of axes. Branches that share the choice are spelt along, as further channels, so that they are rolled alike. Nothing is
 computed with the values, they are compared; so behind `order="max"`, which also only compares, it holds bit for bit.
 The norms add, and floats round what they add, so that components that tie in the reals may be told apart by rounding.
+`verify` proves what follows behind such a layer, over the reals: the kernel has an operation for the choice (`Select`).
 
 The competition ends when one component is left: with images in general position after the first cell, and at all only
 where the scores tie. It costs, per step, one pass over the grid, and memory for one more copy of it; in the worst case
