@@ -47,7 +47,7 @@ CALLS: Mapping[str, str] = {
     "checkpoint": "jaxpr",
     "composite": "jaxpr",
 }
-"""Call primitives and the parameter that holds what they call."""
+"""Call primitives and the parameter that holds what they call; `call_jaxpr` where they have none of that name."""
 
 _ADDRESS = r"0x[0-9a-f]+"
 _MARK = "__shiftproof_trace__"
@@ -157,7 +157,7 @@ class Composite:
     @property
     def definition(self) -> tuple[Any, ...]:
         """Its name, version and settings, and the text of its program, which may hold no constants."""
-        jaxpr, constants = _open(self.equation.params["jaxpr"])
+        jaxpr, constants = _open(_called(self.equation))
         settings = [self.equation.params[key] for key in ("name", "version", "attributes")]
         return (*settings, len(constants), len(jaxpr.constvars), str(jaxpr))
 
@@ -170,7 +170,7 @@ class Composite:
     @property
     def operands(self) -> list[jax.ShapeDtypeStruct]:
         """Shape and dtype of every operand, as it was traced."""
-        avals = (variable.aval for variable in _open(self.equation.params["jaxpr"])[0].invars)
+        avals = (variable.aval for variable in _open(_called(self.equation))[0].invars)
         return [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals]
 
 
@@ -540,14 +540,13 @@ class _Builder:
         for eqn in jaxpr.eqns:
             site = prefix or _site(eqn)
             inputs = tuple(read(atom) for atom in eqn.invars)
-            called = CALLS.get(eqn.primitive.name)
-            if called is None:
+            if eqn.primitive.name not in CALLS:
                 outputs = self.declare(eqn.outvars)
                 made = Equation(eqn.primitive, eqn.params, inputs, tuple(outputs), site, eqn.ctx)
                 self.equations.append(made)
             else:
                 first = len(self.avals)
-                outputs = self._inline_call(eqn.params[called], inputs, site)
+                outputs = self._inline_call(_called(eqn), inputs, site)
                 results = tuple(o for o in outputs if isinstance(o, int))
                 if eqn.primitive.name == "composite" and len(results) == len(outputs):
                     call = Equation(eqn.primitive, eqn.params, inputs, results, site, eqn.ctx)
@@ -568,6 +567,11 @@ class _Builder:
         # the user's lines inside it: its equations have frames below the calling line.
         own = None if _holds_user_code(jaxpr, site) else site
         return self.inline(jaxpr, inner, prefix=own)
+
+
+def _called(eqn: Any) -> Any:
+    """What a call primitive calls; that of a composite has one name or the other, by version."""
+    return eqn.params.get(CALLS[eqn.primitive.name], eqn.params.get("call_jaxpr"))
 
 
 def _modes() -> tuple[bool, Any]:
