@@ -432,6 +432,31 @@ def test_images_that_are_cut_at_several_phases_are_not_taken() -> None:
     assert len(selections(lambda x: layer(x.astype(jnp.bfloat16)))) == 1
 
 
+@pytest.mark.parametrize(
+    ("kernel", "bias", "head", "taken"),
+    [
+        ((3, 3, 1, 2), (2,), (2, 1), True),
+        ((5, 5, 1, 2), (2,), (2, 1), False),
+        ((1, 1, 1, 2), (2,), (2, 1), False),
+        ((3, 2, 1, 2), (2,), (2, 1), False),
+        ((3, 3, 1, 2), (4, 4, 2), (2, 1), False),
+        ((3, 3, 1, 2), (4, 1, 1), (2, 1), False),
+        ((3, 3, 1, 2), (), (2, 1), False),
+        ((3, 3, 1, 2), (2,), (2,), False),
+    ],
+)
+def test_a_score_that_a_roll_may_change_is_not_taken(kernel, bias, head, taken) -> None:
+    """Our own definition, with weights of shapes that no layer has."""
+    weights = tuple(map(jnp.ones, (kernel, bias, head)))
+    layer = reference((2, 2), "learned", "canonical")
+    assert bool(selections(lambda x: layer((x,), weights)[0])) == taken
+
+
+def test_a_score_without_weights_is_given_none() -> None:
+    layer = reference((2, 2), "l2", "canonical")
+    assert selections(lambda x: layer((x,), (jnp.ones(3),))[0]) == []
+
+
 def test_a_layer_in_a_loop_is_not_taken() -> None:
     layer = AdaptivePolyphaseSampling(2, ties="canonical")
     scanned = lambda x: jax.lax.scan(lambda c, _: (c + layer(x).sum(), None), 0.0, length=2)[0]  # noqa: E731

@@ -72,11 +72,24 @@ def _selection(composite: Composite) -> Selection | None:
         return None
     if not all(jnp.issubdtype(each, jnp.floating) for each in types):
         return None
+    if [weight.shape for weight in weights] != _weights(order, arrays[0].shape, weights):
+        return None
     try:
         alike = composite.is_like(reference(strides, order, ties), tuple(arrays), tuple(weights))
     except (TypeError, ValueError, ArithmeticError, IndexError):  # it takes no such arguments
         return None
     return Selection(equation, composite.within, strides, ties) if alike else None
+
+
+def _weights(order: str, shape: Sequence[int], weights: Sequence[Any]) -> list[tuple[int, ...]]:
+    """The shapes that the weights of a score must have, so that no roll changes it: with a kernel of another size some
+    cells would count more often than others, and a bias could differ from cell to cell.
+    """
+    if order != "learned":
+        return []
+    hidden = weights[1].shape[-1] if len(weights) == 3 and weights[1].shape else 0
+    rank = len(shape) - 2
+    return [((3,) * rank + (shape[-1], hidden)), (hidden,), (hidden, 1)]
 
 
 def _are_settings(said: Mapping[str, Any]) -> bool:
