@@ -11,6 +11,7 @@ ones, with its inverse; conjugation swaps the halves, and the real numbers are p
 conjugates and real parts are exact. The first halves are returned.
 """
 
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,6 +32,7 @@ from shiftproof_kernel.program import (
     Multiply,
     Pad,
     Reshape,
+    Select,
     Span,
     Take,
     Transpose,
@@ -46,6 +48,8 @@ EMPTY = np.uint64(0x9E3779B97F4A7C15)
 ORDER, PRIME = 2**5 * 3**3 * 5 * 7, 67102561
 """Modulo PRIME there are roots of unity of all orders that divide ORDER; sums of 400 products fit 64 bits."""
 ROOT = pow(13, (PRIME - 1) // ORDER, PRIME)
+FIRST = False
+"""Whether a selection takes the first component of the best score, as none of its class does."""
 SMALL = np.uint64(1021)
 """Weights of linear functions are below it, so that products of three of them and a residue fit too."""
 
@@ -131,6 +135,8 @@ def _run(
             weights = [numbers(rng, (1, *node.shape))] * (count // halves)
             weights += [numbers(rng, (1, *node.shape))] * (count - len(weights))
             value = np.concatenate(weights)
+        elif isinstance(op, Select):
+            value = _select(node, operands, rng, spectral=spectral)
         elif isinstance(op, Loop | Branch):
             body = (bodies or {})[number]
             value = OPERATIONS[type(op)](node, operands, seed, body, spectral=spectral)
@@ -348,6 +354,49 @@ def _whole(node: Node, operands: Sequence[Array], rng: np.random.Generator) -> A
     return _gathered(
         node, operands[0], made, rng, salts=operands[1:], linear=False, symmetric=False
     )
+
+
+def _select(
+    node: Node, operands: Sequence[Array], rng: np.random.Generator, *, spectral: bool
+) -> Array:
+    """Of the components with the best score one with the greatest word; where several have it, all cells say which.
+
+    Scores are few, so that they tie. Of complex numbers both residues belong to a cell.
+    """
+    p, value = node.op, operands[0]
+    halves = np.split(value, 2) if spectral else [value]
+    front = [axis + 1 for axis in p.axes]
+    cells = [np.moveaxis(half, front, range(1, len(front) + 1)) for half in halves]
+    salt = [np.uint64(1)] * len(value)
+    for other in operands[1:]:
+        whole = other.reshape(len(other), -1)
+        salt = mixed_up(salt + (whole * _odd(rng, whole.shape[1:])).sum(1))
+    grid = cells[0].shape[1 : len(front) + 1]
+    sizes = [n // s for n, s in zip(grid, p.strides, strict=True)]
+    made = [
+        np.empty((len(half), *sizes, *half.shape[len(front) + 1 :]), half.dtype) for half in cells
+    ]
+    for entry in range(len(halves[0])):
+        both = np.stack([half[entry].reshape(*grid, -1) for half in cells], -1)
+        found: list[tuple[Any, tuple[int, ...]]] = []
+        for phase in np.ndindex(*p.strides):
+            part = tuple(slice(q, None, s) for q, s in zip(phase, p.strides, strict=True))
+            component = both[part]
+            score = int(
+                mixed_up(component.sum(axis=tuple(range(len(sizes)))) * salt[entry]).sum()
+                % np.uint64(2)
+            )
+            words = [
+                np.roll(component, roll, range(len(sizes))).ravel().tolist()
+                for roll in np.ndindex(*sizes)
+            ]
+            found.append(((score, max(words)), part))
+        best = max(key[0] if FIRST else key for key, _ in found)
+        tied = [part for key, part in found if (key[0] if FIRST else key) == best]
+        part = tied[0] if FIRST else tied[zlib.crc32(both.tobytes()) % len(tied)]
+        for half, result in zip(cells, made, strict=True):
+            result[entry] = half[entry][part]
+    return np.concatenate([np.moveaxis(m, range(1, len(front) + 1), front) for m in made])
 
 
 def _loop(

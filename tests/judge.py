@@ -19,10 +19,13 @@ from shiftproof_kernel import (
     Scene,
     Still,
     Theorem,
+    equivariant,
 )
 from shiftproof_kernel.program import Input, kind
 
 Outcomes = Sequence[Theorem | Lost]
+Moves = list[tuple[int, ...]]
+"""By how much a node moves if what a selection picked moves by one cell along an axis, for each in turn."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class Tally:
         repaired: claims that a value stays which depends on the image.
         signals: claims about a signal that was met before.
         lost: nodes of which nothing is claimed.
+        wandering: nodes that move with what a selection picked.
         operations: operations of the nodes of which something is claimed.
         factors: kinds of factor in these claims.
         refusals: codes of the refusals.
@@ -60,6 +64,7 @@ class Tally:
     repaired: int = 0
     signals: int = 0
     lost: int = 0
+    wandering: int = 0
     operations: Counter = field(default_factory=Counter)
     factors: Counter = field(default_factory=Counter)
     refusals: Counter = field(default_factory=Counter)
@@ -107,6 +112,7 @@ def violation(
     for number, outcome in enumerate(outcomes):
         if isinstance(outcome, Lost):
             tally.lost += 1
+            tally.wandering += bool(outcome.along)
             if outcome.number == number:
                 tally.refusals[outcome.refusal.code] += 1
             continue
@@ -117,6 +123,9 @@ def violation(
         found.append((number, fact))
         if not meaning.holds(fact, orbits[number], tolerance(number)):
             return Violation(shift, (number,), _told(program, outcomes, number))
+    strays = stray(program, shift, outcomes, orbits)
+    if strays:
+        return Violation(shift, strays, f"no shift of what was picked explains the nodes {strays}")
     loose = max((tolerance(number) for number, _ in found), default=0.0)
     broken = meaning.broken_signals(found, orbits, loose)
     tally.signals += len(found) - len({fact.signal for _, fact in found})
@@ -124,6 +133,47 @@ def violation(
         texts = [_told(program, outcomes, number) for number in broken[0]]
         return Violation(shift, broken[0], "one signal, different cells:\n" + "\n".join(texts))
     return None
+
+
+def stray(
+    program: Program,
+    shift: tuple[int, ...],
+    outcomes: Outcomes,
+    orbits: Mapping[int, np.ndarray],
+) -> tuple[int, ...]:
+    """Nodes said to move with what one selection picked, where no shift of that, the same for all, explains them."""
+    groups: dict[int, list[tuple[int, Moves]]] = {}
+    for number, outcome in enumerate(outcomes):
+        if isinstance(outcome, Lost) and outcome.along and number in orbits:
+            axes = range(len(outcome.shape))
+            along = [Theorem(program, shift, "torus", number, Fact(a)) for a in outcome.along]
+            moves = [step for one in along if (step := equivariant(one, axes)) is not None]
+            if len(moves) == len(along):
+                groups.setdefault(outcome.number, []).append((number, moves))
+    for selection, group in groups.items():
+        node = program.nodes[selection]
+        sizes = [node.shape[axis] for axis in node.op.axes]
+        for turn in range(1, len(next(iter(orbits.values())))):
+            if not any(_explains(cells, group, orbits, turn) for cells in np.ndindex(*sizes)):
+                return tuple(number for number, _ in group)
+    return ()
+
+
+def _explains(
+    cells: tuple[int, ...],
+    group: Sequence[tuple[int, Moves]],
+    orbits: Mapping[int, np.ndarray],
+    turn: int,
+) -> bool:
+    for number, moves in group:
+        total = [
+            sum(w * m for w, m in zip(cells, along, strict=True))
+            for along in zip(*moves, strict=True)
+        ]
+        rolled = np.roll(orbits[number][0], total, range(len(total)))
+        if not np.array_equal(rolled, orbits[number][turn]):
+            return False
+    return True
 
 
 def _depending(program: Program) -> set[int]:

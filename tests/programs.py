@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from interpret import ORDER
 
-from shiftproof_kernel import Fact, Lost, Node, Program, Refusal
-from shiftproof_kernel.derivation import Work, _Walk
+from shiftproof_kernel import Fact, Lost, Node, Program, Refusal, Still
+from shiftproof_kernel.derivation import Wandering, Work, _Walk
 from shiftproof_kernel.program import (
     Branch,
     Broadcast,
@@ -36,6 +36,7 @@ from shiftproof_kernel.program import (
     Operation,
     Pad,
     Reshape,
+    Select,
     Span,
     Take,
     Transpose,
@@ -148,7 +149,7 @@ class Grower:
     shift: tuple[int, ...]
     given: list[Fact] | None = None
     nodes: list[Node] = field(default_factory=list)
-    facts: list[Fact | None] = field(default_factory=list)
+    facts: list[Fact | Wandering | None] = field(default_factory=list)
     constants: dict[int, np.ndarray] = field(default_factory=dict)
     bodies: dict[int, Any] = field(default_factory=dict)
     rolls: dict[int, tuple[int, ...]] = field(default_factory=dict)
@@ -164,15 +165,15 @@ class Grower:
         self.facts.append(self._fact(len(self.facts), node))
         return len(self.nodes) - 1
 
-    def _fact(self, number: int, node: Node) -> Fact | None:
+    def _fact(self, number: int, node: Node) -> Fact | Wandering | None:
         """What the kernel's derivation says of one more node."""
         premises = [
             self.facts[source] or Lost(0, Refusal("lost", ""), self.shape(source))
             for source in node.inputs
         ]
         walk = _Walk(self._image, {}, Work())
-        outcome = walk._outcome(number, node, premises, (self.depth, number))
-        return outcome if isinstance(outcome, Fact) else None
+        outcome = walk._found(number, node, premises, (self.depth, number))
+        return None if isinstance(outcome, Lost) else outcome
 
     def _image(self, node: Node, op: Input) -> Fact:
         if self.given is None:
@@ -766,6 +767,35 @@ def _flatten(g: Grower, node: int) -> int:
     return g.add(Whole(tuple((a, i) for i, a in enumerate(kept))), inputs, outs)
 
 
+def _select(g: Grower, node: int) -> int:
+    """One component along the axes that move, or some others; and mostly what makes something of it that stays."""
+    shape, fact = g.shape(node), g.facts[node]
+    facts = fact.along if isinstance(fact, Wandering) else [fact] if fact else []
+    moving = [a for a in range(len(shape)) if any(not all(map(_stays, f.axes[a])) for f in facts)]
+    axes = moving if moving and g.rng.random() < 0.85 else g.some(range(len(shape)), 0.6)
+    g.rng.shuffle(axes)
+    strides = [g.rng.choice([s for s in range(1, shape[a] + 1) if shape[a] % s == 0]) for a in axes]
+    sizes = list(shape)
+    for axis, stride in zip(axes, strides, strict=True):
+        sizes[axis] //= stride
+    inputs = [node]
+    if g.rng.random() < 0.2:
+        inputs.append(g.weight((2,)) if g.rng.random() < 0.5 else g.operand())
+    picked = g.add(Select(tuple(axes), tuple(strides)), inputs, sizes)
+    if g.rng.random() < 0.6:
+        made = g.rng.choice((_function, _convolution, _roll, _with_table, _reduce, _repaired))(
+            g, picked
+        )
+        if g.facts[made] is not None and g.rng.random() < 0.5:
+            return g.mixed([made], range(len(g.shape(made))), symmetric=True, sum=True)
+        return made
+    return picked
+
+
+def _stays(factor: Any) -> bool:
+    return isinstance(factor, Still)
+
+
 def _circulant(g: Grower, node: int) -> int:
     """An axis times a matrix that a joint roll of its axes leaves unchanged."""
     axis = g.axis(node)
@@ -793,12 +823,12 @@ def _circulant(g: Grower, node: int) -> int:
 
 def _body(
     g: Grower,
-    facts: Sequence[Fact | None],
+    facts: Sequence[Fact | Wandering | None],
     shapes: Sequence[Sequence[int]],
     wanted: Sequence[Sequence[int]],
 ) -> tuple[Any, ...]:
     """A small program over inputs of the shapes given, with outputs of the shapes wanted."""
-    if any(fact is None for fact in facts) or g.depth == 3:
+    if not all(isinstance(fact, Fact) for fact in facts) or g.depth == 3:
         raise ValueError("lost, or deep")
     inner = Grower(g.rng, (), given=list(facts), depth=g.depth + 1)  # type: ignore[arg-type]
     for shape in shapes:
@@ -823,10 +853,10 @@ def _loop(g: Grower, node: int) -> int:
     operands = [*constants, *carries, *sliced]
     shapes = [g.shape(v) for v in operands[: len(constants) + len(carries)]]
     shapes += [g.shape(v)[1:] for v in sliced]
-    facts: list[Fact | None] = [g.facts[v] for v in operands]
+    facts: list[Fact | Wandering | None] = [g.facts[v] for v in operands]
     for i, _ in enumerate(sliced, len(operands) - len(sliced)):
         fact = facts[i]
-        facts[i] = fact and Fact(fact.axes[1:], ("slice", i))
+        facts[i] = Fact(fact.axes[1:], ("slice", i)) if isinstance(fact, Fact) else None
     state = [g.shape(v) for v in carries]
     test, test_constants, inside_test = None, {}, {}
     stacked = [] if g.rng.random() < 0.5 else [g.rng.choice(shapes)]
@@ -877,6 +907,8 @@ PIECES = (
     *(_transpose, _patches, _patches, _slice, _slice, _pick, _pick, _broadcast, _tile),
     *(_reduce, _reduce, _along, _repaired, _attention, _flatten, _circulant, _loop, _branch),
     *(
+        _select,
+        _select,
         _tokens,
         _tokens,
         _join,

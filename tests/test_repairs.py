@@ -292,13 +292,13 @@ def test_the_largest_value_of_a_max_pool_lies_in_several_phases() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("ties", "refuted"), [("first", 2), ("canonical", 0)])
-def test_verify_finds_the_tie(ties, refuted) -> None:
-    """No rule proves a polyphase layer, so what no tie refutes stays undecided."""
+@pytest.mark.parametrize(("ties", "words"), [("first", (1, 2)), ("canonical", (4, 0))])
+def test_verify_finds_the_tie(ties, words) -> None:
+    """With canonical ties there is none to find: that is proved."""
     model = lambda x: APS(ties=ties)(x).sum((1, 2))  # noqa: E731
     known = np.array([5.0, 3.0, 0.0, 4.0]).reshape(1, 4, 1)
     verdict = sp.verify(model, known).invariance
-    assert (verdict.proved, verdict.refuted) == (1, refuted)
+    assert (verdict.proved, verdict.refuted) == words
 
 
 @pytest.mark.slow
@@ -378,6 +378,57 @@ def test_gradients_pass_to_the_cells_that_are_kept(ties) -> None:
     x = jnp.array([5.0, 3.0, 0.0, 4.0]).reshape(1, 4, 1)
     grads = jax.grad(lambda x: APS(ties=ties)(x).sum())(x)
     assert grads.ravel().tolist() == [1, 0, 1, 0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ties", ["first", "canonical"])
+@pytest.mark.parametrize("kind", ["l2", "max", "learned"])
+def test_derivatives_and_maps_are_those_of_the_plain_function(kind, ties) -> None:
+    """A composite of JAX has neither of its own."""
+    x, y = images((4, 6), 2), images((4, 6), 1)
+    weights = ()
+    if kind == "learned":
+        net = LPS(2, deterministic=True, rngs=nnx.Rngs(0), hidden=2)
+        weights = tuple(p[...] for p in (net.kernel, net.bias, net.head))
+    plain = functools.partial(polyphase._select, strides=(2, 3), order=kind, ties=ties)
+    layer = polyphase.reference((2, 3), kind, ties)
+
+    def total(f, x, y, weights):
+        return sum(jnp.square(each).sum() for each in f((x, y), weights))
+
+    def each(f):
+        return lambda x, y: f((x[None], y[None]), weights)
+
+    loss, other = (functools.partial(total, f) for f in (layer, plain))
+    derived = (
+        lambda f: jax.value_and_grad(f, (0, 1, 2))(x, y, weights),
+        lambda f: jax.jit(jax.grad(f))(x, y, weights),
+        lambda f: jax.jvp(lambda x: f(x, y, weights), (x,), (jnp.cos(x),)),
+        lambda f: jax.grad(jax.checkpoint(lambda x: f(x, y, weights)))(x),
+        lambda f: jax.grad(lambda x: jax.grad(f)(x, y, weights).sum())(x),
+        lambda f: jax.hessian(lambda t: f(t * x, y, weights))(2.0),
+    )
+    for make in derived:
+        jax.tree.map(np.testing.assert_array_equal, make(loss), make(other))
+    mapped = (
+        lambda f: jax.vmap(each(f))(x, y),
+        lambda f: jax.vmap(each(f), (0, None))(x, y[0]),
+        lambda f: jax.vmap(jax.vmap(each(f)))(x[None], y[None]),
+        lambda f: jax.lax.map(lambda pair: each(f)(*pair), (x, y)),
+        lambda f: jax.vmap(jax.grad(lambda x: each(f)(x, y[0])[0].sum()))(x),
+        lambda f: jax.grad(lambda x: jax.vmap(each(f))(x, y)[0].sum())(x),
+    )
+    for make in mapped:
+        jax.tree.map(np.testing.assert_array_equal, make(layer), make(plain))
+    assert "composite" in str(jax.make_jaxpr(layer)((x, y), weights))
+
+
+def test_whole_numbers_beside_floats_have_no_derivative() -> None:
+    x = images((4,), 1)
+    number = jnp.arange(x.size).reshape(x.shape)
+    grads = jax.grad(lambda x: APS()(x, number)[0].sum())(x)
+    assert float(grads.sum()) == 2 * len(x)
+    assert APS()(x, number)[1].dtype == number.dtype
 
 
 @pytest.mark.parametrize(

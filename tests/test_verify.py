@@ -87,7 +87,7 @@ FIRST = {"lenet-global", "resnet-same", "vit"}
 )
 def test_every_network_of_the_zoo_is_decided(name) -> None:
     verdict = sp.verify(zoo.build(name), zoo.ENTRIES[name].shape).invariance
-    expected = {"lenet-global": 49, "resnet": 64, "vit": 16}.get(name, 1)
+    expected = {"lenet-global": 49, "polyphase": 144, "resnet": 64, "vit": 16}.get(name, 1)
     total = math.prod(zoo.ENTRIES[name].shape[:-1])
     assert counts(verdict) == (expected, total - expected, 0)
 

@@ -37,6 +37,7 @@ OUTPUT_SHAPES = (
         "conv3d": (4, 4, 4, 3),
         "dense": LOGITS,
         "dense-net": LOGITS,
+        "polyphase": LOGITS,
         "resnet18": (1000,),
         "vit": LOGITS,
         "vit-positions": LOGITS,
@@ -146,13 +147,13 @@ def test_the_global_network_ignores_a_roll_by_its_total_stride(name, shift, brok
 
 @pytest.mark.parametrize("name", ["conv3x2", "lenet", "maxpool2x2"])
 def test_an_unknown_name_is_answered_with_close_ones(name):
-    found = rf"no zoo model is named '{name}'; close names: .*{name[:5]}.*; 43 names exist"
+    found = rf"no zoo model is named '{name}'; close names: .*{name[:5]}.*; 44 names exist"
     with pytest.raises(ValueError, match=found):
         zoo.build(name)
 
 
 def test_a_name_unlike_any_is_told_so():
-    with pytest.raises(ValueError, match="named 'qqq'; no name is close; 43 names exist"):
+    with pytest.raises(ValueError, match="named 'qqq'; no name is close; 44 names exist"):
         zoo.build("qqq")
 
 

@@ -19,6 +19,7 @@ AGAIN = (
     "conv-transpose3x3-stride2",
     "conv3d",
     "maxpool2x2-stride1-same",
+    "polyphase",
 )
 """Models made again here; the command makes all of them."""
 
@@ -60,6 +61,7 @@ def test_known_lattices() -> None:
     assert counts["conv3x3-stride2.equivariance.json"] == 16
     assert counts["lenet-global.invariance.json"] == 49
     assert counts["resnet18.invariance.json"] == 49
+    assert counts["polyphase.invariance.json"] == 144
     assert "conv3x3-same.equivariance.json" not in counts
     assert "vit-positions.invariance.json" not in counts
 

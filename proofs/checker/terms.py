@@ -1,8 +1,8 @@
 """Certificates as Coq terms: what is read here of a file is what the proved checker is about.
 
 Operations and factors keep their names, and numbers are written as they are. What the checker has no name for becomes
-`Other`, and a fact with such a factor no fact, so that they are not covered. Not read are labels, digests, counts, and
-the rolls that are chosen for constants, which the facts show.
+`Other`, and a fact with such a factor no fact, so that they are not covered. A program with a selection is not made a
+term at all. Not read are labels, digests, counts, and the rolls that are chosen for constants, which the facts show.
 
 An axis becomes a list of its parts, of which there are several where it is `joined`, and each a list of factors. That
 of a scene becomes its interior, as a signal of period 0, with its border before and behind, of which nothing is said.
@@ -31,6 +31,7 @@ from shiftproof_kernel.program import (
     Node,
     Operation,
     Pad,
+    Select,
     Span,
     Take,
     Transpose,
@@ -64,6 +65,9 @@ def certificate(data: Mapping[str, Any], name: str) -> str:
     """
     program, question = decode_program(data["program"]), asked(data)
     need(len(program.outputs) == 1, "format", "the program has several outputs")
+    for number, node in enumerate(program.nodes):
+        known = not isinstance(node.op, Select)
+        need(known, "format", f"not covered: select (node {number})")
     entries = [_generator(entry) for entry in data["generators"]]
     exact = Exact(reads_sums(data), reads_spectra(data))
     nodes = listed(_node(node, exact) for node in program.nodes)
@@ -80,9 +84,10 @@ def asked(data: Mapping[str, Any]) -> Question:
 
 
 def rows(entry: Mapping[str, Any]) -> list[Row]:
-    """The facts that a generator lists."""
+    """The facts that a generator lists; what is listed of a node that wanders is none."""
     return [
-        None if row is None else typed(tuple[Factors, ...], row, "facts") for row in entry["facts"]
+        typed(tuple[Factors, ...], row, "facts") if isinstance(row, list | tuple) else None
+        for row in entry["facts"]
     ]
 
 

@@ -48,6 +48,8 @@ needs_coq = pytest.mark.skipif(
     shutil.which("coqc") is None and not REQUIRED, reason=f"coqc is missing: {coq.INSTALL}"
 )
 GOLDEN = {path.name: json.loads(path.read_text("utf-8")) for path in certificates.files()}
+SELECTED = GOLDEN.pop("polyphase.invariance.json")
+"""The golden certificate with selections, which are not covered."""
 FOLDED = "conv-transpose3x3-stride2.equivariance.json"
 """The golden certificate with folds."""
 CHANGED = (
@@ -113,6 +115,17 @@ def test_golden_certificates(compiled) -> None:
     verdicts = dict(zip(GOLDEN, checker.judge(compiled, list(GOLDEN.values())), strict=True))
     assert verdicts == dict.fromkeys(GOLDEN, checker.PROVED)
     assert {"resnet18.invariance.json", "vit.invariance.json", FOLDED} < set(GOLDEN)
+
+
+def test_a_selection_is_not_covered(tmp_path) -> None:
+    """It is said before Coq is asked."""
+    (said,) = checker.judge(tmp_path, [SELECTED])
+    assert re.fullmatch(r"not covered: select \(node \d+\)", said)
+    rows = terms.rows(SELECTED["generators"][0])
+    listed = SELECTED["generators"][0]["facts"]
+    wandering = [n for n, row in enumerate(listed) if isinstance(row, dict)]
+    assert wandering
+    assert all(rows[n] is None for n in wandering)
 
 
 @pytest.mark.slow

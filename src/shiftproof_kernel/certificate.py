@@ -21,6 +21,7 @@ from shiftproof_kernel.derivation import (
     Choices,
     Lost,
     Shift,
+    Theorem,
     Work,
     derive,
     equivariant,
@@ -116,13 +117,21 @@ class Statement(Question):
 
 
 @dataclasses.dataclass(frozen=True)
+class Wandering:
+    """What holds of a node if what a selection picked moves by one cell along one of its axes, for each in turn."""
+
+    selection: int
+    along: tuple[tuple[Factors, ...], ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Generator:
     """A shift, by what the output moves under it, the rolls chosen for constants, and what holds of every node."""
 
     shift: Shift
     output_shift: Shift | None
     choices: tuple[tuple[int, ...], ...]
-    facts: tuple[tuple[Factors, ...] | None, ...]
+    facts: tuple[tuple[Factors, ...] | Wandering | None, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -291,8 +300,14 @@ def _derived(
             raise Refusal("claim", text)
         _need_law(question, shift, moved, outcome.fact.shape)
     rolls = tuple((number, *roll) for number, roll in sorted(choices.items()))
-    facts = tuple(None if isinstance(one, Lost) else one.fact.axes for one in outcomes)
-    return Generator(shift, moved, rolls, facts), box
+    return Generator(shift, moved, rolls, tuple(map(_row, outcomes))), box
+
+
+def _row(outcome: Theorem | Lost) -> tuple[Factors, ...] | Wandering | None:
+    """What a certificate lists of a node."""
+    if isinstance(outcome, Lost):
+        return Wandering(outcome.number, outcome.along) if outcome.along else None
+    return outcome.fact.axes
 
 
 def _need_shift(question: Question, shift: Shift) -> None:

@@ -2,6 +2,22 @@
 
 `derive` applies the rule of every node in order. A node whose rule refuses is *lost*, and so is what needs it. Every
 application is paid for before it is made: a derivation that would need more than `STEPS` is refused.
+
+**What wanders.** The shift moves what a selection picks, R(Tx)[u] = R(x)[u - w(x)], by some w = (w_1, ..., w_d) whole
+cells along its axes. They depend on the image, so no fact says it. Let V = F(R, c) be a node behind, where c are nodes
+that stay: c(Tx) = c(x). Then V(Tx) = F(R moved by w, c), with the same c. So what F makes of R moved by *one* cell
+along *one* axis is derived, for every axis: the facts of R then, and those of c as they are, are premises, and rules
+are true of all R and of all c with the periods that are said. Suppose that F(R moved by one cell along axis i, c) is
+F(R, c) moved by v_i, for all R and c. To move R by w is to move it w_1 + ... + w_d times by one cell, and each time
+that is said of an R like any other; so V(Tx) is V(x) moved by w_1 v_1 + ... + w_d v_d. Where no v_i moves anything,
+V(Tx) = V(x): the node stays, as any other, and may meet anything. Where some do, the node *wanders*, as R does, by the
+same w(x); it may meet what wanders by the same selection, and what stays, and nothing else: what moves with the image
+does so by another number of cells, and so does what another selection picked.
+
+What a selection cuts into components may wander itself: moved by w_1 v_1 + ... + w_d v_d, a whole torus along every
+axis, it has the same components, each rolled, so what it picks wanders anew. Of the body of a loop or a branch what
+wanders within is lost where it leaves. An output that wanders has no theorem: a statement names one output shift for
+all images.
 """
 
 import dataclasses
@@ -12,6 +28,7 @@ from shiftproof_kernel import arithmetic
 from shiftproof_kernel.facts import (
     Fact,
     Factor,
+    Factors,
     Joined,
     Moving,
     Refusal,
@@ -31,6 +48,7 @@ from shiftproof_kernel.program import (
     Loop,
     Node,
     Program,
+    Select,
     kind,
 )
 from shiftproof_kernel.rules import (
@@ -41,6 +59,7 @@ from shiftproof_kernel.rules import (
     cells,
     concatenate,
     need_axes,
+    select,
     slice_of,
     weaker,
 )
@@ -50,6 +69,8 @@ ROUNDS = 16
 STEPS = 200_000
 """The most work of one certificate: how often a factor of an operand, or a number of an index, is looked at."""
 
+WANDERS = "what it picks moves by a number of cells that depends on the image"
+
 Shift = tuple[int, ...]
 Choices = Mapping[int, Sequence[int]]
 Place = tuple[int, ...]
@@ -57,14 +78,30 @@ Place = tuple[int, ...]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Lost:
-    """No claim about a node, of this shape: the first node on the way where a rule refused, and why."""
+    """No claim about a node, of this shape: the first node on the way where a rule refused, and why.
+
+    `along`: of a node that wanders by the selection `number`, its axes if what that picks moves by one cell along one
+    axis, for each in turn.
+    """
 
     number: int
     refusal: Refusal
     shape: Shape = ()
+    along: tuple[tuple[Factors, ...], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Wandering:
+    """A node that the shift moves with what a selection picked; what holds of it if that moves by one cell along one
+    axis, for each in turn.
+    """
+
+    selection: int
+    along: tuple[Fact, ...]
 
 
 Outcome = Fact | Lost
+Found = Outcome | Wandering
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,10 +178,17 @@ def derive(
 
     rolls = {number: tuple(roll) for number, roll in (choices or {}).items()}
     outcomes = _Walk(image, rolls, work or Work()).outcomes(program, ())
-    return [
-        outcome if isinstance(outcome, Lost) else Theorem(program, shift, boundary, number, outcome)
-        for number, outcome in enumerate(outcomes)
-    ]
+    found: list[Theorem | Lost] = []
+    for number, outcome in enumerate(outcomes):
+        match outcome:
+            case Fact():
+                found.append(Theorem(program, shift, boundary, number, outcome))
+            case Wandering(selection, along):
+                axes, shape = tuple(fact.axes for fact in along), program.nodes[number].shape
+                found.append(Lost(selection, Refusal("wanders", WANDERS), shape, axes))
+            case Lost():
+                found.append(outcome)
+    return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,17 +202,33 @@ class _Walk:
     choices: Mapping[int, Shape]
     work: Work
 
-    def outcomes(self, program: Program, place: Place) -> list[Outcome]:
+    def outcomes(self, program: Program, place: Place) -> list[Found]:
         """Of every node."""
-        outcomes: list[Outcome] = []
+        found: list[Found] = []
         for number, node in enumerate(program.nodes):
-            premises = [outcomes[source] for source in node.inputs]
-            outcomes.append(self._outcome(number, node, premises, (*place, number)))
-        return outcomes
+            premises = [found[source] for source in node.inputs]
+            found.append(self._found(number, node, premises, (*place, number)))
+        return found
 
-    def _outcome(
-        self, number: int, node: Node, premises: Sequence[Outcome], here: Place
-    ) -> Outcome:
+    def _found(self, number: int, node: Node, premises: Sequence[Found], here: Place) -> Found:
+        """A node with an operand that wanders is asked about for each axis of the selection; the weakest counts."""
+        first = next((one for one in premises if isinstance(one, Wandering)), None)
+        if first is None:
+            return self._outcome(
+                number, node, [_seen(one, None, 0, number) for one in premises], here
+            )
+        made = [
+            self._outcome(
+                number, node, [_seen(one, first.selection, axis, number) for one in premises], here
+            )
+            for axis in range(len(first.along))
+        ]
+        weakest = min(made, key=lambda one: (Lost, Wandering, Fact).index(type(one)))
+        if not isinstance(weakest, Fact):
+            return weakest
+        return _settled(first.selection, [one for one in made if isinstance(one, Fact)])
+
+    def _outcome(self, number: int, node: Node, premises: Sequence[Outcome], here: Place) -> Found:
         lost = [premise for premise in premises if isinstance(premise, Lost)]
         if lost and not isinstance(node.op, Loop | Branch | Concat):
             # not refused here, but counted: a body may be gone through often, and there may be many generators
@@ -177,6 +237,8 @@ class _Walk:
         try:
             self.work.apply(node, premises)
             outcome = self._concluded(number, node, premises, here)
+            if isinstance(outcome, Wandering):
+                return outcome
             if isinstance(outcome, Fact):
                 _need_sane(node, outcome)
                 return outcome if outcome.signal else Fact(outcome.axes, here)
@@ -187,7 +249,7 @@ class _Walk:
 
     def _concluded(
         self, number: int, node: Node, premises: Sequence[Outcome], here: Place
-    ) -> Outcome:
+    ) -> Found:
         op, shape = node.op, node.shape
         facts = [premise for premise in premises if isinstance(premise, Fact)]
         match op:
@@ -203,6 +265,11 @@ class _Walk:
                 return self._loop(op, shape, premises, here)
             case Branch():
                 return self._branch(op, premises, here)
+            case Select():
+                picked = [Fact(fact.axes, here) for fact in select(op, shape, facts)]
+                for fact in picked:
+                    _need_sane(node, fact)
+                return _settled(number, picked)
         return RULES[type(op)](op, shape, facts)
 
     def _loop(self, op: Loop, shape: Shape, premises: Sequence[Outcome], here: Place) -> Outcome:
@@ -271,8 +338,33 @@ class _Walk:
             return Lost(0, refusal)
 
 
-def _told(program: Program, outcome: Outcome, before: Set[int]) -> Outcome:
-    """A loss within a body names its place there; not one that came `before` it."""
+def _seen(premise: Found, selection: int | None, axis: int, number: int) -> Outcome:
+    """What holds of an operand of node `number` if what the selection picked moves by one cell along an axis, and all
+    that stays is what it was; as it is where nothing wanders.
+    """
+    match premise:
+        case Wandering(other, along):
+            if other == selection:
+                return along[axis]
+            text = "what one selection picked meets what another one picked"
+            return Lost(number, Refusal("wanders", text), along[0].shape)
+        case Fact(axes) if selection is not None and not all(map(is_still, axes)):
+            text = "what a selection picked meets values that move with the image"
+            return Lost(number, Refusal("wanders", text), premise.shape)
+    return premise
+
+
+def _settled(selection: int, along: Sequence[Fact]) -> Fact | Wandering:
+    """A node wanders where any of the facts says that it moves."""
+    if all(is_still(factors) for fact in along for factors in fact.axes):
+        return along[0]
+    return Wandering(selection, tuple(along))
+
+
+def _told(program: Program, outcome: Found, before: Set[int]) -> Outcome:
+    """A loss within a body names its place there; not one that came `before` it. What wanders there is lost."""
+    if isinstance(outcome, Wandering):
+        outcome = Lost(outcome.selection, Refusal("wanders", WANDERS))
     if isinstance(outcome, Fact) or id(outcome.refusal) in before:
         return outcome
     node, refusal = program.nodes[outcome.number], outcome.refusal

@@ -186,6 +186,20 @@ class Whole:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Select:
+    """One component of the first operand, A[s u + p] along `axes`, s being the strides; p is the same at all positions
+    of the other axes. Which component, up to a roll of it along the axes, depends on nothing but the set of all
+    components, each up to a roll, and on the other operands, which are used whole.
+
+    Such is polyphase sampling by a score that no roll changes, if of those that tie the greatest word wins. A rule that
+    looks at p, as the first of those that tie, is not of this class.
+    """
+
+    axes: Integers
+    strides: Integers
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Loop:
     """A body that is applied again and again; `result`: which of its outputs.
 
@@ -213,7 +227,7 @@ Given = Input | Weight | Constant
 """What has no operands."""
 Moved = Broadcast | Reshape | Transpose | Take | Concat | Pad
 """What makes no values."""
-Made = Map | Combine | Multiply | Window | Mix | Fourier | Whole | Loop | Branch
+Made = Map | Combine | Multiply | Window | Mix | Fourier | Whole | Select | Loop | Branch
 Operation = Given | Moved | Made
 
 

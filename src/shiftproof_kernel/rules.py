@@ -50,6 +50,7 @@ from shiftproof_kernel.program import (
     Multiply,
     Pad,
     Reshape,
+    Select,
     Span,
     Take,
     Transpose,
@@ -619,6 +620,52 @@ def _alike(
     for axis, out in kept:
         axes[out] = unify([first.axes[axis]], size(first.axes[axis]))
     return axes
+
+
+def select(op: Select, shape: Shape, facts: Facts) -> tuple[Fact, ...]:
+    """R(x)[u] = A(x)[s u + p(x)] along some axes. If A(Tx)[i] = A(x)[i - r] along these, each a whole torus, then the
+    components of A(Tx) are those of A(x), each rolled: write r - p = s d - q, with 0 <= q < s, and component p of A(Tx)
+    is component q of A(x), moved by d. So R(Tx)[u] = R(x)[u - w(x)], for some whole cells w(x) along these axes.
+
+    No fact says that. What would hold of R if w were one cell along one axis is given, for each axis in turn; of an A
+    that stays, what holds of R, which then stays.
+    """
+    need(len(facts) > 0, "shape", "an operation has no operand")
+    first, *others = facts
+    need_axes(op.axes, len(first.axes))
+    paired = 0 < len(op.axes) == len(op.strides)
+    need(paired, "shape", "a selection has some axes, and a stride for each")
+    whole = all(is_still(factors) for fact in others for factors in fact.axes)
+    need(whole, "contract", "an operand that is used whole is moved by the shift")
+    beside = [factors for axis, factors in enumerate(first.axes) if axis not in op.axes]
+    text = "along a moving axis what is picked would be one component for all positions"
+    need(all(map(is_still, beside)), "contract", text)
+    rest = list(first.axes)
+    for axis, stride in zip(op.axes, op.strides, strict=True):
+        rest[axis] = still(_component(first.axes[axis], stride))
+    picked = Fact(tuple(rest))
+    if all(map(is_still, first.axes)):
+        return (picked,)
+    sizes = [(axis, picked.shape[axis]) for axis in op.axes]
+    return tuple(_with(picked, axis, tidy([Moving(n, n, 0, 1)])) for axis, n in sizes)
+
+
+def _component(factors: Factors, stride: int) -> int:
+    """How many cells a component has along an axis that stays, or is a whole torus."""
+    match merged(factors):
+        case Still(n):
+            pass
+        case Moving(n, period):
+            whole = arithmetic.covers(n, period)
+            need(whole, "part", "a part of a moving axis is cut into components, not whole periods")
+        case Scene():
+            raise Refusal("part", PART)
+        case _:
+            raise Refusal("glue", "what is cut into components is no signal alone")
+    need(stride > 0, "shape", "strides of a selection are at least 1")
+    text = f"stride {stride} of a selection does not divide its axis of {n} cells"
+    need(arithmetic.covers(n, stride), "shape", text)
+    return arithmetic.strided_period(n, stride)
 
 
 def slice_of(fact: Fact) -> Fact:

@@ -3,7 +3,7 @@
 Facts are written axis by axis, factors major to minor: `S4/2` stays, 4 cells of period 2; `M6/8+3>2` shows 6 cells of a
 signal of period 8 from offset 3 that moves by 2; `F5/4>1w0` is a fold of 5 cells modulo 4, whole (or laps, cells), of
 tag 0; `V6[1,4)+3>2` shows 6 cells of a scene (see scene_cases); `1` is an axis of one cell. A refusal is written
-`!code: part of the message`.
+`!code: part of the message`. What wanders by the selection that is node 1 is `~1: ...; ...`, the facts axis by axis.
 """
 
 import dataclasses
@@ -90,7 +90,11 @@ def judge(kernel: SimpleNamespace, case: Case) -> None:
     """The kernel says what the table says."""
     made = program(kernel, case.nodes)
     outcome = kernel.derive(made, case.shift, choices=case.choices, boundary=case.boundary)[-1]
-    if isinstance(outcome, kernel.Lost):
+    if isinstance(outcome, kernel.Lost) and outcome.along:
+        said = f"~{outcome.number}: {'; '.join(show(kernel, axes) for axes in outcome.along)}"
+        assert (said, outcome.refusal.code) == (case.expected, "wanders"), said
+        assert outcome.shape == made.nodes[-1].shape
+    elif isinstance(outcome, kernel.Lost):
         said = f"!{outcome.refusal.code}: {outcome.refusal}"
         assert case.expected.startswith("!"), said
         code, _, message = case.expected.partition(": ")
@@ -180,6 +184,10 @@ def mix(inputs, shape, axes, outs=(), symmetric=False, total=False) -> Spec:
 
 def whole(inputs, shape, kept=()) -> Spec:
     return "whole", inputs, shape, {"kept": kept}
+
+
+def select(inputs, shape, axes=(0,), strides=(2,)) -> Spec:
+    return "select", inputs, shape, {"axes": axes, "strides": strides}
 
 
 def loop(inputs, shape, body, constants=0, carries=0, result=0, test=None) -> Spec:
@@ -1985,3 +1993,299 @@ CASES |= {
         "!positions: by 1 of 8",
     ),
 }
+
+# selections: 8 cells of which every second is picked
+PICKED = [IMAGE, select((0,), (4,))]
+GRID = image(4, 6, 2, grid=(0, 1))
+PLANES = [GRID, select((0,), (2, 3, 2), (0, 1), (2, 2))]
+WANDERS = "~1: M4/4+0>1"
+
+
+def _total(source: int) -> Spec:
+    return mix((source,), (), (0,), symmetric=True)
+
+
+CHOSEN: dict[str, Case] = {
+    "what is picked wanders": Case((1,), PICKED, WANDERS),
+    "by whole strides too": Case((2,), PICKED, WANDERS),
+    "what stays is picked and stays": Case((0,), PICKED, "S4/4"),
+    "along every axis, whichever moves": Case(
+        (0, 1), PLANES, "~1: M2/2+0>1 | S3/3 | S2/2; S2/2 | M3/3+0>1 | S2/2"
+    ),
+    "components of one cell stay": Case((1,), [IMAGE, select((0,), (1,), strides=(8,))], "1"),
+    "components of one cell along one axis": Case(
+        (1, 1),
+        [GRID, select((0,), (1, 3, 2), (0, 1), (4, 2))],
+        "~1: 1 | S3/3 | S2/2; 1 | M3/3+0>1 | S2/2",
+    ),
+    "a stride of 1": Case((1,), [IMAGE, select((0,), (8,), strides=(1,))], "~1: M8/8+0>1"),
+    "channels keep their periods": Case(
+        (1,),
+        [
+            image(4, 6),
+            broadcast(0, (0, 1), 4, 6),
+            broadcast(1, (0, 2), 4, 3, 6),
+            select((2,), (2, 3, 6)),
+        ],
+        "~3: M2/2+0>1 | S3/1 | S6/6",
+    ),
+    "several periods are cut": Case(
+        (1,),
+        [image(4), broadcast(0, (1,), 2, 4), reshape(1, 8), select((2,), (4,))],
+        "~3: M4/4+0>1",
+    ),
+    "a part of a period is cut": Case(
+        (1,), [IMAGE, part(0, 0, 1, 4), select((1,), (2,))], "!part: not whole periods"
+    ),
+    "a period and a half is cut": Case(
+        (1,),
+        [image(4), window((0,), (6,), dim(size=3, low=2, high=2), linear=True), select((1,), (3,))],
+        "!glue: no signal alone",
+    ),
+    "a spectrum is cut": Case((1,), [*SPECTRUM, select((1,), (4,))], "!glue: no signal alone"),
+    "parts are cut": Case(
+        (1,), [*TOKENS, select((2,), (3,), strides=(3,))], "!glue: no signal alone"
+    ),
+    "an axis of two factors is cut": Case(
+        (1, 1),
+        [image(4, 6, grid=(0, 1)), reshape(0, 24), select((1,), (12,))],
+        "!merge: several factors",
+    ),
+    "a selection along a part of the axes that move": Case(
+        (0, 1), [GRID, select((0,), (2, 6, 2))], "!contract: one component for all positions"
+    ),
+    "a stride that does not divide the cells": Case(
+        (1,), [IMAGE, select((0,), (2,), strides=(3,))], "!shape: stride 3 of a selection does not"
+    ),
+    "a stride that divides the period only": Case(
+        (1,),
+        [image(3), broadcast(0, (1,), 3, 3), reshape(1, 9), select((2,), (3,), strides=(3,))],
+        "~3: M3/3+0>1",
+    ),
+    "no stride": Case((1,), [IMAGE, select((0,), (8,), strides=(0,))], "!shape: at least 1"),
+    "a stride backwards": Case(
+        (1,), [IMAGE, select((0,), (8,), strides=(-1,))], "!shape: at least"
+    ),
+    "a stride too few": Case(
+        (1,), [IMAGE, select((0,), (8,), strides=())], "!shape: stride for each"
+    ),
+    "a stride too many": Case(
+        (1,), [IMAGE, select((0,), (4,), strides=(2, 2))], "!shape: a stride for each"
+    ),
+    "a selection along no axis": Case(
+        (1,), [IMAGE, select((0,), (8,), (), ())], "!shape: some axes"
+    ),
+    "a selection along an axis that is not there": Case(
+        (1,), [IMAGE, select((0,), (4,), (1,))], "!shape: are not there"
+    ),
+    "a selection of nothing": Case((1,), [IMAGE, select((), (4,))], "!shape: no operand"),
+    "a selection of another shape": Case(
+        (1,), [IMAGE, select((0,), (4, 1))], "!shape: gives shape (4,)"
+    ),
+    "a selection of another size": Case(
+        (1,), [IMAGE, select((0,), (3,))], "!shape: gives shape (4,)"
+    ),
+    "weights of a score": Case((1,), [IMAGE, weight(3), select((0, 1), (4,))], "~2: M4/4+0>1"),
+    "weights of a score that the image makes": Case(
+        (1,), [IMAGE, _total(0), select((0, 1), (4,))], "~2: M4/4+0>1"
+    ),
+    "weights of a score that move": Case(
+        (1,), [IMAGE, select((0, 0), (4,))], "!contract: used whole is moved"
+    ),
+    "weights of a score that wander": Case(
+        (1,),
+        [*PICKED, weight(8), select((2, 1), (4,))],
+        "!contract: used whole is moved",
+    ),
+    # behind a selection
+    "a function of what wanders": Case((1,), [*PICKED, mapped((1, 1), 4)], WANDERS),
+    "a sum of what wanders stays": Case((1,), [*PICKED, _total(1)], ""),
+    "what stays again meets the image": Case(
+        (1,),
+        [*PICKED, _total(1), reshape(2, 1), mapped((0, 3), 8)],
+        "M8/8+0>1",
+    ),
+    "what wanders meets what stays": Case(
+        (1,), [*PICKED, _total(0), reshape(2, 1), mapped((1, 3), 4)], WANDERS
+    ),
+    "what wanders meets a table": Case(
+        (1,), [*PICKED, weight(4), mapped((1, 2), 4)], "!positions: move by 1 of 4"
+    ),
+    "what wanders meets a table along one axis": Case(
+        (1, 0),
+        [*PLANES, weight(2, 1, 1), mapped((1, 2), 2, 3, 2)],
+        "!positions: move by 1 of 2",
+    ),
+    "what wanders meets a table along the other axis": Case(
+        (1, 0),
+        [*PLANES, weight(1, 3, 1), mapped((1, 2), 2, 3, 2)],
+        "!positions: move by 1 of 3",
+    ),
+    "what wanders meets the image": Case(
+        (1,),
+        [*PICKED, part(0, 0, 2, 4), image(4), mapped((1, 3), 4)],
+        "!wanders: meets values that move with the image",
+    ),
+    "the image meets what wanders": Case(
+        (1,),
+        [*PICKED, image(4), mapped((2, 1), 4)],
+        "!wanders: meets values that move with the image",
+    ),
+    "what wanders meets what is lost": Case(
+        (1,), [*PICKED, part(0, 0, 2, 4), mapped((1, 2), 4)], "!stride: stride 2 meets"
+    ),
+    "what wanders is joined to what is lost": Case(
+        (1,), [*PICKED, part(0, 0, 2, 4), concat((1, 2), 8)], "!stride: stride 2 meets"
+    ),
+    "what wanders is joined to the image": Case(
+        (1,), [*PICKED, concat((1, 0), 12)], "!wanders: meets values that move with the image"
+    ),
+    "what wanders is joined to what stays": Case(
+        (1,), [*PICKED, weight(1), concat((2, 1), 5)], "~1: (1, M4/4+0>1)"
+    ),
+    "what wanders is wrapped": Case(
+        (1,), [*PICKED, part(1, 3, 1, 1), concat((2, 1), 5)], "~1: M5/4+3>1"
+    ),
+    "two selections meet": Case(
+        (1,),
+        [*PICKED, select((0,), (4,)), mapped((1, 2), 4)],
+        "!wanders: meets what another one picked",
+    ),
+    "two selections meet in their sums": Case(
+        (1,),
+        [*PICKED, _total(1), select((0,), (4,)), _total(3), mapped((2, 4))],
+        "",
+    ),
+    "one selection by two ways": Case(
+        (1,),
+        [*PICKED, window((1,), (4,), dim()), mapped((1, 2), 4)],
+        WANDERS,
+    ),
+    "one selection backwards and forwards": Case(
+        (1,),
+        [*PICKED, part(1, 3, -1, 4), mapped((1, 2), 4)],
+        "!laws: moves by 1 of 4, another by 3",
+    ),
+    "one selection turned and not": Case(
+        (1, 0),
+        [
+            image(4, 4, grid=(0, 1)),
+            select((0,), (2, 2), (0, 1), (2, 2)),
+            transpose(1, (1, 0), 2, 2),
+            mapped((1, 2), 2, 2),
+        ],
+        "!positions: move by 1 of 2",
+    ),
+    "a stride behind a selection": Case(
+        (1,), [*PICKED, part(1, 0, 2, 2)], "!stride: stride 2 meets"
+    ),
+    "a window with zeros behind a selection": Case(
+        (1,),
+        [*PICKED, window((1,), (4,), dim(size=3, low=1, high=1))],
+        "!padding: is padded by foreign",
+    ),
+    "all cells behind a selection": Case(
+        (1,), [*PICKED, whole((1,), (3,))], "!contract: all cells of a moving axis are mixed"
+    ),
+    "a spectrum behind a selection": Case((1,), [*PICKED, fourier(1, 4)], "~1: P4/4+0>1"),
+    "a power behind a selection": Case(
+        (1,), [*PICKED, fourier(1, 4), multiply((2, 2), 4, conjugated=(1,))], "S4/4"
+    ),
+    "selections behind each other": Case((1,), [*PICKED, select((1,), (2,))], "~2: M2/2+0>1"),
+    "what two selections behind each other picked": Case(
+        (1,),
+        [*PICKED, select((1,), (2,)), part(1, 0, 1, 2), mapped((2, 3), 2)],
+        "!wanders: meets what another one picked",
+    ),
+    "a selection of a part behind a selection": Case(
+        (1,),
+        [*PICKED, window((1,), (2,), dim(size=3)), select((2,), (1,))],
+        "!part: not whole periods",
+    ),
+    "a selection of a part along the second axis": Case(
+        (1, 0),
+        [
+            *PLANES,
+            window((1,), (2, 2, 2), dim(1, size=2), kept=((0, 0), (2, 2))),
+            select((2,), (1, 1, 2), (0, 1), (2, 2)),
+        ],
+        "!part: not whole periods",
+    ),
+    "a selection of a part along the first axis": Case(
+        (1, 0),
+        [
+            *PLANES,
+            window((1,), (1, 3, 2), dim(0, size=2), kept=((1, 1), (2, 2))),
+            select((2,), (1, 1, 2), (0, 1), (1, 3)),
+        ],
+        "!part: not whole periods",
+    ),
+    "a selection of what stays along the first axis": Case(
+        (1, 0),
+        [*PLANES, mix((1,), (3, 2), (0,), symmetric=True), select((2,), (1, 2), strides=(3,))],
+        "1 | S2/2",
+    ),
+    "a selection of what wanders along one axis": Case(
+        (1, 0),
+        [
+            image(4, 8, grid=(0, 1)),
+            select((0,), (2, 4), (0, 1), (2, 2)),
+            mix((1,), (4,), (0,), symmetric=True),
+            select((2,), (2,)),
+        ],
+        "~3: M2/2+0>1",
+    ),
+    "a selection of what wanders along the other axis": Case(
+        (1, 0),
+        [
+            image(8, 4, grid=(0, 1)),
+            select((0,), (4, 2), (0, 1), (2, 2)),
+            mix((1,), (4,), (1,), symmetric=True),
+            select((2,), (2,)),
+        ],
+        "~3: M2/2+0>1",
+    ),
+    "a loop over what wanders": Case(
+        (1,),
+        [*PICKED, loop((1,), (4,), Inner([given(4), mapped((0,), 4)], (1,)), carries=1)],
+        WANDERS,
+    ),
+    "a loop beside the image": Case(
+        (1,),
+        [*PICKED, loop((1, 0), (4,), Inner([given(4), given(8)], (0, 1)), carries=2)],
+        WANDERS,
+    ),
+    "a loop over the image beside what wanders": Case(
+        (1,),
+        [*PICKED, loop((1, 0), (8,), Inner([given(4), given(8)], (0, 1)), carries=2, result=1)],
+        "!wanders: meets values that move with the image",
+    ),
+    "a branch by what wanders": Case(
+        (1,),
+        [*PICKED, branch((1, 1), (4,), [Inner([given(4)], (0,))])],
+        "!contract: decided by is moved by the shift",
+    ),
+    "a branch of what wanders": Case(
+        (1,),
+        [*PICKED, _total(1), branch((2, 1), (4,), [Inner([given(4)], (0,))])],
+        WANDERS,
+    ),
+    "a selection in a branch": Case(
+        (1,),
+        [IMAGE, weight(), branch((1, 0), (4,), [Inner([given(8), select((0,), (4,))], (1,))])],
+        "!wanders: depends on the image (select)",
+    ),
+    "a selection and a sum in a branch": Case(
+        (1,),
+        [
+            *(IMAGE, weight()),
+            branch((1, 0), (), [Inner([given(8), select((0,), (4,)), _total(1)], (2,))]),
+        ],
+        "",
+    ),
+    "a selection of a scene": Case((1,), PICKED, "!part: which has no end", boundary="scene"),
+    "a selection beside a scene": Case(
+        (1,), [IMAGE, weight(8), select((1,), (4,))], "S4/4", boundary="scene"
+    ),
+}
+CASES |= CHOSEN

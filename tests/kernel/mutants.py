@@ -44,6 +44,7 @@ EQUIVALENT: dict[str, str] = {
     "rules._pieces: fact is not None  ->  True": "a window is None where its fact is",
     "derivation._concluded: isinstance(premise, Fact)  ->  True": "no operand of a rule is lost",
     "rules._passed: Lt  ->  LtE": "a stride of 0 is refused before and after",
+    "derivation._found: isinstance(one, Fact)  ->  True": "the weakest is a fact, so all are",
 }
 """Mutants that say the same as the kernel, each with the reason why."""
 

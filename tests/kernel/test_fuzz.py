@@ -68,7 +68,7 @@ def test_a_flaw_of_the_kernel_is_found(name: str, monkeypatch: pytest.MonkeyPatc
     fuzz.corpus()  # made by the kernel as it is
     monkeypatch.setattr(arithmetic, name, FLAWS[name])
     with pytest.raises(fuzz.Unsound, match="false: proved"):
-        many(20_000)
+        many(40_000)
 
 
 def test_a_law_that_is_not_compared_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

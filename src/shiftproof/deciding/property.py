@@ -76,8 +76,8 @@ class PropertyVerdict(Displayed):
         vacuous: whether the proofs would hold of a broken program too, so that they say nothing.
         certificate: what the kernel replays; None where it proves shift 0 alone.
         identity: evidence of the field; None where the kernel suffices.
-        conditional: what holds behind polyphase sampling under the theorem about it, which is less than proved; None
-            where there is none.
+        conditional: what polyphase layers keep beside what is proved, as for images without ties; None where that is
+            nothing.
     """
 
     claim: Claim

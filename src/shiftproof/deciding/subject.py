@@ -88,11 +88,20 @@ class Subject:
         return tuple(self.shape[axis] for axis in self.image_axes)
 
 
-def graph_of(subject: Subject) -> Graph:
-    """The kernel's program of a traced model."""
+def graph_of(subject: Subject, ties: Sequence[str] = ("canonical",)) -> Graph:
+    """The kernel's program of a traced model.
+
+    Args:
+        subject: the model.
+        ties: of polyphase layers that are selections, as in `build_graph`.
+    """
     with settings(subject.dtype):
         return build_graph(
-            subject.program, subject.arrays, opaque=subject.opaque, spatial_axes=subject.axes
+            subject.program,
+            subject.arrays,
+            opaque=subject.opaque,
+            spatial_axes=subject.axes,
+            ties=ties,
         )
 
 

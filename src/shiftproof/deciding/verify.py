@@ -33,7 +33,8 @@ from shiftproof.errors import (
 )
 from shiftproof.exactness.calibration import float64_device
 from shiftproof.files import plain_json, write_atomic
-from shiftproof.group import BoundaryName, check_boundary
+from shiftproof.group import BoundaryName, Lattice, check_boundary
+from shiftproof.layers.polyphase import Ties
 from shiftproof.listening import tell
 from shiftproof.progress import waiting
 from shiftproof.provenance import provenance
@@ -43,6 +44,7 @@ from shiftproof.proving.causes import Cause, find_causes, layer_steps
 from shiftproof.proving.identity import Identities
 from shiftproof.proving.layers import Layer, find_layers
 from shiftproof.proving.polyphase import Conditional, conditional
+from shiftproof.proving.selections import find_selections
 from shiftproof.refuting.bench import Bench
 from shiftproof.refuting.budget import SEARCH_SECONDS, Budget
 from shiftproof.refuting.sensitivity import DEAD, sensitivity
@@ -436,7 +438,7 @@ class Analysis:
         cases: one a claim, each with the lattice that is proved.
         steps: the lattice of every layer.
         causes: where the lattice shrinks.
-        conditional: by claim what polyphase layers keep.
+        conditional: by claim what polyphase layers keep beside what is proved.
         identities: for every layer the number of shifts under which it just moves, or stays; None where not every shift
             was tried.
         seconds: what each stage took.
@@ -463,12 +465,22 @@ def _analyse(subject: Subject, claims: Sequence[Claim], *, exhaustive: bool = Fa
     with timed(seconds, "analysis"), settings(subject.dtype):
         steps = layer_steps(prover, subject.layers)
         causes = _causes(prover, subject)
-    with timed(seconds, "analysis"), settings(""):
-        # polyphase layers are told by the text of what was traced; values have the same numbers in both programs
-        kept = conditional(prover, subject.traced, claims, subject.grid)
+        kept = _kept(prover, subject, {case.claim: case.lattice for case in cases})
     counts: list[int | None] = [int(mask.sum()) for mask in kept_by]
     counts = counts or [None] * len(steps)
     return Analysis(subject, prover, cases, steps, causes, kept, counts, seconds)
+
+
+def _kept(
+    prover: Prover, subject: Subject, proved: Mapping[Claim, Lattice]
+) -> dict[Claim, Conditional]:
+    """What polyphase layers keep beside what is proved."""
+    selections = find_selections(subject.program)
+    if not selections:
+        return {}
+    if any(selection.ties == "first" for selection in selections):
+        prover = Prover(graph_of(subject, ties=get_args(Ties)), subject.grid)
+    return conditional(prover, subject.program, selections, proved)
 
 
 def _swept(

@@ -19,6 +19,7 @@ of each other: any choice gives the same output up to a roll. `proofs/coq/Polyph
 of axes. Branches that share the choice are spelt along, as further channels, so that they are rolled alike. Nothing is
 computed with the values, they are compared; so behind `order="max"`, which also only compares, it holds bit for bit.
 The norms add, and floats round what they add, so that components that tie in the reals may be told apart by rounding.
+`verify` proves what follows behind such a layer, over the reals: the kernel has an operation for the choice (`Select`).
 
 The competition ends when one component is left: with images in general position after the first cell, and at all only
 where the scores tie. It costs, per step, one pass over the grid, and memory for one more copy of it; in the worst case
@@ -43,18 +44,50 @@ Order = Literal["l1", "l2", "max", "learned"]
 Ties = Literal["first", "canonical"]
 
 
+COMPOSITE, VERSION = "shiftproof.polyphase_sampling", 1
+"""The name of the selection in a traced program, and which of its definitions it is."""
+
+
+def _select(
+    arrays: tuple[Array, ...],
+    weights: tuple[Array, ...],
+    *,
+    strides: tuple[int, ...],
+    order: Order,
+    ties: Ties,
+) -> tuple[Array, ...]:
+    """The component of every array (batch, *grid, channels) at the phase that the first chooses."""
+    return _pick(arrays, choose(arrays, weights, strides, order=order, ties=ties), strides)
+
+
 @functools.cache
 def reference(strides: tuple[int, ...], order: Order, ties: Ties) -> Any:
-    """The selection of one set of settings, as one compiled function whose name spells them.
+    """The selection of one set of settings, as one compiled function.
 
     `f(arrays, weights)` takes arrays (batch, *grid, channels) and the weights of a learned score, and gives the
-    chosen component of each array: all are cut at the phase that the first chooses.
+    chosen component of each array. In a traced program it is a `composite` of JAX with these settings, so that `verify`
+    finds it. That has no derivative of its own and cannot be mapped over; derivatives, and what `vmap` makes of
+    it, are those of the plain function.
     """
+    settings = {"strides": strides, "order": order, "ties": ties}
+    plain = functools.partial(_select, **settings)
+    composite = jax.lax.composite(_select, COMPOSITE, VERSION)
 
+    @jax.custom_batching.custom_vmap
+    def named(arrays: tuple[Array, ...], weights: tuple[Array, ...]) -> tuple[Array, ...]:
+        return composite(arrays, weights, **settings)
+
+    @named.def_vmap
+    def mapped(size: int, batched: Any, *operands: Any) -> Any:
+        axes = jax.tree.map(lambda each: 0 if each else None, tuple(batched))
+        made = jax.vmap(plain, in_axes=axes, axis_size=size)(*operands)
+        return made, (True,) * len(made)
+
+    @jax.custom_jvp
     def select(arrays: tuple[Array, ...], weights: tuple[Array, ...]) -> tuple[Array, ...]:
-        return _pick(arrays, choose(arrays, weights, strides, order=order, ties=ties), strides)
+        return named(arrays, weights)
 
-    select.__name__ = f"polyphase_{'x'.join(map(str, strides))}_{order}_{ties}"
+    select.defjvp(lambda operands, tangents: jax.jvp(plain, operands, tangents))
     return jax.jit(select)
 
 

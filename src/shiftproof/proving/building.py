@@ -15,6 +15,7 @@ import numpy as np
 
 from shiftproof.algebras.digits import is_exact
 from shiftproof.proving.periods import periods, rolls
+from shiftproof.proving.selections import SELECTION
 from shiftproof.tracing.primitives import Kind, Reading, is_complex, plain, read, type_of
 from shiftproof.tracing.trace import Equation, Literal, Program, apply, interpret, known_values
 from shiftproof_kernel import Node
@@ -50,6 +51,7 @@ class Builder:
     Attributes:
         rules: for every class of the table, translators by name, and that of all others.
         other: the translator of what is used whole.
+        selection: the translator of polyphase layers.
         nodes: so far.
         origins: for each node the equation that made it; None for inputs and constants.
         inside: whether it builds the body of a loop or a branch.
@@ -61,9 +63,11 @@ class Builder:
         rules: "Mapping[Kind, tuple[Mapping[str, Translator], Translator]]",
         other: "Translator",
         *,
+        selection: "Translator | None" = None,
         inside: bool = False,
     ) -> None:
         self.rules, self.other, self.inside = rules, other, inside
+        self.selection = selection or other
         self.nodes: list[Node] = []
         self.origins: list[Equation | None] = []
         self.opaque: dict[int, str] = {}
@@ -131,6 +135,8 @@ class Builder:
             return [nothing(aval) for aval in call.results]
         if any(0 in shape for shape in call.shapes) and call.eqn.name not in EMPTY_OPERANDS:
             return self.other(call)
+        if call.eqn.primitive is SELECTION:
+            return self.selection(call)
         reading = call.reading
         if reading.reason:
             self.opaque[call.eqn.outputs[0]] = reading.reason

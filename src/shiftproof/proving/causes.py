@@ -89,7 +89,8 @@ def _moves_whole(outcome: Theorem | Lost) -> bool:
 
 
 def _is_known(outcome: Theorem | Lost) -> bool:
-    return isinstance(outcome, Theorem)
+    """Whether something is known; of what wanders too, by how it moves with what was picked."""
+    return isinstance(outcome, Theorem) or bool(outcome.along)
 
 
 def _node_steps(prover: Prover, holds: Callable[[Theorem | Lost], bool]) -> list[list[int]]:

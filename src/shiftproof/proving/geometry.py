@@ -4,6 +4,8 @@ The only place that says so: an algebra over the operations of the kernel's prog
 report, and says which questions are asked; no proof rests on it. Of cells joined from several parts, as wrap padding
 does, the longest part counts. Receptive fields follow A. Araujo, W. Norris, J. Sim, "Computing receptive fields of
 convolutional neural networks", Distill 2019.
+
+Over 600 lines, because the operations are one list.
 """
 
 import dataclasses
@@ -44,6 +46,7 @@ from shiftproof_kernel.program import (
     Combine,
     Concat,
     Constant,
+    Dim,
     Fourier,
     Input,
     Loop,
@@ -52,6 +55,7 @@ from shiftproof_kernel.program import (
     Multiply,
     Pad,
     Reshape,
+    Select,
     Span,
     Take,
     Transpose,
@@ -494,6 +498,15 @@ def _whole(step: _Step, op: Whole) -> Cells:
     return _beside(step, found, lost=not kept)
 
 
+def _select(step: _Step, op: Select) -> Cells:
+    """A cell is one of a block, as a stride takes it; which one, the whole image says."""
+    pairs = zip(op.axes, op.strides, strict=True)
+    dims = tuple(Dim(a, a, s, s, low=0, high=0, base=1, dilation=1) for a, s in pairs)
+    kept = tuple((a, a) for a in range(len(step.shape)) if a not in op.axes)
+    found = _window(step, Window(dims, kept, symmetric=False, linear=False))
+    return dataclasses.replace(found, whole=found.sources - {BATCH})
+
+
 def _loop(step: _Step, op: Loop) -> Cells:
     body, count, first = op.body, op.carries, op.constants
     cells = [operand for operand, _ in step.operands]
@@ -594,6 +607,7 @@ RULES: Mapping[type, Callable[..., Cells]] = {
     Mix: _mix,
     Fourier: _fourier,
     Whole: _whole,
+    Select: _select,
     Loop: _loop,
     Branch: _branch,
 }

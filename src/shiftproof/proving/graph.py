@@ -8,7 +8,8 @@ import numpy as np
 
 from shiftproof.algebras.digits import uncertain_values
 from shiftproof.proving.building import Builder, Operand
-from shiftproof.proving.primitives import RULES, whole
+from shiftproof.proving.primitives import RULES, polyphase, whole
+from shiftproof.proving.selections import with_selections
 from shiftproof.tracing.trace import Equation, Program
 from shiftproof_kernel import Lost
 from shiftproof_kernel import Program as KernelProgram
@@ -45,7 +46,12 @@ class Graph:
 
 
 def build_graph(
-    program: Program, weights: Sequence[Any], *, opaque: Set[int], spatial_axes: Sequence[int]
+    program: Program,
+    weights: Sequence[Any],
+    *,
+    opaque: Set[int],
+    spatial_axes: Sequence[int],
+    ties: Sequence[str] = ("canonical",),
 ) -> Graph:
     """The kernel's program of a traced one.
 
@@ -54,8 +60,10 @@ def build_graph(
         weights: one array per weight, in order.
         opaque: numbers of the weights that stand for any values.
         spatial_axes: grid axes of the batched images.
+        ties: of polyphase layers that are selections; of a program in which `first` is one, what is proved holds of
+            images without ties.
     """
-    builder = Builder(RULES, other=whole)
+    builder = Builder(RULES, other=whole, selection=polyphase)
     known: dict[int, Any] = dict(program.constants)
     start: dict[int, Operand] = {}
     for number, weight in zip(program.weights, weights, strict=True):
@@ -67,7 +75,8 @@ def build_graph(
     images = program.avals[program.images].shape
     start[program.images] = builder.add(Input(tuple(spatial_axes)), (), images)
     own = {n: known[n] for n in program.weights if n in known}
-    return _graph(builder, program, start, known, uncertain_values(program, own))
+    selected = with_selections(program, ties)
+    return _graph(builder, selected, start, known, uncertain_values(program, own))
 
 
 def body_graph(program: Program) -> Graph:

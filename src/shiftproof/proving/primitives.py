@@ -569,6 +569,23 @@ def _spread(call: Call, node: int, places: Sequence[int | None], shape: Sequence
     return node if len(targets) == len(shape) else call.add(ops.Broadcast(targets), [node], shape)
 
 
+def polyphase(call: Call) -> Sequence[Operand]:
+    """A polyphase layer: its arrays, side by side along their last axis, are cut into components all alike."""
+    count = len(call.results)
+    nodes = [call.node(i) for i in range(len(call.operands))]
+    *grid, last = range(1, len(call.shape))
+    shapes = call.shapes[:count]
+    width = sum(shape[last] for shape in shapes)
+    joined = nodes[0]
+    if count > 1:
+        joined = call.add(ops.Concat(last), nodes[:count], (*shapes[0][:last], width))
+    op = ops.Select(tuple(grid), call.params["strides"])
+    picked = call.add(op, [joined, *nodes[count:]], (*call.shape[:last], width))
+    starts = np.cumsum([0, *(shape[last] for shape in shapes)])
+    pairs = zip(shapes, starts, strict=False)
+    return [_part(call, picked, last, start, shape[last]) for shape, start in pairs]
+
+
 def scan(call: Call) -> Sequence[Operand]:
     """A loop without a test."""
     constants, carries = scan_counts(call.eqn)

@@ -41,12 +41,13 @@ CALLS: Mapping[str, str] = {
     "custom_jvp_call": "call_jaxpr",
     "custom_vjp_call": "call_jaxpr",
     "custom_vjp_call_jaxpr": "fun_jaxpr",
+    "custom_vmap_call": "call",
     "remat": "jaxpr",
     "remat2": "jaxpr",
     "checkpoint": "jaxpr",
     "composite": "jaxpr",
 }
-"""Call primitives and the parameter that holds what they call."""
+"""Call primitives and the parameter that holds what they call; `call_jaxpr` where they have none of that name."""
 
 _ADDRESS = r"0x[0-9a-f]+"
 _MARK = "__shiftproof_trace__"
@@ -133,37 +134,44 @@ class Literal:
 
 
 @dataclasses.dataclass(frozen=True)
-class Call:
-    """A `jit` that was inlined.
+class Composite:
+    """An operation that its maker named by `jax.lax.composite`, and that was inlined as any other call.
 
     Attributes:
-        name: of the function.
-        jaxpr: its program.
-        inputs, outputs: its values, as in an equation.
-        site: the place in the user's code.
+        equation: the call.
+        within: the numbers of the values that its parts define, its outputs among them.
+        modes: whether it was traced in 64-bit mode, and with which precision of products.
     """
 
-    name: str
-    jaxpr: Any
-    inputs: "tuple[int | Literal, ...]"
-    outputs: "tuple[int | Literal, ...]"
-    site: Site
+    equation: Equation
+    within: range
+    modes: tuple[bool, Any]
 
-    def is_of(self, function: Callable[..., Any], *arguments: Any) -> bool:
-        """Whether this is a call of a compiled function: its program is that of `function(*arguments)`, all of it."""
-        try:
-            (eqn,) = jax.make_jaxpr(function)(*arguments).eqns
-        except (
-            TypeError,
-            ValueError,
-            ArithmeticError,
-            IndexError,
-        ):  # it does not take such arguments
-            return False
-        called = eqn.params[CALLS[eqn.primitive.name]]
-        return not any(_open(each)[1] for each in (called, self.jaxpr)) and str(called) == str(
-            self.jaxpr
-        )
+    def is_like(self, function: Callable[..., Any], *arguments: Any) -> bool:
+        """Whether `function(*arguments)`, traced in the same modes, holds one composite, and that is defined alike."""
+        wide, precision = self.modes
+        with jax.enable_x64(wide), jax.default_matmul_precision(precision):
+            made = _flatten(jax.make_jaxpr(function)(*arguments))[0].composites
+        return [other.definition for other in made] == [self.definition]
+
+    @property
+    def definition(self) -> tuple[Any, ...]:
+        """Its name, version and settings, and the text of its program, which may hold no constants."""
+        jaxpr, constants = _open(_called(self.equation))
+        settings = [self.equation.params[key] for key in ("name", "version", "attributes")]
+        return (*settings, len(constants), len(jaxpr.constvars), str(jaxpr))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Its settings, by name."""
+        found = self.equation.params["attributes"]
+        return {name: tree.unflatten(leaves) for name, leaves, tree in found}
+
+    @property
+    def operands(self) -> list[jax.ShapeDtypeStruct]:
+        """Shape and dtype of every operand, as it was traced."""
+        avals = (variable.aval for variable in _open(_called(self.equation))[0].invars)
+        return [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,7 +189,7 @@ class Program:
         outputs: numbers (or literals) of the outputs.
         output_names: dotted path of each output leaf; `output` where there is one.
         fingerprint: sha256 of the program's text and of its constants, and of the format it was recast to.
-        calls: the named functions that were inlined, in order.
+        composites: the composites that were inlined, in order.
     """
 
     equations: tuple[Equation, ...]
@@ -193,7 +201,7 @@ class Program:
     outputs: tuple[int | Literal, ...]
     output_names: tuple[str, ...]
     fingerprint: str
-    calls: tuple[Call, ...] = ()
+    composites: tuple[Composite, ...] = ()
 
     @functools.cached_property
     def calls_python(self) -> bool:
@@ -445,7 +453,7 @@ def trace(fn: Callable[[Any, Any], Any], weights: Any, images: Any) -> Program:
         outputs=tuple(outputs),
         output_names=tuple(("output." + dotted(path)).strip(".") for path, _ in output_paths),
         fingerprint=_fingerprint(closed, builder.constants),
-        calls=tuple(builder.calls),
+        composites=tuple(builder.composites),
     )
 
 
@@ -516,7 +524,7 @@ class _Builder:
         self.equations: list[Equation] = []
         self.avals: dict[int, jax.ShapeDtypeStruct] = {}
         self.constants: dict[int, Any] = {}
-        self.calls: list[Call] = []
+        self.composites: list[Composite] = []
 
     def declare(self, variables: Sequence[Any]) -> list[int]:
         numbers = []
@@ -539,16 +547,18 @@ class _Builder:
         for eqn in jaxpr.eqns:
             site = prefix or _site(eqn)
             inputs = tuple(read(atom) for atom in eqn.invars)
-            called = CALLS.get(eqn.primitive.name)
-            if called is None:
+            if eqn.primitive.name not in CALLS:
                 outputs = self.declare(eqn.outvars)
                 made = Equation(eqn.primitive, eqn.params, inputs, tuple(outputs), site, eqn.ctx)
                 self.equations.append(made)
             else:
-                outputs = self._inline_call(eqn.params[called], inputs, site)
-                if name := eqn.params.get("name"):
-                    made = Call(name, eqn.params[called], inputs, tuple(outputs), site)
-                    self.calls.append(made)
+                first = len(self.avals)
+                outputs = self._inline_call(_called(eqn), inputs, site)
+                results = tuple(o for o in outputs if isinstance(o, int))
+                if eqn.primitive.name == "composite" and len(results) == len(outputs):
+                    call = Equation(eqn.primitive, eqn.params, inputs, results, site, eqn.ctx)
+                    within = range(first, len(self.avals))
+                    self.composites.append(Composite(call, within, _modes()))
             environment.update(zip(eqn.outvars, outputs, strict=True))
         return [read(atom) for atom in jaxpr.outvars]
 
@@ -564,6 +574,17 @@ class _Builder:
         # the user's lines inside it: its equations have frames below the calling line.
         own = None if _holds_user_code(jaxpr, site) else site
         return self.inline(jaxpr, inner, prefix=own)
+
+
+def _called(eqn: Any) -> Any:
+    """What a call primitive calls; that of a composite has one name or the other, by version."""
+    return eqn.params.get(CALLS[eqn.primitive.name], eqn.params.get("call_jaxpr"))
+
+
+def _modes() -> tuple[bool, Any]:
+    """Whether JAX is in 64-bit mode now, and its precision of products."""
+    config: Any = jax.config
+    return bool(config.jax_enable_x64), config.jax_default_matmul_precision
 
 
 def _canonical_dtype(dtype: Any) -> Any:

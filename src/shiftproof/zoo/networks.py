@@ -474,3 +474,35 @@ class Automaton(nnx.Module):
 
     def _living(self, x: Array) -> Array:
         return nnx.max_pool(x[..., 3:4], (3, 3), padding="SAME") > 0.1
+
+
+class PolyphaseNet(nnx.Module):
+    """Circular convolutions, between them polyphase sampling with canonical ties, and a global mean.
+
+    >>> PolyphaseNet(rngs=nnx.Rngs(0))(jnp.ones((1, 12, 12, 1))).shape
+    (1, 10)
+    """
+
+    def __init__(
+        self,
+        *,
+        width: int = 4,
+        depth: int = 2,
+        channels: int = 1,
+        classes: int = 10,
+        rngs: nnx.Rngs,
+    ):
+        widths = (channels, *(width,) * (depth + 1))
+        self.convolutions = nnx.List(
+            nnx.Conv(*pair, (3, 3), padding="CIRCULAR", rngs=rngs)
+            for pair in itertools.pairwise(widths)
+        )
+        self.sample = layers.AdaptivePolyphaseSampling(2, ties="canonical")
+        self.head = nnx.Linear(width, classes, rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        """(batch, h, w, channels) -> (batch, classes)."""
+        *before, last = self.convolutions
+        for convolution in before:
+            x = self.sample(nnx.relu(convolution(x)))
+        return self.head(nnx.relu(last(x)).mean((1, 2)))
