@@ -216,6 +216,14 @@ def test_what_is_proved_and_what_is_kept_beside(name) -> None:
     assert found.to_dict()["conditional"]["shifts"] == kept
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["separate phases", "the image beside"])
+def test_what_meets_at_different_phases_is_told_with_the_remedy(name) -> None:
+    (cause, *_) = (c for c in verdict_of(name).causes if c.code == "wanders")
+    assert cause.words.startswith("mul: what ")
+    assert "one polyphase layer" in cause.repair
+
+
 def changed_bits(model, images, step=1):
     """The shifts, by multiples of a step, under which an output of some image changes in a bit."""
     size = images.shape[1]

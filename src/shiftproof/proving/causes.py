@@ -337,6 +337,12 @@ def _told(refusal: Refusal, eqn: Equation | None, words: Words) -> tuple[str, st
         case "phase":
             what = "frequencies are used otherwise than by weighted sums, while a shift turns their phases"
             return what, "keep to weighted sums and products, or take magnitudes"
+        case "wanders":
+            what = f"{thing}: {refusal}"
+            return (
+                what,
+                "give all that shall meet to one polyphase layer, which cuts it at one phase",
+            )
         case "order" | "loop":
             return f"{thing} depends on the order of the cells", "pool globally before it"
         case _:
