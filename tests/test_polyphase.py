@@ -479,3 +479,16 @@ def test_a_result_that_nobody_needs_is_left_out() -> None:
         program = with_selections(subject.program, [ties])
         (equation,) = (e for e in program.equations if e.primitive is SELECTION)
         assert len(equation.outputs) == expected
+
+
+@pytest.mark.parametrize("dtype", ["float8_e4m3fn", "float8_e5m2"])
+def test_floats_of_8_bits_keep_every_shift_and_are_not_proved(dtype) -> None:
+    """Some have no infinity, and what was taken for the least of them was NaN: all words lost, and phase 0 won."""
+    sampling = sp.layers.AdaptivePolyphaseSampling(2, order="max", ties="canonical")
+
+    def model(x):
+        return sampling(x.astype(dtype)).astype(x.dtype).sum((1, 2))
+
+    image = jnp.array([0.0, 1.0, 1.0, 1.0]).reshape(1, 4, 1)
+    assert {float(model(jnp.roll(image, k, 1))[0]) for k in range(4)} == {2.0}
+    assert sp.verify(model, (4, 1), search_seconds=1).invariance.proved == 1

@@ -34,6 +34,7 @@ from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from shiftproof.errors import InputError
@@ -192,8 +193,11 @@ def _greatest_word(parts: Array, best: Array) -> Array:
 
 
 def _least(dtype: Any) -> Array:
-    floats = jnp.issubdtype(dtype, jnp.floating)
-    return jnp.array(-jnp.inf if floats else jnp.iinfo(dtype).min, dtype)
+    """The least number of a type; some floats of 8 bits have no infinity."""
+    if not jnp.issubdtype(dtype, jnp.floating):
+        return jnp.array(jnp.iinfo(dtype).min, dtype)
+    least = np.array(-np.inf).astype(dtype)
+    return jnp.array(least if np.isinf(least.astype(np.float64)) else jnp.finfo(dtype).min, dtype)
 
 
 def _pick(arrays: Sequence[Array], phase: Array, strides: Sequence[int]) -> tuple[Array, ...]:

@@ -28,6 +28,8 @@ class Primitive:
 
 SELECTION: Any = Primitive()
 SETTINGS = ("strides", "order", "ties")
+FLOATS = frozenset(map(jnp.dtype, (jnp.bfloat16, jnp.float16, jnp.float32, jnp.float64)))
+"""Types of the arrays that compete; of narrower floats some have no infinity, and others no zero."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +72,7 @@ def _selection(composite: Composite) -> Selection | None:
     # a batch of several images is cut at several phases, and types that differ are rounded to one before words compete
     if any(array.shape[:1] != (1,) for array in arrays) or len(types) != 1:
         return None
-    if not all(jnp.issubdtype(each, jnp.floating) for each in types):
+    if not types <= FLOATS:
         return None
     if [weight.shape for weight in weights] != _weights(order, arrays[0].shape, weights):
         return None
