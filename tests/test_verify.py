@@ -1,6 +1,7 @@
 """Verification: the known answers, decided for every shift, and every twin that must fail."""
 
 import dataclasses
+import gc
 import itertools
 import json
 import math
@@ -19,6 +20,8 @@ from shiftproof import zoo
 from shiftproof.deciding.asked import shifts_of
 from shiftproof.deciding.words import Word
 from shiftproof.errors import ContradictionError, InputError, VacuousWarning
+from shiftproof.proving.identity import Identities
+from shiftproof.refuting.bench import Bench
 from shiftproof.refuting.trials import make_trial
 from shiftproof.tracing.model import adapt
 from shiftproof_kernel import check
@@ -651,3 +654,18 @@ def test_causes_name_the_thing_as_a_user_would(words) -> None:
     assert first.words.startswith(words)
     assert "axis" not in first.words + first.repair
     assert first.layer != "pad" or first.code == "glue"
+
+
+def test_nothing_of_a_verdict_is_kept_when_it_is_dropped() -> None:
+    """What a refusal came through held the probes, the weights and the field: gigabytes of a large image."""
+    model = nnx.Conv(1, 1, (3, 3), strides=2, rngs=nnx.Rngs(0))
+    sp.verify(model, (8, 8, 1))
+    gc.collect()
+    before = sum(isinstance(each, (Bench, Identities)) for each in gc.get_objects())
+    gc.disable()
+    try:
+        sp.verify(model, (8, 8, 1))
+        after = sum(isinstance(each, (Bench, Identities)) for each in gc.get_objects())
+    finally:
+        gc.enable()
+    assert after == before

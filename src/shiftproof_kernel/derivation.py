@@ -243,7 +243,7 @@ class _Walk:
                 _need_sane(node, outcome)
                 return outcome if outcome.signal else Fact(outcome.axes, here)
         except Refusal as refusal:
-            outcome = Lost(number, refusal)
+            outcome = Lost(number, _kept(refusal))
         before = (one.number for one in lost if one.refusal is outcome.refusal)
         return Lost(next(before, number), outcome.refusal, node.shape)
 
@@ -335,7 +335,12 @@ class _Walk:
             self.work.meet([old, new])
             return Fact(weaker(old, new).axes, name)
         except Refusal as refusal:
-            return Lost(0, refusal)
+            return Lost(0, _kept(refusal))
+
+
+def _kept(refusal: Refusal) -> Refusal:
+    """A refusal without the frames that it came through, which would keep all that their callers hold."""
+    return refusal.with_traceback(None)
 
 
 def _seen(premise: Found, selection: int | None, axis: int, number: int) -> Outcome:
@@ -379,7 +384,7 @@ def _slice(outcome: Outcome, name: Place) -> Outcome:
     try:
         return Fact(slice_of(outcome).axes, name)
     except Refusal as refusal:
-        return Lost(0, refusal)
+        return Lost(0, _kept(refusal))
 
 
 def _need_choice(outcomes: Sequence[Outcome]) -> None:
