@@ -35,20 +35,20 @@ class Net(nnx.Module):
 """
 """A LeNet, on images of 28x28."""
 CASES: Mapping[str, Mapping[str, str]] = {
-    "a LeNet that wraps around and ends in a mean": {
+    "LeNet, wrapping": {
         "first": "CIRCULAR",
         "second": "CIRCULAR",
         "features": "16",
         "head": "x.mean((1, 2))",
     },
-    "a LeNet with zeros around and a flatten": {
+    "LeNet, zero padding": {
         "first": "SAME",
         "second": "VALID",
         "features": "400",
         "head": "x.reshape(x.shape[0], -1)",
     },
 }
-"""What is asked of the second has counterfactuals, a scene and a background besides."""
+"""The second ends in a flatten, and is told of counterfactuals, a scene and a background besides."""
 FIRST_AIM, SECOND_AIM = 4, 2
 WATCHING = "watching for changes"
 """What `--watch` prints when it has answered."""
@@ -74,11 +74,11 @@ def run(path: Path, *, repeats: int, quick: bool, until: float) -> None:
                 verify = [sys.executable, "-m", "shiftproof", "verify", f"{file.name}:Net"]
                 cache = folder / f"cache {case} {turn}"
                 cache.mkdir()
-                found = {"an import of flax.nnx": _seconds(importing, folder)[1]}
+                found = {"import of flax.nnx": _seconds(importing, folder)[1]}
                 _, found["first run"] = _seconds(verify, folder, cache)
                 begun, found["second run"] = _seconds(verify, folder, cache)
-                found["second run, until the verdict is printed"] = begun
-                found["--watch, after a change"] = _watched(verify, file, case, cache)
+                found["second run, to the verdict"] = begun
+                found["--watch"] = _watched(verify, file, case, cache)
                 for figure, second in found.items():
                     seconds.setdefault(figure, []).append(second)
             _add(rows, case, seconds)
@@ -92,7 +92,7 @@ def _add(rows: Rows, case: str, seconds: Mapping[str, Sequence[float]]) -> None:
     for figure, samples in others:
         rows.add(case, figure, samples, unit="s")
         shares = ratios(samples, base)
-        rows.add(case, f"{figure}, over an import", shares, unit="ratio", aim=aims.get(figure))
+        rows.add(case, f"{figure} / import", shares, unit="ratio", aim=aims.get(figure))
 
 
 def _source(case: str, hidden: int) -> str:

@@ -34,10 +34,9 @@ THINGS: Mapping[str, str] = {
 """What a user calls an operation; others go by their own name."""
 
 CROPS = frozenset("slice dynamic_slice gather".split())
+"""Operations that take a part of what they are given."""
 
 RANDOM_WORDS = "random bits under a fixed key: dropout or noise that is the same for every image"
-
-
 DENSE = "the dense layer has weights of its own for every place, as after a flatten"
 TABLE_WORDS = "a product with fixed numbers that differ from place to place, as in a resize"
 
