@@ -117,7 +117,6 @@ def find_causes(
     """
     drawn = {o for eqn in program.equations if eqn.name in RANDOM for o in eqn.outputs}
     fixed = program.depending_on(drawn) - program.from_images
-    learnt = program.depending_on(set(program.weights)) - program.from_images
     known, whole = _node_steps(prover, _is_known), _node_steps(prover, _moves_whole)
     found = [*_losses_of(prover, layers, known, words), *_cut_short(prover, layers, whole, words)]
     told = {cause.axis for _, cause in found}
@@ -128,7 +127,7 @@ def find_causes(
         values = _values(origin) if origin else []
         if cause.code == "positions" and fixed.intersection(values):
             cause = dataclasses.replace(cause, words=RANDOM_WORDS, repair=words.random)
-        elif cause.words == DENSE and not learnt.intersection(values):
+        elif cause.words == DENSE and origin and _is_table(origin, program):
             cause = dataclasses.replace(cause, words=TABLE_WORDS)
         unique.setdefault((id(origin), cause.axis), cause)
     return list(unique.values())
@@ -136,6 +135,14 @@ def find_causes(
 
 def _values(eqn: Equation) -> list[int]:
     return [operand for operand in eqn.inputs if isinstance(operand, int)]
+
+
+def _is_table(eqn: Equation, program: Program) -> bool:
+    """Whether numbers that are no weights mix the cells of one axis and leave the others, as no dense layer does."""
+    learnt = program.depending_on(set(program.weights)) - program.from_images
+    ranks = [len(program.avals[v].shape) for v in _values(eqn) if v in program.from_images]
+    contracted = eqn.params["dimension_numbers"][0][0]
+    return not learnt.intersection(_values(eqn)) and len(contracted) == 1 and min(ranks) > 2
 
 
 def _losses_of(
