@@ -996,9 +996,8 @@ def main(arguments: list[str] | None = None) -> None:
         raise
     if keeps:
         compile_cache.keep_compiled(os.environ)
-    atexit.register(
-        gc.freeze
-    )  # else Python looks through all of JAX for garbage, for half a second
+    # else Python looks through all of JAX for garbage, for half a second
+    atexit.register(gc.freeze)
     sys.exit(run(command))
 
 

@@ -14,6 +14,7 @@ import os
 import re
 import sys
 import sysconfig
+import threading
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
@@ -339,13 +340,16 @@ def known_values(
     outputs = tuple(o for o in program.outputs if isinstance(o, int))
     part = program.images, outputs, tuple((eqn.name, eqn.outputs) for eqn in program.equations)
     key = (program.fingerprint, id(program) if program.calls_python else 0, part, *numbers)
-    if key not in _BEFOREHAND:
-        while len(_BEFOREHAND) >= MOST_BEFOREHAND:
-            del _BEFOREHAND[next(iter(_BEFOREHAND))]
+    entry = _BEFOREHAND.get(key)
+    if entry is None:
         # constants are given, and not kept; a program that calls back is kept, so that its id stays its own
         kept = program if program.calls_python else dataclasses.replace(program, constants={})
-        _BEFOREHAND[key] = kept, *_beforehand(kept, *numbers)
-    _, wanted, compute = _BEFOREHAND[key]
+        entry = kept, *_beforehand(kept, *numbers)
+        with _LOCK:  # scenes are decided in a thread of their own
+            while len(_BEFOREHAND) >= MOST_BEFOREHAND:
+                del _BEFOREHAND[next(iter(_BEFOREHAND))]
+            _BEFOREHAND[key] = entry
+    _, wanted, compute = entry
     return dict(zip(wanted, compute(dict(known)), strict=True))
 
 
@@ -353,6 +357,7 @@ _BEFOREHAND: dict[tuple[Any, ...], tuple[Program, list[int], Callable[..., list[
 """By program and sets of values: what `known_values` found to follow, and its compiled function."""
 
 MOST_BEFOREHAND = 32
+_LOCK = threading.Lock()
 
 
 def _beforehand(
