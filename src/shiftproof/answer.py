@@ -299,15 +299,16 @@ def explain(
     subject, _ = ask(model, images, **options)
     device = current_device()
 
-    def beyond() -> tuple[Verdict, Verdict]:
-        rows, causes = verdict.layers, verdict.causes
-        with jax.default_device(device):
-            scene = decide_scene(subject, rows, causes, refute=False)
-            return scene, decide_background(subject, rows, causes, refute=False)
+    rows, causes = verdict.layers, verdict.causes
 
-    with beside(beyond) as result:
+    def on_a_background() -> Verdict:
+        with jax.default_device(device):
+            return decide_background(subject, rows, causes, refute=False)
+
+    with beside(on_a_background) as result:  # the longest of the three
         found = compare()
-        scene, background = result()
+        scene = decide_scene(subject, rows, causes, refute=False)
+        background = result()
     tried = any(o.region and o.region.proved for o in background.outputs)
     return Answer(verdict, found, scene, background if tried else None, notes)
 

@@ -19,7 +19,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from shiftproof.tracing.settings import all_options, current_device
+from shiftproof.algebras.at_hand import is_at_hand, xp
+from shiftproof.tracing.settings import SMALL, all_options, current_device
 
 CEILING = 2**20
 FLOOR = 700_000
@@ -220,7 +221,8 @@ class Arithmetic:
 
     def reduce(self, x: Any, part: slice = slice(None)) -> Any:
         """Residues of whole numbers of magnitude up to 2^53 - 2^20."""
-        return _reduced(x, self.moduli(x.ndim - 1, part))
+        reduced = _reduced if is_at_hand(x) else _reduced_compiled
+        return reduced(x, self.moduli(x.ndim - 1, part))
 
     def embed(self, array: np.ndarray) -> np.ndarray:
         """Known numbers, finite ones; the same in every program, so that equal ones are equal tuples."""
@@ -234,8 +236,7 @@ class Arithmetic:
         )
 
     def _generator(self, name: str) -> np.random.Generator:
-        digest = np.frombuffer(hashlib.sha256(name.encode()).digest(), np.uint32)
-        return np.random.default_rng([self.seed, *digest])
+        return _generator(self.seed, name)
 
     def roots(self, order: int) -> list[int]:
         """Roots of unity of that order, one a track; of all orders they are powers of one root, drawn at random."""
@@ -248,9 +249,7 @@ class Arithmetic:
             for p, k in zip(self.primes, powers, strict=True)
         ]
 
-    def function(
-        self, name: str, operands: Sequence[Any], part: slice = slice(None), numpy: Any = jnp
-    ) -> Any:
+    def function(self, name: str, operands: Sequence[Any], part: slice = slice(None)) -> Any:
         """A random function of whole tuples, cell by cell: (tracks of `part`, *shape).
 
         Each track adds all residues, times random odd numbers, modulo 2^64, and mixes the bits of the sum.
@@ -259,13 +258,10 @@ class Arithmetic:
             name: equal names are equal functions.
             operands: arrays (tracks, *shape) of whole numbers below 2^21; all of one shape.
             part: tracks of the result.
-            numpy: the library that computes.
         """
         moduli = np.asarray(self.primes[part], np.uint64)
-        generator = self._generator(name)
-        count = sum(len(operand) for operand in operands)
-        draws = generator.integers(0, 2**64, (len(moduli), count + 2), np.uint64)
-        mixed = _mixed if numpy is np else _mixed_compiled
+        draws = _drawn(self.seed, name, len(moduli), sum(len(operand) for operand in operands))
+        mixed = _mixed if is_at_hand(*operands) else _mixed_compiled
         return mixed(operands, draws, moduli)
 
     def permute(self, name: str, x: Any) -> Any:
@@ -288,7 +284,20 @@ class Arithmetic:
             i = number % 2
             added = self.function(f"{name} {number}", [halves[1 - i]], parts[i])
             halves[i] = self.reduce(halves[i] + sign * added, parts[i])
-        return jnp.concatenate(halves)
+        return xp.concatenate(halves)
+
+
+def _generator(seed: int, name: str) -> np.random.Generator:
+    digest = np.frombuffer(hashlib.sha256(name.encode()).digest(), np.uint32)
+    return np.random.default_rng([seed, *digest])
+
+
+@functools.lru_cache(maxsize=1024)
+def _drawn(seed: int, name: str, tracks: int, count: int) -> np.ndarray:
+    """What a random function is made of: two numbers for every track, and one for each number it is given."""
+    drawn = _generator(seed, name).integers(0, 2**64, (tracks, count + 2), np.uint64)
+    drawn.flags.writeable = False
+    return drawn
 
 
 @functools.lru_cache(maxsize=32)
@@ -296,7 +305,7 @@ def is_exact(device: jax.Device) -> bool:
     """Whether a device computes residues as 64-bit integers on the host do: convolutions, products, random functions.
 
     One that transforms convolutions, or has no true floats of 64 bits, does not. Several images are asked about at
-    once, and under all that the compiler is told, as runs are.
+    once, and under all that the compiler is told of runs.
     """
     arithmetic = Arithmetic((1_048_571, 1_048_573), 0)
     images, kernel, left, right = (
@@ -325,7 +334,7 @@ def is_exact(device: jax.Device) -> bool:
             lowered = jax.jit(jax.vmap(compute)).lower(*given)
             return all(
                 np.array_equal(found, array)
-                for options in all_options(device.platform)
+                for options in all_options(device.platform, SMALL)
                 for found, array in zip(lowered.compile(options)(*given), wanted, strict=True)
             )
         except (jax.errors.JaxRuntimeError, TypeError, ValueError):
@@ -349,7 +358,7 @@ def _on_host(
     return [
         convolved % moduli.reshape(-1, 1, 1, 1, 1),
         whole[2] @ whole[3] % moduli.reshape(-1, 1, 1),
-        np.stack([arithmetic.function("trial", list(m), numpy=np) for m in marks]),
+        np.stack([arithmetic.function("trial", list(m)) for m in marks]),
     ]
 
 
@@ -373,27 +382,25 @@ def exact_device() -> Iterator[None]:
         yield
 
 
-@jax.jit
 def _reduced(x: Any, p: Any) -> Any:
-    rest = x - p * jnp.floor(x * (1 / p))
+    rest = x - p * xp.floor(x * (1 / p))
     # the quotient may be off by one where it is nearly whole
-    rest = jnp.where(rest < 0, rest + p, rest)
-    return jnp.where(rest >= p, rest - p, rest)
+    rest = xp.where(rest < 0, rest + p, rest)
+    return xp.where(rest >= p, rest - p, rest)
 
 
 def _mixed(operands: Sequence[Any], draws: Any, moduli: Any) -> Any:
-    numpy = np if isinstance(draws, np.ndarray) else jnp
-    x = numpy.concatenate(list(operands)).astype(np.uint64)
+    x = xp.concatenate(list(operands)).astype(np.uint64)
     first, second, moduli = (
         column.reshape(-1, *[1] * (x.ndim - 1)) for column in (draws[:, 0], draws[:, 1], moduli)
     )
     # a product of matrices, which the compiler does not compute anew for every use of the result
-    total = numpy.tensordot(draws[:, 2:] | np.uint64(1), x, 1)
+    total = xp.tensordot(draws[:, 2:] | np.uint64(1), x, 1)
     high = _mix(_mix(total + first) ^ second) >> np.uint64(32)
     return (high * moduli >> np.uint64(32)).astype(np.float64)
 
 
-_mixed_compiled = jax.jit(_mixed)
+_reduced_compiled, _mixed_compiled = jax.jit(_reduced), jax.jit(_mixed)
 """Compiled, or, within a program that is being traced, traced once for all calls on the same shapes."""
 
 

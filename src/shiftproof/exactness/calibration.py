@@ -54,6 +54,12 @@ def calibrate(device: jax.Device, dtype: str, precision: Precision = "highest") 
         return _calibrate(device, dtype)
 
 
+def calibrate_ahead() -> None:
+    """Calibrate for what most models are, so that it is known when it is asked for."""
+    for dtype in ("float32", "float64"):
+        calibrate(current_device(), dtype)
+
+
 def _calibrate(device: jax.Device, dtype: str) -> Calibration:
     digits = int(jnp.finfo(dtype).nmant)
     trials = [*(_convolution(*case, digits) for case in CASES), _product(digits)]

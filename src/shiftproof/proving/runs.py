@@ -1,13 +1,17 @@
-"""Runs: a program in the field, compiled once, and its values under any shift.
+"""Runs: a program in the field, and its values under any shift.
 
 A question is a program, what is known of it, and what enters when its image is shifted. It is run on one random image
 and the shifted ones. Values can be looked at whole, or cell by cell.
+
+To compile a program takes longer than to run a small one a few times. So its equations are computed at once, one after
+the other, until that has cost as much as compiling does; then it is compiled. The numbers are the same.
 """
 
 import dataclasses
 import functools
 import hashlib
 import math
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -24,6 +28,7 @@ from shiftproof.algebras.field import (
     Known,
     NotHere,
     Operand,
+    Tally,
     Value,
     coded,
     draw,
@@ -32,8 +37,9 @@ from shiftproof.algebras.field import (
     orders_of_unity,
 )
 from shiftproof.beside import go_on
+from shiftproof.exactness.calibration import host_processor
 from shiftproof.group import Boundary, Shift, Torus
-from shiftproof.tracing.primitives import CONTRACTIONS, plain
+from shiftproof.tracing.primitives import CONTRACTIONS, TABLE, Kind, plain
 from shiftproof.tracing.settings import SMALL, compiler_options, current_device
 from shiftproof.tracing.trace import Program, hash_array, known_values
 
@@ -51,6 +57,10 @@ LOG2_ERROR = -100.0
 
 LARGE = 2**12
 """Entries from which on a known array is an argument of the compiled function, not a constant in it."""
+
+AT_ONCE, COMPILING = 2**12, 2**19
+"""What an equation costs that is computed at once, besides its numbers; and what it costs to compile it: in numbers that
+are computed at once in that time."""
 
 SUMS = frozenset("add convert_element_type mul neg reduce_sum square sub".split())
 """Sums and products, on which most that is computed of large weights begins."""
@@ -107,7 +117,7 @@ class Question:
 
 
 class Runs:
-    """A program in one field, compiled: its values under any shift.
+    """A program in one field: its values under any shift.
 
     Args:
         question: the program.
@@ -135,7 +145,8 @@ class Runs:
         self.arithmetic, self.pool = make_arithmetic(
             orders_of_unity(program), tracks, question.seed
         )
-        self.field = make_field(self.arithmetic)
+        self.field = make_field(self.arithmetic, at_once=_is_flat(program))
+        self.field.keep(program, known)
         self.image = self._drawn_image()
         free = sorted(question.opaque)
         self.given = {n: draw(self.arithmetic, f"weight {n}", program.avals[n]) for n in free}
@@ -144,24 +155,43 @@ class Runs:
             for n, array in known.items()
             if np.size(array) > LARGE and _is_factor(question, n) and np.all(np.isfinite(array))
         }
+        self.made: list[Operand] = []
+        cells = sum(math.prod(program.avals[n].shape) for n in program.from_images)
+        self._cost = tracks * cells + AT_ONCE * len(program.equations)
+        self._budget = COMPILING * len(program.equations)
+        self._at_rest: Any = None
+        if self._is_cheap(1):
+            self._at_rest = self._run_at_once((0,) * len(question.grid), self.image.parts)
+        else:
+            self._trace()
+        self.tally = dataclasses.replace(self.field.tally)
+        self.tally.met([v for v in self.made if isinstance(v, Value)] or [self.image])
+
+    def _is_cheap(self, count: int) -> bool:
+        """Whether so many more runs at once cost less than it costs to compile the program."""
+        return self.field.at_once and count * self._cost <= self._budget
+
+    def _run_at_once(self, shift: Shift, image: tuple[np.ndarray, ...]) -> Any:
+        """What a compiled run gives, of one shift."""
+        self._budget -= self._cost
+        self.field.tally = Tally()
+        with jax.enable_x64(True), host_processor():
+            return self._one(shift, image, self._parts)
+
+    def _trace(self) -> None:
+        """Trace the program, and run it on no shift at once any more."""
+        self.field.at_once, self.field.tally = False, Tally()
+        self._spread = NamedSharding(Mesh(np.array(self._devices), ("shifts",)), P("shifts"))
+        rows = jax.ShapeDtypeStruct(
+            (self.slots, len(self.question.grid)), np.int32, sharding=self._spread
+        )
         with jax.enable_x64(True), exact_device():  # once, and not for every call
             self.given = {
                 n: dataclasses.replace(v, parts=tuple(map(jax.device_put, v.parts)))
                 for n, v in self.given.items()
             }
-        self.made: list[Operand] = []
-        with exact_device():
-            # every local device of that kind takes its share of the shifts
-            self._devices = jax.local_devices(backend=current_device().platform)
-        self._spread = NamedSharding(Mesh(np.array(self._devices), ("shifts",)), P("shifts"))
-        rows = jax.ShapeDtypeStruct(
-            (self.slots, len(question.grid)), np.int32, sharding=self._spread
-        )
-        with jax.enable_x64(True), exact_device():
             run = jax.jit(jax.vmap(self._one, in_axes=(0, None, None)))
             self._traced = run.trace(rows, self.image.parts, self._parts)
-        self.tally = dataclasses.replace(self.field.tally)
-        self.tally.met([v for v in self.made if isinstance(v, Value)] or [self.image])
 
     def _drawn_image(self) -> Value:
         """Random numbers on the whole canvas, and zeros where there is no content."""
@@ -180,18 +210,22 @@ class Runs:
         )
         return dataclasses.replace(image, parts=tuple(part * mask for part in image.parts))
 
+    @functools.cached_property
+    def _devices(self) -> list[jax.Device]:
+        """Every local device of one kind takes its share of the shifts."""
+        with exact_device():
+            return jax.local_devices(backend=current_device().platform)
+
     @property
     def _parts(self) -> dict[int, Any]:
         return {n: value.parts for n, value in self.given.items()}
 
     @functools.cached_property
     def _run(self) -> Any:
-        """The compiled function; for a few small runs it is not worth while to optimise it."""
+        """The compiled function."""
         program = self.question.program
         cells = sum(math.prod(program.avals[n].shape) for n in program.from_images)
-        computed = cells * self.slots * self.arithmetic.tracks
-        if self._most > FEW:
-            computed = max(computed, SMALL)
+        computed = max(SMALL, cells * self.slots * self.arithmetic.tracks)
         with jax.enable_x64(True), exact_device():
             lowered = self._traced.lower()
         return lowered.compile(compiler_options(self._devices[0].platform, computed))
@@ -232,7 +266,8 @@ class Runs:
         moved = image
         for position, axis in enumerate(self.question.spatial_axes):
             places = self.question.slides.places(position, shift[position])
-            moved = tuple(jnp.take(part, places, axis=axis + 1) for part in moved)
+            take = jnp.take if hasattr(places, "aval") else np.take
+            moved = tuple(take(part, places, axis=axis + 1) for part in moved)
         start: dict[int, Operand] = {n: Known(None) for n in (*program.weights, *program.constants)}
         weighted = program.depending_on(set(program.weights))
         start |= {n: Known(array, n in weighted) for n, array in self.question.known.items()}
@@ -245,8 +280,8 @@ class Runs:
         except NotHere as reason:
             raise FieldError(f"{reason}, and gives it as an output") from reason
         found = [self._by_cell(n, value) for n, value in zip(self.wanted, found, strict=True)]
-        parts = [tuple(jnp.asarray(part) for part in coded(value)) for value in found]
-        return parts, jnp.any(jnp.asarray([False, *self.field.undefined]))
+        undefined = functools.reduce(operator.or_, self.field.undefined, np.False_)
+        return [tuple(coded(value)) for value in found], undefined
 
     def _by_cell(self, number: int, value: Value) -> Value:
         """The value with one number for all that is not looked at apart."""
@@ -268,6 +303,23 @@ class Runs:
             FieldError: at some place there is no value, whatever the image.
         """
         image = tuple(np.zeros_like(p) for p in self.image.parts) if empty else self.image.parts
+        cheap = self._is_cheap(len(shifts))
+        for found, undefined in (self._few if cheap else self._many)(shifts, image):
+            if undefined:
+                raise FieldError("a function is infinite or NaN at 0 at some place, always")
+            yield found
+
+    def _few(self, shifts: Sequence[Shift], image: tuple[np.ndarray, ...]) -> Iterator[Any]:
+        """The values under each shift, computed at once, and whether some function has none."""
+        for shift in shifts:
+            go_on()
+            found = self._at_rest if image is self.image.parts and not any(shift) else None
+            yield found or self._run_at_once(shift, image)
+
+    def _many(self, shifts: Sequence[Shift], image: tuple[np.ndarray, ...]) -> Iterator[Any]:
+        """The same by what is compiled."""
+        if self.field.at_once:
+            self._trace()
         for begin in range(0, len(shifts), self.slots):
             go_on()
             block = list(shifts[begin : begin + self.slots])
@@ -275,11 +327,9 @@ class Runs:
             with jax.enable_x64(True), exact_device():
                 given = jax.device_put(rows.reshape(self.slots, -1), self._spread)
                 found, undefined = self._run(given, image, self._parts)
-                if np.any(np.asarray(undefined)):
-                    raise FieldError("a function is infinite or NaN at 0 at some place, always")
                 host = [tuple(np.asarray(part) for part in parts) for parts in found]
             for i in range(len(block)):
-                yield [tuple(part[i] for part in parts) for parts in host]
+                yield [tuple(part[i] for part in parts) for parts in host], np.any(undefined)
 
 
 _COMPILED: dict[tuple[Any, ...], Runs] = {}
@@ -310,6 +360,12 @@ def compiled(question: Question, tracks: int, wanted: Sequence[int]) -> Runs:
             del _COMPILED[next(iter(_COMPILED))]
         _COMPILED[key] = Runs(question, tracks, wanted)
     return _COMPILED[key]
+
+
+def _is_flat(program: Program) -> bool:
+    """Whether there are no loops and branches: the rounds of those are not counted before they are run."""
+    entries = (TABLE.get(eqn.name) for eqn in program.equations)
+    return not any(entry and entry.kind is Kind.LOOP for entry in entries)
 
 
 def _is_factor(question: Question, number: int) -> bool:

@@ -27,7 +27,7 @@ from shiftproof.refuting.budget import Budget
 from shiftproof.refuting.disturbing import computed_of_weights, disturbed, disturbed_values
 from shiftproof.refuting.weights import QUIET, random_weights, sparse_weights
 from shiftproof.tracing.model import Model, native_dtype, program_in, weights_in
-from shiftproof.tracing.settings import compiler_options, current_device, settings
+from shiftproof.tracing.settings import SMALL, compiler_options, current_device, settings
 from shiftproof.tracing.trace import (
     Program,
     evaluate,
@@ -238,7 +238,8 @@ def _compile(program: Program, images: Any, divisors: Any, fixed: Any) -> Callab
 
     run = jax.jit(jax.vmap(one, in_axes=(0, 0, None)))
     cells = len(images) * sum(math.prod(program.avals[n].shape) for n in program.from_images)
-    options = compiler_options(current_device().platform, cells)
+    # it is run on images by the dozen: what is not optimised at all takes seven times as long
+    options = compiler_options(current_device().platform, max(cells, SMALL))
     compiled = run.lower(images, divisors, fixed).compile(options)
     return lambda images, divisors, fixed, _: compiled(images, divisors, fixed)
 

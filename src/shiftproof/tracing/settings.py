@@ -63,10 +63,10 @@ def compiler_options(platform: str, cells: float = math.inf) -> Options:
     return dict(usual)
 
 
-def all_options(platform: str) -> list[Options]:
-    """Everything that the compiler is told on a platform, of one function or another: what is exact under these, is."""
+def all_options(platform: str, least: int = 0) -> list[Options]:
+    """What the compiler is told on a platform of functions with so many cells or more: what is exact under all, is."""
     found: list[Options] = []
-    for cells in (0, SMALL, MEDIUM):
+    for cells in sorted({max(least, most) for most in (0, SMALL, MEDIUM)}):
         options = compiler_options(platform, cells)
         found += [options] if options not in found else []
     return found

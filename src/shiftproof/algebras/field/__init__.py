@@ -151,6 +151,6 @@ RULES: Mapping[Kind, Rule] = {
 """One rule per class."""
 
 
-def make_field(arithmetic: Arithmetic) -> Field:
-    """The field with the rules of all classes."""
-    return Field(arithmetic, RULES)
+def make_field(arithmetic: Arithmetic, *, at_once: bool = False) -> Field:
+    """The field with the rules of all classes; `at_once` computes without JAX what NumPy can compute."""
+    return Field(arithmetic, RULES, at_once=at_once)

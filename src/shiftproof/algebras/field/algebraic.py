@@ -20,6 +20,7 @@ from shiftproof.algebras.arithmetic import (
     inverses,
     size_of_inverses,
 )
+from shiftproof.algebras.at_hand import run, xp
 from shiftproof.algebras.field.values import (
     NO_NUMBER,
     Call,
@@ -30,6 +31,7 @@ from shiftproof.algebras.field.values import (
     Value,
     check_finite,
     largest,
+    like,
     moved_codes,
     numbers_of,
     on_tracks,
@@ -87,7 +89,7 @@ def _moved_members(call: Call, members: Members, raw: Sequence[int]) -> list[Mem
         return call.bind(*(call.known(i) if i in raw else cover for i in range(len(call.operands))))
 
     with jax.ensure_compile_time_eval():
-        found = jax.vmap(one, -1, -1)(jnp.asarray(members.cover, jnp.float32))
+        found = jax.vmap(one, -1, -1)(jnp.asarray(members.cover, np.float32))
         return [dataclasses.replace(members, cover=np.asarray(cover) > 0) for cover in found]
 
 
@@ -100,7 +102,7 @@ def _filled(field: Field, call: Call, outside: np.ndarray) -> Value:
     check_finite(value)
     around = field.value(Known(np.full(aval.shape, number, aval.dtype)))
     parts = tuple(
-        jnp.where(outside, part, on_tracks(call, {0: part_of(value, i)}, [1])[0])
+        xp.where(outside, part, on_tracks(call, {0: part_of(value, i)}, [1])[0])
         for i, part in enumerate(around.parts)
     )
     codes = None if around.special is None else np.where(outside, around.special, 0)
@@ -145,7 +147,7 @@ def linear(field: Field, call: Call) -> list[Value]:
     for part in range(count):
         (found,) = on_tracks(call, {i: part_of(v, part) for i, v in values.items()}, raw)
         found = field.arithmetic.reduce(found)
-        parts.append(found if special is None else jnp.where(special != 0, 0.0, found))
+        parts.append(found if special is None else xp.where(special != 0, 0.0, found))
     return [Value(tuple(parts), largest(values.values(), terms), special)]
 
 
@@ -154,7 +156,7 @@ def _cast(field: Field, call: Call) -> Value:
     value = field.value(call.operands[0])
     if is_complex(call.results[0]) and len(value.parts) == 1:
         check_finite(value)
-        return dataclasses.replace(value, parts=(value.parts[0], jnp.zeros_like(value.parts[0])))
+        return dataclasses.replace(value, parts=(value.parts[0], xp.zeros_like(value.parts[0])))
     return value
 
 
@@ -213,7 +215,7 @@ def _product(arithmetic: Arithmetic, call: Call, a: Any, b: Any, terms: int) -> 
     """Residues of a product or contraction; long sums in two halves of the digits of one factor."""
     if terms <= MOST_TERMS:
         return arithmetic.reduce(_multiply(call, a, b))
-    high = jnp.floor(jnp.asarray(b) / 1024)
+    high = xp.floor(b / 1024)
     upper = arithmetic.reduce(_multiply(call, a, high))
     return arithmetic.reduce(upper * 1024 + arithmetic.reduce(_multiply(call, a, b - high * 1024)))
 
@@ -223,11 +225,14 @@ def _multiply(call: Call, a: Any, b: Any) -> Any:
     if name in ("mul", "square", "div"):
         return a * b
     changed = {"preferred_element_type": np.dtype(np.float64), "precision": None}
+    made = run(name, [a, b], call.eqn.params)
+    if made is not None:
+        return made
     # track by track: a convolution over tracks at once would be a grouped one, which is slow
     tracks = [
         call.bind(jnp.asarray(x), jnp.asarray(y), **changed)[0] for x, y in zip(a, b, strict=True)
     ]
-    return jnp.stack(tracks)
+    return like([a, b], [jnp.stack(tracks)])[0]
 
 
 def _quotient(field: Field, call: Call) -> Value:
@@ -242,20 +247,17 @@ def _quotient(field: Field, call: Call) -> Value:
         return arithmetic.reduce(a * b)
 
     if isinstance(divisor, Known) and not np.iscomplexobj(divisor.array):
-        below = field.value(divisor)
-        if below.special is None:
+        inverse = field.remember("inverse", [divisor], lambda: _inverse(field, divisor))
+        if inverse is not None:
             check_finite(top)
-            zero = np.asarray(divisor.array) == 0
-            numbers = np.where(zero, 1.0, np.asarray(divisor.array).astype(np.float64))
-            rows = zip(arithmetic.embed(numbers), arithmetic.primes, strict=True)
-            inverse = np.stack([inverses(row, p) for row, p in rows])
-            factor = spread(Value((inverse,), size_of_inverses(numbers)), shape)
+            factor = spread(dataclasses.replace(inverse, special=None), shape)
             found = _complex_product(field, top, factor, product, 1, False)
-            codes = np.where(np.broadcast_to(zero, shape), NO_NUMBER, 0).astype(np.int8)
-            return dataclasses.replace(found, special=codes if np.any(zero) else None)
+            codes = inverse.special
+            codes = None if codes is None else np.broadcast_to(codes, shape)
+            return dataclasses.replace(found, special=codes)
     below = spread(field.value(divisor), shape)
     check_finite(top, below)
-    field.undefined.append(jnp.any(field.is_zero([below])))
+    field.undefined.append(xp.any(field.is_zero([below])))
     if not is_complex(call.results[0]):
         inverse = field.function("reciprocal", [below])
         return _complex_product(field, top, inverse, product, 1, False)
@@ -264,6 +266,18 @@ def _quotient(field: Field, call: Call) -> Value:
     conjugate = Value((part_of(below, 0), arithmetic.reduce(-part_of(below, 1))), below.size)
     above = _complex_product(field, top, conjugate, product, 1, True)
     return _complex_product(field, above, inverse, product, 1, True)
+
+
+def _inverse(field: Field, divisor: Known) -> Value | None:
+    """One over a known number, and no number where it is 0; None where some divisor is no number."""
+    if field.value(divisor).special is not None:
+        return None
+    zero = np.asarray(divisor.array) == 0
+    numbers = np.where(zero, 1.0, np.asarray(divisor.array).astype(np.float64))
+    rows = zip(field.arithmetic.embed(numbers), field.arithmetic.primes, strict=True)
+    inverse = np.stack([inverses(row, p) for row, p in rows])
+    codes = np.where(zero, NO_NUMBER, 0).astype(np.int8) if np.any(zero) else None
+    return Value((inverse,), size_of_inverses(numbers), codes)
 
 
 # --- spectra ---
@@ -277,7 +291,7 @@ def spectral(field: Field, call: Call) -> list[Value]:
     arithmetic, rank = field.arithmetic, len(value.shape)
     inverse = kind in (FftType.IFFT, FftType.IRFFT)
     axes = list(range(rank - len(lengths), rank))
-    pair = (jnp.asarray(value.parts[0]), jnp.asarray(part_of(value, 1)))
+    pair = (value.parts[0], part_of(value, 1))
     order = list(zip(axes, lengths, strict=True))
     if kind == FftType.RFFT:
         order.reverse()  # the last axis first, of which half is kept
@@ -286,7 +300,7 @@ def spectral(field: Field, call: Call) -> list[Value]:
             pair = _whole_spectrum(arithmetic, pair, axis, n)
         pair = _transform(arithmetic, pair, axis, n, inverse)
         if kind == FftType.RFFT and axis == axes[-1]:
-            pair = tuple(lax.slice_in_dim(part, 0, n // 2 + 1, axis=axis + 1) for part in pair)
+            pair = tuple(part[(slice(None),) * (axis + 1) + (slice(n // 2 + 1),)] for part in pair)
     parts = pair if is_complex(call.results[0]) else pair[:1]
     # twice a sine or cosine is an algebraic integer
     table = Size(0, 0, {2: 1})
@@ -315,13 +329,13 @@ def _transform(arithmetic: Arithmetic, pair: Any, axis: int, n: int, inverse: bo
     scaled = [arithmetic.reduce(m * scale.reshape(-1, 1, 1)) for m in (cosines, sines)]
 
     def product(matrix: Any, part: Any) -> Any:
-        moved = jnp.moveaxis(part, axis + 1, -1)
+        moved = xp.moveaxis(part, axis + 1, -1)
         flat = moved.reshape(len(moved), -1, n)
-        high = jnp.floor(flat / 1024)
-        upper = arithmetic.reduce(jnp.matmul(high, matrix)) * 1024 if n > MOST_TERMS else 0.0
+        high = xp.floor(flat / 1024)
+        upper = arithmetic.reduce(xp.matmul(high, matrix)) * 1024 if n > MOST_TERMS else 0.0
         lower = flat - high * 1024 if n > MOST_TERMS else flat
-        found = arithmetic.reduce(upper + arithmetic.reduce(jnp.matmul(lower, matrix)))
-        return jnp.moveaxis(found.reshape(moved.shape), -1, axis + 1)
+        found = arithmetic.reduce(upper + arithmetic.reduce(xp.matmul(lower, matrix)))
+        return xp.moveaxis(found.reshape(moved.shape), -1, axis + 1)
 
     (cos, sin), (re, im) = scaled, pair
     return (
@@ -332,15 +346,15 @@ def _transform(arithmetic: Arithmetic, pair: Any, axis: int, n: int, inverse: bo
 
 def _whole_spectrum(arithmetic: Arithmetic, pair: Any, axis: int, n: int) -> Any:
     """The spectrum of a real signal from its first half: the rest is conjugate, and the ends are real."""
-    re, im = (lax.slice_in_dim(part, 0, n // 2 + 1, axis=axis + 1) for part in pair)
+    re, im = (part[(slice(None),) * (axis + 1) + (slice(n // 2 + 1),)] for part in pair)
     ends = np.zeros(n // 2 + 1, bool)
     ends[0] = True
     ends[-1] |= n % 2 == 0
-    im = jnp.where(ends.reshape(-1, *[1] * (re.ndim - axis - 2)), 0.0, im)
+    im = xp.where(ends.reshape(-1, *[1] * (re.ndim - axis - 2)), 0.0, im)
     tail = slice(1, (n + 1) // 2)
-    rest = [jnp.flip(jnp.moveaxis(part, axis + 1, 0)[tail], 0) for part in (re, im)]
-    rest = [jnp.moveaxis(part, 0, axis + 1) for part in rest]
+    rest = [xp.flip(xp.moveaxis(part, axis + 1, 0)[tail], 0) for part in (re, im)]
+    rest = [xp.moveaxis(part, 0, axis + 1) for part in rest]
     return (
-        jnp.concatenate([re, rest[0]], axis + 1),
-        jnp.concatenate([im, arithmetic.reduce(-rest[1])], axis + 1),
+        xp.concatenate([re, rest[0]], axis + 1),
+        xp.concatenate([im, arithmetic.reduce(-rest[1])], axis + 1),
     )

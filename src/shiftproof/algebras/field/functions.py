@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from shiftproof.algebras.at_hand import is_at_hand, run, xp
 from shiftproof.algebras.digits import is_exact
 from shiftproof.algebras.field.values import (
     Call,
@@ -25,6 +26,7 @@ from shiftproof.algebras.field.values import (
     coded,
     family,
     largest,
+    like,
     numbers_of,
     part_of,
     refuse_no_number,
@@ -95,11 +97,35 @@ def _where_known(
     field: Field, call: Call, found: Value, where: Any, number: float, *, by_cell: bool = True
 ) -> Value:
     """The value of the function itself where all operands but the known ones are a given number, and it is exact."""
+    known = field.remember(
+        (id(call.eqn), number), call.operands, lambda: _known_at(field, call, number, by_cell)
+    )
+    if known is None:
+        return found
+    exact, finite, is_real, codes = known
+    if math.isfinite(number):
+        field.undefined.append(xp.any(where & ~finite))
+        where = where & finite
+    elif codes is not None:
+        codes = np.where(where, codes, 0)
+        old = np.zeros(codes.shape, np.int8) if found.special is None else found.special
+        found = dataclasses.replace(found, special=(codes + old).astype(np.int8))
+    where = where & (is_real | ~finite)
+    parts = tuple(xp.where(where, part_of(exact, i), part) for i, part in enumerate(found.parts))
+    return dataclasses.replace(found, parts=parts, size=found.size.with_(exact.size))
+
+
+def _known_at(
+    field: Field, call: Call, number: float, by_cell: bool
+) -> tuple[Value, np.ndarray, np.ndarray, np.ndarray | None] | None:
+    """What the function itself gives where all operands but the known ones are a number: its finite values, where they
+    are finite, where they are the real numbers, and codes of the others, if there are any; None where it is not told.
+    """
     arrays = []
     for operand, aval in zip(call.operands, call.types, strict=True):
         known = isinstance(operand, Known)
         if not known and not math.isfinite(number) and not jnp.issubdtype(aval.dtype, np.floating):
-            return found
+            return None
         arrays.append(operand.array if known else np.full(aval.shape, number, aval.dtype))
     if by_cell:
         arrays = _as_one(arrays)
@@ -110,17 +136,8 @@ def _where_known(
     real = real.astype(np.complex128 if np.iscomplexobj(real) else np.float64)
     finite = np.isfinite(real)
     numbers = np.where(finite, real, 0.0)
-    exact = field.value(Known(numbers))
-    if math.isfinite(number):
-        field.undefined.append(jnp.any(where & ~finite))
-        where = where & finite
-    elif not np.iscomplexobj(real) and not np.all(finite):
-        codes = np.where(where, special_codes(real), 0)
-        old = np.zeros(real.shape, np.int8) if found.special is None else found.special
-        found = dataclasses.replace(found, special=(codes + old).astype(np.int8))
-    where = where & (_is_real(call, arrays, numbers) | ~finite)
-    parts = tuple(jnp.where(where, part_of(exact, i), part) for i, part in enumerate(found.parts))
-    return dataclasses.replace(found, parts=parts, size=found.size.with_(exact.size))
+    codes = None if np.iscomplexobj(real) or np.all(finite) else special_codes(real)
+    return field.value(Known(numbers)), finite, _is_real(call, arrays, numbers), codes
 
 
 def _as_one(arrays: Sequence[Any]) -> list[Any]:
@@ -167,7 +184,7 @@ def updates(field: Field, call: Call) -> list[Value]:
     cells = np.maximum(where, 0)
     if 0 in update.shape:
         return [old]
-    parts = tuple(jnp.reshape(p, (len(p), -1))[:, cells] for p in update.parts)
+    parts = tuple(xp.reshape(p, (len(p), -1))[:, cells] for p in update.parts)
     count = 2 if is_complex(call.results[0]) else 1
     given = [old, dataclasses.replace(update, parts=parts, members=None)]
     found = field.function(call.label, given, outputs=count)
@@ -176,7 +193,7 @@ def updates(field: Field, call: Call) -> list[Value]:
         field, call, found, field.is_zero(moving) & (where >= 0), 0.0, by_cell=False
     )
     parts = tuple(
-        jnp.where(where >= 0, made, part_of(old, i)) for i, made in enumerate(found.parts)
+        xp.where(where >= 0, made, part_of(old, i)) for i, made in enumerate(found.parts)
     )
     return [Value(parts, largest([old, found]))]
 
@@ -216,26 +233,26 @@ def extremum(field: Field, call: Call) -> list[Value]:
     joined, some = _distinct(members) if members else _all(field, call, symbol, values)
     found = field.arithmetic.unpermute(symbol, field.arithmetic.reduce(joined))
     field.tally.lookups += 4 * math.prod(shape)
-    found = jnp.where(some > 0, found, 0.0)  # of zeros alone, the operation gives 0
+    found = xp.where(some > 0, found, 0.0)  # of zeros alone, the operation gives 0
     if scatters:
         special = _special_scattered(call, kind, values)
     else:  # a window may lie on padding alone
         wide = [spread(v, shape) for v in values] if len(values) == 2 else values
         special = special_results(call, wide)
     if special is not None:
-        found = jnp.where(special != 0, 0.0, found)
+        found = xp.where(special != 0, 0.0, found)
     return [Value((found,), special=special, members=members)]
 
 
 def _marked(field: Field, symbol: str, value: Value) -> tuple[Any, Any]:
     """Permuted values, 0 where they are infinite, as the neutral element is; and which cells are not 0."""
     field.tally.lookups += 4 * math.prod(value.shape)
-    marks = field.arithmetic.permute(symbol, jnp.asarray(value.parts[0]))
-    nonzero = jnp.any(jnp.asarray(value.parts[0]) != 0, axis=0)
+    marks = field.arithmetic.permute(symbol, value.parts[0])
+    nonzero = xp.any(value.parts[0] != 0, axis=0)
     if value.special is not None:
-        marks = jnp.where(value.special != 0, 0.0, marks)
+        marks = xp.where(value.special != 0, 0.0, marks)
         nonzero = nonzero | (value.special != 0)
-    return marks, nonzero.astype(jnp.float64)
+    return marks, nonzero.astype(np.float64)
 
 
 def _all(field: Field, call: Call, symbol: str, values: Sequence[Value]) -> tuple[Any, Any]:
@@ -263,7 +280,7 @@ def _scattered(call: Call, old: Any, new: Any) -> Any:
             a, jnp.asarray(call.known(1)), b, params["dimension_numbers"], mode=params["mode"]
         )
 
-    return jax.vmap(one)(old, new)
+    return like([old, new], [jax.vmap(one)(jnp.asarray(old), jnp.asarray(new))])[0]
 
 
 def _special_scattered(call: Call, kind: str, values: Sequence[Value]) -> np.ndarray | None:
@@ -280,12 +297,16 @@ def _special_scattered(call: Call, kind: str, values: Sequence[Value]) -> np.nda
 
 def _joined(call: Call, x: Any, join: Any, *, axis: int = 0) -> Any:
     """The reduction or windows of the call by another operation, over an array with one more axis."""
-    params = call.eqn.params
+    params, windows = call.eqn.params, call.eqn.name.startswith("reduce_window")
+    if join is lax.add and axis == 0:
+        made = run("reduce_window_sum" if windows else "reduce_sum", [x], params)
+        if made is not None:
+            return made
 
     def wider(sizes: Sequence[Any], one: Any) -> tuple[Any, ...]:
         return (one, *sizes) if axis == 0 else (*sizes, one)
 
-    if call.eqn.name.startswith("reduce_window"):
+    if windows:
         return lax.reduce_window(
             x,
             np.zeros((), x.dtype),
@@ -320,10 +341,10 @@ def _members(field: Field, call: Call, symbol: str, values: Sequence[Value]) -> 
         cover = np.eye(count, dtype=bool).reshape(*value.shape, count)
         if value.special is not None:
             cover = cover & (value.special == 0)[..., None]
-        flat = jnp.reshape(marks, (len(marks), -1)), jnp.reshape(nonzero, (-1,))
+        flat = xp.reshape(marks, (len(marks), -1)), xp.reshape(nonzero, (-1,))
         parts.append(Members(symbol, *flat, cover))
-    marks = jnp.concatenate([part.marks for part in parts], axis=1)
-    nonzero = jnp.concatenate([part.nonzero for part in parts])
+    marks = xp.concatenate([part.marks for part in parts], axis=1)
+    nonzero = xp.concatenate([part.nonzero for part in parts])
     if len(parts) == 2:
         covers = [np.broadcast_to(p.cover, (*shape, n)) for p, n in zip(parts, counts, strict=True)]
         return Members(symbol, marks, nonzero, np.concatenate(covers, axis=-1))
@@ -335,10 +356,10 @@ def _members(field: Field, call: Call, symbol: str, values: Sequence[Value]) -> 
 def _distinct(members: Members) -> tuple[Any, Any]:
     """The sum of the marks of different cells, (tracks, *shape), and how many cells are not 0."""
     *shape, count = members.cover.shape
-    cover = jnp.asarray(members.cover.reshape(-1, count), jnp.float64)
-    equal = jnp.all(members.marks[:, :, None] == members.marks[:, None, :], axis=0)
-    earlier = jnp.where(np.triu(np.ones((count, count), bool), 1), equal, False)
-    first = cover * (cover @ earlier.astype(jnp.float64) == 0)
+    cover = members.cover.reshape(-1, count).astype(np.float64)
+    equal = xp.all(members.marks[:, :, None] == members.marks[:, None, :], axis=0)
+    earlier = xp.where(np.triu(np.ones((count, count), bool), 1), equal, False)
+    first = cover * (cover @ earlier.astype(np.float64) == 0)
     joined = members.marks @ first.T
     return joined.reshape(-1, *shape), (cover @ members.nonzero).reshape(shape)
 
@@ -365,7 +386,7 @@ def ordered(field: Field, call: Call) -> list[Value]:
         found = field.function(call.label, [whole])
         zero = field.value(Known(np.zeros(found.shape)))
         found = _where_flat(found, zero, _lines(field, values[0], axes)[1])
-        return [Value(tuple(jnp.squeeze(p, tuple(a + 1 for a in axes)) for p in found.parts))]
+        return [Value(tuple(xp.squeeze(p, tuple(a + 1 for a in axes)) for p in found.parts))]
     rank = len(call.types[0].shape)
     axis = int(params.get("axis", params.get("dimension", rank - 1)))
     if name.startswith("cum"):
@@ -405,8 +426,8 @@ def _lines(field: Field, value: Value, axes: Sequence[int]) -> tuple[Value, Any]
     for part in coded(value):
         first = part
         for axis in axes:
-            first = lax.slice_in_dim(first, 0, 1, axis=axis + 1)
-        flat = flat & jnp.all(part == first, (0, *(axis + 1 for axis in axes)), keepdims=True)[0]
+            first = first[(slice(None),) * (axis + 1) + (slice(1),)]
+        flat = flat & xp.all(part == first, (0, *(axis + 1 for axis in axes)), keepdims=True)[0]
     codes = value.special
     if codes is not None:
         where = tuple(axes)
@@ -417,7 +438,7 @@ def _lines(field: Field, value: Value, axes: Sequence[int]) -> tuple[Value, Any]
 
 def _first(value: Value, axis: int, count: int) -> Value:
     """The first cells along an axis."""
-    parts = tuple(lax.slice_in_dim(p, 0, count, axis=axis + 1) for p in value.parts)
+    parts = tuple(p[(slice(None),) * (axis + 1) + (slice(count),)] for p in value.parts)
     codes = None if value.special is None else value.special.take(range(count), axis)
     return dataclasses.replace(value, parts=parts, special=codes, members=None)
 
@@ -426,7 +447,7 @@ def _where_flat(found: Value, line: Value, flat: Any) -> Value:
     """What was found, and the line itself where that is flat."""
     line = spread(line, found.shape)
     parts = tuple(
-        jnp.where(flat, old, new) for old, new in zip(line.parts, found.parts, strict=True)
+        xp.where(flat, old, new) for old, new in zip(line.parts, found.parts, strict=True)
     )
     return Value(parts, found.size.with_(line.size), line.special)
 
@@ -460,9 +481,9 @@ def _window(field: Field, call: Call, values: Sequence[Value]) -> list[Value]:
     rows = []
     for value, start in zip(values[:count], values[count:], strict=True):
         check_finite(value, start)
-        part = jnp.take(jnp.reshape(value.parts[0], (len(value.parts[0]), -1)), index, axis=1)
-        begin = jnp.reshape(start.parts[0], (-1, *[1] * inside.ndim))
-        rows.append(Value((jnp.where(inside, part, begin),), largest([value, start])))
+        part = xp.take(xp.reshape(value.parts[0], (len(value.parts[0]), -1)), index, axis=1)
+        begin = xp.reshape(start.parts[0], (-1, *[1] * inside.ndim))
+        rows.append(Value((xp.where(inside, part, begin),), largest([value, start])))
     joined = rows[0] if count == 1 else field.function(f"{call.label} tuple", rows)
     name = f"{call.label} window"
     whole = field.digest(name, joined, (inside.ndim - 1,), ordered=True)
@@ -475,7 +496,13 @@ def _running(field: Field, call: Call, value: Value, axis: int) -> Value:
     shape = [n if a == axis else 1 for a, n in enumerate(value.shape)]
     places = field.value(Known(np.arange(math.prod(shape)).reshape(shape)))
     marks = field.function(f"{call.label} cell", [value, places]).parts[0]
-    sums = lax.cumsum(marks, axis + 1, reverse=bool(call.eqn.params["reverse"]))
+    backwards = bool(call.eqn.params["reverse"])
+    if is_at_hand(marks):
+        line = np.flip(marks, axis + 1) if backwards else marks
+        sums = np.cumsum(line, axis + 1)
+        sums = np.flip(sums, axis + 1) if backwards else sums
+    else:
+        sums = lax.cumsum(marks, axis + 1, reverse=backwards)
     return field.function(call.label, [Value((field.arithmetic.reduce(sums),))])
 
 
@@ -515,7 +542,7 @@ def _digests(field: Field, call: Call, positions: Iterable[int]) -> list[Value]:
         if 0 not in value.shape:
             axes = range(len(value.shape))
             whole = field.digest(f"{call.whole_label} operand {i}", value, axes, ordered=True)
-            marks.append(Value(tuple(jnp.reshape(p, (len(p),)) for p in whole.parts)))
+            marks.append(Value(tuple(xp.reshape(p, (len(p),)) for p in whole.parts)))
     return marks
 
 
@@ -552,11 +579,11 @@ def _looked_up(field: Field, call: Call, kept: tuple[int, dict[int, int]]) -> Va
     others = [axis for axis in range(len(value.shape)) if axis not in axes]
     along = field.digest(f"{call.whole_label} looked up", value, others, ordered=True)
     sources = list(axes)
-    parts = tuple(jnp.squeeze(p, tuple(axis + 1 for axis in others)) for p in along.parts)
+    parts = tuple(xp.squeeze(p, tuple(axis + 1 for axis in others)) for p in along.parts)
     order = np.argsort([axes[axis] for axis in sources])
-    parts = tuple(jnp.transpose(p, (0, *(1 + int(i) for i in order))) for p in parts)
+    parts = tuple(xp.transpose(p, (0, *(1 + int(i) for i in order))) for p in parts)
     missing = tuple(1 + out for out in range(len(shape)) if out not in axes.values())
-    along = Value(tuple(jnp.expand_dims(p, missing) for p in parts))
+    along = Value(tuple(xp.expand_dims(p, missing) for p in parts))
     rest = [1 if out in axes.values() else n for out, n in enumerate(shape)]
     places = field.value(Known(np.arange(math.prod(rest)).reshape(rest)))
     marks = _digests(field, call, (i for i in range(len(call.operands)) if i != position))

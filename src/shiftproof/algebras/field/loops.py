@@ -11,6 +11,7 @@ import numpy as np
 from jax import lax
 
 from shiftproof.algebras.arithmetic import Size
+from shiftproof.algebras.at_hand import xp
 from shiftproof.algebras.field.functions import choose
 from shiftproof.algebras.field.values import (
     Call,
@@ -79,7 +80,7 @@ def _stacked(field: Field, slices: Sequence[Operand], aval: Any) -> Operand:
             [np.zeros(v.shape, np.int8) if v.special is None else v.special for v in values]
         )
     count = max(len(v.parts) for v in values)
-    parts = tuple(jnp.stack([part_of(v, i) for v in values], axis=1) for i in range(count))
+    parts = tuple(xp.stack([part_of(v, i) for v in values], axis=1) for i in range(count))
     return Value(parts, largest(values), codes)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from jax import lax
 
 from shiftproof.algebras.arithmetic import FRESH, Arithmetic, FieldError, Size, size_of
+from shiftproof.algebras.at_hand import is_at_hand, run, xp
 from shiftproof.algebras.digits import is_exact
 from shiftproof.tracing.primitives import TABLE, Kind, Reading, plain, read, type_of
 from shiftproof.tracing.trace import (
@@ -127,6 +128,7 @@ class Field:
     Args:
         arithmetic: primes and random functions.
         rules: by class, the results of an equation.
+        at_once: whether values are computed when an equation is met, and not when what is traced is run.
 
     Attributes:
         tally: what the error bound is made of; grows while programs run.
@@ -134,11 +136,31 @@ class Field:
         undefined: truths, each whether some function is infinite or NaN at cells where its operands are known to be 0.
     """
 
-    def __init__(self, arithmetic: Arithmetic, rules: "Mapping[Kind, Rule]") -> None:
-        self.arithmetic, self.rules = arithmetic, rules
+    def __init__(
+        self, arithmetic: Arithmetic, rules: "Mapping[Kind, Rule]", *, at_once: bool = False
+    ) -> None:
+        self.arithmetic, self.rules, self.at_once = arithmetic, rules, at_once
         self.tally = Tally()
         self.opaque: dict[str, None] = {}
         self.undefined: list[Any] = []
+        self._kept: dict[int, Any] = {}
+        self._remembered: dict[Any, Any] = {}
+
+    def keep(self, program: Program, known: Mapping[int, Any]) -> None:
+        """Remember what follows from known values and numbers in equations, which are the same in every run at once."""
+        inputs = (o for eqn in program.equations for o in eqn.inputs)
+        arrays = [*known.values(), *(o.value for o in inputs if isinstance(o, Literal))]
+        self._kept.update((id(array), array) for array in arrays)
+
+    def remember(self, what: Any, operands: Sequence[Operand], make: Callable[[], Any]) -> Any:
+        """What follows from the known ones among some operands: made once, where they are the same in every run."""
+        arrays = tuple(id(o.array) for o in operands if isinstance(o, Known))
+        if not self.at_once or not all(array in self._kept for array in arrays):
+            return make()
+        key = (what, *arrays)
+        if key not in self._remembered:
+            self._remembered[key] = make()
+        return self._remembered[key]
 
     def run(self, program: Program, start: Mapping[int, Operand]) -> dict[int, Operand]:
         """Every value of a program, by number.
@@ -208,6 +230,9 @@ class Field:
         """
         if isinstance(operand, Value):
             return operand
+        return self.remember("value", [operand], lambda: self._embed(operand))
+
+    def _embed(self, operand: Known) -> Value:
         if not plain(operand.array.dtype if hasattr(operand.array, "dtype") else np.float64):
             raise NotHere("it uses random keys")
         array = np.asarray(operand.array)
@@ -221,6 +246,8 @@ class Field:
             special = special_codes(array)
             parts = (np.where(special != 0, 0.0, array),)
         embedded = tuple(self.arithmetic.embed(np.asarray(part)) for part in parts)
+        if not self.at_once:  # a constant of what is traced, with all that is computed of it
+            embedded = tuple(map(jnp.asarray, embedded))
         size, *more = (size_of(np.asarray(part)) for part in parts)
         return Value(embedded, size.with_(*more), special)
 
@@ -232,7 +259,7 @@ class Field:
         shape = np.broadcast_shapes(*(v.shape for v in values))
         self.tally.lookups += outputs * math.prod(shape)
         inputs = [
-            jnp.broadcast_to(part, (part.shape[0], *shape)) for v in values for part in coded(v)
+            xp.broadcast_to(part, (part.shape[0], *shape)) for v in values for part in coded(v)
         ]
         found = [self.arithmetic.function(f"{name} {i}", inputs) for i in range(outputs)]
         return Value(tuple(found))
@@ -248,14 +275,14 @@ class Field:
             self.tally.join(math.prod(value.shape[axis] for axis in axes))
         marks = self.function(f"{name} digest", values)
         where = tuple(axis + 1 for axis in axes)
-        return Value((self.arithmetic.reduce(jnp.sum(marks.parts[0], where, keepdims=True)),))
+        return Value((self.arithmetic.reduce(xp.sum(marks.parts[0], where, keepdims=True)),))
 
     def is_zero(self, values: Sequence[Value]) -> Any:
         """Where all values are known to be 0: no other expression has a tuple of zeros, but for the error."""
         found = None
         for value in values:
             for part in value.parts:
-                zero = jnp.all(jnp.asarray(part) == 0, axis=0)
+                zero = xp.all(part == 0, axis=0)
                 found = zero if found is None else found & zero
         return found
 
@@ -416,7 +443,7 @@ def coded(value: Value) -> list[Any]:
         return list(value.parts)
     codes, none = 2.0**20 + 2.0 + value.special, value.special == NO_NUMBER
     return [
-        jnp.where(value.special == 0, part, jnp.where(none, 2.0**20 + 8 + part, codes))
+        xp.where(value.special == 0, part, xp.where(none, 2.0**20 + 8 + part, codes))
         for part in value.parts
     ]
 
@@ -433,20 +460,27 @@ def check_finite(*values: Value) -> None:
 
 def part_of(value: Value, part: int) -> Any:
     """A part of a complex number; of a real one the second is 0."""
-    return value.parts[part] if part < len(value.parts) else jnp.zeros_like(value.parts[0])
+    return value.parts[part] if part < len(value.parts) else xp.zeros_like(value.parts[0])
 
 
-def on_tracks(
-    call: Call, arrays: Mapping[int, Any], raw: Sequence[int], **changed: Any
-) -> list[Any]:
+def on_tracks(call: Call, arrays: Mapping[int, Any], raw: Sequence[int]) -> list[Any]:
     """The results of the primitive on every track; operands in `raw` stay what they are."""
+
+    operands = [arrays[i] for i in sorted(arrays)]
+    if not raw and (made := run(call.eqn.name, operands, call.eqn.params)) is not None:
+        return [made]
 
     def one(*tracks: Any) -> Sequence[Any]:
         given = iter(tracks)
         full = [call.known(i) if i in raw else next(given) for i in range(len(call.operands))]
-        return call.bind(*full, **changed)
+        return call.bind(*full)
 
-    return list(jax.vmap(one)(*(jnp.asarray(arrays[i]) for i in sorted(arrays))))
+    return like(operands, jax.vmap(one)(*map(jnp.asarray, operands)))
+
+
+def like(operands: Sequence[Any], made: Sequence[Any]) -> list[Any]:
+    """What JAX has made, at hand where the operands are."""
+    return [np.asarray(array) for array in made] if is_at_hand(*operands) else list(made)
 
 
 def largest(values: Any, terms: int = 1) -> Size:
@@ -461,7 +495,7 @@ def spread(value: Value, shape: tuple[int, ...]) -> Value:
         return value
     missing = [1] * (len(shape) - len(value.shape))
     parts = tuple(
-        jnp.broadcast_to(jnp.reshape(p, (len(p), *missing, *value.shape)), (len(p), *shape))
+        xp.broadcast_to(xp.reshape(p, (len(p), *missing, *value.shape)), (len(p), *shape))
         for p in value.parts
     )
     codes = None if value.special is None else np.broadcast_to(value.special, shape)

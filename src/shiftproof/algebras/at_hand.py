@@ -1,0 +1,224 @@
+"""At hand: arrays that are there are computed by NumPy at once; what is being traced is computed by JAX.
+
+JAX traces and compiles every operation for every shape, which takes longer than a few runs of a small program. The rules
+of an algebra are written once, by `xp` in place of `jax.numpy`, and which library computes follows from the arrays. The
+most frequent primitives that only move, sum or multiply are here as well; JAX runs the others itself.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+
+def is_at_hand(*arrays: Any) -> bool:
+    """Whether all are arrays of NumPy or numbers, or lists of such."""
+    return all(
+        is_at_hand(*a) if isinstance(a, list | tuple) else not hasattr(a, "aval") for a in arrays
+    )
+
+
+class _Either:
+    """The functions of `jax.numpy`, run by NumPy where the arrays are at hand."""
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        host, traced = getattr(np, name), getattr(jnp, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return (host if is_at_hand(*args) else traced)(*args, **kwargs)
+
+        setattr(self, name, call)
+        return call
+
+
+xp: Any = _Either()
+"""Each function by the library that its positional arguments ask for."""
+
+
+def run(name: str, arrays: Sequence[Any], params: Mapping[str, Any]) -> np.ndarray | None:
+    """What a primitive gives for numbers in float64, each array with one more axis in front, along which it is run.
+
+    Args:
+        name: of the primitive.
+        arrays: (tracks, *shape) each.
+        params: of the equation.
+
+    Returns:
+        (tracks, *shape); None where there is no rule here, or some array is not at hand.
+    """
+    rule = _RULES.get(name)
+    if rule is None or not is_at_hand(*arrays):
+        return None
+    return rule(params, *arrays)
+
+
+# --- moves ---
+
+
+def _reshape(params: Mapping[str, Any], x: np.ndarray) -> np.ndarray | None:
+    return x.reshape(len(x), *params["new_sizes"]) if params["dimensions"] is None else None
+
+
+def _transpose(params: Mapping[str, Any], x: np.ndarray) -> np.ndarray:
+    return np.transpose(x, (0, *(axis + 1 for axis in params["permutation"])))
+
+
+def _squeeze(params: Mapping[str, Any], x: np.ndarray) -> np.ndarray:
+    return np.squeeze(x, tuple(axis + 1 for axis in params["dimensions"]))
+
+
+def _expand(params: Mapping[str, Any], x: np.ndarray) -> np.ndarray:
+    return np.expand_dims(x, tuple(axis + 1 for axis in params["dimensions"]))
+
+
+def _broadcast(params: Mapping[str, Any], x: np.ndarray) -> np.ndarray:
+    shape = tuple(params["shape"])
+    middle = [1] * len(shape)
+    for axis, place in enumerate(params["broadcast_dimensions"]):
+        middle[place] = x.shape[axis + 1]
+    return np.broadcast_to(x.reshape(len(x), *middle), (len(x), *shape))
+
+
+def _slice(params: Mapping[str, Any], x: np.ndarray) -> np.ndarray:
+    steps = params["strides"] or (1,) * (x.ndim - 1)
+    parts = map(slice, params["start_indices"], params["limit_indices"], steps)
+    return x[(slice(None), *parts)]
+
+
+def _reverse(params: Mapping[str, Any], x: np.ndarray) -> np.ndarray:
+    return np.flip(x, tuple(axis + 1 for axis in params["dimensions"]))
+
+
+def _concatenate(params: Mapping[str, Any], *arrays: np.ndarray) -> np.ndarray:
+    return np.concatenate(arrays, params["dimension"] + 1)
+
+
+def _pad(params: Mapping[str, Any], x: np.ndarray, fill: np.ndarray) -> np.ndarray:
+    return _padded(x, [(0, 0, 0), *params["padding_config"]], fill)
+
+
+def _padded(x: np.ndarray, config: Sequence[tuple[int, int, int]], fill: Any = None) -> np.ndarray:
+    """With so many cells before and behind each axis, negative ones cut, and between its cells."""
+    to, origin, shape = [], [], []
+    for n, (low, high, inner) in zip(x.shape, config, strict=True):
+        shape.append(max(0, low + (max(0, (n - 1) * (inner + 1) + 1) if n else 0) + high))
+        step = inner + 1
+        first = max(0, -(low // step)) if low < 0 else 0
+        last = min(n, (shape[-1] - 1 - low) // step + 1)
+        to.append(slice(low + first * step, max(0, low + (last - 1) * step + 1), step))
+        origin.append(slice(first, max(first, last)))
+        if last <= first:
+            to[-1] = slice(0, 0)
+    made = np.zeros(shape, x.dtype)
+    if fill is not None and np.any(fill):
+        made += np.reshape(fill, (-1, *[1] * (x.ndim - 1)))
+    made[tuple(to)] = x[tuple(origin)]
+    return made
+
+
+# --- sums ---
+
+
+def _sum(params: Mapping[str, Any], x: np.ndarray) -> np.ndarray:
+    return np.sum(x, tuple(axis + 1 for axis in params["axes"]))
+
+
+def _window_sum(params: Mapping[str, Any], x: np.ndarray) -> np.ndarray:
+    config = [
+        (low, high, base - 1)
+        for (low, high), base in zip(params["padding"], params["base_dilation"], strict=True)
+    ]
+    found = _padded(x, [(0, 0, 0), *config])
+    steps = (params["window_dimensions"], params["window_strides"], params["window_dilation"])
+    # windows are boxes: one axis after the other
+    for axis, (size, stride, dilation) in enumerate(zip(*steps, strict=True), 1):
+        count = _count(found.shape[axis], size, stride, dilation)
+        lead = (slice(None),) * axis
+        parts = (
+            found[(*lead, _places(tap, count, stride, dilation))] for tap in range(size)
+        )
+        found = sum(parts, start=np.float64(0.0)) if size > 1 or stride > 1 else found
+    return found
+
+
+def _count(cells: int, size: int, stride: int, dilation: int) -> int:
+    """How many windows there are."""
+    return max(0, (cells - (size - 1) * dilation - 1) // stride + 1)
+
+
+def _places(tap: int, count: int, stride: int, dilation: int) -> slice:
+    """The cell that stands at a tap, of every window."""
+    begin = tap * dilation
+    return slice(begin, begin + (count - 1) * stride + 1 if count else begin, stride)
+
+
+# --- products ---
+
+
+def _dot(params: Mapping[str, Any], x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    (xc, yc), (xb, yb) = params["dimension_numbers"]
+    xc, yc, xb, yb = ([a + 1 for a in axes] for axes in (xc, yc, xb, yb))
+    xf = [a for a in range(1, x.ndim) if a not in xc and a not in xb]
+    yf = [a for a in range(1, y.ndim) if a not in yc and a not in yb]
+    batch = [len(x), *(x.shape[a] for a in xb)]
+    left, right = [x.shape[a] for a in xf], [y.shape[a] for a in yf]
+    inner = math.prod(x.shape[a] for a in xc)
+    first = np.transpose(x, (0, *xb, *xf, *xc)).reshape(*batch, math.prod(left), inner)
+    second = np.transpose(y, (0, *yb, *yc, *yf)).reshape(*batch, inner, math.prod(right))
+    return np.matmul(first, second).reshape(*batch, *left, *right)
+
+
+def _convolution(params: Mapping[str, Any], x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    numbers = params["dimension_numbers"]
+    x = np.transpose(x, (0, *(axis + 1 for axis in numbers.lhs_spec)))
+    kernel = np.transpose(kernel, (0, *(axis + 1 for axis in numbers.rhs_spec)))
+    config = [
+        (low, high, base - 1)
+        for (low, high), base in zip(params["padding"], params["lhs_dilation"], strict=True)
+    ]
+    x = _padded(x, [(0, 0, 0)] * 3 + config)
+    tracks, sizes = len(x), kernel.shape[3:]
+    batches, groups = params["batch_group_count"], params["feature_group_count"]
+    features, images = kernel.shape[1], x.shape[1] // batches
+    steps = list(zip(sizes, params["window_strides"], params["rhs_dilation"], strict=True))
+    counts = [_count(n, *step) for n, step in zip(x.shape[3:], steps, strict=True)]
+    # groups of batches, of which at most one kind is many, are groups of features
+    x = x.reshape(tracks, batches, images, groups, -1, *x.shape[3:])
+    x = np.moveaxis(x, 2, 4).reshape(tracks, batches * groups, -1, images, *x.shape[5:])
+    taps = []
+    for offset in itertools.product(*map(range, sizes)):
+        where = (
+            _places(tap, count, stride, dilation)
+            for tap, count, (_, stride, dilation) in zip(offset, counts, steps, strict=True)
+        )
+        taps.append(x[(..., *where)])
+    windows = np.stack(taps, 3).reshape(*x.shape[:2], x.shape[2] * len(taps), -1)
+    weights = kernel.reshape(*x.shape[:2], features // x.shape[1], -1)
+    found = np.matmul(weights, windows).reshape(tracks, features, images, *counts)
+    found = np.swapaxes(found, 1, 2)
+    return np.transpose(found, (0, *(1 + int(axis) for axis in np.argsort(numbers.out_spec))))
+
+
+_RULES: Mapping[str, Callable[..., np.ndarray | None]] = {
+    "reshape": _reshape,
+    "transpose": _transpose,
+    "squeeze": _squeeze,
+    "expand_dims": _expand,
+    "broadcast_in_dim": _broadcast,
+    "slice": _slice,
+    "rev": _reverse,
+    "concatenate": _concatenate,
+    "pad": _pad,
+    "copy": lambda _, x: x,
+    "neg": lambda _, x: -x,
+    "add": lambda _, x, y: x + y,
+    "add_any": lambda _, x, y: x + y,
+    "sub": lambda _, x, y: x - y,
+    "reduce_sum": _sum,
+    "reduce_window_sum": _window_sum,
+    "dot_general": _dot,
+    "conv_general_dilated": _convolution,
+}
