@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from shiftproof.algebras.at_hand import is_at_hand, xp
+from shiftproof.algebras.at_hand import in_numpy, xp
 from shiftproof.tracing.settings import SMALL, all_options, current_device
 
 CEILING = 2**20
@@ -221,7 +221,7 @@ class Arithmetic:
 
     def reduce(self, x: Any, part: slice = slice(None)) -> Any:
         """Residues of whole numbers of magnitude up to 2^53 - 2^20."""
-        reduced = _reduced if is_at_hand(x) else _reduced_compiled
+        reduced = _reduced if in_numpy(x) else _reduced_compiled
         return reduced(x, self.moduli(x.ndim - 1, part))
 
     def embed(self, array: np.ndarray) -> np.ndarray:
@@ -261,7 +261,7 @@ class Arithmetic:
         """
         moduli = np.asarray(self.primes[part], np.uint64)
         draws = _drawn(self.seed, name, len(moduli), sum(len(operand) for operand in operands))
-        mixed = _mixed if is_at_hand(*operands) else _mixed_compiled
+        mixed = _mixed if in_numpy(*operands) else _mixed_compiled
         return mixed(operands, draws, moduli)
 
     def permute(self, name: str, x: Any) -> Any:

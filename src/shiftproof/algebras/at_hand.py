@@ -5,6 +5,7 @@ of an algebra are written once, by `xp` in place of `jax.numpy`, and which libra
 most frequent primitives that only move, sum or multiply are here as well; JAX runs the others itself.
 """
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -13,12 +14,26 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from shiftproof.tracing.primitives import plain
+from shiftproof.tracing.trace import is_at_hand
 
-def is_at_hand(*arrays: Any) -> bool:
+
+def in_numpy(*arrays: Any) -> bool:
     """Whether all are arrays of NumPy or numbers, or lists of such."""
     return all(
-        is_at_hand(*a) if isinstance(a, list | tuple) else not hasattr(a, "aval") for a in arrays
+        in_numpy(*a) if isinstance(a, list | tuple) else not hasattr(a, "aval") for a in arrays
     )
+
+
+def host(array: Any) -> Any:
+    """An array of NumPy where the numbers are known, and no random keys; else what is given."""
+    known = is_at_hand(array) and plain(getattr(array, "dtype", np.float64))
+    return np.asarray(array) if known else array
+
+
+def like(operands: Sequence[Any], made: Sequence[Any]) -> list[Any]:
+    """What JAX has made, in NumPy where the operands are."""
+    return [host(array) for array in made] if in_numpy(*operands) else list(made)
 
 
 class _Either:
@@ -28,7 +43,7 @@ class _Either:
         host, traced = getattr(np, name), getattr(jnp, name)
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            return (host if is_at_hand(*args) else traced)(*args, **kwargs)
+            return (host if in_numpy(*args) else traced)(*args, **kwargs)
 
         setattr(self, name, call)
         return call
@@ -39,19 +54,21 @@ xp: Any = _Either()
 
 
 def run(name: str, arrays: Sequence[Any], params: Mapping[str, Any]) -> np.ndarray | None:
-    """What a primitive gives for numbers in float64, each array with one more axis in front, along which it is run.
+    """What a primitive gives, each array with one more axis in front, along which it is run.
 
     Args:
         name: of the primitive.
-        arrays: (tracks, *shape) each.
+        arrays: (tracks, *shape) each; of numbers in float64, but for what only moves.
         params: of the equation.
 
     Returns:
-        (tracks, *shape); None where there is no rule here, or some array is not at hand.
+        (tracks, *shape); None where there is no rule here, or some array is none of NumPy.
     """
-    rule = _RULES.get(name)
-    if rule is None or not is_at_hand(*arrays):
+    rule = _MOVES.get(name) or _REALS.get(name)
+    if rule is None or not in_numpy(*arrays) or not all(array.size for array in arrays):
         return None
+    if name not in _MOVES and any(array.dtype != np.float64 for array in arrays):
+        return None  # machine integers wrap around
     return rule(params, *arrays)
 
 
@@ -113,35 +130,33 @@ def _padded(x: np.ndarray, config: Sequence[tuple[int, int, int]], fill: Any = N
         if last <= first:
             to[-1] = slice(0, 0)
     made = np.zeros(shape, x.dtype)
-    if fill is not None and np.any(fill):
-        made += np.reshape(fill, (-1, *[1] * (x.ndim - 1)))
+    if fill is not None:
+        made[...] = np.reshape(fill, (-1, *[1] * (x.ndim - 1)))
     made[tuple(to)] = x[tuple(origin)]
     return made
 
 
-# --- sums ---
+# --- sums and extrema ---
 
 
-def _sum(params: Mapping[str, Any], x: np.ndarray) -> np.ndarray:
-    return np.sum(x, tuple(axis + 1 for axis in params["axes"]))
+def _reduced(params: Mapping[str, Any], x: np.ndarray, join: np.ufunc) -> np.ndarray:
+    return join.reduce(x, axis=tuple(axis + 1 for axis in params["axes"]))
 
 
-def _window_sum(params: Mapping[str, Any], x: np.ndarray) -> np.ndarray:
+def _window(params: Mapping[str, Any], x: np.ndarray, join: np.ufunc, start: float) -> np.ndarray:
+    """Windows joined by an associative operation, with its neutral element: they are boxes, so axis after axis."""
     config = [
         (low, high, base - 1)
         for (low, high), base in zip(params["padding"], params["base_dilation"], strict=True)
     ]
-    found = _padded(x, [(0, 0, 0), *config])
+    if any(map(any, config)):
+        x = _padded(x, [(0, 0, 0), *config], np.float64(start))
     steps = (params["window_dimensions"], params["window_strides"], params["window_dilation"])
-    # windows are boxes: one axis after the other
     for axis, (size, stride, dilation) in enumerate(zip(*steps, strict=True), 1):
-        count = _count(found.shape[axis], size, stride, dilation)
-        lead = (slice(None),) * axis
-        parts = (
-            found[(*lead, _places(tap, count, stride, dilation))] for tap in range(size)
-        )
-        found = sum(parts, start=np.float64(0.0)) if size > 1 or stride > 1 else found
-    return found
+        count, lead = _count(x.shape[axis], size, stride, dilation), (slice(None),) * axis
+        taps = (x[(*lead, _places(tap, count, stride, dilation))] for tap in range(size))
+        x = functools.reduce(join, taps)
+    return x
 
 
 def _count(cells: int, size: int, stride: int, dilation: int) -> int:
@@ -202,7 +217,7 @@ def _convolution(params: Mapping[str, Any], x: np.ndarray, kernel: np.ndarray) -
     return np.transpose(found, (0, *(1 + int(axis) for axis in np.argsort(numbers.out_spec))))
 
 
-_RULES: Mapping[str, Callable[..., np.ndarray | None]] = {
+_MOVES: Mapping[str, Callable[..., np.ndarray | None]] = {
     "reshape": _reshape,
     "transpose": _transpose,
     "squeeze": _squeeze,
@@ -213,12 +228,20 @@ _RULES: Mapping[str, Callable[..., np.ndarray | None]] = {
     "concatenate": _concatenate,
     "pad": _pad,
     "copy": lambda _, x: x,
+}
+_REALS: Mapping[str, Callable[..., np.ndarray | None]] = {
     "neg": lambda _, x: -x,
     "add": lambda _, x, y: x + y,
     "add_any": lambda _, x, y: x + y,
     "sub": lambda _, x, y: x - y,
-    "reduce_sum": _sum,
-    "reduce_window_sum": _window_sum,
+    "max": lambda _, x, y: np.maximum(x, y),
+    "min": lambda _, x, y: np.minimum(x, y),
+    "reduce_sum": functools.partial(_reduced, join=np.add),
+    "reduce_max": functools.partial(_reduced, join=np.maximum),
+    "reduce_min": functools.partial(_reduced, join=np.minimum),
+    "reduce_window_sum": functools.partial(_window, join=np.add, start=0.0),
+    "reduce_window_max": functools.partial(_window, join=np.maximum, start=-math.inf),
+    "reduce_window_min": functools.partial(_window, join=np.minimum, start=math.inf),
     "dot_general": _dot,
     "conv_general_dilated": _convolution,
 }

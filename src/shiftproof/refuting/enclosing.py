@@ -10,11 +10,10 @@ import itertools
 import time
 from collections.abc import Sequence
 
-import jax
 import numpy as np
 
 from shiftproof.algebras.interval import Enclosures, enclose
-from shiftproof.algebras.interval.ball import NoEnclosure, embed_all, nothing
+from shiftproof.algebras.interval.ball import NoEnclosure, embed, nothing
 from shiftproof.exactness.calibration import host_processor
 from shiftproof.group import Shift
 from shiftproof.refuting.trials import Trial
@@ -72,12 +71,12 @@ def _enclosed(trial: Trial, image: np.ndarray) -> list[Ball]:
     program, begin = trial.program, time.perf_counter()
     compiles = program.fingerprint not in _MET
     with settings("float64"), trial.budget.uncounted() if compiles else contextlib.nullcontext():
-        given = jax.device_put(np.asarray(image[None] * float(trial.scale), np.float64))
+        given = np.asarray(image[None] * float(trial.scale), np.float64)
         # constants are what the program computes; what is computed of weights is rounded
         weights = dict(zip(program.weights, trial.weights, strict=True))
         own = {**program.constants, **known_values(program, program.constants), **weights}
         if not trial.embedded and sum(np.size(array) for array in own.values()) <= MOST_EMBEDDED:
-            trial.embedded.update(embed_all(own))
+            trial.embedded.update((n, embed(array)) for n, array in own.items())
         try:
             made = enclose(program, own, given, embedded=trial.embedded or None)
         except NoEnclosure:  # random keys that follow from what is not known

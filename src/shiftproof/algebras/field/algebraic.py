@@ -20,7 +20,7 @@ from shiftproof.algebras.arithmetic import (
     inverses,
     size_of_inverses,
 )
-from shiftproof.algebras.at_hand import run, xp
+from shiftproof.algebras.at_hand import like, run, xp
 from shiftproof.algebras.field.values import (
     NO_NUMBER,
     Call,
@@ -31,7 +31,6 @@ from shiftproof.algebras.field.values import (
     Value,
     check_finite,
     largest,
-    like,
     moved_codes,
     numbers_of,
     on_tracks,

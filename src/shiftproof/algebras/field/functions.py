@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from shiftproof.algebras.at_hand import is_at_hand, run, xp
+from shiftproof.algebras.at_hand import in_numpy, like, run, xp
 from shiftproof.algebras.digits import is_exact
 from shiftproof.algebras.field.values import (
     Call,
@@ -26,7 +26,6 @@ from shiftproof.algebras.field.values import (
     coded,
     family,
     largest,
-    like,
     numbers_of,
     part_of,
     refuse_no_number,
@@ -497,7 +496,7 @@ def _running(field: Field, call: Call, value: Value, axis: int) -> Value:
     places = field.value(Known(np.arange(math.prod(shape)).reshape(shape)))
     marks = field.function(f"{call.label} cell", [value, places]).parts[0]
     backwards = bool(call.eqn.params["reverse"])
-    if is_at_hand(marks):
+    if in_numpy(marks):
         line = np.flip(marks, axis + 1) if backwards else marks
         sums = np.cumsum(line, axis + 1)
         sums = np.flip(sums, axis + 1) if backwards else sums

@@ -11,7 +11,7 @@ import numpy as np
 from jax import lax
 
 from shiftproof.algebras.arithmetic import FRESH, Arithmetic, FieldError, Size, size_of
-from shiftproof.algebras.at_hand import is_at_hand, run, xp
+from shiftproof.algebras.at_hand import like, run, xp
 from shiftproof.algebras.digits import is_exact
 from shiftproof.tracing.primitives import TABLE, Kind, Reading, plain, read, type_of
 from shiftproof.tracing.trace import (
@@ -476,11 +476,6 @@ def on_tracks(call: Call, arrays: Mapping[int, Any], raw: Sequence[int]) -> list
         return call.bind(*full)
 
     return like(operands, jax.vmap(one)(*map(jnp.asarray, operands)))
-
-
-def like(operands: Sequence[Any], made: Sequence[Any]) -> list[Any]:
-    """What JAX has made, at hand where the operands are."""
-    return [np.asarray(array) for array in made] if is_at_hand(*operands) else list(made)
 
 
 def largest(values: Any, terms: int = 1) -> Size:

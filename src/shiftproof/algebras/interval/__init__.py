@@ -42,14 +42,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from shiftproof.algebras.at_hand import host
 from shiftproof.algebras.interval.algebraic import bilinear, linear, moves, spectral
 from shiftproof.algebras.interval.ball import (
     Ball,
     Call,
     NoEnclosure,
     embed,
-    embed_all,
     is_inexact,
+    is_zeros,
     no_radius,
     nothing,
     separate,
@@ -60,7 +61,7 @@ from shiftproof.algebras.interval.kernels import kernel_of
 from shiftproof.algebras.interval.loops import LOOPS
 from shiftproof.algebras.interval.order import LOGIC, extremum, ordered
 from shiftproof.tracing.primitives import Kind, plain, type_of
-from shiftproof.tracing.trace import Equation, Literal, Program, apply, interpret
+from shiftproof.tracing.trace import Equation, Literal, Program, apply, interpret, is_at_hand
 
 __all__ = ["RULES", "Ball", "Enclosures", "apart", "embed", "enclose"]
 
@@ -99,12 +100,12 @@ def enclose(
             `fixed_values` in their place its rounding is not counted.
         images: one batch, of the traced shape.
         wanted: numbers of values that are given besides the outputs.
-        embedded: `embed_all(fixed)`, where it is known already.
+        embedded: what `embed` makes of `fixed`, where it is known already.
     """
     _check_double()
     algebra = Interval()
     start = dict.fromkeys((*program.weights, *program.constants))
-    start |= embed_all(fixed) if embedded is None else embedded
+    start |= {n: embed(array) for n, array in fixed.items()} if embedded is None else embedded
     start[program.images] = embed(images)
     kept = {*wanted, *(o for o in program.outputs if isinstance(o, int))}
     values = algebra.run(program, start, fixed, keep=kept)
@@ -185,14 +186,29 @@ class Interval:
             ]
         if call.reading.kind is Kind.LOOP:
             return self._loop(call)
+        if all(is_at_hand(ball.mid) for ball in call.operands):
+            return self._now(call)
         made, reason = kernel_of(call, rule_of(call)).run(call.operands)
         if reason:
             self._without(call, reason)
         return made
 
+    def _now(self, call: Call) -> Sequence[Ball]:
+        """The same of operands that are known now."""
+        try:
+            with np.errstate(all="ignore"):
+                made = rule_of(call)(call)
+        except NoEnclosure as why:
+            self._without(call, str(why))
+            return [nothing(aval) for aval in call.results]
+        for ball, aval in zip(made, call.results, strict=True):
+            if ball.shape != tuple(aval.shape) or np.shape(ball.rad) != ball.shape:
+                raise AssertionError(f"{call.name} gives {ball.shape}, not {aval.shape}")
+        return [_at_hand(ball) for ball in made]
+
     def _loop(self, call: Call) -> Sequence[Ball]:
         try:
-            return LOOPS[call.name](self.body, call)
+            return [_at_hand(ball) for ball in LOOPS[call.name](self.body, call)]
         except NoEnclosure as why:
             self._without(call, str(why))
             return [nothing(aval) for aval in call.results]
@@ -208,6 +224,13 @@ class Interval:
         kept = {o for o in body.outputs if isinstance(o, int)}
         values = self.run(body, start, keep=kept)
         return [embed(o.value) if isinstance(o, Literal) else values[o] for o in body.outputs]
+
+
+def _at_hand(ball: Ball) -> Ball:
+    """The same ball by NumPy, where its numbers are known; where its radii are 0, that is known as well."""
+    rad = host(ball.rad)
+    rad = no_radius(ball.shape) if is_zeros(rad) else rad
+    return Ball(host(ball.mid), rad, host(ball.unit), host(ball.units))
 
 
 RULES: Mapping[Kind, Callable[[Call], Sequence[Ball]]] = {

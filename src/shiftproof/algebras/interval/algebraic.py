@@ -8,11 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from shiftproof.algebras.at_hand import in_numpy, like, xp
 from shiftproof.algebras.interval.ball import (
     TINY,
     Ball,
     Call,
     NoEnclosure,
+    complex_of,
     embed,
     ends,
     enlarged,
@@ -62,7 +64,7 @@ def moves(call: Call) -> list[Ball]:
     certain: Any = True
     for i in where:
         if not is_point(call.operands[i]):
-            certain &= jnp.all(call.operands[i].radius == 0)
+            certain &= xp.all(call.operands[i].radius == 0)
     if call.name == "scatter":
         certain &= ~_twice(call)
     unit, units = least_unit(data), path(call.operands)
@@ -74,7 +76,7 @@ def moves(call: Call) -> list[Ball]:
 def _twice(call: Call) -> Any:
     """Which cells a scatter writes more than once: any of the writes may win."""
     (into, where, added), params = call.operands, call.eqn.params
-    nothing, ones = jnp.zeros(into.shape, np.int32), jnp.ones(added.shape, np.int32)
+    nothing, ones = xp.zeros(into.shape, np.int32), xp.ones(added.shape, np.int32)
     numbers, mode = params["dimension_numbers"], params["mode"]
     return lax.scatter_add(nothing, where.mid, ones, numbers, mode=mode) > 1
 
@@ -83,12 +85,12 @@ def _where_certain(mid: Any, rad: Any, unit: Any, units: Any, certain: Any) -> B
     """A ball whose cells were looked up; a place outside gives NaN, as a fill value."""
     if not plain(mid.dtype):
         raise NoEnclosure("it looks up random keys")
-    rad = jnp.where(certain, rad, math.inf)
+    rad = xp.where(certain, rad, math.inf)
     if not is_inexact(mid.dtype):
-        rad = jnp.where(jnp.isnan(rad), 0.0, rad)
-        return Ball(mid, rad, jnp.where(jnp.all(rad == 0), unit, 0.0), units)
+        rad = xp.where(xp.isnan(rad), 0.0, rad)
+        return Ball(mid, rad, xp.where(xp.all(rad == 0), unit, 0.0), units)
     made = settle(mid, rad, unit, units)
-    return Ball(made.mid, made.rad, jnp.where(jnp.all(made.rad < math.inf), unit, 0.0), units)
+    return Ball(made.mid, made.rad, xp.where(xp.all(made.rad < math.inf), unit, 0.0), units)
 
 
 # --- sums ---
@@ -98,16 +100,16 @@ def add(first: Ball, second: Ball, *, sign: int = 1) -> Ball:
     """The sum, or the difference; what is infinite stays so."""
     mid = first.mid + second.mid if sign > 0 else first.mid - second.mid
     infinite = (
-        jnp.zeros(mid.shape, bool)
+        xp.zeros(mid.shape, bool)
         if is_complex(mid.dtype)
-        else jnp.isinf(first.mid) | jnp.isinf(second.mid)
+        else xp.isinf(first.mid) | xp.isinf(second.mid)
     )
-    sums = jnp.where(infinite & ~jnp.isnan(mid), 0.0, size(first.mid) + size(second.mid))
+    sums = xp.where(infinite & ~xp.isnan(mid), 0.0, size(first.mid) + size(second.mid))
     total, unit = largest(sums), least_unit([first, second])
     unit = exact_unit(total, unit)
     radii = first.radius + second.radius
     rad = rounded(radii, size(mid), unit)
-    rad = jnp.where(infinite, jnp.where(radii < math.inf, 0.0, math.inf), rad)
+    rad = xp.where(infinite, xp.where(radii < math.inf, 0.0, math.inf), rad)
     return settle(mid, rad, unit, further(path([first, second]), total, unit))
 
 
@@ -123,8 +125,8 @@ def part(ball: Ball, function: Callable[[Any], Any]) -> Ball:
 
 def _complex(real: Ball, imaginary: Ball) -> Ball:
     rad = real.radius + imaginary.radius
-    rad = jnp.broadcast_to(enlarged(rad), real.shape)
-    return settle(lax.complex(real.mid, imaginary.mid), rad, 0.0, math.inf)
+    rad = xp.broadcast_to(enlarged(rad), real.shape)
+    return settle(complex_of(real.mid, imaginary.mid), rad, 0.0, math.inf)
 
 
 def _sums(
@@ -134,7 +136,7 @@ def _sums(
     sizes = size(operand.mid)
     total = largest(run(sizes))
     unit = exact_unit(total, operand.unit)
-    scale = jnp.where(unit > 0, 0.0, 1.0)
+    scale = xp.where(unit > 0, 0.0, 1.0)
     # one run of the primitive for what operands bring and what rounding adds
     rad = run(operand.radius + scale * rounding(sizes, terms + 2))
     return settle(run(operand.mid), enlarged(rad, terms), unit, further(operand.units, total, unit))
@@ -171,8 +173,8 @@ def _scatter_sum(call: Call) -> Ball:
     terms = 2 + math.prod(added.shape)
     rads = lax.scatter_add(into.radii, where.mid, added.radii, **kept)
     rad = rounded(rads, sizes, unit, terms)
-    rad = jnp.where(jnp.all(where.radius == 0), rad, math.inf)
-    unit = jnp.where(jnp.all(where.radius == 0), unit, 0.0)
+    rad = xp.where(xp.all(where.radius == 0), rad, math.inf)
+    unit = xp.where(xp.all(where.radius == 0), unit, 0.0)
     return settle(mid, rad, unit, further(path(call.operands), total, unit))
 
 
@@ -201,7 +203,7 @@ def _of_integers(operand: Ball, target: Any) -> Ball:
     mid = operand.mid.astype(np.float64)
     total = largest(mid)
     unit = exact_unit(total, operand.unit)
-    rad = jnp.where(operand.radius == 0, rounded(0.0, size(mid), unit), math.inf)
+    rad = xp.where(operand.radius == 0, rounded(0.0, size(mid), unit), math.inf)
     made = settle(mid, rad, unit, further(operand.units, total, unit))
     return part(made, _widened) if is_complex(target) else made
 
@@ -214,12 +216,12 @@ def _to_integers(operand: Ball, target: Any) -> Ball:
         mid = operand.mid != 0
     else:
         info = jnp.iinfo(target)
-        low, high = jnp.trunc(low), jnp.trunc(high)
+        low, high = xp.trunc(low), xp.trunc(high)
         # the largest 64-bit integers are no floats: half the range is certain enough
         inside = (low >= float(info.min)) & (high < float(int(info.max) + 1))
         certain = (low == high) & inside
-        mid = jnp.where(certain, low, 0.0).astype(target)
-    return machine_ball(mid, jnp.where(certain, 0.0, math.inf), [operand])
+        mid = xp.where(certain, low, 0.0).astype(target)
+    return machine_ball(mid, xp.where(certain, 0.0, math.inf), [operand])
 
 
 LINEAR: Mapping[str, Callable[[Call], Ball]] = {
@@ -227,9 +229,9 @@ LINEAR: Mapping[str, Callable[[Call], Ball]] = {
     "add_any": lambda call: add(*call.operands),
     "sub": lambda call: add(*call.operands, sign=-1),
     "neg": lambda call: negate(*call.operands),
-    "real": lambda call: part(call.operands[0], jnp.real),
-    "imag": lambda call: part(call.operands[0], jnp.imag),
-    "conj": lambda call: part(call.operands[0], lambda mid: jnp.conj(mid).astype(np.complex128)),
+    "real": lambda call: part(call.operands[0], xp.real),
+    "imag": lambda call: part(call.operands[0], xp.imag),
+    "conj": lambda call: part(call.operands[0], lambda mid: xp.conj(mid).astype(np.complex128)),
     "complex": lambda call: _complex(*call.operands),
     "convert_element_type": _cast,
     "reduce_sum": _reduce_sum,
@@ -292,7 +294,7 @@ def divide(first: Ball, second: Ball) -> Ball:
         mid, unit = _exact_quotient(first, second, mid)
     radii = _quotient_radius(first, second, size(mid), least)
     rad = rounded(radii, size(mid), unit, 64 if is_complex(mid.dtype) else 8)
-    rad = jnp.where(usable | (unit > 0), rad, math.inf)
+    rad = xp.where(usable | (unit > 0), rad, math.inf)
     return settle(mid, rad, unit, further(path([first, second]), largest(mid), unit))
 
 
@@ -301,9 +303,9 @@ def _quotient_radius(first: Ball, second: Ball, sizes: Any, least: Any) -> Any:
         return first.radius / least
     lower = least - enlarged(second.radius)
     # the radius by the divisor first: what underflows then is far below the rounding of the quotient
-    relative = second.radius / jnp.where(lower > 0, lower, 1.0)
+    relative = second.radius / xp.where(lower > 0, lower, 1.0)
     found = first.radius / lower + (sizes + TINY) * relative
-    return jnp.where(lower > 0, enlarged(found), math.inf)
+    return xp.where(lower > 0, enlarged(found), math.inf)
 
 
 def _exact_quotient(first: Ball, second: Ball, quotient: Any) -> tuple[Any, Any]:
@@ -312,16 +314,16 @@ def _exact_quotient(first: Ball, second: Ball, quotient: Any) -> tuple[Any, Any]
     Whole numbers of units divided by whole numbers of units are multiples of the quotient of units, for the largest
     power of two in a divisor; so the nearest of those is the only candidate.
     """
-    power = jnp.max(lowest_digit(second.mid), initial=0.0)
+    power = xp.max(lowest_digit(second.mid), initial=0.0)
     possible = (power >= 2.0**-300) & (power <= 2.0**300) & (second.unit > 0)
-    unit = jnp.where(possible, first.unit / jnp.where(possible, power, 1.0), 0.0)
-    step = jnp.where(unit > 0, unit, 1.0)
-    candidate = jnp.round(quotient / step) * step
+    unit = xp.where(possible, first.unit / xp.where(possible, power, 1.0), 0.0)
+    step = xp.where(unit > 0, unit, 1.0)
+    candidate = xp.round(quotient / step) * step
     products = candidate * second.mid
     fits = is_exact(largest(candidate), unit)
     fits &= is_exact(largest(products), unit * second.unit)
-    fits &= jnp.all(products == first.mid)
-    return jnp.where(fits, candidate, quotient), jnp.where(fits, unit, 0.0)
+    fits &= xp.all(products == first.mid)
+    return xp.where(fits, candidate, quotient), xp.where(fits, unit, 0.0)
 
 
 def _contraction(
@@ -347,12 +349,12 @@ def _contraction(
     # the rounding goes to one operand, with what may be subnormal there and meet a large number
     noisy, still = (1, 0) if call.known[0] and not call.known[1] else (0, 1)
     sizes, radii = [size(o.mid) for o in call.operands], [o.radius for o in call.operands]
-    loss = jnp.where(unit > 0, 0.0, rounding(1.0, count))
+    loss = xp.where(unit > 0, 0.0, rounding(1.0, count))
     factors = [s + r for s, r in zip(sizes, radii, strict=True)]
-    factors[noisy] = sizes[noisy] * loss + radii[noisy] + jnp.where(unit > 0, 0.0, TINY)
+    factors[noisy] = sizes[noisy] * loss + radii[noisy] + xp.where(unit > 0, 0.0, TINY)
     rad = run(*factors)
     if call.known[still]:  # its radii are 0, but for what is no number and what is subnormal
-        rad += most(still, radii[still] + jnp.zeros(sizes[still].shape), sizes[noisy])
+        rad += most(still, radii[still] + xp.zeros(sizes[still].shape), sizes[noisy])
     else:
         factors = list(sizes)
         factors[still] = call.operands[still].radii
@@ -367,10 +369,10 @@ def _dot(call: Call) -> Ball:
     axes, _ = call.eqn.params["dimension_numbers"]
 
     def most(position: int, sizes: Any, others: Any) -> Any:
-        return largest(jnp.sum(sizes, tuple(axes[position]))) * largest(others)
+        return largest(xp.sum(sizes, tuple(axes[position]))) * largest(others)
 
     first, second = (size(o.mid) for o in call.operands)
-    total = jnp.minimum(most(0, first, second), most(1, second, first))
+    total = xp.minimum(most(0, first, second), most(1, second, first))
     return _contraction(call, math.prod(first.shape[axis] for axis in axes[0]), total, most)
 
 
@@ -383,7 +385,7 @@ def _convolution(call: Call) -> Ball:
     def most(position: int, sizes: Any, others: Any) -> Any:
         if position == 0:
             return most(1, others, sizes)
-        return largest(jnp.sum(sizes, along)) * largest(others)
+        return largest(xp.sum(sizes, along)) * largest(others)
 
     total = most(1, size(kernel.mid), size(call.operands[0].mid))
     return _contraction(call, terms, total, most)
@@ -418,11 +420,11 @@ def spectral(call: Call) -> list[Ball]:
     (mid,) = call.bind(operand.mid)
     count, kind = math.prod(lengths), lax.FftType(call.eqn.params["fft_type"])
     scale = 2.0 / count if kind in (lax.FftType.IFFT, lax.FftType.IRFFT) else 1.0
-    norm = jnp.sum(size(operand.mid), axes, keepdims=True)
-    radii = jnp.sum(operand.radius, axes, keepdims=True) if not is_point(operand) else 0.0
+    norm = xp.sum(size(operand.mid), axes, keepdims=True)
+    radii = xp.sum(operand.radius, axes, keepdims=True) if not is_point(operand) else 0.0
     factor = SPECTRAL_ROUNDINGS * (math.log2(max(2, count)) + 8)
     rad = enlarged(scale * (radii + math.sqrt(count) * rounding(norm, factor)), count)
-    return [settle(mid, jnp.broadcast_to(rad, mid.shape), 0.0, math.inf)]
+    return [settle(mid, xp.broadcast_to(rad, mid.shape), 0.0, math.inf)]
 
 
 SPECTRAL_ROUNDINGS = 8.0

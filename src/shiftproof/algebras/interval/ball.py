@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from shiftproof.algebras.at_hand import host, in_numpy, like, run, xp
 from shiftproof.tracing.primitives import Reading, plain, read
-from shiftproof.tracing.trace import Equation, is_at_hand
+from shiftproof.tracing.trace import Equation
 
 U = 2.0**-53
 """The relative rounding error of one operation in float64."""
@@ -74,8 +75,8 @@ class Ball:
 
     @property
     def radii(self) -> Any:
-        """`rad` as an array of JAX."""
-        return jnp.zeros(self.shape) if is_point(self) else jnp.asarray(self.rad)
+        """`rad` in full shape; of what is traced no array of zeros is written out."""
+        return jnp.zeros(self.shape) if is_point(self) and not in_numpy(self.mid) else self.rad
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,9 +116,14 @@ class Call:
 
     def bind(self, *arrays: Any, **changed: Any) -> Sequence[Any]:
         """The primitive itself, run on other arrays."""
+        if in_numpy(*arrays):
+            one = [np.asarray(array)[None] for array in arrays]
+            made = run(self.name, one, self.eqn.params)
+            if made is not None:
+                return [made[0]]
         params = self.eqn.primitive.get_bind_params({**self.eqn.params, **changed})
         result = self.eqn.primitive.bind(*arrays, **params)
-        return result if self.eqn.primitive.multiple_results else [result]
+        return like(arrays, result if self.eqn.primitive.multiple_results else [result])
 
 
 # --- making balls ---
@@ -152,87 +158,25 @@ def is_point(*balls: Ball) -> bool:
 
 def embed(array: Any) -> Ball:
     """Known numbers, which are what they are; NaN is no number, and subnormal float64 are 0 within `TINY`."""
-    if not hasattr(array, "dtype"):
-        array = np.asarray(array)
+    array = host(array)
     if not plain(array.dtype) or not is_inexact(array.dtype):
         return Ball(array, no_radius(array.shape), 1.0, 0.0)
     if is_complex(array.dtype):
-        parts = [embed(part) for part in (array.real, array.imag)]
-        mid = lax.complex(*(jnp.asarray(part.mid, np.float64) for part in parts))
-        return settle(mid, parts[0].radii + parts[1].radii, 0.0, math.inf)
-    if _is_small(array):
-        array = np.asarray(array)
-    numbers = np if isinstance(array, (np.ndarray, np.generic)) else jnp
+        real, imaginary = (embed(part) for part in (array.real, array.imag))
+        mid = complex_of(real.mid, imaginary.mid)
+        return settle(mid, real.radii + imaginary.radii, 0.0, math.inf)
+    numbers = np if in_numpy(array) else jnp
     mid, rad, digits, sizes = _cells(_double(array, numbers), numbers)
     unit, units = _units(
         numbers.min(digits, initial=LARGEST), numbers.max(sizes, initial=0.0), numbers
     )
-    return Ball(jnp.asarray(mid), _known_radius(rad), unit, units)
+    return Ball(mid, no_radius(rad.shape) if is_zeros(rad) else rad, unit, units)
 
 
-SMALL = 2**16
-"""Numbers of an array that NumPy looks at sooner than a function is compiled that does."""
-
-
-def _is_small(array: Any) -> bool:
-    """Whether an array is one of JAX that is at hand, and has few numbers."""
-    return isinstance(array, jax.Array) and array.size <= SMALL and is_at_hand(array)
-
-
-def _known_radius(rad: Any) -> Any:
-    """A radius; where it is at hand and 0 everywhere, that is known from now on."""
-    if not is_at_hand(rad) or np.any(np.asarray(rad)):
-        return jnp.asarray(rad)
-    return no_radius(rad.shape)
-
-
-ROW = 256
-"""Numbers that are looked at together in `embed_all`."""
-
-
-def embed_all(arrays: Mapping[int, Any]) -> dict[int, Ball]:
-    """The same for many arrays, as one array in rows: each would be compiled by itself otherwise."""
-    traced = {
-        n: a
-        for n, a in arrays.items()
-        if isinstance(a, jax.Array)
-        and jnp.issubdtype(a.dtype, np.floating)
-        and a.size
-        and not _is_small(a)
-    }
-    found = {n: embed(a) for n, a in arrays.items() if n not in traced}
-    for double in (True, False):
-        group = {n: a for n, a in traced.items() if (a.dtype == np.float64) is double}
-        if group:
-            found |= _embedded(group)
-    return found
-
-
-def _embedded(arrays: Mapping[int, Any]) -> dict[int, Ball]:
-    """Of arrays that are all float64, or all narrower."""
-    counts = [-(-a.size // ROW) for a in arrays.values()]
-    starts = np.cumsum([0, *counts])
-    flat = [
-        jnp.pad(a.ravel(), (0, ROW * rows - a.size)).astype(jnp.promote_types(a.dtype, np.float32))
-        for a, rows in zip(arrays.values(), counts, strict=True)
-    ]
-    numbers = lax.optimization_barrier(jnp.concatenate(flat)).reshape(-1, ROW)
-    mid, rad, digits, sizes = _cells(_double(numbers, jnp), jnp)
-    owners = np.repeat(np.arange(len(counts)), counts)
-    unit, units = _units(
-        jax.ops.segment_min(jnp.min(digits, 1), owners, len(counts)),
-        jax.ops.segment_max(jnp.max(sizes, 1), owners, len(counts)),
-        jnp,
-    )
-    mid, rad, unit, units = lax.optimization_barrier((mid, rad, unit, units))
-    found = {}
-    for i, (number, array) in enumerate(arrays.items()):
-        mids, rads = (
-            x[starts[i] : starts[i + 1]].ravel()[: array.size].reshape(array.shape)
-            for x in (mid, rad)
-        )
-        found[number] = Ball(mids, _known_radius(rads), unit[i], units[i])
-    return found
+def complex_of(real: Any, imaginary: Any) -> Any:
+    """Complex numbers of these parts, in double precision."""
+    parts = [jnp.asarray(part, np.float64) for part in (real, imaginary)]
+    return like([real, imaginary], [lax.complex(*parts)])[0]
 
 
 def _cells(array: Any, numbers: Any) -> tuple[Any, Any, Any, Any]:
@@ -242,7 +186,7 @@ def _cells(array: Any, numbers: Any) -> tuple[Any, Any, Any, Any]:
     rad = numbers.where(nan, math.inf, numbers.where(small, TINY, 0.0))
     mid = numbers.where(nan | small, 0.0, array)
     infinite = numbers.isinf(mid)
-    digits = numbers.where((mid == 0) | infinite, LARGEST, lowest_digit(mid, numbers))
+    digits = numbers.where((mid == 0) | infinite, LARGEST, lowest_digit(mid))
     digits = numbers.where(nan | small, 0.0, digits)
     return mid, rad, digits, numbers.where(infinite, 0.0, abs(mid))
 
@@ -269,8 +213,8 @@ def _double(array: Any, numbers: Any) -> Any:
     array = array.astype(np.float32)
     bits = lax.bitcast_convert_type(array, np.int32)
     digits = bits & 0x7FFFFFFF
-    small = jnp.where(bits < 0, -1.0, 1.0) * digits.astype(np.float64) * 2.0**-149
-    return jnp.where(digits < 0x800000, small, array.astype(np.float64))
+    small = xp.where(bits < 0, -1.0, 1.0) * digits.astype(np.float64) * 2.0**-149
+    return xp.where(digits < 0x800000, small, array.astype(np.float64))
 
 
 def _bits(array: Any, numbers: Any) -> Any:
@@ -279,8 +223,9 @@ def _bits(array: Any, numbers: Any) -> Any:
     return lax.bitcast_convert_type(array, np.int64)
 
 
-def lowest_digit(array: Any, numbers: Any = jnp) -> Any:
+def lowest_digit(array: Any) -> Any:
     """The largest power of two that divides each number; 0 where that is below 2^-1022."""
+    numbers = np if in_numpy(array) else jnp
     bits = _bits(array, numbers)
     exponent = numbers.minimum((bits >> 52) & 0x7FF, 2046)
     digits = (bits & (2**52 - 1)) | 2**52
@@ -298,21 +243,21 @@ def settle(mid: Any, rad: Any, unit: Any, units: Any) -> Ball:
 
     The selection also keeps the compiler from joining operations: (a / b) / c as a / (b c) overflows elsewhere.
     """
-    known = (rad < math.inf) & ~jnp.isnan(mid) & (jnp.isfinite(mid) | (rad == 0))
-    return Ball(jnp.where(known, mid, 0), jnp.where(known, rad, math.inf), unit, units)
+    known = (rad < math.inf) & ~xp.isnan(mid) & (xp.isfinite(mid) | (rad == 0))
+    return Ball(xp.where(known, mid, 0), xp.where(known, rad, math.inf), unit, units)
 
 
 def nothing(aval: Any) -> Ball:
     """Cells of which nothing is known."""
     if not plain(aval.dtype):
         raise NoEnclosure("it makes random keys of what is not known")
-    mid = jnp.zeros(aval.shape, wide(aval.dtype))
-    return Ball(mid, jnp.full(aval.shape, math.inf), 0.0, math.inf)
+    mid = xp.zeros(aval.shape, wide(aval.dtype))
+    return Ball(mid, xp.full(aval.shape, math.inf), 0.0, math.inf)
 
 
 def machine_ball(mid: Any, rad: Any, operands: Sequence[Ball]) -> Ball:
     """Machine integers or truths."""
-    unit = 1.0 if is_zeros(rad) else jnp.where(jnp.all(rad == 0), 1.0, 0.0)
+    unit = 1.0 if is_zeros(rad) else xp.where(xp.all(rad == 0), 1.0, 0.0)
     return Ball(mid, rad, unit, path(operands))
 
 
@@ -321,30 +266,30 @@ def machine_ball(mid: Any, rad: Any, operands: Sequence[Ball]) -> Ball:
 
 def path(operands: Sequence[Ball]) -> Any:
     """The units met on the way to some operands."""
-    return functools.reduce(jnp.maximum, (o.units for o in operands), 0.0)
+    return functools.reduce(xp.maximum, (o.units for o in operands), 0.0)
 
 
 def least_unit(operands: Sequence[Ball]) -> Any:
     """The unit of all cells of several operands; 0 where one of them was rounded."""
-    return functools.reduce(jnp.minimum, (o.unit for o in operands))
+    return functools.reduce(xp.minimum, (o.unit for o in operands))
 
 
 def size(array: Any) -> Any:
     """The magnitude; of complex numbers an upper bound, by the sum of both parts, that cannot underflow."""
-    return jnp.abs(array.real) + jnp.abs(array.imag) if is_complex(array.dtype) else jnp.abs(array)
+    return xp.abs(array.real) + xp.abs(array.imag) if is_complex(array.dtype) else xp.abs(array)
 
 
 def least_size(array: Any) -> Any:
     """The magnitude; of complex numbers a lower bound."""
     if is_complex(array.dtype):
-        return jnp.maximum(jnp.abs(array.real), jnp.abs(array.imag))
-    return jnp.abs(array)
+        return xp.maximum(xp.abs(array.real), xp.abs(array.imag))
+    return xp.abs(array)
 
 
 def largest(array: Any) -> Any:
     """The largest magnitude; infinite where one is no number."""
     sizes = size(array)
-    return jnp.max(jnp.where(sizes < math.inf, sizes, math.inf), initial=0.0)
+    return xp.max(xp.where(sizes < math.inf, sizes, math.inf), initial=0.0)
 
 
 def is_exact(total: Any, unit: Any) -> Any:
@@ -357,13 +302,13 @@ def is_exact(total: Any, unit: Any) -> Any:
 
 def exact_unit(total: Any, unit: Any) -> Any:
     """The unit, or 0 where something is rounded."""
-    return jnp.where(is_exact(total, unit), unit, 0.0)
+    return xp.where(is_exact(total, unit), unit, 0.0)
 
 
 def further(before: Any, total: Any, unit: Any) -> Any:
     """The units met, after numbers that are at most `total` and multiples of `unit`, if that is not 0."""
-    met = jnp.where(unit > 0, total / jnp.where(unit > 0, unit, 1.0), math.inf)
-    return jnp.maximum(before, met)
+    met = xp.where(unit > 0, total / xp.where(unit > 0, unit, 1.0), math.inf)
+    return xp.maximum(before, met)
 
 
 # --- radii ---
@@ -381,15 +326,15 @@ def enlarged(rad: Any, terms: float = 1) -> Any:
 
 def rounded(rad: Any, magnitude: Any, unit: Any, terms: float = 2) -> Any:
     """The radius of a result: what it has of its operands', and what is lost unless its unit says nothing is."""
-    return jnp.where(unit > 0, 0.0, enlarged(rad + rounding(magnitude, terms), terms))
+    return xp.where(unit > 0, 0.0, enlarged(rad + rounding(magnitude, terms), terms))
 
 
 def ends(ball: Ball) -> tuple[Any, Any]:
     """Numbers below and above all values of a real ball; the midpoint where its radius is 0."""
     if is_point(ball):
         return ball.mid, ball.mid
-    outer = enlarged(ball.radius + rounding(jnp.abs(ball.mid) + ball.radius, 4))
-    outer = jnp.where(ball.radius > 0, outer, 0.0)
+    outer = enlarged(ball.radius + rounding(xp.abs(ball.mid) + ball.radius, 4))
+    outer = xp.where(ball.radius > 0, outer, 0.0)
     return ball.mid - outer, ball.mid + outer
 
 
@@ -397,7 +342,7 @@ def hull(first: Ball, second: Ball) -> Ball:
     """A ball around two."""
     half = 0.5 * size(first.mid - second.mid)
     mid = 0.5 * first.mid + 0.5 * second.mid
-    rad = half + jnp.maximum(first.radius, second.radius)
+    rad = half + xp.maximum(first.radius, second.radius)
     rad = enlarged(rad + rounding(size(first.mid) + size(second.mid), 4))
     return settle(mid, rad, 0.0, math.inf)
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import shiftproof.algebras.interval.ball as margins
+from shiftproof.algebras.at_hand import like, xp
 from shiftproof.algebras.interval.algebraic import divide, multiply, power
 from shiftproof.algebras.interval.ball import (
     Ball,
@@ -69,18 +70,18 @@ def _stored(operand: Ball, aval: Any) -> tuple[Any, Any]:
         return operand.mid, operand.rad
     stored = operand.mid.astype(aval.dtype)
     same = (stored.astype(wide(aval.dtype)) == operand.mid) & (operand.radius == 0)
-    return stored, jnp.where(same, 0.0, math.inf)
+    return stored, xp.where(same, 0.0, math.inf)
 
 
 def _spread(call: Call, rads: Sequence[Any], shape: Sequence[int]) -> Any:
     """Infinity in the cells of a result that depend on cells with that radius."""
     form = TABLE[call.name].form if call.name in TABLE else Form.OTHER
     if form is Form.CELLS:
-        return jnp.broadcast_to(functools.reduce(jnp.maximum, rads), shape)
+        return xp.broadcast_to(functools.reduce(xp.maximum, rads), shape)
     if form is Form.REDUCTION:
-        return jnp.max(rads[0], tuple(call.eqn.params["axes"]), initial=0.0)
-    worst = functools.reduce(jnp.maximum, (jnp.max(rad, initial=0.0) for rad in rads))
-    return jnp.broadcast_to(worst, shape)
+        return xp.max(rads[0], tuple(call.eqn.params["axes"]), initial=0.0)
+    worst = functools.reduce(xp.maximum, (xp.max(rad, initial=0.0) for rad in rads))
+    return xp.broadcast_to(worst, shape)
 
 
 # --- functions with a stated margin ---
@@ -112,12 +113,13 @@ def monotone(function: Callable[[Any], Any], operand: Ball, name: str) -> Ball:
     """A function that rises or falls: at both ends and in the middle."""
     margin, floor = COARSE.get(name, MARGIN), FLOOR + FLOORS.get(name, 0.0)
     if is_point(operand):
-        mid = function(operand.mid)
-        return settle(mid, margin * jnp.abs(mid) + floor, 0.0, math.inf)
+        (mid,) = like([operand.mid], [function(operand.mid)])
+        return settle(mid, margin * xp.abs(mid) + floor, 0.0, math.inf)
     low, high = ends(operand)
-    low, mid, high = function(jnp.stack([low, operand.mid, high]))
-    reach = jnp.maximum(jnp.abs(high - mid), jnp.abs(mid - low))
-    sizes = jnp.maximum(jnp.maximum(jnp.abs(low), jnp.abs(high)), jnp.abs(mid))
+    ends_and_middle = xp.stack([low, operand.mid, high])
+    low, mid, high = like([ends_and_middle], [function(ends_and_middle)])[0]
+    reach = xp.maximum(xp.abs(high - mid), xp.abs(mid - low))
+    sizes = xp.maximum(xp.maximum(xp.abs(low), xp.abs(high)), xp.abs(mid))
     nan = 0.0 * (low + mid + high)  # which a maximum may lose, and a sum does not
     return settle(mid, enlarged(reach + 2 * margin * sizes + 2 * floor) + nan, 0.0, math.inf)
 
@@ -151,9 +153,9 @@ def _wave(call: Call) -> Ball:
     (operand,) = call.operands
     _refuse_complex(call)
     (mid,) = call.bind(operand.mid)
-    rad = enlarged(operand.radius + MARGIN * jnp.abs(mid) + NEAR_ZERO)
-    near = jnp.abs(operand.mid) < FARTHEST
-    return settle(mid, jnp.where(near, rad, math.inf), 0.0, math.inf)
+    rad = enlarged(operand.radius + MARGIN * xp.abs(mid) + NEAR_ZERO)
+    near = xp.abs(operand.mid) < FARTHEST
+    return settle(mid, xp.where(near, rad, math.inf), 0.0, math.inf)
 
 
 def _tan(call: Call) -> Ball:
@@ -161,25 +163,25 @@ def _tan(call: Call) -> Ball:
     (operand,) = call.operands
     _refuse_complex(call)
     (mid,) = call.bind(operand.mid)
-    cosine = jnp.abs(jnp.cos(operand.mid)) - enlarged(operand.radius) - NEAR_ZERO
+    cosine = xp.abs(*like([operand.mid], [jnp.cos(operand.mid)])) - enlarged(operand.radius) - NEAR_ZERO
     # with a cosine of at least 2^-10, the sine of what is left out of its argument is within the margin
-    usable = (cosine > 2.0**-10) & (jnp.abs(operand.mid) < FARTHEST)
-    slope = 1.0 / jnp.where(usable, cosine * cosine, 1.0)
-    rad = enlarged(slope * operand.radius + MARGIN * jnp.abs(mid) + NEAR_ZERO)
-    return settle(mid, jnp.where(usable, rad, math.inf), 0.0, math.inf)
+    usable = (cosine > 2.0**-10) & (xp.abs(operand.mid) < FARTHEST)
+    slope = 1.0 / xp.where(usable, cosine * cosine, 1.0)
+    rad = enlarged(slope * operand.radius + MARGIN * xp.abs(mid) + NEAR_ZERO)
+    return settle(mid, xp.where(usable, rad, math.inf), 0.0, math.inf)
 
 
 def _atan2(call: Call) -> Ball:
     """Away from the origin and from where the angle jumps; its slope is 1 / distance."""
     y, x = call.operands
     (mid,) = call.bind(y.mid, x.mid)
-    distance = jnp.maximum(jnp.abs(x.mid), jnp.abs(y.mid))
+    distance = xp.maximum(xp.abs(x.mid), xp.abs(y.mid))
     radii = enlarged(x.radius + y.radius)
-    usable = (x.mid > radii) | (jnp.abs(y.mid) > radii)
+    usable = (x.mid > radii) | (xp.abs(y.mid) > radii)
     usable &= (distance > 2.0**-400) & (distance < 2.0**400) & (distance > 2 * radii)
     # the ball stays at half the distance or farther from the origin
-    rad = enlarged(2 * radii / jnp.where(usable, distance, 1.0) + MARGIN * jnp.abs(mid) + NEAR_ZERO)
-    return settle(mid, jnp.where(usable, rad, math.inf), 0.0, math.inf)
+    rad = enlarged(2 * radii / xp.where(usable, distance, 1.0) + MARGIN * xp.abs(mid) + NEAR_ZERO)
+    return settle(mid, xp.where(usable, rad, math.inf), 0.0, math.inf)
 
 
 def _pow(call: Call) -> Ball:
@@ -188,16 +190,16 @@ def _pow(call: Call) -> Ball:
     _refuse_complex(call)
     logarithm = monotone(jnp.log, magnitude(base), "log")
     made = monotone(jnp.exp, multiply(exponent, logarithm), "exp")
-    whole = (exponent.radius == 0) & (jnp.round(exponent.mid) == exponent.mid)
-    whole &= jnp.abs(exponent.mid) < 2.0**50
-    odd = whole & (jnp.round(exponent.mid / 2) * 2 != exponent.mid)
+    whole = (exponent.radius == 0) & (xp.round(exponent.mid) == exponent.mid)
+    whole &= xp.abs(exponent.mid) < 2.0**50
+    odd = whole & (xp.round(exponent.mid / 2) * 2 != exponent.mid)
     positive = base.mid > enlarged(base.radius)
-    usable = positive | (whole & (jnp.abs(base.mid) > enlarged(base.radius)))
-    mid = jnp.where(odd & ~positive, -made.mid, made.mid)
+    usable = positive | (whole & (xp.abs(base.mid) > enlarged(base.radius)))
+    mid = xp.where(odd & ~positive, -made.mid, made.mid)
     zero = (base.mid == 0) & (base.radius == 0) & (exponent.mid > enlarged(exponent.radius))
     one = (exponent.mid == 0) & (exponent.radius == 0) & (base.radius < math.inf)
-    mid = jnp.where(one, 1.0, jnp.where(zero, 0.0, mid))
-    rad = jnp.where(one | zero, FLOOR, jnp.where(usable, made.radius, math.inf))
+    mid = xp.where(one, 1.0, xp.where(zero, 0.0, mid))
+    rad = xp.where(one | zero, FLOOR, xp.where(usable, made.radius, math.inf))
     return settle(mid, rad, 0.0, math.inf)
 
 
@@ -212,7 +214,7 @@ def _real(operand: Ball, aval: Any) -> Ball:
 
 def magnitude(operand: Ball) -> Ball:
     """The absolute value, which changes at most as much as the number."""
-    mid = jnp.abs(operand.mid)
+    mid = xp.abs(operand.mid)
     if not is_complex(operand.mid.dtype):
         return Ball(mid, operand.rad, operand.unit, operand.units)
     rad = enlarged(operand.radius + rounding(mid, 16) + 2.0**-500)
@@ -233,9 +235,9 @@ def _step(call: Call) -> Ball:
         low, mid, high = (
             call.bind(x)[0] for x in (ends(operand)[0], operand.mid, ends(operand)[1])
         )
-        rad = jnp.maximum(high - mid, mid - low)
-        rad = jnp.where(operand.radius == 0, 0.0, jnp.where(rad >= 0, enlarged(rad), math.inf))
-    unit = jnp.where(jnp.all(jnp.asarray(rad) == 0), 1.0, 0.0)
+        rad = xp.maximum(high - mid, mid - low)
+        rad = xp.where(operand.radius == 0, 0.0, xp.where(rad >= 0, enlarged(rad), math.inf))
+    unit = xp.where(xp.all(rad == 0), 1.0, 0.0)
     return settle(mid, rad, unit, operand.units)
 
 
@@ -251,12 +253,12 @@ def _compare(call: Call) -> Ball:
     certain = separate(first, second) | ((first.radius == 0) & (second.radius == 0))
     if call.same:
         certain = first.radius < math.inf
-    return machine_ball(mid, jnp.where(certain, 0.0, math.inf), call.operands)
+    return machine_ball(mid, xp.where(certain, 0.0, math.inf), call.operands)
 
 
 def _is_finite(call: Call) -> Ball:
     (operand,) = call.operands
-    rad = jnp.where(operand.radii < math.inf, 0.0, math.inf)
+    rad = xp.where(operand.radii < math.inf, 0.0, math.inf)
     return machine_ball(call.bind(operand.mid)[0], rad, call.operands)
 
 
@@ -272,14 +274,14 @@ def select(call: Call) -> list[Ball]:
     if is_point(choice):
         return [Ball(mid, rad, unit, units)]
     certain = choice.radius == 0
-    unit = jnp.where(jnp.all(certain), unit, 0.0)
+    unit = xp.where(xp.all(certain), unit, 0.0)
     if not is_inexact(call.results[0].dtype):
         if not plain(mid.dtype):
             raise NoEnclosure("it chooses among random keys")
-        return [Ball(mid, jnp.where(certain, rad, math.inf), unit, units)]
+        return [Ball(mid, xp.where(certain, rad, math.inf), unit, units)]
     around = functools.reduce(hull, cases)
-    mid = jnp.where(certain, mid, around.mid)
-    return [Ball(mid, jnp.where(certain, rad, around.rad), unit, units)]
+    mid = xp.where(certain, mid, around.mid)
+    return [Ball(mid, xp.where(certain, rad, around.rad), unit, units)]
 
 
 def _integer_power(call: Call) -> Ball:
@@ -292,17 +294,17 @@ def _rem(call: Call) -> Ball:
     """Of exact numbers, checked by a product; never rounded then."""
     first, second = call.operands
     (mid,) = call.bind(first.mid, second.mid)
-    unit = jnp.minimum(first.unit, second.unit)
-    size = jnp.maximum(margins.largest(first.mid), margins.largest(second.mid))
-    quotient = jnp.round((first.mid - mid) / second.mid)
+    unit = xp.minimum(first.unit, second.unit)
+    size = xp.maximum(margins.largest(first.mid), margins.largest(second.mid))
+    quotient = xp.round((first.mid - mid) / second.mid)
     fits = margins.is_exact(2 * size, unit)
-    right = (quotient * second.mid == first.mid - mid) & (jnp.abs(mid) < jnp.abs(second.mid))
-    right &= (mid == 0) | (jnp.sign(mid) == jnp.sign(first.mid))
-    fits &= jnp.all(right)
-    unit = jnp.where(fits, unit, 0.0)
+    right = (quotient * second.mid == first.mid - mid) & (xp.abs(mid) < xp.abs(second.mid))
+    right &= (mid == 0) | (xp.sign(mid) == xp.sign(first.mid))
+    fits &= xp.all(right)
+    unit = xp.where(fits, unit, 0.0)
     return settle(
         mid,
-        jnp.where(fits, 0.0, math.inf),
+        xp.where(fits, 0.0, math.inf),
         unit,
         margins.further(path([first, second]), size, unit),
     )
@@ -310,16 +312,16 @@ def _rem(call: Call) -> Ball:
 
 def greater(first: Ball, second: Ball) -> Ball:
     """The maximum changes at most as much as what it is the maximum of, and not with what is surely below."""
-    mid = jnp.maximum(first.mid, second.mid)
+    mid = xp.maximum(first.mid, second.mid)
     units = path([first, second])
     unit = least_unit([first, second])
     if is_point(first, second):
         return Ball(mid, no_radius(mid.shape), unit, units)
     apart = separate(first, second)
     above = first.mid > second.mid
-    winner = jnp.where(above, first.radius, second.radius)
-    either = jnp.maximum(first.radius, second.radius)
-    return Ball(mid, jnp.where(apart, winner, either), unit, units)
+    winner = xp.where(above, first.radius, second.radius)
+    either = xp.maximum(first.radius, second.radius)
+    return Ball(mid, xp.where(apart, winner, either), unit, units)
 
 
 def lesser(first: Ball, second: Ball) -> Ball:

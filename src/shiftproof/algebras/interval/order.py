@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from shiftproof.algebras.at_hand import in_numpy, run, xp
 from shiftproof.algebras.interval.algebraic import multiply
 from shiftproof.algebras.interval.ball import (
     Ball,
@@ -36,6 +37,10 @@ def _window_extremum(call: Call) -> Ball:
     (mid,) = call.bind(operand.mid)
     if is_point(operand):
         return Ball(mid, no_radius(mid.shape), operand.unit, operand.units)
+    if in_numpy(operand.radii):
+        found = run("reduce_window_max", [np.asarray(operand.radii)[None]], params)
+        if found is not None:
+            return Ball(mid, np.maximum(found[0], 0.0), operand.unit, operand.units)
     rad = lax.reduce_window(
         operand.radii,
         -math.inf,
@@ -46,7 +51,7 @@ def _window_extremum(call: Call) -> Ball:
         params["base_dilation"],
         params["window_dilation"],
     )
-    return Ball(mid, jnp.maximum(rad, 0.0), operand.unit, operand.units)
+    return Ball(mid, xp.maximum(rad, 0.0), operand.unit, operand.units)
 
 
 def _reduced_extremum(call: Call) -> Ball:
@@ -54,7 +59,7 @@ def _reduced_extremum(call: Call) -> Ball:
     (mid,) = call.bind(operand.mid)
     if is_point(operand):
         return Ball(mid, no_radius(mid.shape), operand.unit, operand.units)
-    rad = jnp.max(operand.radii, tuple(call.eqn.params["axes"]), initial=0.0)
+    rad = xp.max(operand.radii, tuple(call.eqn.params["axes"]), initial=0.0)
     return Ball(mid, rad, operand.unit, operand.units)
 
 
@@ -64,9 +69,9 @@ def _scattered_extremum(call: Call) -> Ball:
     function = lax.scatter_max if "max" in call.name else lax.scatter_min
     mid = function(into.mid, where.mid, added.mid, **kept)
     rad = lax.scatter_max(into.radii, where.mid, added.radii, **kept)
-    certain = jnp.all(where.radius == 0)
-    unit = jnp.where(certain, least_unit([into, added]), 0.0)
-    return Ball(mid, jnp.where(certain, rad, math.inf), unit, path(call.operands))
+    certain = xp.all(where.radius == 0)
+    unit = xp.where(certain, least_unit([into, added]), 0.0)
+    return Ball(mid, xp.where(certain, rad, math.inf), unit, path(call.operands))
 
 
 def _reduced_product(call: Call) -> Ball:
@@ -80,7 +85,7 @@ def _reduced_product(call: Call) -> Ball:
 def _product_along(operand: Ball, axis: int) -> Ball:
     rad = operand.radii
     operand = Ball(
-        jnp.moveaxis(operand.mid, axis, 0), jnp.moveaxis(rad, axis, 0), operand.unit, operand.units
+        xp.moveaxis(operand.mid, axis, 0), xp.moveaxis(rad, axis, 0), operand.unit, operand.units
     )
     if not operand.shape[0]:
         raise NoEnclosure("it has no factors")
@@ -89,9 +94,9 @@ def _product_along(operand: Ball, axis: int) -> Ball:
         pairs = multiply(_rows(operand, 0, half), _rows(operand, half, 2 * half))
         rest = _rows(operand, 2 * half, operand.shape[0])
         operand = Ball(
-            jnp.concatenate([pairs.mid, rest.mid]),
-            jnp.concatenate([pairs.radii, rest.radii]),
-            jnp.minimum(pairs.unit, rest.unit),
+            xp.concatenate([pairs.mid, rest.mid]),
+            xp.concatenate([pairs.radii, rest.radii]),
+            xp.minimum(pairs.unit, rest.unit),
             pairs.units,
         )
     return Ball(operand.mid[0], operand.rad[0], operand.unit, operand.units)
@@ -107,14 +112,14 @@ def _logic(call: Call) -> Ball:
         return machine(call)[0]
     decides = "or" in call.name
     certain = [o.radii == 0 for o in call.operands]
-    known = [jnp.where(c, o.mid, not decides) for c, o in zip(certain, call.operands, strict=True)]
+    known = [xp.where(c, o.mid, not decides) for c, o in zip(certain, call.operands, strict=True)]
     (mid,) = call.bind(*known)
     if call.name in ("and", "or"):
-        all_certain = functools.reduce(jnp.logical_and, certain)
+        all_certain = functools.reduce(xp.logical_and, certain)
     else:
-        all_certain = jnp.all(certain[0], tuple(call.eqn.params["axes"]))
+        all_certain = xp.all(certain[0], tuple(call.eqn.params["axes"]))
     return machine_ball(
-        mid, jnp.where(all_certain | (mid == decides), 0.0, math.inf), call.operands
+        mid, xp.where(all_certain | (mid == decides), 0.0, math.inf), call.operands
     )
 
 
@@ -147,13 +152,13 @@ def extremum(call: Call) -> list[Ball]:
 
 def _worst(operand: Ball, axis: int) -> Any:
     """The largest radius along an axis."""
-    return jnp.max(operand.radii, axis, keepdims=True, initial=0.0)
+    return xp.max(operand.radii, axis, keepdims=True, initial=0.0)
 
 
 def _clear(values: Any, worst: Any, axis: int) -> Any:
     """Whether all neighbours, of values in their order, are farther apart than two radii; or all radii are 0."""
-    gaps = jnp.abs(jnp.diff(values, axis=axis))
-    gaps = jnp.min(gaps, axis, keepdims=True, initial=math.inf)
+    gaps = xp.abs(xp.diff(values, axis=axis))
+    gaps = xp.min(gaps, axis, keepdims=True, initial=math.inf)
     return (gaps > enlarged(2 * worst)) | (worst == 0)
 
 
@@ -161,14 +166,14 @@ def _arg_extremum(call: Call) -> Ball:
     """Certain where the winner is ahead by more than two radii; ties of points are decided by the primitive."""
     (operand,), (axis,) = call.operands, call.eqn.params["axes"]
     (mid,) = call.bind(operand.mid)
-    worst = jnp.squeeze(_worst(operand, axis), axis)
+    worst = xp.squeeze(_worst(operand, axis), axis)
     values = operand.mid if call.name == "argmax" else -operand.mid
     places = lax.broadcasted_iota(mid.dtype, values.shape, axis)
-    chosen = places == jnp.expand_dims(mid, axis)
-    best = jnp.max(jnp.where(chosen, values, -math.inf), axis)
-    others = jnp.max(jnp.where(chosen, -math.inf, values), axis)
+    chosen = places == xp.expand_dims(mid, axis)
+    best = xp.max(xp.where(chosen, values, -math.inf), axis)
+    others = xp.max(xp.where(chosen, -math.inf, values), axis)
     certain = (best - others > enlarged(2 * worst)) | (worst == 0)
-    return machine_ball(mid, jnp.where(certain, 0.0, math.inf), call.operands)
+    return machine_ball(mid, xp.where(certain, 0.0, math.inf), call.operands)
 
 
 def _sort(call: Call) -> list[Ball]:
@@ -179,7 +184,7 @@ def _sort(call: Call) -> list[Ball]:
         keyed = call.operands[:keys]
         rads = [o.radii for o in call.operands]
         made = call.bind(*(o.mid for o in call.operands), *rads)
-        sure = functools.reduce(jnp.logical_and, (_worst(o, axis) == 0 for o in keyed))
+        sure = functools.reduce(xp.logical_and, (_worst(o, axis) == 0 for o in keyed))
         count = len(call.operands)
         return [
             _ordered(o, m, r, sure)
@@ -188,12 +193,12 @@ def _sort(call: Call) -> list[Ball]:
     worst = _worst(first, axis)
     if not others:
         (mid,) = call.bind(first.mid)
-        return [Ball(mid, jnp.broadcast_to(worst, mid.shape), first.unit, first.units)]
+        return [Ball(mid, xp.broadcast_to(worst, mid.shape), first.unit, first.units)]
     count = len(call.operands)
     rads = [o.radii for o in call.operands]
     made = call.bind(*(o.mid for o in call.operands), *rads)
     sure = _clear(made[0], worst, axis)
-    best = Ball(made[0], jnp.broadcast_to(worst, made[0].shape), first.unit, first.units)
+    best = Ball(made[0], xp.broadcast_to(worst, made[0].shape), first.unit, first.units)
     rest = zip(others, made[1:count], made[count + 1 :], strict=True)
     return [best, *(_ordered(o, m, r, sure) for o, m, r in rest)]
 
@@ -201,8 +206,8 @@ def _sort(call: Call) -> list[Ball]:
 def _ordered(operand: Ball, mid: Any, rad: Any, sure: Any) -> Ball:
     if not plain(mid.dtype):
         raise NoEnclosure("it sorts random keys")
-    unit = jnp.where(jnp.all(sure), operand.unit, 0.0)
-    return Ball(mid, jnp.where(sure, rad, math.inf), unit, operand.units)
+    unit = xp.where(xp.all(sure), operand.unit, 0.0)
+    return Ball(mid, xp.where(sure, rad, math.inf), unit, operand.units)
 
 
 def _top(call: Call) -> list[Ball]:
@@ -212,10 +217,10 @@ def _top(call: Call) -> list[Ball]:
     values, places = call.bind(operand.mid)
     worst = _worst(operand, axis)
     one_more = min(count + 1, operand.shape[axis])
-    ordered = jnp.flip(jnp.sort(operand.mid, axis), axis)
-    sure = _clear(lax.slice_in_dim(ordered, 0, one_more, axis=axis), worst, axis)
-    rad = jnp.broadcast_to(worst, values.shape)
-    where = jnp.broadcast_to(jnp.where(sure, 0.0, math.inf), places.shape)
+    ordered = xp.flip(xp.sort(operand.mid, axis), axis)
+    sure = _clear(ordered[(slice(None),) * axis + (slice(one_more),)], worst, axis)
+    rad = xp.broadcast_to(worst, values.shape)
+    where = xp.broadcast_to(xp.where(sure, 0.0, math.inf), places.shape)
     return [
         Ball(values, rad, operand.unit, operand.units),
         machine_ball(places, where, call.operands),
@@ -235,8 +240,8 @@ def _running_product(call: Call) -> Ball:
     units = [jnp.full(operand.shape[axis], x) for x in (operand.unit, operand.units)]
     product = jax.vmap(multiply)
     found = lax.associative_scan(product, Ball(*rows, *units), reverse=call.eqn.params["reverse"])
-    mid, rad = (jnp.moveaxis(x, 0, axis) for x in (found.mid, found.radii))
-    return Ball(mid, rad, jnp.min(found.unit, initial=1.0), jnp.max(found.units, initial=0.0))
+    mid, rad = (xp.moveaxis(x, 0, axis) for x in (found.mid, found.radii))
+    return Ball(mid, rad, xp.min(found.unit, initial=1.0), xp.max(found.units, initial=0.0))
 
 
 def ordered(call: Call) -> list[Ball]:
