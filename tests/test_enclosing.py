@@ -11,13 +11,15 @@ from flax import nnx
 
 import shiftproof as sp
 from shiftproof import zoo
+from shiftproof.algebras.interval import enclose
+from shiftproof.algebras.interval.ball import NoEnclosure
 from shiftproof.errors import ContradictionError
 from shiftproof.exactness.probes import additive_weights
 from shiftproof.refuting import enclosing
 from shiftproof.refuting.enclosing import gap_between
 from shiftproof.refuting.trials import make_trial
 from shiftproof.refuting.weights import QUIET, TAPS, sparse_weights
-from shiftproof.tracing.model import adapt, program_in, weights_in
+from shiftproof.tracing.model import adapt, program_in, trace_model, weights_in
 
 
 def pooled(x: jax.Array) -> jax.Array:
@@ -71,14 +73,23 @@ def test_deep_attention_is_refuted_by_enclosures() -> None:
     assert {w.trial.draw for w in found.witnesses} <= {"quiet", "shallow"}
 
 
-@pytest.mark.slow
-def test_random_keys_of_what_rounds_have_no_enclosure() -> None:
+def test_random_keys_have_an_enclosure_where_their_seed_is_certain() -> None:
+    """A number that rounds is surely between two whole ones, or it may be one, on either side."""
+
     def model(x):
-        seed = jnp.abs(jnp.tanh(x[:, 0]).sum() * 99).astype(jnp.uint32)
-        return x.mean((1, 2)) + jax.random.bits(jax.random.key(seed), (1,), "uint8")
+        seed = (x[:, 0] / 3).astype(jnp.uint32)
+        return x.mean((1, 2)) + jax.random.bits(jax.random.key(seed[0, 0]), (1,), "uint8")
 
     found = sp.verify(model, (4, 1)).invariance
-    assert (found.proved, found.refuted) == (1, 0)
+    assert (found.proved, found.refuted) == (1, 3)
+    adapted, image = adapt(model), np.zeros((1, 4, 1))
+    with jax.enable_x64(True):
+        program = trace_model(adapted, [], image)
+        image[0, 0, 0] = 1.0
+        assert np.all(np.isfinite(enclose(program, {}, image).outputs[0].rad))
+        image[0, 0, 0] = np.nextafter(3.0, 0)  # a third of it is below 1, and rounds to 1
+        with pytest.raises(NoEnclosure, match="random keys"):
+            enclose(program, {}, image)
 
 
 @pytest.mark.slow

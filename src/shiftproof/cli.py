@@ -979,7 +979,9 @@ COLLECTING = 100_000, 50, 50
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit with its code."""
-    if arguments is None:  # a process of its own: imports make objects by the million, and little garbage
+    if (
+        arguments is None
+    ):  # a process of its own: imports make objects by the million, and little garbage
         gc.set_threshold(*COLLECTING)
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments == ["--version"]:

@@ -12,7 +12,7 @@ import dataclasses
 import functools
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -221,8 +221,10 @@ class Arithmetic:
 
     def reduce(self, x: Any, part: slice = slice(None)) -> Any:
         """Residues of whole numbers of magnitude up to 2^53 - 2^20."""
-        reduced = _reduced if in_numpy(x) else _reduced_compiled
-        return reduced(x, self.moduli(x.ndim - 1, part))
+        moduli = self.moduli(x.ndim - 1, part)
+        if in_numpy(x):
+            return _in_blocks(lambda block: _reduced(block, moduli.reshape(-1, 1)), x)
+        return _reduced_compiled(x, moduli)
 
     def embed(self, array: np.ndarray) -> np.ndarray:
         """Known numbers, finite ones; the same in every program, so that equal ones are equal tuples."""
@@ -261,8 +263,9 @@ class Arithmetic:
         """
         moduli = np.asarray(self.primes[part], np.uint64)
         draws = _drawn(self.seed, name, len(moduli), sum(len(operand) for operand in operands))
-        mixed = _mixed if in_numpy(*operands) else _mixed_compiled
-        return mixed(operands, draws, moduli)
+        if in_numpy(*operands):
+            return _in_blocks(lambda *block: _mixed(block, draws, moduli), *operands)
+        return _mixed_compiled(operands, draws, moduli)
 
     def permute(self, name: str, x: Any) -> Any:
         """A random permutation of the tuples, cell by cell: four rounds, each of which adds to one half of the tracks a
@@ -380,6 +383,20 @@ def exact_device() -> Iterator[None]:
         device = host
     with jax.default_device(device):
         yield
+
+
+BLOCK = 2**14
+"""Cells that NumPy computes together: what is made of them on the way stays in the caches of a processor."""
+
+
+def _in_blocks(function: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarray:
+    """A function of (tracks, cells), run on blocks of cells of (tracks, *shape), all of one shape."""
+    flat = [array.reshape(len(array), -1) for array in arrays]
+    shape, cells = arrays[0].shape[1:], flat[0].shape[1]
+    blocks = (slice(begin, begin + BLOCK) for begin in range(0, max(1, cells), BLOCK))
+    first, *others = (function(*(array[:, block] for array in flat)) for block in blocks)
+    found = np.concatenate([first, *others], 1) if others else first
+    return found.reshape(len(found), *shape)
 
 
 def _reduced(x: Any, p: Any) -> Any:

@@ -1,8 +1,8 @@
 """At hand: arrays that are there are computed by NumPy at once; what is being traced is computed by JAX.
 
-JAX traces and compiles every operation for every shape, which takes longer than a few runs of a small program. The rules
-of an algebra are written once, by `xp` in place of `jax.numpy`, and which library computes follows from the arrays. The
-most frequent primitives that only move, sum or multiply are here as well; JAX runs the others itself.
+JAX compiles every operation for every shape, which takes longer than a few runs of a small program. The rules of an
+algebra are written once, by `xp` in place of `jax.numpy`, and which library computes follows from the arrays. The most
+frequent primitives that move, sum or multiply are here as well; JAX runs the others itself.
 """
 
 import functools
@@ -186,35 +186,45 @@ def _dot(params: Mapping[str, Any], x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.matmul(first, second).reshape(*batch, *left, *right)
 
 
-def _convolution(params: Mapping[str, Any], x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+def _convolution(params: Mapping[str, Any], x: np.ndarray, kernel: np.ndarray) -> np.ndarray | None:
+    """A product of matrices: the windows, channels last, by the kernel; groups are matrices of their own."""
     numbers = params["dimension_numbers"]
-    x = np.transpose(x, (0, *(axis + 1 for axis in numbers.lhs_spec)))
-    kernel = np.transpose(kernel, (0, *(axis + 1 for axis in numbers.rhs_spec)))
+    x = np.transpose(x, _channels_last(numbers.lhs_spec))
+    kernel = np.transpose(kernel, _channels_last(numbers.rhs_spec))
     config = [
         (low, high, base - 1)
         for (low, high), base in zip(params["padding"], params["lhs_dilation"], strict=True)
     ]
-    x = _padded(x, [(0, 0, 0)] * 3 + config)
-    tracks, sizes = len(x), kernel.shape[3:]
+    if any(map(any, config)):
+        x = _padded(x, [(0, 0, 0)] * 2 + config + [(0, 0, 0)])
+    tracks, features, *sizes, inner = kernel.shape
     batches, groups = params["batch_group_count"], params["feature_group_count"]
-    features, images = kernel.shape[1], x.shape[1] // batches
     steps = list(zip(sizes, params["window_strides"], params["rhs_dilation"], strict=True))
-    counts = [_count(n, *step) for n, step in zip(x.shape[3:], steps, strict=True)]
-    # groups of batches, of which at most one kind is many, are groups of features
-    x = x.reshape(tracks, batches, images, groups, -1, *x.shape[3:])
-    x = np.moveaxis(x, 2, 4).reshape(tracks, batches * groups, -1, images, *x.shape[5:])
+    counts = [_count(n, *step) for n, step in zip(x.shape[2:-1], steps, strict=True)]
+    if 0 in counts:
+        return None
     taps = []
     for offset in itertools.product(*map(range, sizes)):
         where = (
             _places(tap, count, stride, dilation)
             for tap, count, (_, stride, dilation) in zip(offset, counts, steps, strict=True)
         )
-        taps.append(x[(..., *where)])
-    windows = np.stack(taps, 3).reshape(*x.shape[:2], x.shape[2] * len(taps), -1)
-    weights = kernel.reshape(*x.shape[:2], features // x.shape[1], -1)
-    found = np.matmul(weights, windows).reshape(tracks, features, images, *counts)
-    found = np.swapaxes(found, 1, 2)
-    return np.transpose(found, (0, *(1 + int(axis) for axis in np.argsort(numbers.out_spec))))
+        taps.append(x[(slice(None), slice(None), *where)])
+    images, many = x.shape[1] // batches, batches * groups
+    # groups are of batches or of features, never of both
+    split = (tracks, batches, images, math.prod(counts), len(taps), groups, inner)
+    windows = np.stack(taps, -2).reshape(split)
+    windows = np.moveaxis(windows, 5, 2).reshape(tracks, many, images * split[3], -1)
+    weights = np.moveaxis(kernel, 1, -1).reshape(tracks, -1, many, features // many)
+    found = np.matmul(windows, np.moveaxis(weights, 2, 1))
+    found = np.moveaxis(found, 1, 2).reshape(tracks, images, *counts, features)
+    order = np.argsort((numbers.out_spec[0], *numbers.out_spec[2:], numbers.out_spec[1]))
+    return np.transpose(found, (0, *(1 + int(axis) for axis in order)))
+
+
+def _channels_last(spec: Sequence[int]) -> tuple[int, ...]:
+    """The axes behind the tracks: images or features of the result, the grid, channels."""
+    return (0, 1 + spec[0], *(1 + axis for axis in spec[2:]), 1 + spec[1])
 
 
 _MOVES: Mapping[str, Callable[..., np.ndarray | None]] = {

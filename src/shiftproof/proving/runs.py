@@ -58,9 +58,9 @@ LOG2_ERROR = -100.0
 LARGE = 2**12
 """Entries from which on a known array is an argument of the compiled function, not a constant in it."""
 
-AT_ONCE, COMPILING = 2**12, 2**19
-"""What an equation costs that is computed at once, besides its numbers; and what it costs to compile it: in numbers that
-are computed at once in that time."""
+AT_ONCE, COMPILING = 2**14, 2**20
+"""What an equation costs that is computed at once, besides its numbers, and what compiling it costs: as many numbers are
+computed at once in that time."""
 
 SUMS = frozenset("add convert_element_type mul neg reduce_sum square sub".split())
 """Sums and products, on which most that is computed of large weights begins."""
@@ -156,8 +156,8 @@ class Runs:
             if np.size(array) > LARGE and _is_factor(question, n) and np.all(np.isfinite(array))
         }
         self.made: list[Operand] = []
-        cells = sum(math.prod(program.avals[n].shape) for n in program.from_images)
-        self._cost = tracks * cells + AT_ONCE * len(program.equations)
+        numbers = sum(math.prod(program.avals[n].shape) for n in program.from_images)
+        self._cost = tracks * numbers + AT_ONCE * len(program.equations)
         self._budget = COMPILING * len(program.equations)
         self._at_rest: Any = None
         if self._is_cheap(1):

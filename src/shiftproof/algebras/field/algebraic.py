@@ -8,7 +8,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jax.lax import FftType, GatherScatterMode
 
 from shiftproof.algebras.arithmetic import (

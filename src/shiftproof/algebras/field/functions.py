@@ -191,9 +191,7 @@ def updates(field: Field, call: Call) -> list[Value]:
     found = _where_known(
         field, call, found, field.is_zero(moving) & (where >= 0), 0.0, by_cell=False
     )
-    parts = tuple(
-        xp.where(where >= 0, made, part_of(old, i)) for i, made in enumerate(found.parts)
-    )
+    parts = tuple(xp.where(where >= 0, made, part_of(old, i)) for i, made in enumerate(found.parts))
     return [Value(parts, largest([old, found]))]
 
 

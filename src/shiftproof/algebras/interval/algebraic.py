@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from shiftproof.algebras.at_hand import in_numpy, like, xp
+from shiftproof.algebras.at_hand import xp
 from shiftproof.algebras.interval.ball import (
     TINY,
     Ball,

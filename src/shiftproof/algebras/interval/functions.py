@@ -163,7 +163,9 @@ def _tan(call: Call) -> Ball:
     (operand,) = call.operands
     _refuse_complex(call)
     (mid,) = call.bind(operand.mid)
-    cosine = xp.abs(*like([operand.mid], [jnp.cos(operand.mid)])) - enlarged(operand.radius) - NEAR_ZERO
+    cosine = (
+        xp.abs(*like([operand.mid], [jnp.cos(operand.mid)])) - enlarged(operand.radius) - NEAR_ZERO
+    )
     # with a cosine of at least 2^-10, the sine of what is left out of its argument is within the margin
     usable = (cosine > 2.0**-10) & (xp.abs(operand.mid) < FARTHEST)
     slope = 1.0 / xp.where(usable, cosine * cosine, 1.0)

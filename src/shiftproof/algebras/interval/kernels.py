@@ -1,16 +1,14 @@
-"""Kernels: one equation on balls, compiled by itself, once for all equations that are alike.
+"""Kernels: one equation on balls in a program that is being traced, as the body of a loop is.
 
 A whole program on balls has twenty times as many operations as it has on floats, and the compiler joins them anew for
-each of its results. Equation by equation, layers that are alike share what is compiled, in one model and in all.
+each of its results. Equation by equation, equations that are alike are traced once, in one model and in all.
 """
 
 import dataclasses
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
@@ -23,19 +21,15 @@ from shiftproof.algebras.interval.ball import (
     no_radius,
     nothing,
 )
-from shiftproof.tracing.settings import compiler_options
-from shiftproof.tracing.trace import Literal, is_at_hand
+from shiftproof.tracing.trace import Literal
 
 Rule = Callable[[Call], Sequence[Ball]]
 
 MOST_KERNELS = 4096
 
-OPERATIONS = 16
-"""As many are done to a ball, more or less, as one to a float."""
-
 
 class Kernel:
-    """One equation, compiled.
+    """One equation, traced.
 
     Args:
         call: the equation, with operands of these shapes; numbers that stand in it are part of the kernel.
@@ -49,10 +43,7 @@ class Kernel:
         self._call, self._rule = dataclasses.replace(call, operands=()), rule
         self._still: list[bool] = []
         self._reason = ""
-        cells = sum(math.prod(aval.shape) for aval in (*call.types, *call.results))
-        options = compiler_options("cpu", OPERATIONS * cells)
-        self._alone = jax.jit(self._one, compiler_options=options)
-        self._inside = jax.jit(self._one)
+        self._traced = jax.jit(self._one)
 
     def run(self, operands: Sequence[Ball]) -> tuple[list[Ball], str]:
         """The results, and why there is no enclosure; "" where there is one."""
@@ -60,8 +51,7 @@ class Kernel:
             None if fixed else dataclasses.replace(operand, rad=None) if point else operand
             for operand, point, fixed in zip(operands, self._points, self._fixed, strict=True)
         ]
-        # while something is traced, not even what JAX makes of constants is at hand
-        made = (self._alone if is_at_hand(jnp.zeros(())) else self._inside)(given)
+        made = self._traced(given)
         results = [
             dataclasses.replace(ball, rad=no_radius(ball.shape)) if still else ball
             for ball, still in zip(made, self._still, strict=True)
@@ -112,7 +102,7 @@ def kernel_of(call: Call, rule: Rule) -> Kernel:
 
 
 def forget_kernels() -> None:
-    """Drop all kernels, so that the next ones are compiled again; for benchmarks."""
+    """Drop all kernels, so that the next ones are traced again."""
     _KERNELS.clear()
 
 

@@ -118,9 +118,7 @@ def _logic(call: Call) -> Ball:
         all_certain = functools.reduce(xp.logical_and, certain)
     else:
         all_certain = xp.all(certain[0], tuple(call.eqn.params["axes"]))
-    return machine_ball(
-        mid, xp.where(all_certain | (mid == decides), 0.0, math.inf), call.operands
-    )
+    return machine_ball(mid, xp.where(all_certain | (mid == decides), 0.0, math.inf), call.operands)
 
 
 LOGIC = frozenset(["and", "or", "reduce_and", "reduce_or"])
