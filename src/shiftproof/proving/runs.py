@@ -59,8 +59,8 @@ LARGE = 2**12
 """Entries from which on a known array is an argument of the compiled function, not a constant in it."""
 
 AT_ONCE, COMPILING = 2**14, 2**20
-"""What an equation costs that is computed at once, besides its numbers, and what compiling it costs: as many numbers are
-computed at once in that time."""
+"""What an equation costs that is computed at once, besides its numbers, and what compiling it costs: so many numbers
+are computed at once in that time."""
 
 SUMS = frozenset("add convert_element_type mul neg reduce_sum square sub".split())
 """Sums and products, on which most that is computed of large weights begins."""
