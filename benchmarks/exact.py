@@ -65,7 +65,7 @@ def _field(rows: Rows, name: str) -> None:
             question = Question(
                 subject.program, subject.arrays, subject.opaque, subject.axes, subject.seed
             )
-        made = Runs(question, TRACKS, outputs, most=SHIFTS).values(shifts)
+        made = Runs(question, TRACKS, outputs, most=SHIFTS, at_once=False).values(shifts)
         return [part for value in made for parts in value for part in parts]
 
     here = values()

@@ -68,7 +68,7 @@ def _evaluation(rows: Rows, case: Case, model: nnx.Module, repeats: int) -> None
         )
     outputs = [o for o in subject.program.outputs if isinstance(o, int)]
     tracks = _tracks(question, outputs)
-    runs = Runs(question, tracks, outputs, most=case.batch)
+    runs = Runs(question, tracks, outputs, most=case.batch, at_once=False)
     shifts = [(i % case.shape[0], *(0 for _ in subject.grid[1:])) for i in range(runs.slots)]
     forward = _forward(subject, runs.slots)
     timed = {"field": lambda: list(runs.values(shifts)), "forward": forward}

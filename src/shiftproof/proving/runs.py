@@ -125,6 +125,7 @@ class Runs:
         wanted: numbers of the values that are returned.
         most: shifts per call, at most.
         cells: by value the axes that are looked at; cell by cell of these, all others become one number.
+        at_once: whether a few runs may be computed at once; where not, all are compiled.
 
     Raises:
         FieldError: there is no such field.
@@ -138,6 +139,7 @@ class Runs:
         *,
         most: int = FEW,
         cells: Mapping[int, Sequence[int]] = MappingProxyType({}),
+        at_once: bool = True,
     ) -> None:
         self.question, self.wanted, self._most = question, tuple(wanted), most
         self._cells = cells
@@ -145,7 +147,7 @@ class Runs:
         self.arithmetic, self.pool = make_arithmetic(
             orders_of_unity(program), tracks, question.seed
         )
-        self.field = make_field(self.arithmetic, at_once=_is_flat(program))
+        self.field = make_field(self.arithmetic, at_once=at_once and _is_flat(program))
         self.field.keep(program, known)
         self.image = self._drawn_image()
         free = sorted(question.opaque)
