@@ -153,7 +153,7 @@ class Runs:
         free = sorted(question.opaque)
         self.given = {n: draw(self.arithmetic, f"weight {n}", program.avals[n]) for n in free}
         self.given |= {
-            n: self.field.value(Known(array))
+            n: self.field.embed(Known(array))
             for n, array in known.items()
             if np.size(array) > LARGE and _is_factor(question, n) and np.all(np.isfinite(array))
         }

@@ -51,8 +51,8 @@ is said, which refutes nothing.
 **What is no number.** Cells that are infinite or NaN for every image are followed by moves; quotients, functions cell
 by cell and updates are asked whether they have a value where all is known to be 0. What is used whole is not asked.
 
-**Who computes.** NumPy, at once, where all numbers are at hand, and JAX where the program is traced to be compiled. Both
-are exact, so the numbers are the same.
+**Who computes.** NumPy, at once, where all numbers are at hand, and JAX where the program is traced to be compiled. The
+numbers are the same, since both are exact.
 """
 
 import math

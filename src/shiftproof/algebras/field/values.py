@@ -230,9 +230,18 @@ class Field:
         """
         if isinstance(operand, Value):
             return operand
-        return self.remember("value", [operand], lambda: self._embed(operand))
+        if self.at_once:
+            return self.remember("value", [operand], lambda: self.embed(operand))
+        found = self.embed(operand)
+        # constants of what is traced, with all that is computed of them
+        return dataclasses.replace(found, parts=tuple(map(jnp.asarray, found.parts)))
 
-    def _embed(self, operand: Known) -> Value:
+    def embed(self, operand: Known) -> Value:
+        """A known operand in the field, by NumPy.
+
+        Raises:
+            NotHere: it is no number.
+        """
         if not plain(operand.array.dtype if hasattr(operand.array, "dtype") else np.float64):
             raise NotHere("it uses random keys")
         array = np.asarray(operand.array)
@@ -246,8 +255,6 @@ class Field:
             special = special_codes(array)
             parts = (np.where(special != 0, 0.0, array),)
         embedded = tuple(self.arithmetic.embed(np.asarray(part)) for part in parts)
-        if not self.at_once:  # a constant of what is traced, with all that is computed of it
-            embedded = tuple(map(jnp.asarray, embedded))
         size, *more = (size_of(np.asarray(part)) for part in parts)
         return Value(embedded, size.with_(*more), special)
 

@@ -5,8 +5,8 @@ floats are the identity, and constants, weights and images are the numbers that 
 those of the machine, and are certain or unknown. Two outputs whose balls are apart differ, over the reals: that is a
 proof, as rigorous as the bounds of this package. Where the radius is 0 everywhere, nothing was rounded.
 
-**Who computes.** NumPy, equation by equation, and JAX inside of loops and where elementary functions, sorts and the like
-are asked for; no matter which, since the bounds below are those of both.
+**Who computes.** NumPy, equation by equation, and JAX inside of loops, and elementary functions, sorts and the like; no
+matter which, since the bounds below are those of both.
 
 **Rounding.** Let u = 2^-53. The bounds hold for every order of the operations, and for fused ones, since BLAS and XLA
 are free to choose; there are no error-free transformations, which they may undo.
