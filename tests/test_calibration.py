@@ -5,8 +5,8 @@ import pytest
 import shiftproof as sp
 from shiftproof.errors import InexactWarning
 from shiftproof.exactness import calibration
-from shiftproof.exactness.calibration import Calibration, calibrate
-from shiftproof.tracing.settings import settings
+from shiftproof.exactness.calibration import Calibration, calibrate, calibrate_ahead
+from shiftproof.tracing.settings import current_device, settings
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
@@ -66,3 +66,12 @@ def test_compiled_values_that_contradict_the_grade_downgrade_it() -> None:
     grade = Exactness(True, 10.0, 2.0**24, "", 0.5)
     assert not grade.contradicted_by(np.array([0.5, -2.0, np.inf]))
     assert grade.contradicted_by(np.array([0.5000001]))
+
+
+def test_what_is_calibrated_ahead_is_not_calibrated_again() -> None:
+    calibrate.cache_clear()
+    calibrate_ahead()
+    device = current_device()
+    for dtype in ("float32", "float64"):
+        assert calibrate(device, dtype).exact
+    assert calibrate.cache_info().hits == 2

@@ -1,5 +1,6 @@
 """The command line as a new user meets it."""
 
+import gc
 import json
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from rich.cells import cell_len
 
 import shiftproof as sp
 from shiftproof import cli
-from shiftproof.cli import main
+from shiftproof.cli import COLLECTING, main
 from shiftproof.group import BoundaryName
 
 
@@ -473,3 +474,17 @@ except SystemExit:
         words = [sys.executable, "-c", watched, "verify", "net.py", "--grid", "4", "4", *more]
         done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
         assert done.stdout.splitlines()[-1] == str(loaded)
+
+
+def test_garbage_is_looked_for_less_often_in_a_process_of_its_own_only(monkeypatch) -> None:
+    before = gc.get_threshold()
+    try:
+        with pytest.raises(SystemExit):
+            main(["--version"])
+        assert gc.get_threshold() == before
+        monkeypatch.setattr(sys, "argv", ["shiftproof", "--version"])
+        with pytest.raises(SystemExit):
+            main()
+        assert gc.get_threshold() == COLLECTING
+    finally:
+        gc.set_threshold(*before)
