@@ -53,11 +53,14 @@ def test_without_float64_a_sweep_stays_in_float32_and_refuses_what_it_cannot_do(
 @pytest.mark.slow
 def test_a_verdict_goes_to_the_processor_where_the_device_lacks_float64(monkeypatch) -> None:
     asked, plain = [], calibration.processor
-    monkeypatch.setattr(calibration, "has_float64", lambda device: False)
     monkeypatch.setattr(calibration, "processor", lambda other: asked.append(other) or plain(other))
-    verdict = sp.verify(mean, (4, 4, 1))
-    assert asked  # for the verdict, before anything is run
-    assert verdict.invariance.proved == 16
+    counts = []
+    for has in (True, False):
+        monkeypatch.setattr(calibration, "has_float64", lambda device, has=has: has)
+        asked.clear()
+        assert sp.verify(mean, (4, 4, 1)).invariance.proved == 16
+        counts.append(len(asked))
+    assert counts[0] < counts[1]  # for the whole verdict, besides what always runs there
 
 
 def test_without_any_float64_a_verdict_says_what_to_do(monkeypatch) -> None:
