@@ -11,6 +11,7 @@ from flax import nnx
 import shiftproof as sp
 from shiftproof.errors import InputError
 from shiftproof.exactness import calibration
+from shiftproof.proving.runs import forget_compiled
 from shiftproof.tracing.settings import compiler_options, current_device, settings
 
 IMAGES = np.random.default_rng(0).integers(-4, 5, (1, 6, 6, 1))
@@ -58,6 +59,7 @@ def test_a_verdict_goes_to_the_processor_where_the_device_lacks_float64(monkeypa
     for has in (True, False):
         monkeypatch.setattr(calibration, "has_float64", lambda device, has=has: has)
         asked.clear()
+        forget_compiled()
         assert sp.verify(mean, (4, 4, 1)).invariance.proved == 16
         counts.append(len(asked))
     assert counts[0] < counts[1]  # for the whole verdict, besides what always runs there
