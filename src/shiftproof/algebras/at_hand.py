@@ -40,10 +40,8 @@ class _Either:
     """The functions of `jax.numpy`, run by NumPy where the arrays are at hand."""
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        host, traced = getattr(np, name), getattr(jnp, name)
-
         def call(*args: Any, **kwargs: Any) -> Any:
-            return (host if in_numpy(*args) else traced)(*args, **kwargs)
+            return getattr(np if in_numpy(*args) else jnp, name)(*args, **kwargs)
 
         setattr(self, name, call)
         return call
