@@ -29,8 +29,12 @@ QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes
 """Compiling takes longer than running here."""
 
 
+traced = False
+"""Whether balls are traced and compiled, as in the bodies of loops, and not computed by NumPy at once."""
+
+
 def run(fn: Callable[..., Any], *balls: Ball, options: Any = None) -> list[Ball]:
-    """The balls that a function of JAX gives, compiled."""
+    """The balls that a function of JAX gives."""
     with jax.enable_x64(True):
         shapes = [jax.ShapeDtypeStruct(np.shape(b.mid), np.asarray(b.mid).dtype) for b in balls]
         body = open_body(jax.make_jaxpr(fn)(*shapes))
@@ -38,7 +42,7 @@ def run(fn: Callable[..., Any], *balls: Ball, options: Any = None) -> list[Ball]
         def go(given: Sequence[Ball]) -> list[Ball]:
             return Interval().body(body, given)
 
-        made = jax.jit(go, compiler_options=options)(list(balls))
+        made = jax.jit(go, compiler_options=options)(list(balls)) if traced else go(list(balls))
         return [jax.tree.map(np.asarray, ball) for ball in made]
 
 

@@ -1,7 +1,10 @@
 """Arrays at hand: NumPy computes what JAX would, number for number, and values do not depend on who computes."""
 
 import itertools
+import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -12,9 +15,12 @@ from jax import lax
 
 from shiftproof import zoo
 from shiftproof.algebras import at_hand
+from shiftproof.algebras.arithmetic import FieldError
 from shiftproof.algebras.at_hand import in_numpy, run, xp
+from shiftproof.algebras.interval import apart, embed, enclose
 from shiftproof.proving.runs import Question, Runs
 from shiftproof.tracing.model import adapt, trace_model
+from shiftproof.tracing.trace import trace
 
 Drawn = tuple[list[np.ndarray], Callable[..., Any]]
 """Arrays, and a function of them that is one primitive."""
@@ -225,9 +231,9 @@ class Counted(Runs):
 
     at_once = 0
 
-    def _run_at_once(self, shift, image):
+    def _run_at_once(self, field, shift, image):
         self.at_once += 1
-        return super()._run_at_once(shift, image)
+        return super()._run_at_once(field, shift, image)
 
 
 def question(name: str, *, free: bool) -> Question:
@@ -279,5 +285,56 @@ def test_a_program_is_compiled_when_runs_at_once_have_cost_as_much(monkeypatch) 
     assert found.at_once == 4
     for here, there in zip(before, after, strict=True):
         np.testing.assert_array_equal(here, there)
-    assert not found.field.at_once
+    assert "_run" in vars(found)
     assert found.tally.lookups == Counted(asked, 2, wanted).tally.lookups
+
+
+@pytest.mark.slow
+def test_two_threads_may_ask_at_once() -> None:
+    """What one finds to have no value is not lost to the other."""
+
+    def model(x):
+        y = jnp.log(x * 0)
+        for _ in range(12):
+            y = y + x
+        return y
+
+    traced = trace_model(adapt(model), [], np.zeros((1, 4, 1), np.float32))
+    wanted = [o for o in traced.outputs if isinstance(o, int)]
+    found = Runs(Question(traced, [], frozenset(), (1,), 0), 2, wanted)
+    barrier = threading.Barrier(2)
+
+    def ask(_: int) -> str:
+        barrier.wait()
+        try:
+            list(found.values([(1,), (2,)]))
+        except FieldError as error:
+            return str(error)
+        return "not refused"
+
+    with ThreadPoolExecutor(2) as pool:
+        told = set(pool.map(ask, range(100)))
+    assert told == {"a function is infinite or NaN at 0 at some place, always"}
+
+
+# --- enclosures ---
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_product_of_weights_without_terms_is_enclosed(rank) -> None:
+    """An adapter of rank 0; what JAX computes may not be written to."""
+    weights = [np.zeros((2, rank), np.float32), np.zeros((rank, 3), np.float32)]
+    image = np.ones((1, 4, 4, 2), np.float32)
+    program = trace(lambda w, x: x @ (w[0] @ w[1]), weights, image)
+    with jax.enable_x64(True):
+        (found,) = enclose(program, dict(zip(program.weights, weights, strict=True)), image).outputs
+    assert np.all(np.abs(found.mid) <= found.rad)
+    assert np.all(found.rad < 2.0**-900)
+
+
+def test_numbers_at_the_ends_of_the_range_are_embedded_without_a_warning() -> None:
+    numbers = np.array([1e300, 1.1e-100, -np.inf, np.nan, 5e-324])
+    with warnings.catch_warnings(), jax.enable_x64(True):
+        warnings.simplefilter("error")
+        ball = embed(numbers)
+        assert not np.any(apart(ball, ball))

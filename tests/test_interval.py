@@ -30,6 +30,12 @@ from shiftproof.tracing.widen import widen
 mp = balls.mp
 
 
+@pytest.fixture(autouse=True, params=[False, True], ids=["at once", "traced"])
+def traced(request, monkeypatch):
+    """Both ways in which balls are computed."""
+    monkeypatch.setattr(balls, "traced", request.param)
+
+
 # --- functions, cell by cell ---
 
 

@@ -25,10 +25,10 @@ from jax.sharding import PartitionSpec as P
 from shiftproof.algebras.arithmetic import FieldError, exact_device
 from shiftproof.algebras.digits import uncertain_values
 from shiftproof.algebras.field import (
+    Field,
     Known,
     NotHere,
     Operand,
-    Tally,
     Value,
     coded,
     draw,
@@ -157,43 +157,49 @@ class Runs:
             for n, array in known.items()
             if np.size(array) > LARGE and _is_factor(question, n) and np.all(np.isfinite(array))
         }
-        self.made: list[Operand] = []
         numbers = sum(math.prod(program.avals[n].shape) for n in program.from_images)
         self._cost = tracks * numbers + AT_ONCE * len(program.equations)
         self._budget = COMPILING * len(program.equations)
         self._at_rest: Any = None
         if self._is_cheap(1):
-            self._at_rest = self._run_at_once((0,) * len(question.grid), self.image.parts)
+            zero = (0,) * len(question.grid)
+            self._at_rest = self._run_at_once(self.field, zero, self.image.parts)
         else:
-            self._trace()
+            _ = self._traced
         self.tally = dataclasses.replace(self.field.tally)
-        self.tally.met([v for v in self.made if isinstance(v, Value)] or [self.image])
 
     def _is_cheap(self, count: int) -> bool:
         """Whether so many more runs at once cost less than it costs to compile the program."""
         return self.field.at_once and count * self._cost <= self._budget
 
-    def _run_at_once(self, shift: Shift, image: tuple[np.ndarray, ...]) -> Any:
-        """What a compiled run gives, of one shift."""
+    def _run_at_once(self, field: Field, shift: Shift, image: tuple[np.ndarray, ...]) -> Any:
+        """What a compiled run gives, of one shift; in a field of its own, since several threads may ask."""
         self._budget -= self._cost
-        self.field.tally = Tally()
         with jax.enable_x64(True), host_processor():
-            return self._one(shift, image, self._parts)
+            return self._one(field, shift, image, self._parts)
 
-    def _trace(self) -> None:
-        """Trace the program, and run it on no shift at once any more."""
-        self.field.at_once, self.field.tally = False, Tally()
-        self._spread = NamedSharding(Mesh(np.array(self._devices), ("shifts",)), P("shifts"))
+    @functools.cached_property
+    def _placed(self) -> dict[int, Any]:
+        """What is given to every call of the compiled function, on the device."""
+        with jax.enable_x64(True), exact_device():
+            return {n: tuple(map(jax.device_put, parts)) for n, parts in self._parts.items()}
+
+    @functools.cached_property
+    def _spread(self) -> NamedSharding:
+        """Every device takes its share of the shifts."""
+        return NamedSharding(Mesh(np.array(self._devices), ("shifts",)), P("shifts"))
+
+    @functools.cached_property
+    def _traced(self) -> Any:
+        """The function that is compiled."""
+        field = make_field(self.arithmetic) if self.field.at_once else self.field
+        one = functools.partial(self._one, field)
         rows = jax.ShapeDtypeStruct(
             (self.slots, len(self.question.grid)), np.int32, sharding=self._spread
         )
         with jax.enable_x64(True), exact_device():  # once, and not for every call
-            self.given = {
-                n: dataclasses.replace(v, parts=tuple(map(jax.device_put, v.parts)))
-                for n, v in self.given.items()
-            }
-            run = jax.jit(jax.vmap(self._one, in_axes=(0, None, None)))
-            self._traced = run.trace(rows, self.image.parts, self._parts)
+            run = jax.jit(jax.vmap(one, in_axes=(0, None, None)))
+            return run.trace(rows, self.image.parts, self._placed)
 
     def _drawn_image(self) -> Value:
         """Random numbers on the whole canvas, and zeros where there is no content."""
@@ -261,9 +267,8 @@ class Runs:
         share = int(max(1, min(self._most, count, WORKING_BYTES // max(1, held))))
         return share * len(self._devices)
 
-    def _one(self, shift: Any, image: Any, given: Any) -> tuple[list[Any], Any]:
+    def _one(self, field: Field, shift: Any, image: Any, given: Any) -> tuple[list[Any], Any]:
         """The values wanted for the image, shifted, of one shift; and whether some function has no value."""
-        self.field.undefined = []
         program = self.question.program
         moved = image
         for position, axis in enumerate(self.question.spatial_axes):
@@ -275,22 +280,23 @@ class Runs:
         start |= {n: Known(array, n in weighted) for n, array in self.question.known.items()}
         start |= {n: dataclasses.replace(v, parts=given[n]) for n, v in self.given.items()}
         start[program.images] = dataclasses.replace(self.image, parts=moved)
-        values = self.field.run(_skipping(self.question), start)
-        self.made = [values[n] for n in self.wanted]
+        values = field.run(_skipping(self.question), start)
+        made = [values[n] for n in self.wanted]
+        field.tally.met([v for v in made if isinstance(v, Value)] or [self.image])
         try:
-            found = [self.field.value(value) for value in self.made]
+            found = [field.value(value) for value in made]
         except NotHere as reason:
             raise FieldError(f"{reason}, and gives it as an output") from reason
-        found = [self._by_cell(n, value) for n, value in zip(self.wanted, found, strict=True)]
-        undefined = functools.reduce(operator.or_, self.field.undefined, np.False_)
+        found = [self._by_cell(field, n, v) for n, v in zip(self.wanted, found, strict=True)]
+        undefined = functools.reduce(operator.or_, field.undefined, np.False_)
         return [tuple(coded(value)) for value in found], undefined
 
-    def _by_cell(self, number: int, value: Value) -> Value:
+    def _by_cell(self, field: Field, number: int, value: Value) -> Value:
         """The value with one number for all that is not looked at apart."""
         if number not in self._cells:
             return value
         others = [axis for axis in range(len(value.shape)) if axis not in self._cells[number]]
-        return self.field.digest("what a cell shows", value, others, ordered=True)
+        return field.digest("what a cell shows", value, others, ordered=True)
 
     def values(
         self, shifts: Sequence[Shift], *, empty: bool = False
@@ -316,19 +322,17 @@ class Runs:
         for shift in shifts:
             go_on()
             found = self._at_rest if image is self.image.parts and not any(shift) else None
-            yield found or self._run_at_once(shift, image)
+            yield found or self._run_at_once(self.field.again(), shift, image)
 
     def _many(self, shifts: Sequence[Shift], image: tuple[np.ndarray, ...]) -> Iterator[Any]:
         """The same by what is compiled."""
-        if self.field.at_once:
-            self._trace()
         for begin in range(0, len(shifts), self.slots):
             go_on()
             block = list(shifts[begin : begin + self.slots])
             rows = np.array(block + block[:1] * (self.slots - len(block)), np.int32)
             with jax.enable_x64(True), exact_device():
                 given = jax.device_put(rows.reshape(self.slots, -1), self._spread)
-                found, undefined = self._run(given, image, self._parts)
+                found, undefined = self._run(given, image, self._placed)
                 host = [tuple(np.asarray(part) for part in parts) for parts in found]
             for i in range(len(block)):
                 yield [tuple(part[i] for part in parts) for parts in host], np.any(undefined)

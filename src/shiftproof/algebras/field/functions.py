@@ -165,7 +165,8 @@ def _is_real(call: Call, arrays: Sequence[Any], found: np.ndarray) -> np.ndarray
     """
     if any(isinstance(o, Known) and o.weighted for o in call.operands):
         return np.full(found.shape, is_exact(call.eqn, arrays, call.types, call.results))
-    double = 2 * found
+    with np.errstate(over="ignore"):
+        double = 2 * found
     return double == np.round(double)
 
 

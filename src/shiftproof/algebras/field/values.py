@@ -1,5 +1,6 @@
 """Numbers in the field, and the equations that rules are given."""
 
+import copy
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -151,6 +152,12 @@ class Field:
         inputs = (o for eqn in program.equations for o in eqn.inputs)
         arrays = [*known.values(), *(o.value for o in inputs if isinstance(o, Literal))]
         self._kept.update((id(array), array) for array in arrays)
+
+    def again(self) -> "Field":
+        """The same field for another run: what follows from known values is remembered, nothing is counted yet."""
+        found = copy.copy(self)
+        found.tally, found.undefined = Tally(), []
+        return found
 
     def remember(self, what: Any, operands: Sequence[Operand], make: Callable[[], Any]) -> Any:
         """What follows from the known ones among some operands: made once, where they are the same in every run."""

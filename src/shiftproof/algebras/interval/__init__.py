@@ -123,6 +123,7 @@ def _check_double() -> None:
         raise AssertionError("balls are computed in 64-bit mode")
 
 
+@np.errstate(all="ignore")
 def apart(first: Ball, second: Ball) -> Any:
     """The cells in which two values differ: their enclosures have no number in common. In 64-bit mode."""
     _check_double()

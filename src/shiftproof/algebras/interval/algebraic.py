@@ -354,11 +354,11 @@ def _contraction(
     factors[noisy] = sizes[noisy] * loss + radii[noisy] + xp.where(unit > 0, 0.0, TINY)
     rad = run(*factors)
     if call.known[still]:  # its radii are 0, but for what is no number and what is subnormal
-        rad += most(still, radii[still] + xp.zeros(sizes[still].shape), sizes[noisy])
+        rad = rad + most(still, radii[still] + xp.zeros(sizes[still].shape), sizes[noisy])
     else:
         factors = list(sizes)
         factors[still] = call.operands[still].radii
-        rad += run(*factors)
+        rad = rad + run(*factors)
     rad = rounded(rad, 0.0, unit, count)
     return settle(
         run(first.mid, second.mid), rad, unit, further(path([first, second]), total, unit)

@@ -156,6 +156,7 @@ def is_point(*balls: Ball) -> bool:
     return all(is_zeros(ball.rad) for ball in balls)
 
 
+@np.errstate(all="ignore")
 def embed(array: Any) -> Ball:
     """Known numbers, which are what they are; NaN is no number, and subnormal float64 are 0 within `TINY`."""
     array = host(array)
