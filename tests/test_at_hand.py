@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from amounts import ALL
 from jax import lax
 
 from shiftproof import zoo
@@ -185,7 +186,7 @@ def test_every_rule_has_a_case() -> None:
 def test_numpy_gives_what_the_primitive_gives(name) -> None:
     rng, tried = np.random.default_rng(0), 0
     with jax.enable_x64(True):
-        for _ in range(60):
+        for _ in range(60 if ALL else 12):
             arrays, function = CASES[name](rng)
             state = rng.bit_generator.state
             try:
@@ -203,7 +204,7 @@ def test_numpy_gives_what_the_primitive_gives(name) -> None:
             np.testing.assert_array_equal(found[0], wanted)
             np.testing.assert_array_equal(found[1], np.asarray(function(*(2 * a for a in arrays))))
             tried += 1
-    assert tried >= 3
+    assert tried >= 2
 
 
 def test_machine_integers_are_left_to_jax() -> None:
