@@ -281,7 +281,7 @@ def test_a_program_is_compiled_when_runs_at_once_have_cost_as_much(monkeypatch) 
     shifts = [(i, 0) for i in range(4)]
     before = flat(found.values(shifts))
     assert found.at_once == 4  # at rest among them
-    monkeypatch.setattr(found, "_budget", 2 * found._cost)
+    monkeypatch.setattr(found, "_budget", 2 * found._loss)
     after = flat(found.values(shifts))
     assert found.at_once == 4
     for here, there in zip(before, after, strict=True):

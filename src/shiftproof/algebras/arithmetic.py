@@ -12,14 +12,15 @@ import dataclasses
 import functools
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from shiftproof.algebras.at_hand import in_numpy, xp
+from shiftproof.algebras.at_hand import xp
+from shiftproof.algebras.blocks import by_cell
 from shiftproof.tracing.settings import SMALL, all_options, current_device
 
 CEILING = 2**20
@@ -215,16 +216,9 @@ class Arithmetic:
         """How many residues make a number."""
         return len(self.primes)
 
-    def moduli(self, rank: int, part: slice = slice(None)) -> np.ndarray:
-        """The primes along the first of `rank + 1` axes."""
-        return np.asarray(self.primes[part], np.float64).reshape(-1, *[1] * rank)
-
     def reduce(self, x: Any, part: slice = slice(None)) -> Any:
         """Residues of whole numbers of magnitude up to 2^53 - 2^20."""
-        moduli = self.moduli(x.ndim - 1, part)
-        if in_numpy(x):
-            return _in_blocks(lambda block: _reduced(block, moduli.reshape(-1, 1)), x)
-        return _reduced_compiled(x, moduli)
+        return by_cell(_reduced, [x], np.asarray(self.primes[part], np.float64))
 
     def embed(self, array: np.ndarray) -> np.ndarray:
         """Known numbers, finite ones; the same in every program, so that equal ones are equal tuples."""
@@ -263,31 +257,32 @@ class Arithmetic:
         """
         moduli = np.asarray(self.primes[part], np.uint64)
         draws = _drawn(self.seed, name, len(moduli), sum(len(operand) for operand in operands))
-        if in_numpy(*operands):
-            return _in_blocks(lambda *block: _mixed(block, draws, moduli), *operands)
-        return _mixed_compiled(operands, draws, moduli)
+        return by_cell(_mixed, operands, draws, moduli)
 
     def permute(self, name: str, x: Any) -> Any:
         """A random permutation of the tuples, cell by cell: four rounds, each of which adds to one half of the tracks a
         random function of the other half (M. Luby, C. Rackoff, 1988).
         """
-        return self._rounds(name, x, range(4), 1)
+        return by_cell(_exchanged, [x], *self._rounds(name))
 
     def unpermute(self, name: str, x: Any) -> Any:
         """The inverse of `permute`."""
-        return self._rounds(name, x, reversed(range(4)), -1)
+        return by_cell(_exchanged_back, [x], *self._rounds(name))
 
-    def _rounds(self, name: str, x: Any, rounds: Any, sign: int) -> Any:
+    def _rounds(self, name: str) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+        """What the random functions of a permutation are made of, and the primes.
+
+        Raises:
+            ValueError: one track alone is no pair of halves.
+        """
         half = self.tracks // 2
         if not half:
             raise ValueError("a permutation takes two tracks or more")
-        parts = [slice(0, half), slice(half, None)]
-        halves = [x[part] for part in parts]
-        for number in rounds:
-            i = number % 2
-            added = self.function(f"{name} {number}", [halves[1 - i]], parts[i])
-            halves[i] = self.reduce(halves[i] + sign * added, parts[i])
-        return xp.concatenate(halves)
+        counts = (half, self.tracks - half)
+        drawn = (
+            _drawn(self.seed, f"{name} {i}", counts[i % 2], counts[1 - i % 2]) for i in range(4)
+        )
+        return tuple(drawn), np.asarray(self.primes, np.float64)
 
 
 def _generator(seed: int, name: str) -> np.random.Generator:
@@ -385,40 +380,41 @@ def exact_device() -> Iterator[None]:
         yield
 
 
-BLOCK = 2**14
-"""Cells that NumPy computes together: what is made of them on the way stays in the caches of a processor."""
-
-
-def _in_blocks(function: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarray:
-    """A function of (tracks, cells), run on blocks of cells of (tracks, *shape), all of one shape."""
-    flat = [array.reshape(len(array), -1) for array in arrays]
-    shape, cells = arrays[0].shape[1:], flat[0].shape[1]
-    blocks = (slice(begin, begin + BLOCK) for begin in range(0, max(1, cells), BLOCK))
-    first, *others = (function(*(array[:, block] for array in flat)) for block in blocks)
-    found = np.concatenate([first, *others], 1) if others else first
-    return found.reshape(len(found), *shape)
-
-
-def _reduced(x: Any, p: Any) -> Any:
+def _reduced(x: Any, primes: Any) -> Any:
+    p = _column(primes, x)
     rest = x - p * xp.floor(x * (1 / p))
     # the quotient may be off by one where it is nearly whole
     rest = xp.where(rest < 0, rest + p, rest)
     return xp.where(rest >= p, rest - p, rest)
 
 
-def _mixed(operands: Sequence[Any], draws: Any, moduli: Any) -> Any:
-    x = xp.concatenate(list(operands)).astype(np.uint64)
-    first, second, moduli = (
-        column.reshape(-1, *[1] * (x.ndim - 1)) for column in (draws[:, 0], draws[:, 1], moduli)
-    )
+def _mixed(*operands: Any) -> Any:
+    *arrays, draws, moduli = operands
+    x = xp.concatenate(arrays).astype(np.uint64)
     # a product of matrices, which the compiler does not compute anew for every use of the result
     total = xp.tensordot(draws[:, 2:] | np.uint64(1), x, 1)
-    high = _mix(_mix(total + first) ^ second) >> np.uint64(32)
-    return (high * moduli >> np.uint64(32)).astype(np.float64)
+    high = _mix(_mix(total + _column(draws[:, 0], x)) ^ _column(draws[:, 1], x)) >> np.uint64(32)
+    return (high * _column(moduli, x) >> np.uint64(32)).astype(np.float64)
 
 
-_reduced_compiled, _mixed_compiled = jax.jit(_reduced), jax.jit(_mixed)
-"""Compiled, or, within a program that is being traced, traced once for all calls on the same shapes."""
+def _exchanged(x: Any, draws: Sequence[Any], primes: Any, *, back: bool = False) -> Any:
+    half = len(x) // 2
+    parts = [slice(0, half), slice(half, None)]
+    halves = [x[part] for part in parts]
+    for number in reversed(range(4)) if back else range(4):
+        i = number % 2
+        p = primes[parts[i]]
+        added = _mixed(halves[1 - i], draws[number], p.astype(np.uint64))
+        halves[i] = _reduced(halves[i] - added if back else halves[i] + added, p)
+    return xp.concatenate(halves)
+
+
+_exchanged_back = functools.partial(_exchanged, back=True)
+
+
+def _column(numbers: Any, x: Any) -> Any:
+    """One for each row of an array."""
+    return numbers.reshape(-1, *[1] * (x.ndim - 1))
 
 
 def _mix(x: Any) -> Any:

@@ -3,8 +3,8 @@
 A question is a program, what is known of it, and what enters when its image is shifted. It is run on one random image
 and the shifted ones. Values can be looked at whole, or cell by cell.
 
-To compile a program takes longer than to run a small one a few times. So its equations are computed at once, one after
-the other, until that has cost as much as compiling does; then it is compiled. The numbers are the same.
+To compile a program takes longer than to run it a few times. So its equations are computed at once, one after the
+other, until as much time was lost by that as compiling takes; then it is compiled. The numbers are the same.
 """
 
 import dataclasses
@@ -58,9 +58,9 @@ LOG2_ERROR = -100.0
 LARGE = 2**12
 """Entries from which on a known array is an argument of the compiled function, not a constant in it."""
 
-AT_ONCE, COMPILING = 2**14, 2**20
-"""What an equation costs that is computed at once, besides its numbers, and what compiling it costs: so many numbers
-are computed at once in that time."""
+AT_ONCE, COMPILING, COMPILING_EACH = 2**15, 2**27, 2**21
+"""What is lost with every equation that is computed at once; what compiling a program costs, and each of its equations.
+The unit is what is lost with every number, some 10 ns."""
 
 SUMS = frozenset("add convert_element_type mul neg reduce_sum square sub".split())
 """Sums and products, on which most that is computed of large weights begins."""
@@ -158,8 +158,8 @@ class Runs:
             if np.size(array) > LARGE and _is_factor(question, n) and np.all(np.isfinite(array))
         }
         numbers = sum(math.prod(program.avals[n].shape) for n in program.from_images)
-        self._cost = tracks * numbers + AT_ONCE * len(program.equations)
-        self._budget = COMPILING * len(program.equations)
+        self._loss = tracks * numbers + AT_ONCE * len(program.equations)
+        self._budget = COMPILING + COMPILING_EACH * len(program.equations)
         self._at_rest: Any = None
         if self._is_cheap(1):
             zero = (0,) * len(question.grid)
@@ -169,12 +169,12 @@ class Runs:
         self.tally = dataclasses.replace(self.field.tally)
 
     def _is_cheap(self, count: int) -> bool:
-        """Whether so many more runs at once cost less than it costs to compile the program."""
-        return self.field.at_once and count * self._cost <= self._budget
+        """Whether with so many more runs at once less is lost than compiling the program costs."""
+        return self.field.at_once and count * self._loss <= self._budget
 
     def _run_at_once(self, field: Field, shift: Shift, image: tuple[np.ndarray, ...]) -> Any:
         """What a compiled run gives, of one shift; in a field of its own, since several threads may ask."""
-        self._budget -= self._cost
+        self._budget -= self._loss
         with jax.enable_x64(True), host_processor():
             return self._one(field, shift, image, self._parts)
 
