@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -214,6 +214,16 @@ def load(mutant: Mutant | None) -> SimpleNamespace:
     return kernels.namespace(*made)
 
 
+class Timed(NamedTuple):
+    """A test, and the seconds that the kernel itself takes."""
+
+    test: Callable[[SimpleNamespace], None]
+    seconds: float
+
+
+PATIENCE, FAST = 20, 0.1
+"""A mutant never ends that takes so many times as long, and a second; and what is a fast test, in seconds."""
+
 RUNNING = [False]
 """Whether a test of a mutant runs, so that an alarm that comes late hits nothing else."""
 
@@ -223,46 +233,56 @@ def _stop(signum: int, frame: object) -> None:
         raise TimeoutError("never ends")
 
 
-def killer(mutant: Mutant, named: dict[str, Callable[[SimpleNamespace], None]]) -> str | None:
+def killer(mutant: Mutant, named: Mapping[str, Timed]) -> str | None:
     """The name of a test that the mutant fails; None where it survives."""
     try:
         kernel = load(mutant)
     except Exception:
         return "it cannot be loaded"
-    for name, test in named.items():
-        # seconds of this process, whatever else the machine does; again, where the first is swallowed
-        signal.setitimer(signal.ITIMER_VIRTUAL, 2, 0.5)
-        try:
+    previous = signal.signal(signal.SIGVTALRM, _stop)
+    try:
+        for name, (test, seconds) in named.items():
+            # seconds of this process, whatever else the machine does; again, where the first is swallowed
+            signal.setitimer(signal.ITIMER_VIRTUAL, PATIENCE * seconds + 1, 0.5)
             try:
                 RUNNING[0] = True
                 test(kernel)
+            except (Exception, pytest.fail.Exception):
+                return name
             finally:
                 RUNNING[0] = False
-        except (Exception, pytest.fail.Exception):
-            return name
-        finally:
-            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+                signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    finally:
+        signal.signal(signal.SIGVTALRM, previous)
     return None
+
+
+def timed() -> dict[str, Timed]:
+    """All named tests, and how long the kernel itself takes, the fastest first.
+
+    Raises:
+        AssertionError: the kernel itself fails one, which would kill every mutant.
+    """
+    found, kernel = {}, load(None)
+    for name, test in tests().items():
+        begin = time.process_time()
+        test(kernel)
+        found[name] = Timed(test, time.process_time() - begin)
+    return dict(sorted(found.items(), key=lambda pair: pair[1].seconds))
 
 
 def survey(word: str = "", every: str = "1") -> Iterator[tuple[Mutant, str | None]]:
     """The mutants whose label holds the word, each or one of so many, with its killer.
 
-    Tests that killed the last ones are tried first.
+    Tests that killed the last ones are tried first, if they are fast.
     """
-    named = tests()
-    for test in named.values():
-        test(load(None))  # what the kernel itself fails would kill every mutant
-    previous = signal.signal(signal.SIGVTALRM, _stop)
-    try:
-        for number, mutant in enumerate(mutants()):
-            if word in mutant.label and number % int(every) == 0:
-                found = killer(mutant, named)
-                if found in named:
-                    named = {found: named[found]} | named
-                yield mutant, found
-    finally:
-        signal.signal(signal.SIGVTALRM, previous)
+    named = timed()
+    for number, mutant in enumerate(mutants()):
+        if word in mutant.label and number % int(every) == 0:
+            found = killer(mutant, named)
+            if found in named and named[found].seconds < FAST:
+                named = {found: named[found]} | named
+            yield mutant, found
 
 
 def main() -> int:

@@ -40,8 +40,8 @@ def test_an_edited_certificate_is_refused_or_true(batch: int, models: list[str])
     assert len(tally.operations.keys() & operations) > len(operations) - 3
 
 
-def many(count: int) -> None:
-    for seed in range(count):
+def many(count: int, start: int = 0) -> None:
+    for seed in range(start, count):
         fuzz.tried(seed, fuzz.Tally())
 
 
@@ -62,13 +62,17 @@ FLAWS: dict[str, Callable] = {
 }
 
 
+RARE = {"rolls": 30_000}
+"""Where to begin, unless all are tried, since no edit before finds the flaw."""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FLAWS)
 def test_a_flaw_of_the_kernel_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fuzz.corpus()  # made by the kernel as it is
     monkeypatch.setattr(arithmetic, name, FLAWS[name])
     with pytest.raises(fuzz.Unsound, match="false: proved"):
-        many(40_000)
+        many(40_000, 0 if ALL else RARE.get(name, 0))
 
 
 def test_a_law_that_is_not_compared_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ import interpret
 import judge
 import numpy as np
 import pytest
+from amounts import ALL
 
 from shiftproof_kernel import Node, Program, derivation, derive
 from shiftproof_kernel.facts import Fact
@@ -286,19 +287,20 @@ def _still_if_one_says_so(selection, along):
 
 
 BROKEN = {
-    "two selections meet": ("_seen", _mixed),
-    "the image meets what wanders": ("_seen", _beside_the_image),
-    "the first axis speaks for all": ("select", _of_one_axis),
-    "what stays along one axis stays": ("_settled", _still_if_one_says_so),
+    "two selections meet": ("_seen", _mixed, 900),
+    "the image meets what wanders": ("_seen", _beside_the_image, 120),
+    "the first axis speaks for all": ("select", _of_one_axis, 0),
+    "what stays along one axis stays": ("_settled", _still_if_one_says_so, 0),
 }
+"""What is put in place of a function; and the program to begin with, unless all are tried: none before finds it."""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_rule_is_found_out(name, monkeypatch) -> None:
-    place, rule = BROKEN[name]
+    place, rule, start = BROKEN[name]
     monkeypatch.setattr(derivation, place, rule)
-    assert first(range(50 * COUNT), judge.Tally()) != ""
+    assert first(range(0 if ALL else start, 50 * COUNT), judge.Tally()) != ""
 
 
 @pytest.mark.slow
