@@ -15,7 +15,7 @@ from amounts import ALL
 from jax import lax
 
 from shiftproof import zoo
-from shiftproof.algebras import at_hand
+from shiftproof.algebras import at_hand, blocks
 from shiftproof.algebras.arithmetic import FieldError
 from shiftproof.algebras.at_hand import in_numpy, run, xp
 from shiftproof.algebras.interval import apart, embed, enclose
@@ -259,6 +259,20 @@ SMALL = ("conv3x3-stride2", "lenet", "blurpool", "unet", "vit", "resnet")
     ("name", "free"), [p for p in itertools.product(SMALL, (True, False)) if p[0] in zoo.ENTRIES]
 )
 def test_what_is_computed_at_once_is_what_is_compiled(name, free) -> None:
+    compare_both_ways(name, free=free)
+
+
+@pytest.mark.slow
+def test_what_is_compiled_for_blocks_changes_nothing(monkeypatch) -> None:
+    monkeypatch.setattr(blocks, "NUMBERS", 2**10)
+    monkeypatch.setattr(blocks, "COMPILING", 0)
+    blocks._compiled.cache_clear()
+    compare_both_ways("lenet", free=True)
+    assert blocks._compiled.cache_info().currsize >= 3  # sums, functions, permutations
+    blocks._compiled.cache_clear()
+
+
+def compare_both_ways(name: str, *, free: bool) -> None:
     asked = question(name, free=free)
     wanted = sorted({o for o in asked.program.outputs if isinstance(o, int)})
     rank = len(asked.grid)
