@@ -57,6 +57,7 @@ def test_an_interrupted_explanation_leaves_no_thread_behind(monkeypatch) -> None
     assert not [t for t in threading.enumerate() if t.name.startswith("shiftproof-beside")]
 
 
+@pytest.mark.slow
 def test_the_answer_is_that_of_one_thing_after_the_other() -> None:
     model = nnx.Conv(1, 2, (3, 3), padding="SAME", rngs=nnx.Rngs(0))
     verdict = sp.verify(model, (16, 16, 1))

@@ -183,6 +183,7 @@ class NotCallable(eqx.Module):
     pass
 
 
+@pytest.mark.slow
 def test_equinox_takes_images_with_the_channels_first_and_says_so() -> None:
     verdict = sp.verify(CONV, (1, 6, 6))
     assert verdict.grid == (6, 6)

@@ -430,6 +430,7 @@ def test_a_namesake_is_decided_by_what_it_computes(name) -> None:
     assert found.conditional is None
 
 
+@pytest.mark.slow
 def test_images_that_are_cut_at_several_phases_are_not_taken() -> None:
     """A batch made of parts of the image, and arrays of several types, which are rounded to one."""
     layer = AdaptivePolyphaseSampling(2, ties="canonical")
@@ -465,6 +466,7 @@ def test_a_score_without_weights_is_given_none() -> None:
     assert selections(lambda x: layer((x,), (jnp.ones(3),))[0]) == []
 
 
+@pytest.mark.slow
 def test_a_layer_in_a_loop_is_not_taken() -> None:
     layer = AdaptivePolyphaseSampling(2, ties="canonical")
     scanned = lambda x: jax.lax.scan(lambda c, _: (c + layer(x).sum(), None), 0.0, length=2)[0]  # noqa: E731
@@ -481,6 +483,7 @@ def test_a_result_that_nobody_needs_is_left_out() -> None:
         assert len(equation.outputs) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float8_e4m3fn", "float8_e5m2"])
 def test_floats_of_8_bits_keep_every_shift_and_are_not_proved(dtype) -> None:
     """Some have no infinity, and what was taken for the least of them was NaN: all words lost, and phase 0 won."""

@@ -656,6 +656,7 @@ def test_causes_name_the_thing_as_a_user_would(words) -> None:
     assert first.layer != "pad" or first.code == "glue"
 
 
+@pytest.mark.slow
 def test_nothing_of_a_verdict_is_kept_when_it_is_dropped() -> None:
     """What a refusal came through held the probes, the weights and the field: gigabytes of a large image."""
     model = nnx.Conv(1, 1, (3, 3), strides=2, rngs=nnx.Rngs(0))

@@ -75,6 +75,7 @@ def test_a_flaw_of_the_kernel_is_found(name: str, monkeypatch: pytest.MonkeyPatc
         many(40_000, 0 if ALL else RARE.get(name, 0))
 
 
+@pytest.mark.slow
 def test_a_law_that_is_not_compared_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     fuzz.corpus()
     monkeypatch.setattr(certificate, "invariant", lambda theorem: True)
@@ -88,6 +89,7 @@ def test_a_check_that_takes_long_is_found(monkeypatch: pytest.MonkeyPatch) -> No
         fuzz.tried(0, fuzz.Tally())
 
 
+@pytest.mark.slow
 def test_an_error_of_the_checker_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fuzz, "check", lambda data: 1 / 0)
     with pytest.raises(fuzz.Unsound, match="ZeroDivisionError"):
