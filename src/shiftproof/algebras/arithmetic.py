@@ -216,9 +216,9 @@ class Arithmetic:
         """How many residues make a number."""
         return len(self.primes)
 
-    def reduce(self, x: Any, part: slice = slice(None)) -> Any:
+    def reduce(self, x: Any) -> Any:
         """Residues of whole numbers of magnitude up to 2^53 - 2^20."""
-        return by_cell(_reduced, [x], np.asarray(self.primes[part], np.float64))
+        return by_cell(_reduced, [x], np.asarray(self.primes, np.float64))
 
     def embed(self, array: np.ndarray) -> np.ndarray:
         """Known numbers, finite ones; the same in every program, so that equal ones are equal tuples."""
@@ -245,19 +245,17 @@ class Arithmetic:
             for p, k in zip(self.primes, powers, strict=True)
         ]
 
-    def function(self, name: str, operands: Sequence[Any], part: slice = slice(None)) -> Any:
-        """A random function of whole tuples, cell by cell: (tracks of `part`, *shape).
+    def function(self, name: str, operands: Sequence[Any]) -> Any:
+        """A random function of whole tuples, cell by cell: (tracks, *shape).
 
         Each track adds all residues, times random odd numbers, modulo 2^64, and mixes the bits of the sum.
 
         Args:
             name: equal names are equal functions.
             operands: arrays (tracks, *shape) of whole numbers below 2^21; all of one shape.
-            part: tracks of the result.
         """
-        moduli = np.asarray(self.primes[part], np.uint64)
-        draws = _drawn(self.seed, name, len(moduli), sum(len(operand) for operand in operands))
-        return by_cell(_mixed, operands, draws, moduli)
+        draws = _drawn(self.seed, name, self.tracks, sum(len(operand) for operand in operands))
+        return by_cell(_mixed, operands, draws, np.asarray(self.primes, np.uint64))
 
     def permute(self, name: str, x: Any) -> Any:
         """A random permutation of the tuples, cell by cell: four rounds, each of which adds to one half of the tracks a
